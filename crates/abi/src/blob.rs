@@ -1,0 +1,79 @@
+//! One compiled function: inert, position-independent bytes with what linking, verifying, trapping
+//! and unwinding need to know about them. Program counters are byte offsets from the function's
+//! first byte.
+
+use crate::traps::TrapCode;
+use cellwall_base::FuncIdx;
+
+/// One compiled function.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CodeBlob {
+    /// The function.
+    pub func: FuncIdx,
+    /// Machine code; relocated fields hold zero.
+    pub code: Vec<u8>,
+    /// Fields to be filled in by the linker.
+    pub relocs: Vec<Reloc>,
+    /// Constants that the code reads, 16-byte aligned.
+    pub rodata: Vec<u8>,
+    /// Jump tables: the program counters of their targets.
+    pub jump_tables: Vec<Vec<u32>>,
+    /// Instructions that can fault, in ascending order.
+    pub traps: Vec<TrapSite>,
+    /// Calls, in ascending order of their return address.
+    pub calls: Vec<CallSite>,
+    /// The frame size by program counter, in ascending order; the first row is at 0.
+    pub unwind: Vec<UnwindRow>,
+    /// Hint for the verifier: the program counters of block heads, ascending. Every branch goes to
+    /// one of them.
+    pub heads: Vec<u32>,
+}
+
+/// A field that the linker fills in: a signed 32-bit displacement from the end of the field.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reloc {
+    /// Offset of the four-byte field in the code.
+    pub at: u32,
+    /// What it refers to.
+    pub kind: RelocKind,
+}
+
+/// What a relocation refers to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RelocKind {
+    /// The entry of a function defined in the module.
+    Func(FuncIdx),
+    /// A byte of the blob's own constants.
+    Rodata(u32),
+    /// The first entry of one of the blob's own jump tables.
+    JumpTable(u32),
+}
+
+/// An instruction that can fault, and what the fault means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TrapSite {
+    /// Program counter of the instruction.
+    pub pc: u32,
+    /// What a fault there means.
+    pub code: TrapCode,
+    /// Offset of the operator in the WebAssembly binary.
+    pub wasm_offset: u32,
+}
+
+/// A call and the operator it was made for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CallSite {
+    /// Return address.
+    pub return_pc: u32,
+    /// Offset of the operator in the WebAssembly binary.
+    pub wasm_offset: u32,
+}
+
+/// From `pc` on (up to the next row), the return address lies at `rsp + frame_bytes`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct UnwindRow {
+    /// First program counter.
+    pub pc: u32,
+    /// Bytes between the stack pointer and the return address.
+    pub frame_bytes: u32,
+}

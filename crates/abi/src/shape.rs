@@ -1,0 +1,284 @@
+//! What the rooms after the compiler know of a module.
+//!
+//! `link` projects a shape from a module; verifier and runtime read nothing else. All fields are
+//! plain data. A shape that comes from a file is untrusted: [`Shape::check`] holds before use.
+
+use crate::types::{Signature, ValType};
+use cellwall_base::{
+    DataIdx, ElemIdx, FuncIdx, GlobalIdx, IdMap, Invalid, MemoryIdx, TableIdx, TypeIdx, limits,
+};
+use std::ops::Range;
+
+/// What a module looks like from outside its code.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Shape {
+    /// Function types.
+    pub types: IdMap<TypeIdx, Signature>,
+    /// For each type, the first type with an equal signature: the module-local signature number.
+    pub canonical_types: IdMap<TypeIdx, TypeIdx>,
+    /// Type of each function, imported ones first.
+    pub funcs: IdMap<FuncIdx, TypeIdx>,
+    /// How many functions are imported.
+    pub imported_funcs: u32,
+    /// Memories, imported ones first.
+    pub memories: IdMap<MemoryIdx, MemoryShape>,
+    /// Tables, imported ones first.
+    pub tables: IdMap<TableIdx, TableShape>,
+    /// Globals, imported ones first.
+    pub globals: IdMap<GlobalIdx, GlobalShape>,
+    /// Imports in order.
+    pub imports: Vec<Import>,
+    /// Exports in order.
+    pub exports: Vec<Export>,
+    /// Data segments.
+    pub data: IdMap<DataIdx, DataSegment>,
+    /// Element segments.
+    pub elements: IdMap<ElemIdx, ElementSegment>,
+    /// The start function.
+    pub start: Option<FuncIdx>,
+}
+
+/// A linear memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MemoryShape {
+    /// Whether it is imported.
+    pub imported: bool,
+    /// Whether it has 64-bit indexes.
+    pub is_64: bool,
+    /// Initial size in pages.
+    pub min_pages: u64,
+    /// Largest size in pages, if declared.
+    pub max_pages: Option<u64>,
+}
+
+/// A table.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TableShape {
+    /// Whether it is imported.
+    pub imported: bool,
+    /// Neither imported nor exported, of functions: entries hold this module's code and the
+    /// module-local signature number.
+    pub private: bool,
+    /// Element type.
+    pub element: ValType,
+    /// Initial number of elements.
+    pub min: u64,
+    /// Largest number of elements, if declared.
+    pub max: Option<u64>,
+    /// Initial value of the elements, if not null.
+    pub init: Option<ConstExpr>,
+}
+
+/// A global.
+#[derive(Clone, PartialEq, Debug)]
+pub struct GlobalShape {
+    /// Whether it is imported.
+    pub imported: bool,
+    /// Value type.
+    pub ty: ValType,
+    /// Whether it can be set.
+    pub mutable: bool,
+    /// Initial value; `None` exactly for imported ones.
+    pub init: Option<ConstExpr>,
+}
+
+/// An import.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Import {
+    /// Module name.
+    pub module: String,
+    /// Field name.
+    pub name: String,
+    /// What is imported.
+    pub item: Item,
+}
+
+/// An export.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Export {
+    /// Name, unique in the module.
+    pub name: String,
+    /// What is exported.
+    pub item: Item,
+}
+
+/// Something that can be imported or exported.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Item {
+    /// A function.
+    Func(FuncIdx),
+    /// A table.
+    Table(TableIdx),
+    /// A memory.
+    Memory(MemoryIdx),
+    /// A global.
+    Global(GlobalIdx),
+}
+
+/// A data segment; its bytes lie in [`Artifact::data`](crate::Artifact::data).
+#[derive(Clone, PartialEq, Debug)]
+pub struct DataSegment {
+    /// Where it is written at instantiation; `None` for a passive one.
+    pub active: Option<(MemoryIdx, ConstExpr)>,
+    /// Its bytes in the artifact's data.
+    pub bytes: Range<u32>,
+}
+
+/// What happens to an element segment at instantiation.
+#[derive(Clone, PartialEq, Debug)]
+pub enum ElementMode {
+    /// Written to a table.
+    Active(TableIdx, ConstExpr),
+    /// Kept for `table.init`.
+    Passive,
+    /// Only declares functions for `ref.func`.
+    Declared,
+}
+
+/// An element segment.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ElementSegment {
+    /// What happens to it at instantiation.
+    pub mode: ElementMode,
+    /// Element type.
+    pub element: ValType,
+    /// The elements.
+    pub items: ElementItems,
+}
+
+/// The elements of a segment.
+#[derive(Clone, PartialEq, Debug)]
+pub enum ElementItems {
+    /// Functions of the module (the common case).
+    Funcs(Vec<FuncIdx>),
+    /// Constant expressions.
+    Exprs(Vec<ConstExpr>),
+}
+
+impl ElementItems {
+    /// How many elements there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Funcs(funcs) => funcs.len(),
+            Self::Exprs(exprs) => exprs.len(),
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A constant expression (core specification, "Constant Expressions", with the extended ones) in
+/// postfix order; validated when it comes from a module.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ConstExpr(pub Vec<ConstOp>);
+
+/// An operator of a constant expression.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum ConstOp {
+    /// `i32.const`.
+    I32(i32),
+    /// `i64.const`.
+    I64(i64),
+    /// `f32.const`, as bits.
+    F32(u32),
+    /// `f64.const`, as bits.
+    F64(u64),
+    /// `v128.const`.
+    V128(u128),
+    /// `global.get`.
+    GlobalGet(GlobalIdx),
+    /// `ref.null`.
+    RefNull,
+    /// `ref.func`.
+    RefFunc(FuncIdx),
+    /// `i32.add`.
+    I32Add,
+    /// `i32.sub`.
+    I32Sub,
+    /// `i32.mul`.
+    I32Mul,
+    /// `i64.add`.
+    I64Add,
+    /// `i64.sub`.
+    I64Sub,
+    /// `i64.mul`.
+    I64Mul,
+}
+
+impl Shape {
+    /// The signature of a function.
+    pub fn signature(&self, func: FuncIdx) -> &Signature {
+        &self.types[self.funcs[func]]
+    }
+
+    /// Whether a function is imported.
+    pub fn is_imported(&self, func: FuncIdx) -> bool {
+        func.as_u32() < self.imported_funcs
+    }
+
+    /// Whether every index and count inside is in range, so that later rooms may index freely.
+    ///
+    /// # Errors
+    /// The first thing that is not, at offset 0 (a shape has no bytes of its own).
+    pub fn check(&self) -> Result<(), Invalid> {
+        let fail = |reason: &str| {
+            Err(Invalid {
+                offset: 0,
+                reason: format!("shape: {reason}"),
+            })
+        };
+        if self.canonical_types.len() != self.types.len()
+            || self
+                .canonical_types
+                .iter()
+                .any(|(ty, c)| *c > ty || self.types[*c] != self.types[ty])
+        {
+            return fail("canonical types do not agree with the types");
+        }
+        if self
+            .types
+            .values()
+            .any(|s| s.params.len() > limits::PARAMS_MAX || s.results.len() > limits::RESULTS_MAX)
+        {
+            return fail("too many parameters or results");
+        }
+        if self.funcs.values().any(|ty| self.types.get(*ty).is_none())
+            || self.imported_funcs as usize > self.funcs.len()
+        {
+            return fail("function type out of range");
+        }
+        if self
+            .tables
+            .values()
+            .any(|t| t.private && (t.imported || t.element != ValType::FuncRef))
+        {
+            return fail("an imported table cannot be private");
+        }
+        let in_range = |item: &Item| match *item {
+            Item::Func(i) => self.funcs.get(i).is_some(),
+            Item::Table(i) => self.tables.get(i).is_some(),
+            Item::Memory(i) => self.memories.get(i).is_some(),
+            Item::Global(i) => self.globals.get(i).is_some(),
+        };
+        if !self
+            .imports
+            .iter()
+            .map(|i| &i.item)
+            .chain(self.exports.iter().map(|e| &e.item))
+            .all(in_range)
+        {
+            return fail("import or export out of range");
+        }
+        if self
+            .exports
+            .iter()
+            .any(|e| matches!(e.item, Item::Table(t) if self.tables[t].private))
+        {
+            return fail("an exported table cannot be private");
+        }
+        Ok(())
+    }
+}

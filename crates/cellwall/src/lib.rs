@@ -1,0 +1,1 @@
+//! A WebAssembly runtime that proves the machine code it runs

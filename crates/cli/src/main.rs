@@ -1,0 +1,2 @@
+//! The cellwall command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The optimizing compiler: translate, opt, lower, regalloc, emit

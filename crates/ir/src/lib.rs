@@ -1,0 +1,1 @@
+//! The SSA intermediate representation: op rows, builder, checker, text form, reference interpreter

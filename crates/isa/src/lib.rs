@@ -1,0 +1,1 @@
+//! Machine IR: one row per instruction per ISA, encoding and printing

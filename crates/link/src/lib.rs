@@ -1,0 +1,1 @@
+//! Projects the shape of a module and links code blobs into an artifact

@@ -1,0 +1,1 @@
+//! Living code: mapping, stores, instances, memories, tables, traps, cell stacks

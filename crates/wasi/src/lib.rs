@@ -1,0 +1,1 @@
+//! WASI for Cellwall, written only against its public API

@@ -1,0 +1,1 @@
+//! Decoded and validated WebAssembly modules, and the validating walk over a body

@@ -1,0 +1,2 @@
+//! Developer commands: `cargo xtask NAME`.
+fn main() {}
