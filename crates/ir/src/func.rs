@@ -1,0 +1,591 @@
+//! The function: blocks, instructions, values, and the builder that makes them.
+//!
+//! Storage is flat: lists of values lie in one pool, ids are indexes. [`Func::order`] is the order
+//! in which blocks are laid out; blocks outside it are dead. The last instruction of a block, and
+//! only that, is a terminator.
+
+use crate::op::{BinaryOp, CompareOp, LoadOp, StoreOp, Trap, Type, UnaryOp};
+use crate::{Block, Inst, Library, Sig, Value};
+use cellwall_base::{EntityId, FuncIdx, GlobalIdx, IdMap, MemoryIdx, TableIdx, TypeIdx};
+
+/// Parameter and result types of a function.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Signature {
+    /// Parameter types.
+    pub params: Vec<Type>,
+    /// Result types.
+    pub results: Vec<Type>,
+}
+
+/// A list of values in the pool of a function.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ValueList {
+    start: u32,
+    len: u32,
+}
+
+impl ValueList {
+    /// How many values there are.
+    pub fn len(self) -> usize {
+        self.len as usize
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(self) -> bool {
+        self.len == 0
+    }
+}
+
+/// A branch target with the arguments for its parameters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BlockCall {
+    /// The target.
+    pub block: Block,
+    /// One value per parameter of the target.
+    pub args: ValueList,
+}
+
+/// An instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum InstData {
+    /// A constant; the low bits of `bits` that the result type has.
+    Const {
+        /// The value as bits.
+        bits: u64,
+    },
+    /// An operator of one operand.
+    Unary {
+        /// The row.
+        op: UnaryOp,
+        /// The operand.
+        arg: Value,
+    },
+    /// An operator of two operands.
+    Binary {
+        /// The row.
+        op: BinaryOp,
+        /// The operands.
+        args: [Value; 2],
+    },
+    /// A comparison.
+    Compare {
+        /// The row.
+        op: CompareOp,
+        /// The operands.
+        args: [Value; 2],
+    },
+    /// The first value if `cond` is not 0, otherwise the second. All are evaluated.
+    Select {
+        /// An I32.
+        cond: Value,
+        /// The choices, of the result's type.
+        args: [Value; 2],
+    },
+    /// Gives `addr` as an I64 once it is known that `addr + slack <= length` of the memory (as
+    /// unbounded integers, `addr` unsigned); traps with `MemoryOutOfBounds` otherwise.
+    BoundsCheck {
+        /// The memory.
+        memory: MemoryIdx,
+        /// An I32 or I64.
+        addr: Value,
+        /// Bytes that must lie behind `addr`. Zero where the guard behind every memory covers
+        /// displacement and width of the accesses that follow.
+        slack: u64,
+    },
+    /// A load from `addr + offset`.
+    ///
+    /// The address carries the bounds obligation: an I32 address relies on reservation and guard
+    /// (an access outside traps by itself); an I64 address is the result of a `BoundsCheck`.
+    Load {
+        /// The row.
+        op: LoadOp,
+        /// The memory.
+        memory: MemoryIdx,
+        /// Added to the address without wrapping, below 2^31.
+        offset: u32,
+        /// The address.
+        addr: Value,
+    },
+    /// A store of `value` to `addr + offset`; see `Load` for the address.
+    Store {
+        /// The row.
+        op: StoreOp,
+        /// The memory.
+        memory: MemoryIdx,
+        /// Added to the address without wrapping, below 2^31.
+        offset: u32,
+        /// The address, then the value.
+        args: [Value; 2],
+    },
+    /// The current size of a memory in pages.
+    MemorySize {
+        /// The memory.
+        memory: MemoryIdx,
+    },
+    /// The current size of a table in elements.
+    TableSize {
+        /// The table.
+        table: TableIdx,
+    },
+    /// The value of a global.
+    GlobalGet {
+        /// The global.
+        global: GlobalIdx,
+    },
+    /// Sets a global.
+    GlobalSet {
+        /// The global.
+        global: GlobalIdx,
+        /// The new value.
+        value: Value,
+    },
+    /// A call of a function of this module (defined or imported).
+    Call {
+        /// The callee.
+        func: FuncIdx,
+        /// Its signature.
+        sig: Sig,
+        /// The arguments.
+        args: ValueList,
+    },
+    /// A call through a table; traps if the index is out of bounds, the entry is null or its
+    /// signature differs.
+    CallIndirect {
+        /// The table.
+        table: TableIdx,
+        /// The type that the entry must have.
+        ty: TypeIdx,
+        /// The signature of that type.
+        sig: Sig,
+        /// The index (I32), then the arguments.
+        args: ValueList,
+    },
+    /// A call of a routine of the runtime.
+    CallLibrary {
+        /// The routine.
+        library: Library,
+        /// Its signature.
+        sig: Sig,
+        /// The arguments.
+        args: ValueList,
+    },
+    /// Traps if `cond` is not 0.
+    TrapIf {
+        /// An I32.
+        cond: Value,
+        /// Why.
+        trap: Trap,
+    },
+    /// Terminator: goes to a block.
+    Jump {
+        /// Where to.
+        to: BlockCall,
+    },
+    /// Terminator: goes to the first block if `cond` is not 0, otherwise to the second.
+    Branch {
+        /// An I32.
+        cond: Value,
+        /// Where to.
+        to: [BlockCall; 2],
+    },
+    /// Terminator: goes to the `index`-th target of table `targets`, or to its last one if there
+    /// is no such target (unsigned).
+    Switch {
+        /// An I32.
+        index: Value,
+        /// Index into [`Func::switches`]; the last entry is the default.
+        targets: u32,
+    },
+    /// Terminator: returns.
+    Return {
+        /// One value per result.
+        args: ValueList,
+    },
+    /// Terminator: traps.
+    Trap {
+        /// Why.
+        trap: Trap,
+    },
+}
+
+impl InstData {
+    /// Whether this ends a block.
+    pub const fn is_terminator(&self) -> bool {
+        matches!(
+            self,
+            Self::Jump { .. }
+                | Self::Branch { .. }
+                | Self::Switch { .. }
+                | Self::Return { .. }
+                | Self::Trap { .. }
+        )
+    }
+
+    /// Whether the instruction does more than define its results: it writes, traps, calls or ends
+    /// the block. One without effects may be removed if its results are unused, or computed again.
+    pub const fn has_effect(&self) -> bool {
+        match self {
+            Self::Unary { op, .. } => op.traps(),
+            Self::Binary { op, .. } => op.traps(),
+            Self::Const { .. }
+            | Self::Compare { .. }
+            | Self::Select { .. }
+            | Self::MemorySize { .. }
+            | Self::TableSize { .. }
+            | Self::GlobalGet { .. } => false,
+            _ => true,
+        }
+    }
+
+    /// Whether the result depends on more than the operands (on memory, globals, sizes).
+    pub const fn reads_state(&self) -> bool {
+        matches!(
+            self,
+            Self::Load { .. }
+                | Self::BoundsCheck { .. }
+                | Self::MemorySize { .. }
+                | Self::TableSize { .. }
+                | Self::GlobalGet { .. }
+        )
+    }
+}
+
+/// An instruction with its place in the source and its results.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InstNode {
+    /// The instruction.
+    pub data: InstData,
+    /// The results: consecutive values.
+    pub results: ValueRange,
+    /// Offset in the source (for WebAssembly: of the operator in the binary).
+    pub source: u32,
+}
+
+/// Consecutive values.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ValueRange {
+    first: Value,
+    len: u32,
+}
+
+impl ValueRange {
+    /// How many values there are.
+    pub fn len(self) -> usize {
+        self.len as usize
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(self) -> bool {
+        self.len == 0
+    }
+
+    /// The values in order.
+    pub fn iter(self) -> impl ExactSizeIterator<Item = Value> {
+        (self.first.as_u32()..self.first.as_u32() + self.len).map(Value::from_u32)
+    }
+}
+
+/// Where a value comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ValueDef {
+    /// The `index`-th result of an instruction.
+    Result(Inst, u32),
+    /// The parameter of a block (its place in the list is not kept here, since parameters may be
+    /// removed).
+    Param(Block),
+}
+
+/// A basic block.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct BlockData {
+    /// Parameters, defined at the head.
+    pub params: Vec<Value>,
+    /// Instructions in order; the last one is the terminator.
+    pub insts: Vec<Inst>,
+}
+
+/// A function in SSA form.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Func {
+    /// Which function of the module this is.
+    pub index: FuncIdx,
+    /// Its own signature. The entry block's parameters are the function's.
+    pub signature: Signature,
+    /// Signatures of the calls inside.
+    pub signatures: IdMap<Sig, Signature>,
+    /// Blocks by id.
+    pub blocks: IdMap<Block, BlockData>,
+    /// Instructions by id.
+    pub insts: IdMap<Inst, InstNode>,
+    /// Type and origin of each value.
+    pub values: IdMap<Value, (Type, ValueDef)>,
+    /// Live blocks in layout order; the first is the entry.
+    pub order: Vec<Block>,
+    /// Targets of each switch.
+    pub switches: Vec<Vec<BlockCall>>,
+    pool: Vec<Value>,
+}
+
+impl Func {
+    /// A function without blocks.
+    pub fn new(index: FuncIdx, signature: Signature) -> Self {
+        Self {
+            index,
+            signature,
+            signatures: IdMap::new(),
+            blocks: IdMap::new(),
+            insts: IdMap::new(),
+            values: IdMap::new(),
+            order: Vec::new(),
+            switches: Vec::new(),
+            pool: Vec::new(),
+        }
+    }
+
+    /// The entry block.
+    ///
+    /// # Panics
+    /// If there is no block yet.
+    pub fn entry(&self) -> Block {
+        self.order[0]
+    }
+
+    /// The type of a value.
+    pub fn ty(&self, value: Value) -> Type {
+        self.values[value].0
+    }
+
+    /// Where a value comes from.
+    pub fn def(&self, value: Value) -> ValueDef {
+        self.values[value].1
+    }
+
+    /// The instruction that defines a value, if one does.
+    pub fn def_inst(&self, value: Value) -> Option<Inst> {
+        match self.def(value) {
+            ValueDef::Result(inst, _) => Some(inst),
+            ValueDef::Param(_) => None,
+        }
+    }
+
+    /// The bits of a value that is a constant.
+    pub fn constant(&self, value: Value) -> Option<u64> {
+        match self.insts[self.def_inst(value)?].data {
+            InstData::Const { bits } => Some(bits),
+            _ => None,
+        }
+    }
+
+    /// The only result of an instruction.
+    ///
+    /// # Panics
+    /// If it has none.
+    pub fn result(&self, inst: Inst) -> Value {
+        self.insts[inst]
+            .results
+            .iter()
+            .next()
+            .expect("the instruction has a result")
+    }
+
+    /// The values of a list.
+    pub fn list(&self, list: ValueList) -> &[Value] {
+        &self.pool[list.start as usize..(list.start + list.len) as usize]
+    }
+
+    /// The values of a list, to change them.
+    pub fn list_mut(&mut self, list: ValueList) -> &mut [Value] {
+        &mut self.pool[list.start as usize..(list.start + list.len) as usize]
+    }
+
+    /// Makes a list.
+    pub fn make_list(&mut self, values: &[Value]) -> ValueList {
+        let start = u32::try_from(self.pool.len()).expect("the pool is limited by the size of a body");
+        self.pool.extend_from_slice(values);
+        ValueList {
+            start,
+            len: values.len() as u32,
+        }
+    }
+
+    /// Adds a block outside of the order.
+    pub fn make_block(&mut self) -> Block {
+        self.blocks.push(BlockData::default())
+    }
+
+    /// Adds a parameter to a block.
+    pub fn add_param(&mut self, block: Block, ty: Type) -> Value {
+        let value = self.values.push((ty, ValueDef::Param(block)));
+        self.blocks[block].params.push(value);
+        value
+    }
+
+    /// Makes an instruction that is in no block yet, with results of these types.
+    pub fn make_inst(&mut self, data: InstData, results: &[Type], source: u32) -> Inst {
+        let inst = self.insts.next_id();
+        let first = self.values.next_id();
+        for (i, &ty) in results.iter().enumerate() {
+            self.values.push((ty, ValueDef::Result(inst, i as u32)));
+        }
+        self.insts.push(InstNode {
+            data,
+            results: ValueRange {
+                first,
+                len: results.len() as u32,
+            },
+            source,
+        })
+    }
+
+    /// The last instruction of a block.
+    ///
+    /// # Panics
+    /// If the block is empty.
+    pub fn terminator(&self, block: Block) -> Inst {
+        *self.blocks[block]
+            .insts
+            .last()
+            .expect("a finished block has a terminator")
+    }
+
+    /// Calls `f` with each value that an instruction uses, branch arguments included.
+    pub fn for_each_use(&self, inst: Inst, mut f: impl FnMut(Value)) {
+        let mut list = |list: ValueList| self.list(list).iter().copied().for_each(&mut f);
+        match self.insts[inst].data {
+            InstData::Const { .. }
+            | InstData::MemorySize { .. }
+            | InstData::TableSize { .. }
+            | InstData::GlobalGet { .. }
+            | InstData::Trap { .. } => {}
+            InstData::Unary { arg: v, .. }
+            | InstData::BoundsCheck { addr: v, .. }
+            | InstData::Load { addr: v, .. }
+            | InstData::GlobalSet { value: v, .. }
+            | InstData::TrapIf { cond: v, .. } => f(v),
+            InstData::Binary { args, .. } | InstData::Compare { args, .. } | InstData::Store { args, .. } => {
+                args.into_iter().for_each(f);
+            }
+            InstData::Select { cond, args } => [cond, args[0], args[1]].into_iter().for_each(f),
+            InstData::Call { args, .. }
+            | InstData::CallIndirect { args, .. }
+            | InstData::CallLibrary { args, .. }
+            | InstData::Return { args } => list(args),
+            InstData::Jump { to } => list(to.args),
+            InstData::Branch { cond, to } => {
+                list(to[0].args);
+                list(to[1].args);
+                f(cond);
+            }
+            InstData::Switch { index, targets } => {
+                self.switches[targets as usize]
+                    .iter()
+                    .for_each(|to| list(to.args));
+                f(index);
+            }
+        }
+    }
+
+    /// Replaces each value that an instruction uses, branch arguments included.
+    pub fn map_uses(&mut self, inst: Inst, mut f: impl FnMut(Value) -> Value) {
+        let mut data = self.insts[inst].data;
+        let mut lists: [ValueList; 2] = Default::default();
+        match &mut data {
+            InstData::Const { .. }
+            | InstData::MemorySize { .. }
+            | InstData::TableSize { .. }
+            | InstData::GlobalGet { .. }
+            | InstData::Trap { .. } => {}
+            InstData::Unary { arg: v, .. }
+            | InstData::BoundsCheck { addr: v, .. }
+            | InstData::Load { addr: v, .. }
+            | InstData::GlobalSet { value: v, .. }
+            | InstData::TrapIf { cond: v, .. } => *v = f(*v),
+            InstData::Binary { args, .. } | InstData::Compare { args, .. } | InstData::Store { args, .. } => {
+                args.iter_mut().for_each(|v| *v = f(*v));
+            }
+            InstData::Select { cond, args } => {
+                *cond = f(*cond);
+                args.iter_mut().for_each(|v| *v = f(*v));
+            }
+            InstData::Call { args, .. }
+            | InstData::CallIndirect { args, .. }
+            | InstData::CallLibrary { args, .. }
+            | InstData::Return { args } => lists[0] = *args,
+            InstData::Jump { to } => lists[0] = to.args,
+            InstData::Branch { cond, to } => {
+                *cond = f(*cond);
+                lists = [to[0].args, to[1].args];
+            }
+            InstData::Switch { index, targets } => {
+                *index = f(*index);
+                for to in self.switches[*targets as usize].clone() {
+                    self.list_mut(to.args).iter_mut().for_each(|v| *v = f(*v));
+                }
+            }
+        }
+        for list in lists {
+            self.list_mut(list).iter_mut().for_each(|v| *v = f(*v));
+        }
+        self.insts[inst].data = data;
+    }
+
+    /// Calls `f` with each branch target of a terminator, in order.
+    pub fn for_each_target(&self, inst: Inst, mut f: impl FnMut(BlockCall)) {
+        match self.insts[inst].data {
+            InstData::Jump { to } => f(to),
+            InstData::Branch { to, .. } => to.into_iter().for_each(f),
+            InstData::Switch { targets, .. } => self.switches[targets as usize].iter().copied().for_each(f),
+            _ => {}
+        }
+    }
+}
+
+/// Appends instructions to a block of a function.
+#[derive(Debug)]
+pub struct FuncBuilder<'f> {
+    /// The function that is built.
+    pub func: &'f mut Func,
+    /// The block that instructions are appended to.
+    pub block: Block,
+    /// Source offset of what comes next.
+    pub source: u32,
+}
+
+impl FuncBuilder<'_> {
+    /// Appends an instruction with results of these types.
+    pub fn push(&mut self, data: InstData, results: &[Type]) -> Inst {
+        let inst = self.func.make_inst(data, results, self.source);
+        self.func.blocks[self.block].insts.push(inst);
+        inst
+    }
+
+    /// Appends an instruction with one result.
+    pub fn value(&mut self, data: InstData, ty: Type) -> Value {
+        let inst = self.push(data, &[ty]);
+        self.func.result(inst)
+    }
+
+    /// A constant.
+    pub fn constant(&mut self, ty: Type, bits: u64) -> Value {
+        self.value(InstData::Const { bits }, ty)
+    }
+
+    /// An operator of one operand.
+    pub fn unary(&mut self, op: UnaryOp, to: Type, arg: Value) -> Value {
+        debug_assert!(op.accepts(self.func.ty(arg), to));
+        self.value(InstData::Unary { op, arg }, to)
+    }
+
+    /// An operator of two operands.
+    pub fn binary(&mut self, op: BinaryOp, x: Value, y: Value) -> Value {
+        let ty = self.func.ty(x);
+        debug_assert!(op.accepts(ty) && self.func.ty(y) == ty);
+        self.value(InstData::Binary { op, args: [x, y] }, ty)
+    }
+
+    /// A comparison.
+    pub fn compare(&mut self, op: CompareOp, x: Value, y: Value) -> Value {
+        debug_assert!(op.accepts(self.func.ty(x)) && self.func.ty(x) == self.func.ty(y));
+        self.value(InstData::Compare { op, args: [x, y] }, Type::I32)
+    }
+}
