@@ -1,0 +1,3 @@
+//! Tests that span several rooms: the house itself, and the road from bytes to values.
+
+mod house;

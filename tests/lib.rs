@@ -1,0 +1,1 @@
+//! Tests that span several rooms live in `it/`; this library is empty.
