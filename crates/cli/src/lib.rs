@@ -1,1 +1,4 @@
-//! Parts of the command that tests elsewhere use.
+//! The part of the command that tests elsewhere use: the runner of `.wast`
+//! scripts. Everything else of the command is in its binary.
+
+pub mod wast_runner;

@@ -1,1 +1,6 @@
-//! Tests of the command.
+//! All tests of the command and of the script runner, as one binary.
+
+mod golden;
+mod process;
+mod spec;
+mod wast;

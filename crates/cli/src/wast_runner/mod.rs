@@ -1,0 +1,168 @@
+//! Runs a `.wast` script, the test format of the WebAssembly specification,
+//! against an engine.
+//!
+//! Requires: the text of the script and an [`Engine`]. Guarantees: every
+//! directive is counted exactly once as passed, failed or skipped; every
+//! failure has a place in the text; nothing is skipped unless the caller named
+//! the feature in [`Skip`]; a script that does not parse, has an unknown
+//! directive or has no directive is a failure. Does not compare the messages of
+//! `assert_malformed` and `assert_invalid` (they are those of the reference
+//! interpreter); the messages of traps and link errors are compared by kind.
+
+mod features;
+mod script;
+mod spectest;
+mod traps;
+mod values;
+
+use std::fmt;
+
+use cellwall::Engine;
+use wast::Wast;
+use wast::lexer::{Lexer, TokenKind};
+use wast::parser::ParseBuffer;
+use wast::token::Span;
+
+pub use features::{Feature, Skip, UnknownFeature};
+
+/// What came of one script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The name of the script, as the caller gave it.
+    pub file: String,
+    /// Number of directives that did what they say.
+    pub passed: usize,
+    /// Number of directives that did not, or the script as a whole.
+    pub failed: usize,
+    /// Number of directives that need a feature in [`Skip`].
+    pub skipped: usize,
+    /// One entry per failed directive, in the order of the script.
+    pub failures: Vec<Failure>,
+}
+
+/// A directive that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Line of the directive, from 1.
+    pub line: usize,
+    /// Column of the directive in bytes, from 1.
+    pub column: usize,
+    /// What was expected and what happened.
+    pub message: String,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: {} passed, {} failed, {} skipped",
+            self.file, self.passed, self.failed, self.skipped
+        )
+    }
+}
+
+/// What one directive came to; `Err` is the message of a failure.
+pub(crate) type Outcome = Result<Verdict, String>;
+
+/// A directive that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It did what it says.
+    Passed,
+    /// It needs a feature that the caller wants skipped.
+    Skipped,
+}
+
+/// Runs the script `text`, called `file` in the report, in a new store of
+/// `engine`.
+///
+/// # Examples
+///
+/// ```
+/// use cellwall_cli::wast_runner::{Skip, run};
+///
+/// let script = r#"
+///     (module (func (export "two") (result i32) (i32.const 2)))
+///     (assert_return (invoke "two") (i32.const 2))
+///     (assert_return (invoke "two") (i32.const 3))
+/// "#;
+/// let report = run(&cellwall::Engine::default(), "two.wast", script, &Skip::default());
+/// assert_eq!(report.to_string(), "two.wast: 2 passed, 1 failed, 0 skipped");
+/// assert_eq!(report.failures[0].line, 4);
+/// ```
+pub fn run(engine: &Engine, file: &str, text: &str, skip: &Skip) -> Report {
+    let mut report = Report {
+        file: file.to_string(),
+        passed: 0,
+        failed: 0,
+        skipped: 0,
+        failures: Vec::new(),
+    };
+    if let Err((span, message)) = run_directives(engine, text, skip, &mut report) {
+        report.fail(text, span, message);
+    }
+    report
+}
+
+/// Parses the script and runs it; `Err` is a failure of the script as a whole.
+fn run_directives(
+    engine: &Engine,
+    text: &str,
+    skip: &Skip,
+    report: &mut Report,
+) -> Result<(), (Span, String)> {
+    let syntax = |e: wast::Error| (e.span(), e.message());
+    let mut lexer = Lexer::new(text);
+    // The tests of names contain every kind of character on purpose.
+    lexer.allow_confusing_unicode(true);
+    if is_empty(&lexer).map_err(syntax)? {
+        return Err((Span::from_offset(0), "the file has no directives".to_string()));
+    }
+    let buffer = ParseBuffer::new_with_lexer(lexer).map_err(syntax)?;
+    let script: Wast<'_> = wast::parser::parse(&buffer).map_err(syntax)?;
+    if skip.names_header_of(text) {
+        report.skipped += script.directives.len();
+        return Ok(());
+    }
+    let mut state = script::Script::new(engine, skip).map_err(|e| {
+        (
+            Span::from_offset(0),
+            format!("cannot set up the host modules: {e:#}"),
+        )
+    })?;
+    for directive in script.directives {
+        let span = directive.span();
+        let (line, _) = span.linecol_in(text);
+        tracing::debug!(file = %report.file, line = line + 1, "directive");
+        match state.directive(directive) {
+            Ok(Verdict::Passed) => report.passed += 1,
+            Ok(Verdict::Skipped) => report.skipped += 1,
+            Err(message) => report.fail(text, span, message),
+        }
+    }
+    Ok(())
+}
+
+/// Whether the text holds nothing but white space and comments. The parser
+/// would read that as one empty module.
+fn is_empty(lexer: &Lexer<'_>) -> Result<bool, wast::Error> {
+    for token in lexer.iter(0) {
+        match token?.kind {
+            TokenKind::Whitespace | TokenKind::LineComment | TokenKind::BlockComment => {}
+            _ => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
+impl Report {
+    fn fail(&mut self, text: &str, span: Span, message: String) {
+        let (line, column) = span.linecol_in(text);
+        self.failed += 1;
+        self.failures.push(Failure {
+            line: line + 1,
+            column: column + 1,
+            message,
+        });
+    }
+}

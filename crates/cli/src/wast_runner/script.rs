@@ -1,0 +1,357 @@
+//! The state of a running script, and what each directive does to it.
+
+use std::collections::HashMap;
+
+use cellwall::{Engine, Error, Instance, Linker, Module, Store, Trap, Val};
+use wast::token::Id;
+use wast::{QuoteWat, WastDirective, WastExecute, WastInvoke, WastRet, Wat};
+
+use super::{Outcome, Skip, Verdict, spectest, traps, values};
+
+/// Instances, definitions and names of one script, all in one store.
+pub(super) struct Script<'a> {
+    engine: &'a Engine,
+    skip: &'a Skip,
+    store: Store<()>,
+    linker: Linker<()>,
+    /// Definitions by their `$name`; the last one also by `None`.
+    definitions: HashMap<Option<String>, Slot<Module>>,
+    /// Instances by their `$name`; the last one also by `None`.
+    instances: HashMap<Option<String>, Slot<Instance>>,
+    /// Names for imports (`register`) whose instance is not there. The linker
+    /// has those that are.
+    absent: HashMap<String, Slot<()>>,
+}
+
+/// A thing that a later directive may name: there, or the reason why not.
+#[derive(Clone)]
+enum Slot<T> {
+    There(T),
+    /// It needs a feature that is skipped.
+    Skipped,
+    /// The directive that should have made it failed.
+    Broken,
+}
+
+/// What came of running a call or a module.
+enum Ran {
+    Values(Vec<Val>),
+    Failed(Error),
+    Skipped,
+}
+
+impl<'a> Script<'a> {
+    /// An empty script with the host modules defined.
+    pub(super) fn new(engine: &'a Engine, skip: &'a Skip) -> cellwall::Result<Script<'a>> {
+        let mut store = Store::new(engine, ());
+        let mut linker = Linker::new(engine);
+        // A script may register a second module under a name.
+        linker.allow_shadowing(true);
+        spectest::define(engine, &mut store, &mut linker)?;
+        Ok(Script {
+            engine,
+            skip,
+            store,
+            linker,
+            definitions: HashMap::new(),
+            instances: HashMap::new(),
+            absent: HashMap::new(),
+        })
+    }
+
+    /// Does what the directive says and checks what it asserts.
+    pub(super) fn directive(&mut self, directive: WastDirective<'_>) -> Outcome {
+        use WastDirective::*;
+        match directive {
+            Module(module) => self.module(module),
+            ModuleDefinition(module) => {
+                let name = owned(module.name());
+                let made = self.compile(module);
+                self.define(name, &made);
+                verdict(made)
+            }
+            ModuleInstance { instance, module, .. } => {
+                let definition = find(&self.definitions, module)?.there("its definition failed")?;
+                self.instance_of(owned(instance), definition)
+            }
+            Register { name, module, .. } => self.register(name, module),
+            Invoke(invoke) => match self.invoke(invoke)? {
+                Ran::Values(_) => Ok(Verdict::Passed),
+                Ran::Failed(error) => Err(unexpected(&error)),
+                Ran::Skipped => Ok(Verdict::Skipped),
+            },
+            AssertReturn { exec, results, .. } => self.assert_return(exec, &results),
+            AssertTrap { exec, message, .. } => {
+                let ran = self.execute(exec)?;
+                self.assert_trap(ran, message)
+            }
+            AssertExhaustion { call, message, .. } => {
+                let ran = self.invoke(call)?;
+                self.assert_trap(ran, message)
+            }
+            AssertMalformed { module, message, .. }
+            | AssertInvalid { module, message, .. }
+            | AssertInvalidCustom { module, message, .. }
+            | AssertMalformedCustom { module, message, .. } => self.assert_rejected(module, message),
+            AssertUnlinkable { module, message, .. } => self.assert_unlinkable(module, message),
+            AssertException { .. } => self.unsupported("exceptions", "assert_exception"),
+            AssertSuspension { .. } => self.unsupported("stack-switching", "assert_suspension"),
+            Thread(_) => self.unsupported("threads", "thread"),
+            Wait { .. } => self.unsupported("threads", "wait"),
+        }
+    }
+
+    /// `(module ...)`: a definition and its instance at once.
+    fn module(&mut self, module: QuoteWat<'_>) -> Outcome {
+        let name = owned(module.name());
+        // If it cannot be made, a directive that means this one must not find
+        // the one before it.
+        put(&mut self.instances, name.clone(), Slot::Broken);
+        let made = self.compile(module);
+        self.define(name.clone(), &made);
+        self.instance_of(name, made?)
+    }
+
+    fn define(&mut self, name: Option<String>, made: &Result<Option<Module>, String>) {
+        put(&mut self.definitions, name, Slot::of(made));
+    }
+
+    /// Instantiates a definition (`None`: it is skipped) and files the instance.
+    fn instance_of(&mut self, name: Option<String>, definition: Option<Module>) -> Outcome {
+        let made = match definition.map(|module| self.instantiate(&module)).transpose() {
+            Ok(Some(Some(Ok(instance)))) => Ok(Some(instance)),
+            Ok(Some(Some(Err(error)))) => Err(unexpected(&error)),
+            Ok(Some(None) | None) => Ok(None),
+            Err(message) => Err(message),
+        };
+        put(&mut self.instances, name, Slot::of(&made));
+        verdict(made)
+    }
+
+    /// Encodes and compiles a module; `None` if it cannot be compiled because
+    /// of a feature that is skipped.
+    fn compile(&self, mut module: QuoteWat<'_>) -> Result<Option<Module>, String> {
+        if is_component(&module) {
+            return self.unsupported("component-model", "a component").map(|_| None);
+        }
+        let wasm = module
+            .encode()
+            .map_err(|e| format!("malformed text: {}", e.message()))?;
+        match Module::new(self.engine, &wasm) {
+            Ok(module) => Ok(Some(module)),
+            Err(_) if self.skip.needed_by(&wasm) => Ok(None),
+            Err(error) => Err(format!("the module does not load: {error:#}")),
+        }
+    }
+
+    /// Links and instantiates; `None` if it imports from a module that is
+    /// skipped. The outer `Err` is about the script, the inner one is what the
+    /// engine said.
+    fn instantiate(&mut self, module: &Module) -> Result<Option<cellwall::Result<Instance>>, String> {
+        for import in module.imports() {
+            match self.absent.get(import.module()) {
+                Some(Slot::Skipped) => return Ok(None),
+                Some(_) => return Err(format!("the module \"{}\" failed", import.module())),
+                None => {}
+            }
+        }
+        Ok(Some(self.linker.instantiate(&mut self.store, module)))
+    }
+
+    fn register(&mut self, name: &str, module: Option<Id<'_>>) -> Outcome {
+        match find(&self.instances, module)? {
+            Slot::There(instance) => {
+                self.absent.remove(name);
+                let linked = self.linker.instance(&mut self.store, name, instance);
+                linked.map_err(|e| format!("cannot register: {e:#}"))?;
+                Ok(Verdict::Passed)
+            }
+            Slot::Skipped => {
+                self.absent.insert(name.to_string(), Slot::Skipped);
+                Ok(Verdict::Skipped)
+            }
+            Slot::Broken => {
+                self.absent.insert(name.to_string(), Slot::Broken);
+                Err("its module failed".to_string())
+            }
+        }
+    }
+
+    fn execute(&mut self, exec: WastExecute<'_>) -> Result<Ran, String> {
+        match exec {
+            WastExecute::Invoke(invoke) => self.invoke(invoke),
+            WastExecute::Wat(module) => {
+                let Some(module) = self.compile(QuoteWat::Wat(module))? else {
+                    return Ok(Ran::Skipped);
+                };
+                Ok(match self.instantiate(&module)? {
+                    Some(Ok(_)) => Ran::Values(Vec::new()),
+                    Some(Err(error)) => Ran::Failed(error),
+                    None => Ran::Skipped,
+                })
+            }
+            WastExecute::Get { module, global, .. } => {
+                let Some(instance) = self.instance(module)? else {
+                    return Ok(Ran::Skipped);
+                };
+                let found = instance.get_global(&mut self.store, global);
+                let found = found.ok_or_else(|| format!("no exported global \"{global}\""))?;
+                Ok(Ran::Values(vec![found.get(&mut self.store)]))
+            }
+        }
+    }
+
+    fn invoke(&mut self, invoke: WastInvoke<'_>) -> Result<Ran, String> {
+        let Some(instance) = self.instance(invoke.module)? else {
+            return Ok(Ran::Skipped);
+        };
+        let func = instance.get_func(&mut self.store, invoke.name);
+        let func = func.ok_or_else(|| format!("no exported function \"{}\"", invoke.name))?;
+        let args = invoke
+            .args
+            .iter()
+            .map(|arg| values::argument(&mut self.store, arg));
+        let args = args.collect::<Result<Vec<Val>, String>>()?;
+        let mut results = vec![Val::I32(0); func.ty(&self.store).results().len()];
+        Ok(match func.call(&mut self.store, &args, &mut results) {
+            Ok(()) => Ran::Values(results),
+            Err(error) => Ran::Failed(error),
+        })
+    }
+
+    /// The instance that a directive means; `None` if it is skipped.
+    fn instance(&self, id: Option<Id<'_>>) -> Result<Option<Instance>, String> {
+        find(&self.instances, id)?.there("its module failed")
+    }
+
+    fn assert_return(&mut self, exec: WastExecute<'_>, expected: &[WastRet<'_>]) -> Outcome {
+        match self.execute(exec)? {
+            Ran::Values(results) => {
+                values::check_all(&mut self.store, &results, expected)?;
+                Ok(Verdict::Passed)
+            }
+            Ran::Failed(error) => Err(unexpected(&error)),
+            Ran::Skipped => Ok(Verdict::Skipped),
+        }
+    }
+
+    fn assert_trap(&mut self, ran: Ran, message: &str) -> Outcome {
+        match ran {
+            Ran::Values(_) => Err(format!("expected the trap \"{message}\", but it returned")),
+            Ran::Failed(error) => traps::check(&error, message).map(|()| Verdict::Passed),
+            Ran::Skipped => Ok(Verdict::Skipped),
+        }
+    }
+
+    /// `assert_malformed`, `assert_invalid`: text or bytes must be refused.
+    fn assert_rejected(&mut self, mut module: QuoteWat<'_>, message: &str) -> Outcome {
+        if is_component(&module) {
+            return self.unsupported("component-model", "a component");
+        }
+        let Ok(wasm) = module.encode() else {
+            return Ok(Verdict::Passed);
+        };
+        match Module::new(self.engine, &wasm) {
+            Ok(_) => Err(format!("expected \"{message}\", but the module was accepted")),
+            Err(_) => Ok(Verdict::Passed),
+        }
+    }
+
+    /// The module must load and then fail to link, neither run nor trap.
+    fn assert_unlinkable(&mut self, module: Wat<'_>, message: &str) -> Outcome {
+        let Some(module) = self.compile(QuoteWat::Wat(module))? else {
+            return Ok(Verdict::Skipped);
+        };
+        match self.instantiate(&module)? {
+            Some(Ok(_)) => Err(format!("expected \"{message}\", but it was linked")),
+            Some(Err(error)) if error.is::<Trap>() => Err(format!(
+                "expected \"{message}\", but it was linked, and then: {error:#}"
+            )),
+            Some(Err(error)) => check_link_error(&error, message),
+            None => Ok(Verdict::Skipped),
+        }
+    }
+
+    /// A directive that needs a feature that there is not.
+    fn unsupported(&self, feature: &str, what: &str) -> Outcome {
+        match self.skip.has(feature) {
+            true => Ok(Verdict::Skipped),
+            false => Err(format!("{what} is not supported (feature {feature})")),
+        }
+    }
+}
+
+impl<T: Clone> Slot<T> {
+    /// What is filed for the outcome `made`.
+    fn of(made: &Result<Option<T>, String>) -> Slot<T> {
+        match made {
+            Ok(Some(thing)) => Slot::There(thing.clone()),
+            Ok(None) => Slot::Skipped,
+            Err(_) => Slot::Broken,
+        }
+    }
+
+    /// The thing; `None` if it is skipped, `Err(broken)` if it failed.
+    fn there(self, broken: &str) -> Result<Option<T>, String> {
+        match self {
+            Slot::There(thing) => Ok(Some(thing)),
+            Slot::Skipped => Ok(None),
+            Slot::Broken => Err(broken.to_string()),
+        }
+    }
+}
+
+/// The verdict on a directive that only had to make a thing.
+fn verdict<T>(made: Result<Option<T>, String>) -> Outcome {
+    Ok(if made?.is_some() {
+        Verdict::Passed
+    } else {
+        Verdict::Skipped
+    })
+}
+
+fn is_component(module: &QuoteWat<'_>) -> bool {
+    matches!(
+        module,
+        QuoteWat::Wat(Wat::Component(_)) | QuoteWat::QuoteComponent(..)
+    )
+}
+
+/// The tests know two link errors; taking one for the other is a failure.
+fn check_link_error(error: &Error, message: &str) -> Outcome {
+    let text = format!("{error:#}");
+    let kinds = ["unknown import", "incompatible import type"];
+    match kinds.iter().find(|kind| message.starts_with(*kind)) {
+        Some(kind) if !text.contains(kind) => Err(format!("expected \"{message}\", got the error: {text}")),
+        _ => Ok(Verdict::Passed),
+    }
+}
+
+/// The message of a failure that no directive asked for: the trap alone when it
+/// is one (the backtrace has many lines), else the whole error.
+fn unexpected(error: &Error) -> String {
+    match error.downcast_ref::<Trap>() {
+        Some(trap) => format!("unexpected {trap}"),
+        None => format!("{error:#}"),
+    }
+}
+
+fn owned(id: Option<Id<'_>>) -> Option<String> {
+    id.map(|id| id.name().to_string())
+}
+
+/// Files `slot` as the last one, and under its name if it has one.
+fn put<T: Clone>(slots: &mut HashMap<Option<String>, Slot<T>>, name: Option<String>, slot: Slot<T>) {
+    if name.is_some() {
+        slots.insert(name, slot.clone());
+    }
+    slots.insert(None, slot);
+}
+
+fn find<T: Clone>(slots: &HashMap<Option<String>, Slot<T>>, id: Option<Id<'_>>) -> Result<Slot<T>, String> {
+    let slot = slots.get(&owned(id)).cloned();
+    slot.ok_or_else(|| match id {
+        Some(id) => format!("there is no module ${}", id.name()),
+        None => "there is no module before this".to_string(),
+    })
+}

