@@ -1,0 +1,43 @@
+//! How refusals of `wasmparser` become ours.
+
+use cellwall_base::Invalid;
+use wasmparser::WasmFeatures;
+
+/// What a module may use: the core specification 2.0 without vectors, extended constant
+/// expressions and multiple memories.
+pub(crate) const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
+    .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
+    .union(WasmFeatures::SIGN_EXTENSION)
+    .union(WasmFeatures::REFERENCE_TYPES)
+    .union(WasmFeatures::MULTI_VALUE)
+    .union(WasmFeatures::BULK_MEMORY)
+    .union(WasmFeatures::FLOATS)
+    .union(WasmFeatures::GC_TYPES)
+    .union(WasmFeatures::EXTENDED_CONST)
+    .union(WasmFeatures::MULTI_MEMORY);
+
+/// The refusal of a validator or reader; names the feature that would be needed, if one would.
+#[cold]
+pub(crate) fn refused(error: wasmparser::Error) -> Invalid {
+    let mut reason = error.message().to_owned();
+    if let Some(features) = error.missing_wasm_feature() {
+        let names: Vec<String> = features
+            .iter_names()
+            .map(|(name, _)| name.to_lowercase().replace('_', "-"))
+            .collect();
+        reason = format!("{reason} (feature not supported: {})", names.join(", "));
+    }
+    Invalid {
+        offset: error.offset() as usize,
+        reason,
+    }
+}
+
+/// A refusal of our own.
+#[cold]
+pub(crate) fn invalid(offset: u64, reason: impl Into<String>) -> Invalid {
+    Invalid {
+        offset: offset as usize,
+        reason: reason.into(),
+    }
+}
