@@ -17,7 +17,12 @@ const MATRIX: &[(&str, &[&str])] = &[
     ("link", &["base", "wasm", "abi"]),
     ("verify", &["base", "abi"]),
     ("runtime", &["base", "abi", "verify"]),
-    ("cellwall", &["base", "wasm", "isa", "abi", "compile", "link", "verify", "runtime"]),
+    (
+        "cellwall",
+        &[
+            "base", "wasm", "isa", "abi", "compile", "link", "verify", "runtime",
+        ],
+    ),
     ("wasi", &["cellwall"]),
     ("cli", &["cellwall", "wasi"]),
 ];
@@ -26,7 +31,10 @@ const MATRIX: &[(&str, &[&str])] = &[
 const PEERS: &[&str] = &["wasmtime", "wasmi", "cranelift"];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the repository").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests/ lies in the repository")
+        .to_owned()
 }
 
 fn read(path: &Path) -> String {
@@ -53,7 +61,11 @@ fn sources() -> Vec<(String, String)> {
     paths
         .into_iter()
         .map(|path| {
-            let name = path.strip_prefix(root()).expect("below the root").to_string_lossy().into_owned();
+            let name = path
+                .strip_prefix(root())
+                .expect("below the root")
+                .to_string_lossy()
+                .into_owned();
             (name, read(&path))
         })
         .collect()
@@ -65,7 +77,11 @@ fn metadata() -> Value {
         .current_dir(root())
         .output()
         .expect("cargo runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     serde_json::from_slice(&output.stdout).expect("cargo prints JSON")
 }
 
@@ -77,28 +93,41 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
     let mut rooms = BTreeMap::new();
     for package in packages {
         let manifest = Path::new(package["manifest_path"].as_str().expect("a path"));
-        let Ok(inside) = manifest.strip_prefix(&crates) else { continue };
+        let Ok(inside) = manifest.strip_prefix(&crates) else {
+            continue;
+        };
         let room = inside.parent().expect("a folder").to_string_lossy().into_owned();
         let list = package["dependencies"].as_array().expect("dependencies").iter();
-        let normal = list.filter(|d| d["kind"].is_null()).map(|d| d["name"].as_str().expect("a name").to_owned());
+        let normal = list
+            .filter(|d| d["kind"].is_null())
+            .map(|d| d["name"].as_str().expect("a name").to_owned());
         rooms.insert(room, normal.collect());
     }
     rooms
 }
 
 fn room_of(package: &str) -> Option<&str> {
-    if package == "cellwall" { Some(package) } else { package.strip_prefix("cellwall-") }
+    if package == "cellwall" {
+        Some(package)
+    } else {
+        package.strip_prefix("cellwall-")
+    }
 }
 
 fn allowed(room: &str, other: &str) -> bool {
-    MATRIX.iter().any(|(row, columns)| *row == room && columns.contains(&other))
+    MATRIX
+        .iter()
+        .any(|(row, columns)| *row == room && columns.contains(&other))
 }
 
 #[test]
 fn the_workspace_keeps_the_dependency_matrix() {
     let rooms = dependencies();
     let expected: BTreeSet<&str> = MATRIX.iter().map(|(room, _)| *room).collect();
-    assert_eq!(rooms.keys().map(String::as_str).collect::<BTreeSet<_>>(), expected);
+    assert_eq!(
+        rooms.keys().map(String::as_str).collect::<BTreeSet<_>>(),
+        expected
+    );
     for (room, packages) in &rooms {
         for other in packages.iter().filter_map(|p| room_of(p)) {
             assert!(allowed(room, other), "{room} must not use {other}");
@@ -108,13 +137,22 @@ fn the_workspace_keeps_the_dependency_matrix() {
 
 #[test]
 fn the_matrix_refuses_what_it_should() {
-    for (room, other) in [("verify", "isa"), ("verify", "wasm"), ("ir", "wasm"), ("isa", "ir"), ("wasi", "runtime")] {
+    for (room, other) in [
+        ("verify", "isa"),
+        ("verify", "wasm"),
+        ("ir", "wasm"),
+        ("isa", "ir"),
+        ("wasi", "runtime"),
+    ] {
         assert!(!allowed(room, other), "{room} may use {other}");
     }
     let order: Vec<&str> = MATRIX.iter().map(|(room, _)| *room).collect();
     for (row, (room, columns)) in MATRIX.iter().enumerate() {
         for column in *columns {
-            assert!(order[..row].contains(column), "{room} uses {column}: the matrix is not lower-triangular");
+            assert!(
+                order[..row].contains(column),
+                "{room} uses {column}: the matrix is not lower-triangular"
+            );
         }
     }
 }
@@ -122,10 +160,14 @@ fn the_matrix_refuses_what_it_should() {
 #[test]
 fn architecture_prints_the_same_matrix() {
     let text = read(&root().join("ARCHITECTURE.md"));
-    let mut lines = text.lines().skip_while(|l| !l.trim_start().starts_with("base wasm ir"));
+    let mut lines = text
+        .lines()
+        .skip_while(|l| !l.trim_start().starts_with("base wasm ir"));
     let header = lines.next().expect("the header of the matrix");
-    let columns: Vec<(usize, &str)> =
-        header.split_whitespace().map(|name| (header.find(name).expect("it was split from here"), name)).collect();
+    let columns: Vec<(usize, &str)> = header
+        .split_whitespace()
+        .map(|name| (header.find(name).expect("it was split from here"), name))
+        .collect();
     let mut rows = 0;
     for line in lines.take_while(|l| !l.starts_with("```")) {
         let Some((room, allowed)) = MATRIX.iter().find(|(room, _)| {
@@ -134,8 +176,11 @@ fn architecture_prints_the_same_matrix() {
         }) else {
             panic!("unknown row: {line}");
         };
-        let marked: Vec<&str> =
-            columns.iter().filter(|(at, _)| line.as_bytes().get(*at) == Some(&b'x')).map(|(_, name)| *name).collect();
+        let marked: Vec<&str> = columns
+            .iter()
+            .filter(|(at, _)| line.as_bytes().get(*at) == Some(&b'x'))
+            .map(|(_, name)| *name)
+            .collect();
         assert_eq!(marked, *allowed, "row {room}");
         rows += 1;
     }
@@ -146,12 +191,18 @@ fn architecture_prints_the_same_matrix() {
 fn peers_are_never_linked_under_crates() {
     for (room, packages) in dependencies() {
         for package in packages {
-            assert!(!PEERS.iter().any(|peer| package.starts_with(peer)), "{room} links {package}");
+            assert!(
+                !PEERS.iter().any(|peer| package.starts_with(peer)),
+                "{room} links {package}"
+            );
         }
     }
     let lock = read(&root().join("Cargo.lock"));
     for peer in PEERS {
-        assert!(!lock.contains(&format!("name = \"{peer}\"")), "{peer} is in Cargo.lock");
+        assert!(
+            !lock.contains(&format!("name = \"{peer}\"")),
+            "{peer} is in Cargo.lock"
+        );
     }
 }
 
@@ -171,13 +222,22 @@ fn unsafe_code_lives_in_the_runtime_alone() {
 
 #[test]
 fn assembly_and_platforms_stay_in_sys() {
-    let sys = |name: &str| name.starts_with("crates/runtime/src/sys/") || name.starts_with("crates/wasi/src/sys/");
+    let sys =
+        |name: &str| name.starts_with("crates/runtime/src/sys/") || name.starts_with("crates/wasi/src/sys/");
     let mut found = 0;
     for (name, text) in sources() {
         for line in code_lines(&text) {
-            let special = ["global_asm!", "asm!(", "target_os", "target_arch", "cfg(unix", "cfg(windows", "target_family"]
-                .iter()
-                .any(|word| line.contains(word));
+            let special = [
+                "global_asm!",
+                "asm!(",
+                "target_os",
+                "target_arch",
+                "cfg(unix",
+                "cfg(windows",
+                "target_family",
+            ]
+            .iter()
+            .any(|word| line.contains(word));
             if special {
                 found += 1;
                 assert!(sys(&name), "{name}: {line}");
@@ -190,13 +250,25 @@ fn assembly_and_platforms_stay_in_sys() {
 #[test]
 fn rooms_below_the_door_are_pure() {
     let pure = ["base", "wasm", "ir", "isa", "abi", "compile", "link", "verify"];
-    let forbidden = ["std::fs", "std::net", "std::env", "std::time", "std::process", "std::thread", "println!", "static mut"];
+    let forbidden = [
+        "std::fs",
+        "std::net",
+        "std::env",
+        "std::time",
+        "std::process",
+        "std::thread",
+        "println!",
+        "static mut",
+    ];
     for (name, text) in sources() {
         let room = name.split('/').nth(1).expect("crates/ROOM/…");
         if !pure.contains(&room) || !name.contains("/src/") {
             continue;
         }
-        let product = text.split("#[cfg(test)]").next().expect("split gives at least one part");
+        let product = text
+            .split("#[cfg(test)]")
+            .next()
+            .expect("split gives at least one part");
         for line in code_lines(product) {
             for word in forbidden {
                 assert!(!line.contains(word), "{name} uses {word}: {line}");
@@ -225,7 +297,10 @@ fn only_abi_knows_a_context_offset_and_one_constructor_makes_verified() {
 fn files_are_not_too_long() {
     for (name, text) in sources() {
         let generated = text.lines().take(3).any(|l| l.contains("enerated"));
-        assert!(generated || text.lines().count() <= 1500, "{name} is longer than 1,500 lines");
+        assert!(
+            generated || text.lines().count() <= 1500,
+            "{name} is longer than 1,500 lines"
+        );
     }
 }
 
@@ -238,19 +313,28 @@ fn no_test_is_ignored() {
 
 #[test]
 fn formatting_is_clean() {
-    let output = Command::new(env!("CARGO")).args(["fmt", "--all", "--check"]).current_dir(root()).output();
+    let output = Command::new(env!("CARGO"))
+        .args(["fmt", "--all", "--check"])
+        .current_dir(root())
+        .output();
     let output = output.expect("cargo runs");
     let stderr = String::from_utf8_lossy(&output.stderr);
     if stderr.contains("is not installed") {
         println!("rustfmt is not installed: the formatting is not checked here");
         return;
     }
-    assert!(output.status.success(), "run `cargo fmt --all`:\n{}", String::from_utf8_lossy(&output.stdout));
+    assert!(
+        output.status.success(),
+        "run `cargo fmt --all`:\n{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
 }
 
 /// Lines without comments and string contents that look like code.
 fn code_lines(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().map(|line| line.split("//").next().unwrap_or("")).filter(|line| !line.trim().is_empty())
+    text.lines()
+        .map(|line| line.split("//").next().unwrap_or(""))
+        .filter(|line| !line.trim().is_empty())
 }
 
 fn has_word(line: &str, word: &str) -> bool {

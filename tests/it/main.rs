@@ -1,3 +1,4 @@
 //! Tests that span several rooms: the house itself, and the road from bytes to values.
 
 mod house;
+mod mutants;

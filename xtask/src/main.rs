@@ -1,2 +1,116 @@
-//! Developer commands: `cargo xtask NAME`.
-fn main() {}
+//! Developer commands: `cargo xtask NAME`. The long runs, whose bounded twins are in `cargo test`.
+
+use anyhow::{Context, Result, ensure};
+use cellwall_tests::mutate::{self, Tally};
+use clap::{Parser, Subcommand};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Developer commands of Cellwall.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+enum Xtask {
+    #[command(flatten)]
+    Run(Task),
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Mutated modules through validation and running: an error or a result, nothing else.
+    Mutants {
+        /// How many mutants.
+        #[arg(long, default_value_t = 100_000)]
+        count: u64,
+        /// Where the random numbers start.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Modules to mutate beside the generated ones: files or folders.
+        corpus: Vec<PathBuf>,
+    },
+    /// Guests that open files while a folder is swapped for a link: no escape.
+    Race {
+        /// For how long.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
+    /// The comparison with other engines (`bench/`); arguments are handed on.
+    Bench {
+        /// Arguments of the benchmark.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+}
+
+fn main() -> Result<()> {
+    let Xtask::Run(task) = Xtask::parse();
+    match task {
+        Task::Mutants { count, seed, corpus } => mutants(count, seed, &corpus),
+        Task::Race { seconds } => race(seconds),
+        Task::Bench { args } => bench(&args),
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask/ lies in the repository")
+        .to_owned()
+}
+
+fn mutants(count: u64, seed: u64, corpus: &[PathBuf]) -> Result<()> {
+    let mut modules = Vec::new();
+    for path in corpus {
+        collect(path, &mut modules)?;
+    }
+    const BATCH: u64 = 1_000;
+    let start = Instant::now();
+    let mut total = Tally::default();
+    for batch in 0..count.div_ceil(BATCH) {
+        let size = BATCH.min(count - batch * BATCH);
+        let tally = mutate::run(seed.wrapping_add(batch), size, Duration::from_secs(1), &modules);
+        total.add(&tally);
+        eprintln!(
+            "{:>8} of {count} after {:.0?}: {total:?}",
+            batch * BATCH + size,
+            start.elapsed()
+        );
+    }
+    println!("{count} mutants, no panic and no hang: {total:?}");
+    Ok(())
+}
+
+/// Every `.wasm` file at or below a path.
+fn collect(path: &Path, into: &mut Vec<Vec<u8>>) -> Result<()> {
+    if path.is_dir() {
+        for entry in path
+            .read_dir()
+            .with_context(|| format!("cannot list {}", path.display()))?
+        {
+            collect(&entry?.path(), into)?;
+        }
+    } else if path.extension().is_some_and(|e| e == "wasm") {
+        into.push(std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?);
+    }
+    Ok(())
+}
+
+fn race(seconds: u64) -> Result<()> {
+    let status = Command::new(env!("CARGO"))
+        .args(["test", "--package", "cellwall-wasi", "--", "race", "--nocapture"])
+        .env("CELLWALL_RACE_SECONDS", seconds.to_string())
+        .current_dir(root())
+        .status()?;
+    ensure!(status.success(), "the race test failed");
+    Ok(())
+}
+
+fn bench(args: &[String]) -> Result<()> {
+    let status = Command::new(env!("CARGO"))
+        .args(["run", "--release", "--features", "peers", "--"])
+        .args(args)
+        .current_dir(root().join("bench"))
+        .status()?;
+    ensure!(status.success(), "the benchmark failed");
+    Ok(())
+}

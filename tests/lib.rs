@@ -1,1 +1,0 @@
-//! Tests that span several rooms live in `it/`; this library is empty.

@@ -1,0 +1,46 @@
+//! Random valid modules of the WebAssembly that is supported, which always come to an end.
+
+use crate::rng::Rng;
+use arbitrary::Unstructured;
+use wasm_smith::{Config, Module};
+
+/// Loop heads and calls that a generated module may pass before it traps.
+pub const FUEL: u32 = 2_000;
+
+fn config() -> Config {
+    Config {
+        // Any NaN is right in WebAssembly; canonical ones make results comparable.
+        canonicalize_nans: true,
+        compact_imports_enabled: false,
+        exceptions_enabled: false,
+        export_everything: true,
+        gc_enabled: false,
+        max_data_segments: 8,
+        max_element_segments: 8,
+        max_funcs: 12,
+        max_imports: 0,
+        max_instructions: 400,
+        max_memories: 3,
+        max_memory32_bytes: 4 << 20,
+        max_table_elements: 200,
+        max_tables: 3,
+        memory64_enabled: false,
+        min_funcs: 1,
+        relaxed_simd_enabled: false,
+        simd_enabled: false,
+        tail_call_enabled: false,
+        threads_enabled: false,
+        wide_arithmetic_enabled: false,
+        ..Config::default()
+    }
+}
+
+/// The module of a seed; `None` if the seed gives none.
+pub fn module(seed: u64) -> Option<Vec<u8>> {
+    let mut rng = Rng::new(seed);
+    let len = 256 + rng.below(6_000);
+    let bytes = rng.bytes(len);
+    let mut module = Module::new(config(), &mut Unstructured::new(&bytes)).ok()?;
+    module.ensure_termination(FUEL).ok()?;
+    Some(module.to_bytes())
+}
