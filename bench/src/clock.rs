@@ -11,8 +11,7 @@ use std::time::Duration;
 
 /// CPU time used by the calling thread since it started.
 pub fn thread_cpu_ns() -> u64 {
-    let now = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)
-        .expect("every thread has a CPU clock on Linux");
+    let now = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("every thread has a CPU clock on Linux");
     u64::try_from(Duration::from(now).as_nanos()).expect("584 years of CPU time are not reached")
 }
 

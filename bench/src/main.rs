@@ -1,1 +1,168 @@
-fn main(){}
+//! The command: which programs, engines and parts, and where the tables go.
+
+use anyhow::{Context, Result, bail, ensure};
+use cellwall_bench::engines::{self, Engine};
+use cellwall_bench::report::{self, Report};
+use cellwall_bench::{calls, exec, process, set};
+use lexopt::prelude::*;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const HELP: &str = "\
+Measures Cellwall against other WebAssembly engines.
+
+Usage: cargo run --release --features peers -- [OPTIONS] [exec|calls|process|all]
+
+  --filter RE       only the programs whose name matches
+  --rounds N        rounds per program (default and at least 9, else it is a trial)
+  --engines A,B     only these: cellwall wasmtime wasmtime-pooled winch wasmi node native
+  --all             also the programs that need vectors
+  --program FILE    the part `process` runs this instead of hello world
+  --json FILE       every sample
+  --md FILE         the tables (they are printed in any case)
+  --list            print the programs and the engines found
+
+The programs are in the folder CELLWALL_SHARED, or `shared` beside the repository.
+The part `process` measures ../target/release/cellwall, or CELLWALL_BIN.
+Exit status 1 if a run failed or two engines differ.
+";
+const ROUNDS: usize = 9;
+
+#[derive(Default)]
+struct Options {
+    parts: Vec<String>,
+    filter: Option<String>,
+    rounds: Option<usize>,
+    engines: Option<Vec<String>>,
+    all_programs: bool,
+    program: Option<PathBuf>,
+    json: Option<PathBuf>,
+    md: Option<PathBuf>,
+    list: bool,
+}
+
+fn main() -> ExitCode {
+    match options().and_then(|options| run(&options)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn options() -> Result<Options> {
+    let mut options = Options::default();
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("filter") => options.filter = Some(parser.value()?.string()?),
+            Long("rounds") => options.rounds = Some(parser.value()?.parse()?),
+            Long("engines") => {
+                let names = parser.value()?.string()?;
+                options.engines = Some(names.split(',').map(str::to_string).collect());
+            }
+            Long("all") => options.all_programs = true,
+            Long("program") => options.program = Some(parser.value()?.into()),
+            Long("json") => options.json = Some(parser.value()?.into()),
+            Long("md") => options.md = Some(parser.value()?.into()),
+            Long("list") => options.list = true,
+            Long("help") | Short('h') => {
+                print!("{HELP}");
+                std::process::exit(0);
+            }
+            Value(part) => options.parts.push(part.string()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    for part in &options.parts {
+        let known = ["exec", "calls", "process", "all"].contains(&part.as_str());
+        ensure!(known, "no part {part}: exec, calls, process or all");
+    }
+    Ok(options)
+}
+
+/// Whether nothing failed.
+fn run(options: &Options) -> Result<bool> {
+    let found = engines::all();
+    let chosen = choose(&found, options.engines.as_deref())?;
+    let executing: Vec<&dyn Engine> = chosen
+        .iter()
+        .copied()
+        .filter(|engine| engine.executes())
+        .collect();
+    let filter = options
+        .filter
+        .as_deref()
+        .map(regex_lite::Regex::new)
+        .transpose()?;
+    let wanted = |name: &str| filter.as_ref().is_none_or(|filter| filter.is_match(name));
+    if options.list {
+        for job in set::load(options.all_programs, wanted)? {
+            println!("{}", job.name);
+        }
+        for engine in chosen {
+            println!("{}: {}", engine.name(), engine.version());
+        }
+        return Ok(true);
+    }
+    let rounds = options.rounds.unwrap_or(ROUNDS).max(1);
+    if rounds < ROUNDS {
+        eprintln!("bench: {rounds} rounds are a trial, not a measurement");
+    }
+    let asked = |part: &str| {
+        options.parts.is_empty() || options.parts.iter().any(|asked| asked == part || asked == "all")
+    };
+    let mut report = Report {
+        engines: &chosen,
+        rounds,
+        exec: None,
+        calls: None,
+        process: None,
+        failures: Vec::new(),
+    };
+    if asked("exec") {
+        ensure!(!executing.is_empty(), "none of the engines executes programs");
+        let jobs = set::load(options.all_programs, wanted)?;
+        let rows = exec::measure(&jobs, &executing, rounds, &mut report.failures);
+        report.exec = Some((&executing, rows));
+    }
+    if asked("calls") {
+        report.calls = Some(calls::measure(&chosen, rounds, &mut report.failures)?);
+    }
+    if asked("process") {
+        let program = options.program.as_deref();
+        report.process = Some(process::measure(program, rounds, &mut report.failures)?);
+    }
+    write(options, &report)?;
+    Ok(report.failures.is_empty())
+}
+
+/// The engines named, in the order in which they are known.
+fn choose<'a>(found: &'a [Box<dyn Engine>], names: Option<&[String]>) -> Result<Vec<&'a dyn Engine>> {
+    let Some(names) = names else {
+        return Ok(found.iter().map(|engine| &**engine).collect());
+    };
+    for name in names {
+        if !found.iter().any(|engine| engine.name() == name) {
+            let known: Vec<&str> = found.iter().map(|engine| engine.name()).collect();
+            bail!("no engine {name} here; there are: {}", known.join(", "));
+        }
+    }
+    let named = |engine: &&dyn Engine| names.iter().any(|name| name == engine.name());
+    Ok(found.iter().map(|engine| &**engine).filter(named).collect())
+}
+
+fn write(options: &Options, report: &Report) -> Result<()> {
+    let text = report::markdown(report);
+    print!("{text}");
+    if let Some(file) = &options.md {
+        std::fs::write(file, &text).with_context(|| file.display().to_string())?;
+    }
+    if let Some(file) = &options.json {
+        let text = serde_json::to_string_pretty(&report::json(report))?;
+        std::fs::write(file, text).with_context(|| file.display().to_string())?;
+    }
+    Ok(())
+}

@@ -96,6 +96,11 @@ impl World {
         }
     }
 
+    /// A world for a guest that asks for nothing.
+    pub fn empty() -> World {
+        World::new(&[], &Files::default())
+    }
+
     /// `bench.start`: the measured work begins.
     pub fn bench_start(&mut self) {
         self.started_at = Some(thread_cpu_ns());
@@ -147,11 +152,7 @@ impl World {
 
     /// `clock_time_get`: clock 0 (wall) stands still, every other is CPU time.
     pub fn clock_time_get(&mut self, memory: &mut [u8], id: i32, _: i64, out: i32) -> Answer {
-        let now = if id == 0 {
-            WALL_CLOCK_NS
-        } else {
-            thread_cpu_ns()
-        };
+        let now = if id == 0 { WALL_CLOCK_NS } else { thread_cpu_ns() };
         put(memory, out, &now.to_le_bytes())
     }
 
@@ -177,14 +178,7 @@ impl World {
     }
 
     /// `fd_write`
-    pub fn fd_write(
-        &mut self,
-        memory: &mut [u8],
-        fd: i32,
-        iovs: i32,
-        n: i32,
-        out: i32,
-    ) -> Answer {
+    pub fn fd_write(&mut self, memory: &mut [u8], fd: i32, iovs: i32, n: i32, out: i32) -> Answer {
         let to = match self.fd(fd)? {
             Fd::Stdout => &mut self.stdout,
             Fd::Stderr => &mut self.stderr,
@@ -200,14 +194,7 @@ impl World {
     }
 
     /// `fd_read`
-    pub fn fd_read(
-        &mut self,
-        memory: &mut [u8],
-        fd: i32,
-        iovs: i32,
-        n: i32,
-        out: i32,
-    ) -> Answer {
+    pub fn fd_read(&mut self, memory: &mut [u8], fd: i32, iovs: i32, n: i32, out: i32) -> Answer {
         let (name, mut from) = match self.fd(fd)? {
             Fd::Stdin => return put_u32(memory, out, 0),
             Fd::File { name, offset } => (name, offset),
@@ -232,14 +219,7 @@ impl World {
     }
 
     /// `fd_seek`
-    pub fn fd_seek(
-        &mut self,
-        memory: &mut [u8],
-        fd: i32,
-        delta: i64,
-        whence: i32,
-        out: i32,
-    ) -> Answer {
+    pub fn fd_seek(&mut self, memory: &mut [u8], fd: i32, delta: i64, whence: i32, out: i32) -> Answer {
         let Fd::File { name, offset } = self.fd(fd)? else {
             return Err(SPIPE);
         };
@@ -338,22 +318,13 @@ impl World {
     ) -> Answer {
         let stat = match self.lookup(memory, fd, path, path_len)? {
             None => filestat(FILETYPE_DIRECTORY, 0),
-            Some(name) => filestat(
-                FILETYPE_REGULAR_FILE,
-                self.files.get(&name).map_or(0, Vec::len),
-            ),
+            Some(name) => filestat(FILETYPE_REGULAR_FILE, self.files.get(&name).map_or(0, Vec::len)),
         };
         put(memory, out, &stat)
     }
 
     /// The file that a path names, or `None` for the directory itself.
-    fn lookup(
-        &self,
-        memory: &mut [u8],
-        fd: i32,
-        path: i32,
-        len: i32,
-    ) -> Result<Option<String>, Errno> {
+    fn lookup(&self, memory: &mut [u8], fd: i32, path: i32, len: i32) -> Result<Option<String>, Errno> {
         let Fd::Root = self.fd(fd)? else {
             return Err(BADF);
         };

@@ -1,0 +1,41 @@
+//! wasmi 2.0: an interpreter.
+//!
+//! Differs from its defaults: functions are translated at compile time, so that
+//! the phases are comparable, and the stack is as deep as recursive programs of
+//! the set need.
+
+use wasmi::{CompilationMode, Config, Error, Instance, Module};
+
+super::embedded::embedded_engine!(wasmi);
+
+/// wasmi has no instance prepared in advance: the imports are resolved anew.
+type Ready = (Linker, Module);
+
+fn ready(linker: Linker, module: Module) -> Result<Ready, Error> {
+    Ok((linker, module))
+}
+
+fn instantiate((linker, module): &Ready, store: &mut Store) -> Result<Instance, Error> {
+    linker.instantiate_and_start(store, module)
+}
+
+fn stop() -> Error {
+    Error::new("the guest has exited")
+}
+
+/// The interpreter.
+pub(super) fn engine() -> Embedded {
+    Embedded {
+        name: "wasmi",
+        version: "2.0.0",
+        executes: true,
+        engine: || {
+            let mut config = Config::default();
+            config
+                .compilation_mode(CompilationMode::Eager)
+                .set_max_recursion_depth(1_000_000)
+                .set_max_stack_height(64 << 20);
+            Ok(wasmi::Engine::new(&config))
+        },
+    }
+}

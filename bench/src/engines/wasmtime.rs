@@ -1,0 +1,66 @@
+//! Wasmtime 48.0.8: Cranelift, Cranelift with pooled instances (only for the
+//! part `calls`; the code is the same), and Winch.
+//!
+//! One thread: the crate's feature `parallel-compilation` is not compiled in.
+
+use wasmtime::{Config, Error, Instance, InstancePre, Module, PoolingAllocationConfig, Strategy};
+
+super::embedded::embedded_engine!(wasmtime);
+
+const VERSION: &str = "48.0.8";
+
+type Ready = InstancePre<super::Cell<wasmtime::Memory>>;
+
+fn ready(linker: Linker, module: Module) -> Result<Ready, Error> {
+    linker.instantiate_pre(&module)
+}
+
+fn instantiate(ready: &Ready, store: &mut Store) -> Result<Instance, Error> {
+    ready.instantiate(store)
+}
+
+fn stop() -> Error {
+    Error::msg("the guest has exited")
+}
+
+/// The optimizing compiler, instances made on demand: the defaults.
+pub(super) fn cranelift() -> Embedded {
+    Embedded {
+        name: "wasmtime",
+        version: VERSION,
+        executes: true,
+        engine: || wasmtime::Engine::new(Config::new().strategy(Strategy::Cranelift)),
+    }
+}
+
+/// Instances from a pool, which stay resident up to 64 KiB and a page: the way
+/// to make many of them fast.
+pub(super) fn pooled() -> Embedded {
+    Embedded {
+        name: "wasmtime-pooled",
+        version: VERSION,
+        executes: false,
+        engine: || {
+            let mut pool = PoolingAllocationConfig::default();
+            pool.total_core_instances(16)
+                .total_memories(16)
+                .total_tables(16)
+                .linear_memory_keep_resident(68 << 10);
+            wasmtime::Engine::new(
+                Config::new()
+                    .strategy(Strategy::Cranelift)
+                    .allocation_strategy(pool),
+            )
+        },
+    }
+}
+
+/// The single-pass compiler.
+pub(super) fn winch() -> Embedded {
+    Embedded {
+        name: "winch",
+        version: VERSION,
+        executes: true,
+        engine: || wasmtime::Engine::new(Config::new().strategy(Strategy::Winch)),
+    }
+}

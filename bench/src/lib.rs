@@ -1,0 +1,15 @@
+//! Cellwall measured against other WebAssembly engines.
+//!
+//! `set` says what is run, `engines` by whom, `wasi` in which world; `exec`,
+//! `calls` and `process` are the three parts; `report` writes them down.
+//! README.md has the commands.
+
+pub mod calls;
+pub mod clock;
+pub mod engines;
+pub mod exec;
+pub mod process;
+pub mod report;
+pub mod set;
+pub mod stats;
+pub mod wasi;
