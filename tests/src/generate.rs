@@ -39,8 +39,12 @@ fn config() -> Config {
 pub fn module(seed: u64) -> Option<Vec<u8>> {
     let mut rng = Rng::new(seed);
     let len = 256 + rng.below(6_000);
-    let bytes = rng.bytes(len);
-    let mut module = Module::new(config(), &mut Unstructured::new(&bytes)).ok()?;
+    module_of(&rng.bytes(len))
+}
+
+/// The module that these bytes choose; `None` if they choose none.
+pub fn module_of(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut module = Module::new(config(), &mut Unstructured::new(bytes)).ok()?;
     module.ensure_termination(FUEL).ok()?;
     Some(module.to_bytes())
 }

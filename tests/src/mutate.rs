@@ -89,7 +89,11 @@ pub fn run(seed: u64, count: u64, time_max: Duration, corpus: &[Vec<u8>]) -> Tal
     tally
 }
 
-fn try_one(engine: &Engine, mutant: &[u8], time_max: Duration, tally: &mut Tally) {
+/// Validates and runs one mutant for at most `time_max`, and counts what became of it.
+///
+/// # Panics
+/// If the mutant breaks the property.
+pub fn try_one(engine: &Engine, mutant: &[u8], time_max: Duration, tally: &mut Tally) {
     if let Err(error) = Module::validate(engine, mutant) {
         let text = format!("{error:#}");
         assert!(text.contains("offset"), "an error without its place: {text}");
