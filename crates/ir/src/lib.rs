@@ -16,7 +16,9 @@ pub mod op;
 mod text;
 
 pub use check::{CheckError, check};
-pub use func::{BlockCall, BlockData, Func, FuncBuilder, InstData, InstNode, Signature, ValueDef, ValueList};
+pub use func::{
+    BlockCall, BlockData, Func, FuncBuilder, InstData, InstNode, Signature, ValueDef, ValueList, ValueRange,
+};
 pub use op::{BinaryOp, CompareOp, LoadOp, StoreOp, Trap, Type, UnaryOp};
 
 cellwall_base::id! {
