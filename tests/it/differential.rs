@@ -1,0 +1,42 @@
+//! The bounded twin of `cargo xtask differential`, and the proof that it finds mistakes.
+
+use cellwall::{Config, Engine, Module};
+use cellwall_tests::{differential, generate};
+
+/// Where the seeds start; fixed, so that a failure can be repeated.
+const SEED: u64 = 0xce11;
+/// How many modules the bounded run compares.
+const MODULES: u64 = 300;
+
+fn engine() -> Engine {
+    let mut config = Config::new();
+    config.parallel_compilation(false);
+    Engine::new(&config).expect("the configuration is valid")
+}
+
+#[test]
+fn compiled_code_agrees_with_the_interpreter() {
+    let engine = engine();
+    let compile = |engine: &Engine, bytes: &[u8]| Module::new(engine, bytes);
+    let (mut modules, mut executed, mut returned) = (0, 0, 0);
+    for seed in SEED..SEED + MODULES {
+        let Some(bytes) = generate::module(seed) else {
+            continue;
+        };
+        modules += 1;
+        match differential::compare(&engine, &bytes, &compile, seed) {
+            Ok(seen) => {
+                executed += u64::from(seen.executed());
+                returned += seen.returned;
+            }
+            Err(difference) => panic!("seed {seed:#x}: {difference}"),
+        }
+    }
+    println!("{modules} modules, {executed} executed something, {returned} calls returned");
+    assert!(modules > MODULES / 2, "most seeds give a module");
+    assert!(
+        executed * 10 >= modules * 8,
+        "at least 80 % execute something: {executed} of {modules}"
+    );
+    assert!(returned > 200, "calls return");
+}
