@@ -1,6 +1,9 @@
 //! Developer commands: `cargo xtask NAME`. The long runs, whose bounded twins are in `cargo test`.
 
 use anyhow::{Context, Result, ensure};
+use cellwall::{Config, Engine, Module};
+use cellwall_tests::differential::compare;
+use cellwall_tests::generate;
 use cellwall_tests::mutate::{self, Tally};
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
@@ -28,6 +31,15 @@ enum Task {
         /// Modules to mutate beside the generated ones: files or folders.
         corpus: Vec<PathBuf>,
     },
+    /// Generated modules, compiled and interpreted: no difference.
+    Differential {
+        /// For how long.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// Where the random numbers start.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Guests that open files while a folder is swapped for a link: no escape.
     Race {
         /// For how long.
@@ -46,6 +58,7 @@ fn main() -> Result<()> {
     let Xtask::Run(task) = Xtask::parse();
     match task {
         Task::Mutants { count, seed, corpus } => mutants(count, seed, &corpus),
+        Task::Differential { seconds, seed } => differential(seconds, seed),
         Task::Race { seconds } => race(seconds),
         Task::Bench { args } => bench(&args),
     }
@@ -77,6 +90,38 @@ fn mutants(count: u64, seed: u64, corpus: &[PathBuf]) -> Result<()> {
         );
     }
     println!("{count} mutants, no panic and no hang: {total:?}");
+    Ok(())
+}
+
+fn differential(seconds: u64, seed: u64) -> Result<()> {
+    let mut config = Config::new();
+    config.parallel_compilation(false);
+    let engine = Engine::new(&config)?;
+    let (start, mut modules, mut returned, mut trapped) = (Instant::now(), 0u64, 0u64, 0u64);
+    for seed in seed.. {
+        if start.elapsed() >= Duration::from_secs(seconds) {
+            break;
+        }
+        let Some(bytes) = generate::module(seed) else {
+            continue;
+        };
+        match compare(&engine, &bytes, &|engine, bytes| Module::new(engine, bytes), seed) {
+            Ok(seen) => {
+                modules += 1;
+                returned += u64::from(seen.returned);
+                trapped += u64::from(seen.trapped);
+            }
+            Err(difference) => {
+                let path = std::env::temp_dir().join(format!("cellwall-difference-{seed}.wasm"));
+                std::fs::write(&path, &bytes)?;
+                anyhow::bail!("seed {seed}: {difference}\nthe module is in {}", path.display());
+            }
+        }
+        if modules % 1_000 == 0 {
+            eprintln!("{modules} modules after {:.0?}", start.elapsed());
+        }
+    }
+    println!("{modules} modules agree; {returned} calls returned, {trapped} trapped");
     Ok(())
 }
 
