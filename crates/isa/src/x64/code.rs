@@ -1,0 +1,521 @@
+//! Encoding of a function: layout, branches, tables.
+//!
+//! Every branch is first emitted with a 32-bit displacement; one linear pass then shortens those
+//! whose target is near and moves all program counters. Blocks that only jump are skipped. What
+//! rarely runs (traps, slow paths) comes after the last block.
+
+use super::encode::Bytes;
+use super::expand::Cold;
+use super::func::{Block, MFunc};
+use super::inst::{Cond, Inst, Width};
+use super::row::Row;
+use crate::Phys;
+use cellwall_base::EntityId;
+use std::fmt;
+
+/// The code of a function. Program counters are offsets in `bytes`; all lists ascend.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Code {
+    /// Machine code; relocated fields hold zero.
+    pub bytes: Vec<u8>,
+    /// Fields for the linker.
+    pub relocs: Vec<Reloc>,
+    /// Instructions that can fault.
+    pub traps: Vec<TrapSite>,
+    /// Calls.
+    pub calls: Vec<CallSite>,
+    /// Frame sizes: from each program counter on.
+    pub frames: Vec<Frame>,
+    /// Targets of branches and jump tables.
+    pub heads: Vec<u32>,
+    /// Jump tables: program counters of the targets.
+    pub jump_tables: Vec<Vec<u32>>,
+}
+
+/// A four-byte displacement from its own end, to be filled in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reloc {
+    /// Offset of the field.
+    pub at: u32,
+    /// To what.
+    pub target: RelocTarget,
+}
+
+/// What a relocation refers to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RelocTarget {
+    /// A function of the module.
+    Func(u32),
+    /// A byte of the function's constants.
+    Rodata(u32),
+    /// A jump table of the function.
+    JumpTable(u32),
+}
+
+/// An instruction that can fault.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TrapSite {
+    /// Its program counter.
+    pub pc: u32,
+    /// The trap code.
+    pub code: u8,
+    /// Offset of the operator in the source.
+    pub origin: u32,
+}
+
+/// A call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CallSite {
+    /// Its return address.
+    pub return_pc: u32,
+    /// Offset of the operator in the source.
+    pub origin: u32,
+}
+
+/// From `pc` on, the return address lies `bytes` above the stack pointer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Frame {
+    /// Program counter.
+    pub pc: u32,
+    /// Bytes between stack pointer and return address.
+    pub bytes: u32,
+}
+
+/// How the frame is entered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// Bytes of the frame.
+    pub frame_bytes: u32,
+    /// The stack is read at each multiple of this many bytes before a larger frame is entered.
+    pub probe_bytes: u32,
+    /// Trap code of a probe that faults.
+    pub trap: u8,
+}
+
+/// The code of the function would be larger than allowed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CodeTooLarge;
+
+impl fmt::Display for CodeTooLarge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the machine code of the function is too large")
+    }
+}
+
+impl std::error::Error for CodeTooLarge {}
+
+/// A place in the code: the number of a block, or one made by `Asm::label`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Label(u32);
+
+/// Position of a label that is not bound yet.
+const UNBOUND: u32 = u32::MAX;
+
+struct Branch {
+    at: u32,
+    to: Label,
+    cond: Option<Cond>,
+    short: bool,
+}
+
+impl Branch {
+    /// Length of the long form.
+    fn len(&self) -> u32 {
+        if self.cond.is_some() { 6 } else { 5 }
+    }
+}
+
+/// Code under construction.
+pub(super) struct Asm<'f> {
+    pub(super) func: &'f MFunc<Phys>,
+    pub(super) out: Bytes,
+    pub(super) cold: Vec<(Label, u32, Cold)>,
+    entry: Entry,
+    positions: Vec<u32>,
+    referenced: Vec<bool>,
+    bound: Vec<Label>,
+    branches: Vec<Branch>,
+    traps: Vec<TrapSite>,
+    calls: Vec<CallSite>,
+    frames: Vec<Frame>,
+    tables: Vec<(u32, Vec<Label>)>,
+    /// For each block, the one that a branch to it may go to instead.
+    threaded: Vec<Block>,
+}
+
+/// Encodes a function.
+///
+/// # Errors
+/// If the code would be longer than `limit` bytes.
+pub fn encode(func: &MFunc<Phys>, entry: Entry, limit: usize) -> Result<Code, CodeTooLarge> {
+    let mut asm = Asm::new(func, entry);
+    let layout: Vec<Block> = func
+        .blocks
+        .ids()
+        .filter(|&b| b.index() == 0 || asm.threaded[b.index()] == b)
+        .collect();
+    asm.prologue();
+    for (at, &block) in layout.iter().enumerate() {
+        asm.bind(Label(block.as_u32()));
+        for inst in func.insts_of(block) {
+            if inst.row.is_terminator() {
+                asm.terminator(block, inst, layout.get(at + 1).copied());
+            } else {
+                asm.inst(inst);
+            }
+        }
+        if asm.out.code.len() > limit {
+            return Err(CodeTooLarge);
+        }
+    }
+    let mut next = 0;
+    while let Some((label, origin, cold)) = asm.cold.get(next).cloned() {
+        asm.bind(label);
+        asm.cold(origin, cold);
+        next += 1;
+    }
+    let code = asm.finish();
+    if code.bytes.len() > limit {
+        Err(CodeTooLarge)
+    } else {
+        Ok(code)
+    }
+}
+
+/// Where a branch to each block may go instead, past blocks that only jump.
+fn thread(func: &MFunc<Phys>) -> Vec<Block> {
+    let mut to: Vec<Block> = func.blocks.ids().collect();
+    for block in func.blocks.ids().skip(1) {
+        if let [inst] = func.insts_of(block)
+            && inst.row == Row::Jump
+        {
+            to[block.index()] = func.edges_of(block)[0].to;
+        }
+    }
+    // Each chain is followed once; what lies on it gets its end. A circle of jumps ends where it
+    // was entered.
+    let mut done = vec![false; to.len()];
+    let mut chain = Vec::new();
+    for start in func.blocks.ids() {
+        let mut at = start;
+        while !done[at.index()] && to[at.index()] != at {
+            done[at.index()] = true;
+            chain.push(at);
+            at = to[at.index()];
+        }
+        let circle = chain.iter().position(|&b| b == at);
+        let end = if circle.is_some() { at } else { to[at.index()] };
+        done[at.index()] = true;
+        chain.drain(..).for_each(|b| to[b.index()] = end);
+    }
+    to
+}
+
+impl<'f> Asm<'f> {
+    fn new(func: &'f MFunc<Phys>, entry: Entry) -> Self {
+        let blocks = func.blocks.len();
+        Self {
+            func,
+            out: Bytes {
+                code: Vec::with_capacity(func.insts.len() * 5),
+                relocs: Vec::new(),
+            },
+            cold: Vec::new(),
+            entry,
+            positions: vec![UNBOUND; blocks],
+            referenced: vec![false; blocks],
+            bound: Vec::with_capacity(blocks),
+            branches: Vec::new(),
+            traps: Vec::new(),
+            calls: Vec::new(),
+            frames: vec![Frame { pc: 0, bytes: 0 }],
+            tables: Vec::new(),
+            threaded: thread(func),
+        }
+    }
+
+    pub(super) fn stack(&self) -> u8 {
+        self.func.pins.stack.number()
+    }
+
+    /// A new label.
+    pub(super) fn label(&mut self) -> Label {
+        self.positions.push(UNBOUND);
+        self.referenced.push(false);
+        Label(self.positions.len() as u32 - 1)
+    }
+
+    /// The label is here.
+    pub(super) fn bind(&mut self, label: Label) {
+        self.positions[label.0 as usize] = self.out.pos();
+        self.bound.push(label);
+    }
+
+    /// A label for code that is emitted after the last block.
+    pub(super) fn cold_label(&mut self, origin: u32, cold: Cold) -> Label {
+        if let Some((label, last_origin, last)) = self.cold.last()
+            && *last_origin == origin
+            && *last == cold
+            && matches!(cold, Cold::Trap(_))
+        {
+            return *label;
+        }
+        let label = self.label();
+        self.cold.push((label, origin, cold));
+        label
+    }
+
+    /// A label for `ud2` after the last block.
+    pub(super) fn trap_label(&mut self, code: u8, origin: u32) -> Label {
+        self.cold_label(origin, Cold::Trap(code))
+    }
+
+    pub(super) fn jump(&mut self, to: Label) {
+        self.branch(to, None);
+    }
+
+    /// A conditional jump; compound conditions become two.
+    pub(super) fn jump_if(&mut self, cond: Cond, to: Label) {
+        match cond {
+            Cond::FloatNe => {
+                self.branch(to, Some(Cond::Ne));
+                self.branch(to, Some(Cond::P));
+            }
+            Cond::FloatEq => {
+                let over = self.label();
+                self.branch(over, Some(Cond::Ne));
+                self.branch(to, Some(Cond::Np));
+                self.bind(over);
+            }
+            _ => self.branch(to, Some(cond)),
+        }
+    }
+
+    fn branch(&mut self, to: Label, cond: Option<Cond>) {
+        let at = self.out.pos();
+        self.referenced[to.0 as usize] = true;
+        self.branches.push(Branch {
+            at,
+            to,
+            cond,
+            short: false,
+        });
+        // Filled in by `finish`.
+        let len = if cond.is_some() { 6 } else { 5 };
+        self.out.bytes(&[0; 6][..len]);
+    }
+
+    /// The next instruction may fault.
+    pub(super) fn trap_site(&mut self, code: u8, origin: u32) {
+        let pc = self.out.pos();
+        self.traps.push(TrapSite { pc, code, origin });
+    }
+
+    /// A call ended here.
+    pub(super) fn call_site(&mut self, origin: u32) {
+        let return_pc = self.out.pos();
+        self.calls.push(CallSite { return_pc, origin });
+    }
+
+    /// A jump table with these edges of a block.
+    pub(super) fn table(&mut self, block: Block, edges: &[u32]) -> u32 {
+        let index = self.tables.len() as u32;
+        let labels = edges.iter().map(|&e| self.target(block, e)).collect::<Vec<_>>();
+        for label in &labels {
+            self.referenced[label.0 as usize] = true;
+        }
+        self.tables.push((index, labels));
+        index
+    }
+
+    /// The label of an edge's target.
+    pub(super) fn target(&self, block: Block, edge: u32) -> Label {
+        let to = self.func.edges_of(block)[edge as usize].to;
+        Label(self.threaded[to.index()].as_u32())
+    }
+
+    fn frame(&mut self, bytes: u32) {
+        if self.entry.frame_bytes > 0 {
+            let pc = self.out.pos();
+            self.frames.push(Frame { pc, bytes });
+        }
+    }
+
+    fn prologue(&mut self) {
+        let Entry {
+            frame_bytes,
+            probe_bytes,
+            trap,
+        } = self.entry;
+        let stack = self.func.pins.stack;
+        for step in 1..=frame_bytes / probe_bytes {
+            self.trap_site(trap, 0);
+            let probe = Inst::new(Row::CmpImm, Width::W32).mem(stack, -((step * probe_bytes) as i32));
+            self.out.inst(&probe, self.stack());
+        }
+        if frame_bytes > 0 {
+            let sub = Inst::new(Row::SubImm, Width::W64).imm(i64::from(frame_bytes));
+            self.out.inst(&sub.src(stack).dst(stack), self.stack());
+        }
+        self.frame(frame_bytes);
+    }
+
+    fn inst(&mut self, inst: &Inst) {
+        if inst.row.form() == super::row::Form::Pseudo {
+            return self.expand(inst);
+        }
+        if inst.trap != 0 {
+            self.trap_site(inst.trap, inst.origin);
+        }
+        self.out.inst(inst, self.stack());
+    }
+
+    fn terminator(&mut self, block: Block, inst: &Inst, next: Option<Block>) {
+        let next = next.map(|b| Label(b.as_u32()));
+        match inst.row {
+            Row::Jump => {
+                let to = self.target(block, 0);
+                if Some(to) != next {
+                    self.jump(to);
+                }
+            }
+            Row::Branch => {
+                let (taken, not) = (self.target(block, 0), self.target(block, 1));
+                if Some(taken) == next {
+                    if taken != not {
+                        self.jump_if(inst.cond.inverse(), not);
+                    }
+                } else {
+                    self.jump_if(inst.cond, taken);
+                    if Some(not) != next {
+                        self.jump(not);
+                    }
+                }
+            }
+            Row::Switch => self.switch(block, inst),
+            Row::Trap => {
+                self.trap_site(inst.trap, inst.origin);
+                self.out.bytes(&[0x0f, 0x0b]);
+            }
+            _ => {
+                let frame_bytes = self.entry.frame_bytes;
+                if frame_bytes > 0 {
+                    let stack = self.func.pins.stack;
+                    let add = Inst::new(Row::AddImm, Width::W64).imm(i64::from(frame_bytes));
+                    self.out.inst(&add.src(stack).dst(stack), self.stack());
+                }
+                self.frame(0);
+                self.out.byte(0xc3);
+                self.frame(frame_bytes);
+            }
+        }
+    }
+
+    /// Decides which branches are short; `moved[label]` is each label's final position.
+    fn relax(&mut self, moved: &mut [u32]) -> Vec<(u32, u32)> {
+        let mut cuts = Vec::new();
+        let mut removed = 0;
+        let mut bound = self.bound.iter().peekable();
+        let positions = &self.positions;
+        let mut settle = |until: u32, removed: u32, moved: &mut [u32]| {
+            while let Some(label) = bound.next_if(|l| positions[l.0 as usize] <= until) {
+                moved[label.0 as usize] = positions[label.0 as usize] - removed;
+            }
+        };
+        for branch in &mut self.branches {
+            settle(branch.at, removed, moved);
+            let to = branch.to.0 as usize;
+            let distance = if moved[to] != UNBOUND {
+                i64::from(moved[to]) - i64::from(branch.at - removed + 2)
+            } else {
+                // What lies between can only shrink.
+                i64::from(positions[to]) - i64::from(branch.at + branch.len())
+            };
+            branch.short = i8::try_from(distance).is_ok();
+            if branch.short {
+                removed += branch.len() - 2;
+                cuts.push((branch.at + branch.len(), removed));
+            }
+        }
+        settle(UNBOUND - 1, removed, moved);
+        cuts
+    }
+
+    /// Closes the gaps behind short branches and fills in displacements.
+    fn compact(&mut self, moved: &[u32]) {
+        let code = &mut self.out.code;
+        let (mut from, mut to) = (0usize, 0usize);
+        for branch in &self.branches {
+            let at = branch.at as usize;
+            code.copy_within(from..at, to);
+            to += at - from;
+            from = at + branch.len() as usize;
+            let target = i64::from(moved[branch.to.0 as usize]);
+            let end = to as i64 + if branch.short { 2 } else { i64::from(branch.len()) };
+            let distance = (target - end) as i32;
+            let mut put = |bytes: &[u8]| {
+                code[to..to + bytes.len()].copy_from_slice(bytes);
+                to += bytes.len();
+            };
+            match (branch.short, branch.cond) {
+                (true, None) => put(&[0xeb, distance as u8]),
+                (true, Some(cond)) => put(&[0x70 | cond.number(), distance as u8]),
+                (false, None) => put(&[0xe9]),
+                (false, Some(cond)) => put(&[0x0f, 0x80 | cond.number()]),
+            }
+            if !branch.short {
+                put(&distance.to_le_bytes());
+            }
+        }
+        let end = code.len();
+        code.copy_within(from..end, to);
+        code.truncate(to + end - from);
+    }
+
+    fn finish(mut self) -> Code {
+        let mut moved = vec![UNBOUND; self.positions.len()];
+        let cuts = self.relax(&mut moved);
+        self.compact(&moved);
+        shift(&cuts, &mut self.out.relocs, |r| &mut r.at);
+        shift(&cuts, &mut self.traps, |t| &mut t.pc);
+        shift(&cuts, &mut self.calls, |c| &mut c.return_pc);
+        shift(&cuts, &mut self.frames, |f| &mut f.pc);
+        let end = self.out.code.len() as u32;
+        self.frames.retain(|row| row.pc < end);
+        let mut heads: Vec<u32> = self
+            .bound
+            .iter()
+            .filter(|label| self.referenced[label.0 as usize])
+            .map(|label| moved[label.0 as usize])
+            .collect();
+        heads.dedup();
+        let jump_tables = self
+            .tables
+            .iter()
+            .map(|(_, labels)| labels.iter().map(|l| moved[l.0 as usize]).collect())
+            .collect();
+        Code {
+            bytes: self.out.code,
+            relocs: self.out.relocs,
+            traps: self.traps,
+            calls: self.calls,
+            frames: self.frames,
+            heads,
+            jump_tables,
+        }
+    }
+}
+
+/// Moves the program counters of an ascending list: `cuts` says how many bytes are gone before each
+/// position.
+fn shift<T>(cuts: &[(u32, u32)], list: &mut [T], pc: impl Fn(&mut T) -> &mut u32) {
+    let mut cuts = cuts.iter().peekable();
+    let mut removed = 0;
+    for item in list {
+        let pc = pc(item);
+        while let Some(cut) = cuts.next_if(|cut| cut.0 <= *pc) {
+            removed = cut.1;
+        }
+        *pc -= removed;
+    }
+}

@@ -1,0 +1,295 @@
+//! The fixed sequences behind pseudo rows, and what they put after the last block.
+
+use super::code::{Asm, Label, RelocTarget};
+use super::encode::RmOperand;
+use super::func::{Block, IndirectCall, Signature, TableBase, TableLimit, Target};
+use super::inst::{Cond, Inst, Width};
+use super::row::Row;
+use crate::Reg;
+use Width::{W32, W64};
+
+/// Code after the last block; labels are where it goes on.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Cold {
+    /// `ud2`.
+    Trap(u8),
+    /// The entry in the entry register is null or of another signature.
+    Signature(Box<IndirectCall>),
+    /// Equal or unordered operands of a minimum or maximum.
+    MinMax { inst: Inst, back: Label },
+    /// A truncation gave the smallest integer.
+    Trunc { inst: Inst, back: Label },
+    /// Traps for a NaN with one code, otherwise with another.
+    TruncTrap { inst: Inst },
+    /// An unsigned integer with the high bit set becomes a float.
+    U64ToFloat { inst: Inst, back: Label },
+    /// The remainder by -1 is 0.
+    Remainder { dst: Reg, back: Label },
+}
+
+impl Asm<'_> {
+    fn emit(&mut self, inst: Inst) {
+        self.out.inst(&inst, self.stack());
+    }
+
+    /// `op src, rm` of vector registers, without result.
+    fn compare_floats(&mut self, width: Width, x: Reg, y: Reg) {
+        self.emit(Inst::new(Row::FCmp, width).src(x).rm(y));
+    }
+
+    /// `op dst, rm` with the destination also read.
+    fn modify(&mut self, row: Row, width: Width, dst: Reg, rm: Reg) {
+        self.emit(Inst::new(row, width).dst(dst).src(dst).rm(rm));
+    }
+
+    pub(super) fn expand(&mut self, inst: &Inst) {
+        let inst = *inst;
+        match inst.row {
+            Row::Params => {}
+            Row::Call => self.call(&inst),
+            Row::TrapIf => {
+                let trap = self.trap_label(inst.trap, inst.origin);
+                self.jump_if(inst.cond, trap);
+            }
+            Row::TrapIfFloat => {
+                let trap = self.cold_label(inst.origin, Cold::TruncTrap { inst });
+                self.jump_if(inst.cond, trap);
+            }
+            Row::FSelect => {
+                let over = self.label();
+                self.jump_if(inst.cond.inverse(), over);
+                self.emit(Inst::new(Row::FMov, W32).dst(inst.dst).rm(inst.base));
+                self.bind(over);
+            }
+            Row::FMinWasm | Row::FMaxWasm => {
+                let back = self.label();
+                let slow = self.cold_label(inst.origin, Cold::MinMax { inst, back });
+                self.compare_floats(inst.width, inst.dst, inst.base);
+                self.jump_if(Cond::E, slow);
+                let row = if inst.row == Row::FMinWasm {
+                    Row::FMin
+                } else {
+                    Row::FMax
+                };
+                self.modify(row, inst.width, inst.dst, inst.base);
+                self.bind(back);
+            }
+            Row::CheckTrunc => {
+                let back = self.label();
+                let slow = self.cold_label(inst.origin, Cold::Trunc { inst, back });
+                // Overflows for the smallest integer only.
+                self.emit(Inst::new(Row::CmpImm, inst.width).rm(inst.src).imm(1));
+                self.jump_if(Cond::O, slow);
+                self.bind(back);
+            }
+            Row::U64ToFloat => {
+                let back = self.label();
+                let slow = self.cold_label(inst.origin, Cold::U64ToFloat { inst, back });
+                self.emit(Inst::new(Row::FZero, W32).dst(inst.dst));
+                self.emit(Inst::new(Row::Test, W64).src(inst.src).rm(inst.src));
+                self.jump_if(Cond::S, slow);
+                self.modify(int_to_float(inst.width), W64, inst.dst, inst.src);
+                self.bind(back);
+            }
+            Row::RemS => {
+                let back = self.label();
+                let slow = self.cold_label(inst.origin, Cold::Remainder { dst: inst.dst, back });
+                self.emit(Inst::new(Row::CmpImm, inst.width).rm(inst.base).imm(-1));
+                self.jump_if(Cond::E, slow);
+                self.emit(Inst::new(Row::Cdq, inst.width).src(inst.src).dst(inst.dst));
+                self.emit(Inst::new(Row::Idiv, inst.width).rm(inst.base));
+                self.bind(back);
+            }
+            _ => unreachable!("{:?} is no pseudo row inside a block", inst.row),
+        }
+    }
+
+    pub(super) fn cold(&mut self, origin: u32, cold: Cold) {
+        match cold {
+            Cold::Trap(code) => self.ud2(code, origin),
+            Cold::Signature(indirect) => {
+                let entry = RmOperand::base(self.func.pins.entry, indirect.signature_offset);
+                self.out
+                    .row_imm(Row::CmpImm, W32, entry, i64::from(indirect.null_signature));
+                let null = self.trap_label(indirect.trap_null, origin);
+                self.jump_if(Cond::E, null);
+                self.ud2(indirect.trap_signature, origin);
+            }
+            Cold::MinMax { inst, back } => {
+                let nan = self.label();
+                self.jump_if(Cond::P, nan);
+                // Equal: of two zeros, the one with or without a sign.
+                let row = if inst.row == Row::FMinWasm {
+                    Row::FOr
+                } else {
+                    Row::FAnd
+                };
+                self.modify(row, W32, inst.dst, inst.base);
+                self.jump(back);
+                self.bind(nan);
+                self.modify(Row::FAdd, inst.width, inst.dst, inst.base);
+                self.jump(back);
+            }
+            Cold::Trunc { inst, back } => {
+                let float = if inst.imm & 1 == 0 { W32 } else { W64 };
+                let nan = self.trap_label((inst.imm >> 8) as u8, origin);
+                self.compare_floats(float, inst.base, inst.base);
+                self.jump_if(Cond::P, nan);
+                let overflow = self.trap_label(inst.trap, origin);
+                let low = inst.disp as u32;
+                self.emit(Inst::new(Row::FCmp, float).src(inst.base).rodata(low));
+                self.jump_if(inst.cond, overflow);
+                self.emit(
+                    Inst::new(Row::FCmp, float)
+                        .src(inst.base)
+                        .rodata(low + float.bytes()),
+                );
+                self.jump_if(Cond::Ae, overflow);
+                self.jump(back);
+            }
+            Cold::TruncTrap { inst } => {
+                let nan = self.trap_label(inst.imm as u8, origin);
+                self.compare_floats(inst.width, inst.base, inst.base);
+                self.jump_if(Cond::P, nan);
+                self.ud2(inst.trap, origin);
+            }
+            Cold::U64ToFloat { inst, back } => {
+                // Half of it, with the lost bit or-ed in so that it still counts in rounding.
+                let (half, dst) = (inst.dst2, inst.dst);
+                self.emit(Inst::new(Row::Mov, W64).dst(half).rm(inst.src));
+                self.emit(Inst::new(Row::ShrImm, W64).dst(half).src(half).imm(1));
+                let even = self.label();
+                self.jump_if(Cond::Ae, even);
+                self.emit(Inst::new(Row::OrImm, W64).dst(half).src(half).imm(1));
+                self.bind(even);
+                self.modify(int_to_float(inst.width), W64, dst, half);
+                self.modify(Row::FAdd, inst.width, dst, dst);
+                self.jump(back);
+            }
+            Cold::Remainder { dst, back } => {
+                self.emit(Inst::new(Row::Zero, W32).dst(dst));
+                self.jump(back);
+            }
+        }
+    }
+
+    fn ud2(&mut self, code: u8, origin: u32) {
+        self.trap_site(code, origin);
+        self.out.bytes(&[0x0f, 0x0b]);
+    }
+
+    /// `mov entry, index; cmp; jae default; lea; movsxd; add; jmp`.
+    pub(super) fn switch(&mut self, block: Block, inst: &Inst) {
+        let pins = self.func.pins;
+        let func = self.func;
+        let edges = &func.tables[inst.imm as usize];
+        let (default, edges) = edges.split_last().expect("a switch has a default");
+        let default = self.target(block, *default);
+        self.emit(Inst::new(Row::Mov, W32).dst(pins.entry).rm(inst.base));
+        self.emit(Inst::new(Row::CmpImm, W32).rm(pins.entry).imm(edges.len() as i64));
+        self.jump_if(Cond::Ae, default);
+        let table = self.table(block, edges);
+        self.out.row(
+            Row::Lea,
+            W64,
+            pins.scratch,
+            RmOperand::Rip(RelocTarget::JumpTable(table)),
+        );
+        self.emit(
+            Inst::new(Row::Movsxd, W64)
+                .dst(pins.entry)
+                .mem_index(pins.scratch, pins.entry, 2, 0),
+        );
+        self.modify(Row::Add, W64, pins.scratch, pins.entry);
+        let scratch = pins.scratch.number();
+        if scratch >= 8 {
+            self.out.byte(0x41);
+        }
+        self.out.bytes(&[0xff, 0xe0 | (scratch & 7)]);
+    }
+
+    /// `call qword [base + disp]`.
+    fn call_memory(&mut self, base: Reg, disp: i32, origin: u32) {
+        let number = base.number();
+        debug_assert!(number & 7 != 4, "no SIB byte is needed");
+        if number >= 8 {
+            self.out.byte(0x41);
+        }
+        match i8::try_from(disp) {
+            Ok(0) if number & 7 != 5 => self.out.bytes(&[0xff, 0x10 | (number & 7)]),
+            Ok(disp) => self.out.bytes(&[0xff, 0x50 | (number & 7), disp as u8]),
+            Err(_) => {
+                self.out.bytes(&[0xff, 0x90 | (number & 7)]);
+                self.out.bytes(&disp.to_le_bytes());
+            }
+        }
+        self.call_site(origin);
+    }
+
+    fn call(&mut self, inst: &Inst) {
+        let func = self.func;
+        let pins = func.pins;
+        match &func.calls[inst.imm as usize].target {
+            Target::None => unreachable!("only calls call"),
+            Target::Direct(func) => {
+                self.out.byte(0xe8);
+                self.out.reloc(RelocTarget::Func(*func));
+                self.call_site(inst.origin);
+            }
+            Target::Slot(offset) => self.call_memory(pins.context, *offset, inst.origin),
+            Target::Entry(offset) => {
+                self.emit(
+                    Inst::new(Row::Lea, W64)
+                        .dst(pins.entry)
+                        .mem(pins.context, *offset),
+                );
+                self.call_memory(pins.context, *offset, inst.origin);
+            }
+            Target::Indirect(indirect) => self.call_indirect(indirect, inst.origin),
+        }
+    }
+
+    fn call_indirect(&mut self, call: &IndirectCall, origin: u32) {
+        let pins = self.func.pins;
+        let (entry, scratch) = (pins.entry, pins.scratch);
+        let (base, definition) = match call.base {
+            TableBase::Owned(field) => ((pins.context, field), pins.context),
+            TableBase::Imported(field) => {
+                self.emit(Inst::new(Row::Mov, W64).dst(scratch).mem(pins.context, field));
+                ((scratch, 0), scratch)
+            }
+        };
+        match call.limit {
+            TableLimit::Constant(len) => {
+                self.emit(Inst::new(Row::CmpImm, W64).rm(entry).imm(i64::from(len)));
+            }
+            TableLimit::Field(offset) => {
+                self.emit(Inst::new(Row::Cmp, W64).src(entry).mem(definition, offset));
+            }
+        }
+        let bounds = self.trap_label(call.trap_bounds, origin);
+        self.jump_if(Cond::Ae, bounds);
+        let shift = Inst::new(Row::ShlImm, W64).imm(i64::from(call.entry_shift));
+        self.emit(shift.dst(entry).src(entry));
+        self.emit(Inst::new(Row::Add, W64).dst(entry).src(entry).mem(base.0, base.1));
+        let signature = RmOperand::base(entry, call.signature_offset);
+        match call.signature {
+            Signature::Constant(number) => self.out.row_imm(Row::CmpImm, W32, signature, i64::from(number)),
+            Signature::Field(offset) => {
+                self.emit(Inst::new(Row::Mov, W32).dst(scratch).mem(pins.context, offset));
+                self.out.row(Row::CmpStore, W32, scratch, signature);
+            }
+        }
+        let mismatch = self.cold_label(origin, Cold::Signature(Box::new(call.clone())));
+        self.jump_if(Cond::Ne, mismatch);
+        self.call_memory(entry, call.call_offset, origin);
+    }
+}
+
+fn int_to_float(width: Width) -> Row {
+    if width == W32 {
+        Row::IntToF32
+    } else {
+        Row::IntToF64
+    }
+}

@@ -1,0 +1,24 @@
+//! The x86-64 instruction set.
+//!
+//! * [`row`]: the table, one row per instruction: name, form, encoding.
+//! * [`inst`]: an instruction as data, and the roles of its registers.
+//! * [`func`]: functions of blocks.
+//! * [`code`]: encoding of functions, with branch relaxation.
+//! * `encode`: encoding of one instruction.
+//! * `expand`: the fixed sequences behind pseudo rows.
+//! * `print`: text.
+
+pub mod code;
+mod encode;
+mod expand;
+pub mod func;
+pub mod inst;
+mod print;
+pub mod row;
+
+pub use code::{CallSite, Code, CodeTooLarge, Entry, Frame, Reloc, RelocTarget, TrapSite, encode};
+pub use func::{
+    Block, BlockData, Call, Edge, Fixed, IndirectCall, MFunc, Pins, Signature, TableBase, TableLimit, Target,
+};
+pub use inst::{Cond, Inst, Rm, Role, Width};
+pub use row::{Form, Row};

@@ -1,0 +1,323 @@
+//! The table of instructions: one row each.
+
+use crate::Class;
+
+/// How the fields of an [`Inst`](super::Inst) are used by a row. `rm` is the register in `base`, or
+/// a memory operand. `dst=src` is one operand that is read and written: before allocation two
+/// registers tied to each other, afterwards one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// `dst ← rm`
+    Rm,
+    /// `dst=src, rm`
+    RmMod,
+    /// `src, rm`, no result but flags
+    RmUse,
+    /// `dst ← rm, imm`
+    RmImm,
+    /// `dst=src, rm, imm8`
+    RmModImm,
+    /// memory, `src`; with or without a write
+    Store,
+    /// `dst ← src`, the destination in the r/m field; registers only
+    Reverse,
+    /// `dst=src, imm`
+    Imm,
+    /// `rm, imm`, no result but flags
+    ImmUse,
+    /// memory, `imm`
+    ImmStore,
+    /// `dst=src`
+    Unary,
+    /// `dst=src`, count in `base`, which is `rcx`
+    ShiftCl,
+    /// `dst=src, imm8`; one byte shorter by 1
+    ShiftImm,
+    /// `dst ← cond`, one byte; the rest of the register is left alone
+    Set,
+    /// `dst ← imm`
+    Constant,
+    /// `dst ← 0`
+    Zero,
+    /// VEX: `dst ← src, rm`
+    VexRvm,
+    /// VEX: `dst ← rm, src`
+    VexRmv,
+    /// VEX: `dst ← rm, imm8`
+    VexRmImm,
+    /// VEX: `dst ← rm`, the destination in the v field
+    VexVm,
+    /// `dst = rax, dst2 = rdx ← src = rax, rm`
+    Multiply,
+    /// `dst = rax, dst2 = rdx ← src = rax, index = rdx, base` (a register)
+    Divide,
+    /// `dst = rdx ← src = rax`
+    SignSpread,
+    /// Not one instruction: see `expand`.
+    Pseudo,
+}
+
+/// How the mandatory prefix is chosen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Prefix {
+    /// None; 66 at 16 bits.
+    Int,
+    /// Always this one.
+    Is(u8),
+    /// F3 for 32 bits, F2 for 64.
+    Scalar,
+    /// None for 32 bits, 66 for 64.
+    Packed,
+    /// Always 66; the opcode is one higher for 64 bits.
+    Rounding,
+}
+
+/// Opcode map.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Map {
+    One,
+    M0f,
+    M0f38,
+    M0f3a,
+}
+
+/// Size of the r/m operand where it is not the width of the instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum RmBits {
+    Same,
+    B8,
+    B16,
+    B32,
+}
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RowDef {
+    pub(super) name: &'static str,
+    pub(super) form: Form,
+    pub(super) prefix: Prefix,
+    pub(super) map: Map,
+    pub(super) opcode: u8,
+    /// Opcode extension in the reg field.
+    pub(super) digit: u8,
+    /// Allowed widths, one bit each for 8, 16, 32, 64.
+    pub(super) widths: u8,
+    /// Whether 64 bits need REX.W (or VEX.W).
+    pub(super) rex_w: bool,
+    pub(super) dst: Class,
+    pub(super) rm: Class,
+    pub(super) rm_bits: RmBits,
+}
+
+macro_rules! rows {
+    ($($(#[$meta:meta])* $row:ident $name:literal $form:ident $prefix:expr, $map:ident $opcode:literal / $digit:literal
+       [$($width:literal)*] $dst:ident $rm:ident $bits:ident;)*) => {
+        /// A row of the table of instructions.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[repr(u8)]
+        pub enum Row {
+            $(
+                #[doc = concat!("`", $name, "`")]
+                $(#[$meta])*
+                $row,
+            )*
+        }
+        impl Row {
+            /// Every row.
+            pub const ALL: &'static [Row] = &[$(Row::$row,)*];
+        }
+        static ROWS: [RowDef; Row::ALL.len()] = [$(RowDef {
+            name: $name,
+            form: Form::$form,
+            prefix: $prefix,
+            map: Map::$map,
+            opcode: $opcode,
+            digit: $digit,
+            widths: 0 $(| ($width / 8))*,
+            rex_w: matches!($prefix, Prefix::Int | Prefix::Is(_)),
+            dst: Class::$dst,
+            rm: Class::$rm,
+            rm_bits: RmBits::$bits,
+        },)*];
+    };
+}
+
+use Prefix::{Int as I, Is, Packed, Rounding, Scalar};
+
+// Columns: row, name, form, prefix, map and opcode (of the 16-bit and wider variant) / extension,
+// widths, class of the destination (or source), class and size of the r/m operand.
+rows! {
+    Mov "mov" Rm I, One 0x8b/0 [32 64] Int Int Same;
+    MovStore "mov" Store I, One 0x89/0 [8 16 32 64] Int Int Same;
+    MovImm "mov" Constant I, One 0xb8/0 [32 64] Int Int Same;
+    MovStoreImm "mov" ImmStore I, One 0xc7/0 [8 16 32 64] Int Int Same;
+    Movzx8 "movzx" Rm I, M0f 0xb6/0 [32] Int Int B8;
+    Movzx16 "movzx" Rm I, M0f 0xb7/0 [32] Int Int B16;
+    Movsx8 "movsx" Rm I, M0f 0xbe/0 [32 64] Int Int B8;
+    Movsx16 "movsx" Rm I, M0f 0xbf/0 [32 64] Int Int B16;
+    Movsxd "movsxd" Rm I, One 0x63/0 [64] Int Int B32;
+    Lea "lea" Rm I, One 0x8d/0 [32 64] Int Int Same;
+    Zero "xor" Zero I, One 0x33/0 [32] Int Int Same;
+
+    Add "add" RmMod I, One 0x03/0 [32 64] Int Int Same;
+    Or "or" RmMod I, One 0x0b/0 [32 64] Int Int Same;
+    And "and" RmMod I, One 0x23/0 [32 64] Int Int Same;
+    Sub "sub" RmMod I, One 0x2b/0 [32 64] Int Int Same;
+    Xor "xor" RmMod I, One 0x33/0 [32 64] Int Int Same;
+    Cmp "cmp" RmUse I, One 0x3b/0 [8 16 32 64] Int Int Same;
+    Imul "imul" RmMod I, M0f 0xaf/0 [32 64] Int Int Same;
+    Cmov "cmov" RmMod I, M0f 0x40/0 [32 64] Int Int Same;
+    AddStore "add" Store I, One 0x01/0 [8 16 32 64] Int Int Same;
+    OrStore "or" Store I, One 0x09/0 [8 16 32 64] Int Int Same;
+    AndStore "and" Store I, One 0x21/0 [8 16 32 64] Int Int Same;
+    SubStore "sub" Store I, One 0x29/0 [8 16 32 64] Int Int Same;
+    XorStore "xor" Store I, One 0x31/0 [8 16 32 64] Int Int Same;
+    CmpStore "cmp" Store I, One 0x39/0 [8 16 32 64] Int Int Same;
+    Test "test" RmUse I, One 0x85/0 [8 16 32 64] Int Int Same;
+    AddImm "add" Imm I, One 0x81/0 [32 64] Int Int Same;
+    OrImm "or" Imm I, One 0x81/1 [32 64] Int Int Same;
+    AndImm "and" Imm I, One 0x81/4 [32 64] Int Int Same;
+    SubImm "sub" Imm I, One 0x81/5 [32 64] Int Int Same;
+    XorImm "xor" Imm I, One 0x81/6 [32 64] Int Int Same;
+    CmpImm "cmp" ImmUse I, One 0x81/7 [8 16 32 64] Int Int Same;
+    TestImm "test" ImmUse I, One 0xf7/0 [8 16 32 64] Int Int Same;
+    AddStoreImm "add" ImmStore I, One 0x81/0 [8 16 32 64] Int Int Same;
+    OrStoreImm "or" ImmStore I, One 0x81/1 [8 16 32 64] Int Int Same;
+    AndStoreImm "and" ImmStore I, One 0x81/4 [8 16 32 64] Int Int Same;
+    SubStoreImm "sub" ImmStore I, One 0x81/5 [8 16 32 64] Int Int Same;
+    XorStoreImm "xor" ImmStore I, One 0x81/6 [8 16 32 64] Int Int Same;
+    ImulImm "imul" RmImm I, One 0x69/0 [32 64] Int Int Same;
+    Neg "neg" Unary I, One 0xf7/3 [32 64] Int Int Same;
+    Not "not" Unary I, One 0xf7/2 [32 64] Int Int Same;
+    Mul "mul" Multiply I, One 0xf7/4 [32 64] Int Int Same;
+    ImulWide "imul" Multiply I, One 0xf7/5 [32 64] Int Int Same;
+    Div "div" Divide I, One 0xf7/6 [32 64] Int Int Same;
+    Idiv "idiv" Divide I, One 0xf7/7 [32 64] Int Int Same;
+    Cdq "cdq" SignSpread I, One 0x99/0 [32 64] Int Int Same;
+
+    Rol "rol" ShiftCl I, One 0xd3/0 [32 64] Int Int Same;
+    Ror "ror" ShiftCl I, One 0xd3/1 [32 64] Int Int Same;
+    Shl "shl" ShiftCl I, One 0xd3/4 [32 64] Int Int Same;
+    Shr "shr" ShiftCl I, One 0xd3/5 [32 64] Int Int Same;
+    Sar "sar" ShiftCl I, One 0xd3/7 [32 64] Int Int Same;
+    RolImm "rol" ShiftImm I, One 0xc1/0 [32 64] Int Int Same;
+    RorImm "ror" ShiftImm I, One 0xc1/1 [32 64] Int Int Same;
+    ShlImm "shl" ShiftImm I, One 0xc1/4 [32 64] Int Int Same;
+    ShrImm "shr" ShiftImm I, One 0xc1/5 [32 64] Int Int Same;
+    SarImm "sar" ShiftImm I, One 0xc1/7 [32 64] Int Int Same;
+    Setcc "set" Set I, M0f 0x90/0 [8] Int Int Same;
+    /// Leaves the destination alone for 0.
+    Bsf "bsf" RmMod I, M0f 0xbc/0 [32 64] Int Int Same;
+    /// Leaves the destination alone for 0.
+    Bsr "bsr" RmMod I, M0f 0xbd/0 [32 64] Int Int Same;
+    Tzcnt "tzcnt" Rm Is(0xf3), M0f 0xbc/0 [32 64] Int Int Same;
+    Lzcnt "lzcnt" Rm Is(0xf3), M0f 0xbd/0 [32 64] Int Int Same;
+    Popcnt "popcnt" Rm Is(0xf3), M0f 0xb8/0 [32 64] Int Int Same;
+
+    Andn "andn" VexRvm Is(0), M0f38 0xf2/0 [32 64] Int Int Same;
+    Blsr "blsr" VexVm Is(0), M0f38 0xf3/1 [32 64] Int Int Same;
+    Blsmsk "blsmsk" VexVm Is(0), M0f38 0xf3/2 [32 64] Int Int Same;
+    Blsi "blsi" VexVm Is(0), M0f38 0xf3/3 [32 64] Int Int Same;
+    Shlx "shlx" VexRmv Is(0x66), M0f38 0xf7/0 [32 64] Int Int Same;
+    Sarx "sarx" VexRmv Is(0xf3), M0f38 0xf7/0 [32 64] Int Int Same;
+    Shrx "shrx" VexRmv Is(0xf2), M0f38 0xf7/0 [32 64] Int Int Same;
+    Rorx "rorx" VexRmImm Is(0xf2), M0f3a 0xf0/0 [32 64] Int Int Same;
+
+    /// From memory.
+    FLoad "movs" Rm Scalar, M0f 0x10/0 [32 64] Float Float Same;
+    FStore "movs" Store Scalar, M0f 0x11/0 [32 64] Float Float Same;
+    /// Between registers.
+    FMov "movaps" Rm Is(0), M0f 0x28/0 [32] Float Float Same;
+    FZero "xorps" Zero Is(0), M0f 0x57/0 [32] Float Float Same;
+    /// `movd` or `movq` from a general-purpose register or memory.
+    FFromInt "mov" Rm Is(0x66), M0f 0x6e/0 [32 64] Float Int Same;
+    /// `movd` or `movq` to a general-purpose register.
+    FToInt "mov" Reverse Is(0x66), M0f 0x7e/0 [32 64] Float Int Same;
+    FAdd "adds" RmMod Scalar, M0f 0x58/0 [32 64] Float Float Same;
+    FMul "muls" RmMod Scalar, M0f 0x59/0 [32 64] Float Float Same;
+    FSub "subs" RmMod Scalar, M0f 0x5c/0 [32 64] Float Float Same;
+    FMin "mins" RmMod Scalar, M0f 0x5d/0 [32 64] Float Float Same;
+    FDiv "divs" RmMod Scalar, M0f 0x5e/0 [32 64] Float Float Same;
+    FMax "maxs" RmMod Scalar, M0f 0x5f/0 [32 64] Float Float Same;
+    FSqrt "sqrts" RmMod Scalar, M0f 0x51/0 [32 64] Float Float Same;
+    FRound "rounds" RmModImm Rounding, M0f3a 0x0a/0 [32 64] Float Float Same;
+    FCompare "cmps" RmModImm Scalar, M0f 0xc2/0 [32 64] Float Float Same;
+    FAnd "andps" RmMod Is(0), M0f 0x54/0 [32] Float Float Same;
+    FAndn "andnps" RmMod Is(0), M0f 0x55/0 [32] Float Float Same;
+    FOr "orps" RmMod Is(0), M0f 0x56/0 [32] Float Float Same;
+    FXor "xorps" RmMod Is(0), M0f 0x57/0 [32] Float Float Same;
+    FCmp "ucomis" RmUse Packed, M0f 0x2e/0 [32 64] Float Float Same;
+    /// Width of the operand.
+    FConvert "cvts" RmMod Scalar, M0f 0x5a/0 [32 64] Float Float Same;
+    /// Width of the integer.
+    IntToF32 "cvtsi2ss" RmMod Is(0xf3), M0f 0x2a/0 [32 64] Float Int Same;
+    /// Width of the integer.
+    IntToF64 "cvtsi2sd" RmMod Is(0xf2), M0f 0x2a/0 [32 64] Float Int Same;
+    /// Width of the integer.
+    F32ToInt "cvttss2si" Rm Is(0xf3), M0f 0x2c/0 [32 64] Int Float B32;
+    /// Width of the integer.
+    F64ToInt "cvttsd2si" Rm Is(0xf2), M0f 0x2c/0 [32 64] Int Float Same;
+
+    /// `dst=src ← cond ? base : src`, vector registers.
+    FSelect "fselect" Pseudo I, One 0/0 [32 64] Float Float Same;
+    /// `dst=src ← min(src, base)` as WebAssembly has it.
+    FMinWasm "fmin" Pseudo I, One 0/0 [32 64] Float Float Same;
+    /// `dst=src ← max(src, base)` as WebAssembly has it.
+    FMaxWasm "fmax" Pseudo I, One 0/0 [32 64] Float Float Same;
+    /// Converts the unsigned 64-bit `src` to a float of the width in `dst`; `dst2` is scratch.
+    U64ToFloat "cvtu64" Pseudo I, One 0/0 [32 64] Float Int Same;
+    /// After a truncating signed conversion of the float `base` to `src` (of the width): traps
+    /// unless it fitted. `disp` is the offset in rodata of the limits; see `expand`.
+    CheckTrunc "checktrunc" Pseudo I, One 0/0 [32 64] Int Float Same;
+    /// `dst = rdx ← src = rax % base`, signed, without a trap for -1; `dst2` is rax.
+    RemS "rem_s" Pseudo I, One 0/0 [32 64] Int Int Same;
+
+    /// Defines the parameters of the function in their registers; emits nothing.
+    Params "params" Pseudo I, One 0/0 [64] Int Int Same;
+    /// A call; `imm` is the index in the function's list.
+    Call "call" Pseudo I, One 0/0 [64] Int Int Same;
+    /// Uses the results in their registers and returns; `imm` as for a call.
+    Ret "ret" Pseudo I, One 0/0 [64] Int Int Same;
+    /// Goes to the only edge.
+    Jump "jmp" Pseudo I, One 0/0 [64] Int Int Same;
+    /// Goes to the first edge if the condition holds, otherwise to the second.
+    Branch "j" Pseudo I, One 0/0 [64] Int Int Same;
+    /// Goes through the jump table `imm` with index `base`.
+    Switch "switch" Pseudo I, One 0/0 [64] Int Int Same;
+    /// Traps.
+    Trap "ud2" Pseudo I, One 0/0 [64] Int Int Same;
+    /// Traps if the condition holds.
+    TrapIf "trapif" Pseudo I, One 0/0 [64] Int Int Same;
+    /// Traps if the condition holds: with code `imm` if the float `base` (of the width) is NaN,
+    /// otherwise with `trap`.
+    TrapIfFloat "trapif" Pseudo I, One 0/0 [32 64] Float Float Same;
+}
+
+impl Row {
+    pub(super) fn def(self) -> &'static RowDef {
+        &ROWS[self as usize]
+    }
+
+    /// How the row uses the fields of an instruction.
+    pub fn form(self) -> Form {
+        self.def().form
+    }
+
+    /// Whether the row exists at this width.
+    pub fn allows(self, width: super::Width) -> bool {
+        self.def().widths & (1 << width as u8) != 0
+    }
+
+    /// Whether the row ends a block.
+    pub const fn is_terminator(self) -> bool {
+        matches!(
+            self,
+            Self::Ret | Self::Jump | Self::Branch | Self::Switch | Self::Trap
+        )
+    }
+
+    /// The classes of the destination (or source) and of the r/m operand.
+    pub fn classes(self) -> (Class, Class) {
+        (self.def().dst, self.def().rm)
+    }
+}
