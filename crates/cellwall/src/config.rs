@@ -1,0 +1,88 @@
+//! Options of an engine.
+
+use cellwall_abi::Target;
+
+/// Options of an [`Engine`](crate::Engine). The defaults are right for almost everyone.
+///
+/// ```
+/// use cellwall::{Config, Engine};
+///
+/// let mut config = Config::new();
+/// config.max_wasm_stack(256 << 10);
+/// let engine = Engine::new(&config)?;
+/// # cellwall::Ok(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) max_wasm_stack: usize,
+    pub(crate) memory_reservation: u64,
+    pub(crate) memory_guard_size: u64,
+    pub(crate) wasm_backtrace: bool,
+    pub(crate) wasm_multi_memory: bool,
+    pub(crate) parallel_compilation: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let target = Target::new(Default::default());
+        Self {
+            max_wasm_stack: 1 << 20,
+            memory_reservation: target.memory_reservation_bytes,
+            memory_guard_size: target.memory_guard_bytes,
+            wasm_backtrace: true,
+            wasm_multi_memory: true,
+            parallel_compilation: true,
+        }
+    }
+}
+
+impl Config {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Bytes of stack that guest code may use per call from the host; 1 MiB by default. Guest code
+    /// runs on a stack of its own: the stack of the calling thread does not matter, and host
+    /// functions do not use this one.
+    pub fn max_wasm_stack(&mut self, bytes: usize) -> &mut Self {
+        self.max_wasm_stack = bytes;
+        self
+    }
+
+    /// Bytes of address space reserved for each memory; 4 GiB by default, which needs no bounds
+    /// checks in the code. Less saves address space and costs a compare per access. Rounded up to
+    /// whole pages of 64 KiB; more than 4 GiB is 4 GiB.
+    pub fn memory_reservation(&mut self, bytes: u64) -> &mut Self {
+        self.memory_reservation = bytes;
+        self
+    }
+
+    /// Bytes behind the reservation of each memory that are never accessible; 32 MiB by default.
+    /// Accesses at larger constant offsets are checked by code. Rounded up to whole pages of
+    /// 64 KiB, at least one.
+    pub fn memory_guard_size(&mut self, bytes: u64) -> &mut Self {
+        self.memory_guard_size = bytes;
+        self
+    }
+
+    /// Whether errors from guest code carry a [`WasmBacktrace`](crate::WasmBacktrace); on by
+    /// default.
+    pub fn wasm_backtrace(&mut self, enable: bool) -> &mut Self {
+        self.wasm_backtrace = enable;
+        self
+    }
+
+    /// Whether modules may have several memories; on by default.
+    pub fn wasm_multi_memory(&mut self, enable: bool) -> &mut Self {
+        self.wasm_multi_memory = enable;
+        self
+    }
+
+    /// Whether the functions of a module are compiled on all processors; on by default. The
+    /// resulting code is the same either way.
+    pub fn parallel_compilation(&mut self, enable: bool) -> &mut Self {
+        self.parallel_compilation = enable;
+        self
+    }
+}

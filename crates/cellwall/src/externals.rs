@@ -1,0 +1,145 @@
+//! What modules import and instances export.
+
+use crate::{AsContext, ExternType, Func, Global, Memory, Result, StoreContext, Table, bail};
+use cellwall_runtime as runtime;
+
+/// Something that a module can import: of one store. Cheap to copy.
+#[derive(Clone, Debug)]
+pub enum Extern {
+    /// A function.
+    Func(Func),
+    /// A global.
+    Global(Global),
+    /// A table.
+    Table(Table),
+    /// A memory.
+    Memory(Memory),
+}
+
+macro_rules! into {
+    ($($variant:ident $into:ident $what:literal;)*) => {$(
+        #[doc = concat!("The ", $what, ", if it is one.")]
+        pub fn $into(self) -> Option<$variant> {
+            match self {
+                Self::$variant(it) => Some(it),
+                _ => None,
+            }
+        }
+    )*};
+}
+
+impl Extern {
+    into! {
+        Func into_func "function";
+        Global into_global "global";
+        Table into_table "table";
+        Memory into_memory "memory";
+    }
+
+    /// Its type; the minimum of a memory or table is its current size.
+    ///
+    /// # Panics
+    /// If it belongs to another store.
+    pub fn ty(&self, store: impl AsContext) -> ExternType {
+        match self {
+            Self::Func(it) => it.ty(store).into(),
+            Self::Global(it) => it.ty(store).into(),
+            Self::Table(it) => it.ty(store).into(),
+            Self::Memory(it) => it.ty(store).into(),
+        }
+    }
+
+    /// Refuses what belongs to another store.
+    pub(crate) fn check_store<T>(&self, store: StoreContext<'_, T>) -> Result<()> {
+        let own = match self {
+            Self::Func(it) => it.id.store(),
+            Self::Global(it) => it.id.store(),
+            Self::Table(it) => it.id.store(),
+            Self::Memory(it) => it.id.store(),
+        };
+        if own != store.0.id() {
+            bail!("something of one store cannot be used in another");
+        }
+        Ok(())
+    }
+
+    pub(crate) fn raw(&self) -> runtime::Extern {
+        match self {
+            Self::Func(it) => runtime::Extern::Func(it.id),
+            Self::Global(it) => runtime::Extern::Global(it.id),
+            Self::Table(it) => runtime::Extern::Table(it.id),
+            Self::Memory(it) => runtime::Extern::Memory(it.id),
+        }
+    }
+
+    pub(crate) fn from_raw(raw: runtime::Extern) -> Self {
+        match raw {
+            runtime::Extern::Func(id) => Self::Func(Func { id }),
+            runtime::Extern::Global(id) => Self::Global(Global { id }),
+            runtime::Extern::Table(id) => Self::Table(Table { id }),
+            runtime::Extern::Memory(id) => Self::Memory(Memory { id }),
+        }
+    }
+}
+
+macro_rules! from {
+    ($($variant:ident)*) => {$(
+        impl From<$variant> for Extern {
+            fn from(it: $variant) -> Self {
+                Self::$variant(it)
+            }
+        }
+    )*};
+}
+from! { Func Global Table Memory }
+
+/// An export of an instance: its name and what it is.
+#[derive(Clone, Debug)]
+pub struct Export<'instance> {
+    name: &'instance str,
+    definition: Extern,
+}
+
+impl<'instance> Export<'instance> {
+    pub(crate) fn new(name: &'instance str, definition: Extern) -> Self {
+        Self { name, definition }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'instance str {
+        self.name
+    }
+
+    /// Its type.
+    ///
+    /// # Panics
+    /// If it belongs to another store.
+    pub fn ty(&self, store: impl AsContext) -> ExternType {
+        self.definition.ty(store)
+    }
+
+    /// What it is.
+    pub fn into_extern(self) -> Extern {
+        self.definition
+    }
+
+    /// The function, if it is one.
+    pub fn into_func(self) -> Option<Func> {
+        self.definition.into_func()
+    }
+
+    /// The global, if it is one.
+    pub fn into_global(self) -> Option<Global> {
+        self.definition.into_global()
+    }
+
+    /// The table, if it is one.
+    pub fn into_table(self) -> Option<Table> {
+        self.definition.into_table()
+    }
+
+    /// The memory, if it is one.
+    pub fn into_memory(self) -> Option<Memory> {
+        self.definition.into_memory()
+    }
+}

@@ -1,0 +1,161 @@
+//! Functions: of guests and of the host.
+
+mod convert;
+mod host;
+mod typed;
+
+pub use convert::{WasmParams, WasmResults, WasmRet, WasmTy, WasmTyList};
+pub use host::{Caller, IntoFunc};
+pub(crate) use host::{HostFunc, untyped, wrapped};
+pub use typed::TypedFunc;
+
+use crate::{AsContext, AsContextMut, FuncType, Result, StoreContextMut, Val, bail};
+use cellwall_runtime as runtime;
+
+/// A function of a store: an export of an instance, or of the host. Just a name for it: cheap to
+/// copy.
+///
+/// [`wrap`](Self::wrap) makes one from a Rust closure whose type says its WebAssembly type;
+/// [`new`](Self::new) one whose type is only known at run time. [`typed`](Self::typed) checks a
+/// type once, so that calls need not; [`call`](Self::call) checks each time.
+#[derive(Clone, Copy, Debug)]
+pub struct Func {
+    pub(crate) id: runtime::FuncId,
+}
+
+impl Func {
+    /// Makes a function of this type from a closure that gets its arguments as a slice and fills
+    /// in its results.
+    ///
+    /// An error that the closure returns ends the guest's call with it. Results that are of
+    /// another type than `ty` says, too.
+    ///
+    /// ```
+    /// use cellwall::{Engine, Func, FuncType, Store, Val, ValType};
+    ///
+    /// let engine = Engine::default();
+    /// let mut store = Store::new(&engine, ());
+    /// let ty = FuncType::new(&engine, [ValType::I32; 3], [ValType::I32]);
+    /// let sum = Func::new(&mut store, ty, |_caller, params, results| {
+    ///     results[0] = Val::I32(params.iter().map(Val::unwrap_i32).sum());
+    ///     Ok(())
+    /// });
+    /// let mut results = [Val::I32(0)];
+    /// sum.call(&mut store, &[Val::I32(1), Val::I32(2), Val::I32(3)], &mut results)?;
+    /// assert_eq!(results[0].unwrap_i32(), 6);
+    /// # cellwall::Ok(())
+    /// ```
+    pub fn new<T: 'static>(
+        mut store: impl AsContextMut<Data = T>,
+        ty: FuncType,
+        func: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        let mut store = store.as_context_mut();
+        untyped(store.engine(), ty, func).in_store(&mut store)
+    }
+
+    /// Makes a function from a closure.
+    ///
+    /// The closure may take a [`Caller`] first. Parameters and results are [`WasmTy`]: `i32`,
+    /// `u32`, `i64`, `u64`, `f32`, `f64`, [`V128`](crate::V128), `Option<Func>`,
+    /// `Option<Rooted<ExternRef>>`; at most 17 parameters. It returns one of them, `()`, a tuple
+    /// of them, or a [`Result`] of these, whose error ends the guest's call with it. Neither
+    /// making the call nor passing the values allocates.
+    ///
+    /// ```
+    /// use cellwall::{Caller, Engine, Func, Instance, Module, Store};
+    ///
+    /// let engine = Engine::default();
+    /// let mut store = Store::new(&engine, 0u32);
+    /// let log = Func::wrap(&mut store, |mut caller: Caller<'_, u32>, n: u32| {
+    ///     *caller.data_mut() += n;
+    /// });
+    /// let module = Module::new(&engine, r#"
+    ///     (module
+    ///       (import "" "log" (func $log (param i32)))
+    ///       (func (export "run") (call $log (i32.const 41)) (call $log (i32.const 1))))
+    /// "#)?;
+    /// let instance = Instance::new(&mut store, &module, &[log.into()])?;
+    /// instance.get_typed_func::<(), ()>(&mut store, "run")?.call(&mut store, ())?;
+    /// assert_eq!(*store.data(), 42);
+    /// # cellwall::Ok(())
+    /// ```
+    pub fn wrap<T: 'static, Params, Results>(
+        mut store: impl AsContextMut<Data = T>,
+        func: impl IntoFunc<T, Params, Results>,
+    ) -> Self {
+        let mut store = store.as_context_mut();
+        wrapped(store.engine(), func).in_store(&mut store)
+    }
+
+    /// Its type.
+    ///
+    /// # Panics
+    /// If it belongs to another store, as do all functions here.
+    pub fn ty(&self, store: impl AsContext) -> FuncType {
+        FuncType::from_abi(store.as_context().0.func_signature(self.id).clone())
+    }
+
+    /// Whether it is of this type.
+    pub fn matches_ty(&self, store: impl AsContext, ty: &FuncType) -> bool {
+        store.as_context().0.func_signature(self.id) == ty.abi()
+    }
+
+    /// Calls it. `results` is as long as its results and overwritten.
+    ///
+    /// # Errors
+    /// If the arguments are not of its type; otherwise the [`Trap`](crate::Trap) or the error of a
+    /// host function that ended the call, with a [`WasmBacktrace`](crate::WasmBacktrace).
+    pub fn call(&self, mut store: impl AsContextMut, params: &[Val], results: &mut [Val]) -> Result<()> {
+        let store = store.as_context_mut();
+        self.check_call(&store, params, results)?;
+        let params = params
+            .iter()
+            .map(|value| value.to_raw(store.as_context()))
+            .collect::<Result<Vec<_>>>()?;
+        let types = &store.0.func_signature(self.id).results;
+        let mut raw: Vec<_> = types.iter().map(|&ty| runtime::RawVal::default_of(ty)).collect();
+        let done = store.0.call(self.id, &params, &mut raw);
+        done.map_err(|error| store.error(error))?;
+        for (result, raw) in results.iter_mut().zip(raw) {
+            *result = Val::from_raw(store.0, raw);
+        }
+        Ok(())
+    }
+
+    fn check_call<T>(&self, store: &StoreContextMut<'_, T>, params: &[Val], results: &[Val]) -> Result<()> {
+        let signature = store.0.func_signature(self.id);
+        if params.len() != signature.params.len() {
+            bail!(
+                "expected {} arguments, got {}",
+                signature.params.len(),
+                params.len()
+            );
+        }
+        if results.len() != signature.results.len() {
+            bail!(
+                "expected room for {} results, got {}",
+                signature.results.len(),
+                results.len()
+            );
+        }
+        for (i, (value, &expected)) in params.iter().zip(&signature.params).enumerate() {
+            let found = value.plain_ty();
+            if found.to_abi() != expected {
+                bail!("argument type mismatch: expected {expected} as argument {i}, got {found}");
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks its type once, for calls without checks.
+    ///
+    /// # Errors
+    /// If it is of another type.
+    pub fn typed<Params: WasmParams, Results: WasmResults>(
+        &self,
+        store: impl AsContext,
+    ) -> Result<TypedFunc<Params, Results>> {
+        TypedFunc::new(store.as_context(), *self)
+    }
+}

@@ -1,0 +1,240 @@
+//! Functions of the host, and what they see of their caller.
+
+use super::convert::{WasmRet, WasmTy, WasmTyList};
+use crate::store::Data;
+use crate::{
+    AsContext, AsContextMut, Engine, Error, Extern, Func, FuncType, Instance, Result, StoreContext,
+    StoreContextMut, Val, format_err,
+};
+use cellwall_runtime as runtime;
+
+/// What a host function sees of the guest that called it, and the store.
+///
+/// ```
+/// use cellwall::{Caller, Engine, Extern, Linker, Module, Result, Store, format_err};
+///
+/// let engine = Engine::default();
+/// let mut linker = Linker::<Vec<String>>::new(&engine);
+/// linker.func_wrap("host", "print", |mut caller: Caller<'_, Vec<String>>, at: u32, len: u32| -> Result<()> {
+///     let memory = caller.get_export("memory").and_then(Extern::into_memory);
+///     let memory = memory.ok_or_else(|| format_err!("the guest exports no memory"))?;
+///     let bytes = memory.data(&caller).get(at as usize..).and_then(|bytes| bytes.get(..len as usize));
+///     let text = String::from_utf8(bytes.unwrap_or(b"?").to_vec())?;
+///     caller.data_mut().push(text);
+///     Ok(())
+/// })?;
+/// let module = Module::new(&engine, r#"
+///     (module
+///       (import "host" "print" (func $print (param i32 i32)))
+///       (memory (export "memory") 1)
+///       (data (i32.const 8) "hello")
+///       (func (export "run") (call $print (i32.const 8) (i32.const 5))))
+/// "#)?;
+/// let mut store = Store::new(&engine, Vec::new());
+/// let instance = linker.instantiate(&mut store, &module)?;
+/// instance.get_typed_func::<(), ()>(&mut store, "run")?.call(&mut store, ())?;
+/// assert_eq!(store.data(), &["hello"]);
+/// # cellwall::Ok(())
+/// ```
+pub struct Caller<'a, T: 'static> {
+    store: StoreContextMut<'a, T>,
+    instance: Option<Instance>,
+}
+
+impl<'a, T: 'static> Caller<'a, T> {
+    fn new(caller: runtime::Caller<'a, Data<T>>) -> Self {
+        Self {
+            store: StoreContextMut(caller.store),
+            instance: caller.instance.map(|id| Instance { id }),
+        }
+    }
+
+    /// The same, borrowed.
+    fn again(&mut self) -> Caller<'_, T> {
+        Caller {
+            store: self.store.as_context_mut(),
+            instance: self.instance,
+        }
+    }
+
+    /// An export of the instance that called; `None` if there is no such export, or the host
+    /// called.
+    pub fn get_export(&mut self, name: &str) -> Option<Extern> {
+        self.instance?.get_export(&mut self.store, name)
+    }
+
+    /// The data of the store.
+    pub fn data(&self) -> &T {
+        self.store.data()
+    }
+
+    /// The data of the store, to change it.
+    pub fn data_mut(&mut self) -> &mut T {
+        self.store.data_mut()
+    }
+
+    /// The engine of the store.
+    pub fn engine(&self) -> &Engine {
+        self.store.engine()
+    }
+}
+
+impl<T: 'static> AsContext for Caller<'_, T> {
+    type Data = T;
+    #[inline]
+    fn as_context(&self) -> StoreContext<'_, T> {
+        self.store.as_context()
+    }
+}
+
+impl<T: 'static> AsContextMut for Caller<'_, T> {
+    #[inline]
+    fn as_context_mut(&mut self) -> StoreContextMut<'_, T> {
+        self.store.as_context_mut()
+    }
+}
+
+impl<'a, T: 'static> From<Caller<'a, T>> for StoreContextMut<'a, T> {
+    fn from(caller: Caller<'a, T>) -> Self {
+        caller.store
+    }
+}
+
+/// A host function that belongs to no store, as a linker keeps it.
+pub struct HostFunc<T: 'static>(runtime::HostFunc<Data<T>>);
+
+impl<T: 'static> Clone for HostFunc<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T: 'static> HostFunc<T> {
+    pub(crate) fn ty(&self) -> FuncType {
+        FuncType::from_abi(self.0.signature().clone())
+    }
+
+    /// It, in this store.
+    pub(crate) fn in_store(&self, store: &mut StoreContextMut<'_, T>) -> Func {
+        Func {
+            id: store.0.add_host_func(&self.0),
+        }
+    }
+}
+
+fn host(error: Error) -> runtime::HostError {
+    Box::new(error)
+}
+
+/// A host function from a closure whose type is known to Rust.
+pub(crate) fn wrapped<T: 'static, Params, Results>(
+    engine: &Engine,
+    func: impl IntoFunc<T, Params, Results>,
+) -> HostFunc<T> {
+    func.into_func(engine)
+}
+
+/// A host function whose type is known at run time.
+pub(crate) fn untyped<T: 'static>(
+    engine: &Engine,
+    ty: FuncType,
+    func: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
+) -> HostFunc<T> {
+    let signature = ty.abi().clone();
+    let func = runtime::HostFunc::untyped(engine.runtime(), signature, move |caller, params, results| {
+        let mut caller = Caller::new(caller);
+        let store = &**caller.store.0;
+        let params: Vec<Val> = params.iter().map(|&raw| Val::from_raw(store, raw)).collect();
+        let mut values: Vec<Val> = ty
+            .results()
+            .map(|ty| ty.default_value().expect("all types of this version have one"))
+            .collect();
+        func(caller.again(), &params, &mut values).map_err(host)?;
+        for ((value, raw), ty) in values.into_iter().zip(results).zip(ty.results()) {
+            if value.plain_ty() != ty {
+                let found = value.plain_ty();
+                return Err(host(format_err!(
+                    "function attempted to return an incompatible value: expected {ty}, got {found}"
+                )));
+            }
+            *raw = value.to_raw(caller.as_context()).map_err(host)?;
+        }
+        Ok(())
+    });
+    HostFunc(func)
+}
+
+/// A closure that can be a host function; see [`Func::wrap`](crate::Func::wrap).
+///
+/// Implemented by this crate alone, for closures of up to 17 parameters with or without a
+/// [`Caller`] before them.
+pub trait IntoFunc<T, Params, Results>: Send + Sync + 'static {
+    #[doc(hidden)]
+    fn into_func(self, engine: &Engine) -> HostFunc<T>
+    where
+        T: 'static;
+}
+
+macro_rules! into_func {
+    ($(($($name:ident)*))*) => {$(
+        #[allow(non_snake_case)]
+        impl<T, F, $($name,)* R> IntoFunc<T, ($($name,)*), R> for F
+        where
+            F: Fn($($name),*) -> R + Send + Sync + 'static,
+            $($name: WasmTy,)*
+            R: WasmRet,
+        {
+            fn into_func(self, engine: &Engine) -> HostFunc<T>
+            where
+                T: 'static,
+            {
+                let func = move |_: Caller<'_, T>, $($name: $name),*| self($($name),*);
+                IntoFunc::<T, (Caller<'_, T>, $($name,)*), R>::into_func(func, engine)
+            }
+        }
+
+        #[allow(non_snake_case)]
+        impl<T, F, $($name,)* R> IntoFunc<T, (Caller<'_, T>, $($name,)*), R> for F
+        where
+            F: Fn(Caller<'_, T>, $($name),*) -> R + Send + Sync + 'static,
+            $($name: WasmTy,)*
+            R: WasmRet,
+        {
+            fn into_func(self, engine: &Engine) -> HostFunc<T>
+            where
+                T: 'static,
+            {
+                type Raw<L> = <L as WasmTyList>::Raw;
+                let call = move |caller: runtime::Caller<'_, Data<T>>, raw: Raw<($($name,)*)>| {
+                    let mut caller = Caller::new(caller);
+                    let params = WasmTyList::from_raw(caller.as_context(), raw).map_err(host)?;
+                    let ($($name,)*): ($($name,)*) = params;
+                    let results = self(caller.again(), $($name),*).into_fallible().map_err(host)?;
+                    results.into_raw(caller.as_context()).map_err(host)
+                };
+                HostFunc(runtime::HostFunc::typed::<_, Raw<R::List>>(engine.runtime(), call))
+            }
+        }
+    )*};
+}
+
+into_func! {
+    ()
+    (A0)
+    (A0 A1)
+    (A0 A1 A2)
+    (A0 A1 A2 A3)
+    (A0 A1 A2 A3 A4)
+    (A0 A1 A2 A3 A4 A5)
+    (A0 A1 A2 A3 A4 A5 A6)
+    (A0 A1 A2 A3 A4 A5 A6 A7)
+    (A0 A1 A2 A3 A4 A5 A6 A7 A8)
+    (A0 A1 A2 A3 A4 A5 A6 A7 A8 A9)
+    (A0 A1 A2 A3 A4 A5 A6 A7 A8 A9 A10)
+    (A0 A1 A2 A3 A4 A5 A6 A7 A8 A9 A10 A11)
+    (A0 A1 A2 A3 A4 A5 A6 A7 A8 A9 A10 A11 A12)
+    (A0 A1 A2 A3 A4 A5 A6 A7 A8 A9 A10 A11 A12 A13)
+    (A0 A1 A2 A3 A4 A5 A6 A7 A8 A9 A10 A11 A12 A13 A14)
+    (A0 A1 A2 A3 A4 A5 A6 A7 A8 A9 A10 A11 A12 A13 A14 A15)
+    (A0 A1 A2 A3 A4 A5 A6 A7 A8 A9 A10 A11 A12 A13 A14 A15 A16)
+}

@@ -1,0 +1,215 @@
+//! Instances of modules.
+
+use crate::linker::Definition;
+use crate::matching::check_import;
+use crate::{
+    AsContext, AsContextMut, Engine, Export, Extern, Func, Global, Memory, Module, Result, StoreContext,
+    StoreContextMut, Table, TypedFunc, WasmParams, WasmResults, bail, format_err,
+};
+use cellwall_runtime as runtime;
+use std::sync::Arc;
+
+/// A module with its imports filled in, living in a store. Just a name for it: cheap to copy.
+///
+/// [`Linker`](crate::Linker) makes one by names; [`new`](Self::new) from a list.
+#[derive(Clone, Copy, Debug)]
+pub struct Instance {
+    pub(crate) id: runtime::InstanceId,
+}
+
+impl Instance {
+    /// Makes an instance with these imports, in the order of [`Module::imports`], and runs its
+    /// start function.
+    ///
+    /// # Errors
+    /// If the imports do not fit in number, type, store or engine; if the store's limiter refuses;
+    /// if a segment does not fit its memory or table; and whatever ends the start function.
+    ///
+    /// ```
+    /// use cellwall::{Engine, Instance, Module, Store, Trap};
+    ///
+    /// let engine = Engine::default();
+    /// let module = Module::new(&engine, r#"
+    ///     (module
+    ///       (memory 1)
+    ///       (data (i32.const 65536) "x"))
+    /// "#)?;
+    /// let mut store = Store::new(&engine, ());
+    /// let error = Instance::new(&mut store, &module, &[]).unwrap_err();
+    /// assert_eq!(error.downcast_ref::<Trap>(), Some(&Trap::MemoryOutOfBounds));
+    /// # cellwall::Ok(())
+    /// ```
+    pub fn new(mut store: impl AsContextMut, module: &Module, imports: &[Extern]) -> Result<Self> {
+        let store = store.as_context_mut();
+        check_engine(store.engine(), module)?;
+        let expected = module.imports().len();
+        if imports.len() != expected {
+            bail!("expected {expected} imports, found {}", imports.len());
+        }
+        for (import, item) in module.imports().zip(imports) {
+            item.check_store(store.as_context())?;
+            check_import(&import, &item.ty(store.as_context()))?;
+        }
+        let imports: Vec<_> = imports.iter().map(Extern::raw).collect();
+        Self::start(store, module, &imports)
+    }
+
+    /// Makes an instance from imports that were compared with the module's.
+    fn start<T: 'static>(
+        mut store: StoreContextMut<'_, T>,
+        module: &Module,
+        imports: &[runtime::Extern],
+    ) -> Result<Self> {
+        store.remember(module);
+        let id = store.0.instantiate(module.code(), imports);
+        let id = id.map_err(|error| store.error(error))?;
+        Ok(Self { id })
+    }
+
+    /// The module it is an instance of.
+    ///
+    /// # Panics
+    /// If it belongs to another store, as do all functions here.
+    pub fn module<'a, T: 'static>(&self, store: impl Into<StoreContext<'a, T>>) -> &'a Module {
+        let store = store.into();
+        store.module_of(store.0.instance_code(self.id))
+    }
+
+    /// Its exports, in order.
+    pub fn exports<'a, T: 'static>(
+        &'a self,
+        store: impl Into<StoreContextMut<'a, T>>,
+    ) -> impl ExactSizeIterator<Item = Export<'a>> + 'a {
+        let store: &'a crate::store::Inner<T> = store.into().0;
+        let names = &store.instance_code(self.id).shape().exports;
+        names.iter().enumerate().map(move |(i, export)| {
+            let item = Extern::from_raw(store.export_at(self.id, i));
+            Export::new(&export.name, item)
+        })
+    }
+
+    /// The export of this name.
+    pub fn get_export(&self, mut store: impl AsContextMut, name: &str) -> Option<Extern> {
+        store
+            .as_context_mut()
+            .0
+            .export(self.id, name)
+            .map(Extern::from_raw)
+    }
+
+    /// The exported function of this name.
+    pub fn get_func(&self, store: impl AsContextMut, name: &str) -> Option<Func> {
+        self.get_export(store, name)?.into_func()
+    }
+
+    /// The exported function of this name, its type checked.
+    ///
+    /// # Errors
+    /// If there is no export of this name, or it is something else.
+    pub fn get_typed_func<Params: WasmParams, Results: WasmResults>(
+        &self,
+        mut store: impl AsContextMut,
+        name: &str,
+    ) -> Result<TypedFunc<Params, Results>> {
+        let export = self.get_export(store.as_context_mut(), name);
+        let func = export
+            .and_then(Extern::into_func)
+            .ok_or_else(|| format_err!("failed to find function export `{name}`"))?;
+        func.typed(store)
+            .map_err(|error| error.context(format!("failed to convert function `{name}` to given type")))
+    }
+
+    /// The exported table of this name.
+    pub fn get_table(&self, store: impl AsContextMut, name: &str) -> Option<Table> {
+        self.get_export(store, name)?.into_table()
+    }
+
+    /// The exported memory of this name.
+    pub fn get_memory(&self, store: impl AsContextMut, name: &str) -> Option<Memory> {
+        self.get_export(store, name)?.into_memory()
+    }
+
+    /// The exported global of this name.
+    pub fn get_global(&self, store: impl AsContextMut, name: &str) -> Option<Global> {
+        self.get_export(store, name)?.into_global()
+    }
+}
+
+pub(crate) fn check_engine(engine: &Engine, module: &Module) -> Result<()> {
+    if !Engine::same(engine, module.engine()) {
+        bail!("a module of one engine cannot be instantiated in a store of another");
+    }
+    Ok(())
+}
+
+/// A module whose imports were found, to make many instances from.
+///
+/// ```
+/// use cellwall::{Engine, Linker, Module, Store};
+///
+/// let engine = Engine::default();
+/// let mut linker = Linker::new(&engine);
+/// linker.func_wrap("host", "two", || 2i32)?;
+/// let module = Module::new(&engine, r#"
+///     (module
+///       (import "host" "two" (func $two (result i32)))
+///       (func (export "four") (result i32) (i32.add (call $two) (call $two))))
+/// "#)?;
+/// let pre = linker.instantiate_pre(&module)?;
+/// for _ in 0..3 {
+///     let mut store = Store::new(&engine, ());
+///     let instance = pre.instantiate(&mut store)?;
+///     let four = instance.get_typed_func::<(), i32>(&mut store, "four")?;
+///     assert_eq!(four.call(&mut store, ())?, 4);
+/// }
+/// # cellwall::Ok(())
+/// ```
+pub struct InstancePre<T: 'static> {
+    module: Module,
+    /// In the order of the module's imports.
+    imports: Arc<[Definition<T>]>,
+}
+
+impl<T: 'static> Clone for InstancePre<T> {
+    fn clone(&self) -> Self {
+        Self {
+            module: self.module.clone(),
+            imports: Arc::clone(&self.imports),
+        }
+    }
+}
+
+impl<T: 'static> InstancePre<T> {
+    /// From definitions whose types, as far as they are known without a store, were compared.
+    pub(crate) fn new(module: &Module, imports: Vec<Definition<T>>) -> Self {
+        Self {
+            module: module.clone(),
+            imports: imports.into(),
+        }
+    }
+
+    /// The module.
+    pub fn module(&self) -> &Module {
+        &self.module
+    }
+
+    /// Makes an instance and runs its start function.
+    ///
+    /// # Errors
+    /// If what was found belongs to another store, or a memory or table has grown too small or too
+    /// large since; if the store's limiter refuses; if a segment does not fit its memory or table;
+    /// and whatever ends the start function.
+    pub fn instantiate(&self, mut store: impl AsContextMut<Data = T>) -> Result<Instance> {
+        let mut store = store.as_context_mut();
+        check_engine(store.engine(), &self.module)?;
+        let mut imports = Vec::with_capacity(self.imports.len());
+        for (definition, import) in self.imports.iter().zip(self.module.imports()) {
+            let item = definition.in_store(&mut store)?;
+            if definition.may_have_changed() {
+                check_import(&import, &item.ty(store.as_context()))?;
+            }
+            imports.push(item.raw());
+        }
+        Instance::start(store, &self.module, &imports)
+    }
+}

@@ -1,0 +1,196 @@
+//! Modules: the straight road from bytes to code that can run.
+//!
+//! Requires an engine. Guarantees that code exists only if the bytes are a valid module and the
+//! verifier accepted the machine code made of them. Deterministic: the code does not depend on the
+//! number of threads that made it.
+
+mod build;
+mod symbols;
+
+pub use build::CompileError;
+pub(crate) use build::{compile, decode};
+pub use symbols::FrameSymbol;
+
+use crate::{Context, Engine, ExportType, ExternType, ImportType, Result};
+use cellwall_abi::Shape;
+use cellwall_base::FuncIdx;
+use cellwall_runtime::Code;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A compiled module. Cheap to clone; clones are the same module.
+///
+/// ```
+/// use cellwall::{Engine, ExternType, Invalid, Module};
+///
+/// let engine = Engine::default();
+/// let module = Module::new(&engine, r#"
+///     (module $adder
+///       (func (export "add") (param i32 i32) (result i32)
+///         (i32.add (local.get 0) (local.get 1))))
+/// "#)?;
+/// assert_eq!(module.name(), Some("adder"));
+/// let export = module.exports().next().unwrap();
+/// assert_eq!(export.name(), "add");
+/// assert!(matches!(export.ty(), ExternType::Func(_)));
+///
+/// let error = Module::new(&engine, b"\0asm\x01\0\0\0\x63").unwrap_err();
+/// assert_eq!(error.downcast_ref::<Invalid>().unwrap().offset, 8);
+/// # cellwall::Ok(())
+/// ```
+#[derive(Clone)]
+pub struct Module {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    engine: Engine,
+    code: Arc<Code>,
+    name: Option<String>,
+    /// Where the body of each defined function starts in the binary.
+    body_starts: Vec<u32>,
+    debug: Option<symbols::DebugInfo>,
+}
+
+impl Module {
+    /// Compiles a module, binary or text.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::Invalid), with an offset, if it is no valid module or uses a feature that
+    /// is not supported; [`Limit`](crate::Limit) if it asks for more than a limit;
+    /// [`CompileError`] if Cellwall is wrong: the code that it made was refused by its verifier. The
+    /// text format's own errors say line and column.
+    pub fn new(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Self> {
+        let bytes = binary(bytes.as_ref())?;
+        Self::from_binary(engine, &bytes)
+    }
+
+    /// Compiles a module, binary or text, from a file.
+    ///
+    /// # Errors
+    /// If the file cannot be read; otherwise as [`new`](Self::new).
+    pub fn from_file(engine: &Engine, file: impl AsRef<Path>) -> Result<Self> {
+        let file = file.as_ref();
+        let bytes =
+            std::fs::read(file).with_context(|| format!("failed to read input file: {}", file.display()))?;
+        Self::new(engine, bytes).with_context(|| format!("failed to compile the module `{}`", file.display()))
+    }
+
+    /// Compiles a module in the binary format.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn from_binary(engine: &Engine, binary: &[u8]) -> Result<Self> {
+        let module = decode(engine, binary)?;
+        let code = compile(engine, &module)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                engine: engine.clone(),
+                code,
+                name: module.name().map(str::to_owned),
+                body_starts: module
+                    .defined_funcs()
+                    .map(|func| module.body(func).map_or(0, |body| body.start))
+                    .collect(),
+                debug: symbols::DebugInfo::of(&module),
+            }),
+        })
+    }
+
+    /// Whether these bytes are a valid module in the binary format; compiles nothing.
+    ///
+    /// # Errors
+    /// What is wrong, as [`new`](Self::new).
+    pub fn validate(engine: &Engine, binary: &[u8]) -> Result<()> {
+        build::validate(engine, binary)
+    }
+
+    /// Its name, from the name section.
+    pub fn name(&self) -> Option<&str> {
+        self.inner.name.as_deref()
+    }
+
+    /// Its imports, in order.
+    pub fn imports(&self) -> impl ExactSizeIterator<Item = ImportType<'_>> + '_ {
+        let shape = self.shape();
+        shape.imports.iter().map(|import| {
+            let ty = ExternType::of(shape, import.item);
+            ImportType::new(&import.module, &import.name, ty)
+        })
+    }
+
+    /// Its exports, in order.
+    pub fn exports(&self) -> impl ExactSizeIterator<Item = ExportType<'_>> + '_ {
+        let shape = self.shape();
+        shape.exports.iter().map(|export| {
+            let ty = ExternType::of(shape, export.item);
+            ExportType::new(&export.name, ty)
+        })
+    }
+
+    /// The type of the export of this name.
+    pub fn get_export(&self, name: &str) -> Option<ExternType> {
+        let export = self.shape().exports.iter().find(|export| export.name == name)?;
+        Some(ExternType::of(self.shape(), export.item))
+    }
+
+    /// The engine it was compiled for.
+    pub fn engine(&self) -> &Engine {
+        &self.inner.engine
+    }
+
+    /// Whether both are the same module: clones of each other.
+    pub fn same(a: &Self, b: &Self) -> bool {
+        Arc::ptr_eq(&a.inner, &b.inner)
+    }
+
+    /// Its machine code, without the constants behind it.
+    pub fn text(&self) -> &[u8] {
+        &self.inner.code.artifact().text
+    }
+
+    pub(crate) fn code(&self) -> &Arc<Code> {
+        &self.inner.code
+    }
+
+    pub(crate) fn shape(&self) -> &Shape {
+        self.inner.code.shape()
+    }
+
+    pub(crate) fn func_name(&self, func: u32) -> Option<&str> {
+        self.inner.code.artifact().name(FuncIdx::from_u32(func))
+    }
+
+    pub(crate) fn body_start(&self, func: u32) -> Option<u32> {
+        let defined = func.checked_sub(self.shape().imported_funcs)?;
+        self.inner.body_starts.get(defined as usize).copied()
+    }
+
+    /// The source of an instruction, by its offset in the binary.
+    pub(crate) fn symbolicate(&self, offset: u32) -> Vec<FrameSymbol> {
+        let debug = self.inner.debug.as_ref();
+        debug.map_or_else(Vec::new, |debug| debug.symbolicate(offset))
+    }
+}
+
+impl fmt::Debug for Module {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Module")
+            .field("name", &self.name())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The binary of a module that may be text.
+#[cfg(feature = "wat")]
+pub(crate) fn binary(bytes: &[u8]) -> Result<std::borrow::Cow<'_, [u8]>> {
+    let parsed = wat::parse_bytes(bytes);
+    Ok(parsed?)
+}
+
+/// The binary of a module.
+#[cfg(not(feature = "wat"))]
+pub(crate) fn binary(bytes: &[u8]) -> Result<std::borrow::Cow<'_, [u8]>> {
+    Ok(bytes.into())
+}

@@ -1,0 +1,150 @@
+//! The pipeline from bytes to mapped code, as straight-line code.
+
+use crate::{Engine, Error, Result, bail};
+use cellwall_abi::{CodeBlob, Target};
+use cellwall_base::FuncIdx;
+use cellwall_runtime::Code;
+use cellwall_wasm as wasm;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+/// Bytes of bodies below which threads cost more than they save.
+const PARALLEL_BODY_BYTES_MIN: usize = 64 << 10;
+
+/// Cellwall made code that it then refused to run: the fault is ours, not the module's.
+///
+/// Please report it with the module.
+#[derive(Clone, Debug)]
+pub struct CompileError {
+    violation: cellwall_verify::Violation,
+}
+
+impl CompileError {
+    /// What the verifier found: the function, the place, the rule and the evidence.
+    pub fn violation(&self) -> &cellwall_verify::Violation {
+        &self.violation
+    }
+}
+
+impl fmt::Display for CompileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the compiled code was refused, which is a fault of Cellwall: {}",
+            self.violation
+        )
+    }
+}
+
+impl std::error::Error for CompileError {}
+
+/// Decodes a binary and checks what the engine's options forbid.
+pub(crate) fn decode(engine: &Engine, binary: &[u8]) -> Result<wasm::Module> {
+    let module = wasm::decode(binary)?;
+    check_options(engine, &module)?;
+    Ok(module)
+}
+
+/// Validates a binary, bodies included.
+pub(crate) fn validate(engine: &Engine, binary: &[u8]) -> Result<()> {
+    let module = wasm::validate(binary)?;
+    check_options(engine, &module)
+}
+
+fn check_options(engine: &Engine, module: &wasm::Module) -> Result<()> {
+    if !engine.config().wasm_multi_memory && module.memories().len() > 1 {
+        bail!("multiple memories are turned off");
+    }
+    Ok(())
+}
+
+/// Compiles, links, verifies and maps.
+pub(crate) fn compile(engine: &Engine, module: &wasm::Module) -> Result<Arc<Code>> {
+    let threads = threads(engine, module);
+    let blobs = functions(module, engine.target(), threads)?;
+    let artifact = cellwall_link::link(module, blobs, engine.target())?;
+    let verified = cellwall_verify::verify_with(artifact, |jobs, job| spread(threads, jobs, job))
+        .map_err(|violation| CompileError { violation })?;
+    Ok(Code::map(engine.runtime(), verified)?)
+}
+
+fn threads(engine: &Engine, module: &wasm::Module) -> usize {
+    let body_bytes = module.code_section().len();
+    if !engine.config().parallel_compilation || body_bytes < PARALLEL_BODY_BYTES_MIN {
+        return 1;
+    }
+    thread::available_parallelism().map_or(1, |count| count.get())
+}
+
+/// Compiles every function; the first error is that of the first function that has one.
+fn functions(module: &wasm::Module, target: &Target, threads: usize) -> Result<Vec<CodeBlob>> {
+    let funcs: Vec<FuncIdx> = module.defined_funcs().collect();
+    if threads == 1 {
+        let compiled = funcs.iter().map(|&func| function(module, func, target));
+        return compiled.collect();
+    }
+    let done: Vec<Mutex<Option<Result<CodeBlob>>>> = funcs.iter().map(|_| Mutex::new(None)).collect();
+    // No function after this one matters.
+    let failed = AtomicUsize::new(usize::MAX);
+    spread(threads, funcs.len(), &|job| {
+        if job > failed.load(Relaxed) {
+            return;
+        }
+        let result = function(module, funcs[job], target);
+        if result.is_err() {
+            failed.fetch_min(job, Relaxed);
+        }
+        *done[job].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+    });
+    // Ends at the first error, before the jobs that were left out.
+    let compiled = done.into_iter().map(|slot| {
+        let slot = slot.into_inner().unwrap_or_else(PoisonError::into_inner);
+        slot.expect("every job before the first error has run")
+    });
+    compiled.collect()
+}
+
+fn function(module: &wasm::Module, func: FuncIdx, target: &Target) -> Result<CodeBlob> {
+    cellwall_compile::function(module, func, target).map_err(Error::new)
+}
+
+/// Runs `job(0)` to `job(jobs - 1)` on this many threads, in chunks that keep neighbours together.
+fn spread(threads: usize, jobs: usize, job: &(dyn Fn(usize) + Sync)) {
+    if threads == 1 {
+        return (0..jobs).for_each(job);
+    }
+    let chunk = (jobs / (threads * 16)).clamp(1, 64);
+    let next = AtomicUsize::new(0);
+    let work = || loop {
+        let start = next.fetch_add(chunk, Relaxed);
+        if start >= jobs {
+            return;
+        }
+        (start..jobs.min(start + chunk)).for_each(job);
+    };
+    thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(work);
+        }
+        work();
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_job_runs_once_on_any_number_of_threads() {
+        for (threads, jobs) in [(1, 10), (2, 1), (4, 1000), (3, 0)] {
+            let counts: Vec<AtomicUsize> = (0..jobs).map(|_| AtomicUsize::new(0)).collect();
+            spread(threads, jobs, &|job| {
+                counts[job].fetch_add(1, Relaxed);
+            });
+            assert!(counts.iter().all(|count| count.load(Relaxed) == 1));
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Source lines from the DWARF sections of a module.
+//!
+//! Requires nothing of the sections: what cannot be read gives no symbols. They are parsed when the
+//! first line is asked for. In WebAssembly, program counters of DWARF are offsets in the contents
+//! of the code section ("DWARF for WebAssembly", 2).
+
+use cellwall_wasm as wasm;
+use gimli::{EndianArcSlice, LittleEndian};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// One source function at a place of the code; see [`FrameInfo::symbols`](crate::FrameInfo).
+#[derive(Clone, Debug)]
+pub struct FrameSymbol {
+    name: Option<String>,
+    file: Option<String>,
+    line: Option<u32>,
+    column: Option<u32>,
+}
+
+impl FrameSymbol {
+    /// The name of the function, as it is in the DWARF (not demangled).
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// The source file.
+    pub fn file(&self) -> Option<&str> {
+        self.file.as_deref()
+    }
+
+    /// The line in the file, from 1.
+    pub fn line(&self) -> Option<u32> {
+        self.line
+    }
+
+    /// The column in the line, from 1.
+    pub fn column(&self) -> Option<u32> {
+        self.column
+    }
+}
+
+type Reader = EndianArcSlice<LittleEndian>;
+type Lookup = addr2line::Context<Reader>;
+
+/// The DWARF of a module.
+pub(crate) struct DebugInfo {
+    bytes: Arc<[u8]>,
+    sections: BTreeMap<String, Range<u32>>,
+    code_start: u32,
+    /// `None` until the first question; `Some(None)` if the DWARF is broken.
+    lookup: Mutex<Option<Option<Lookup>>>,
+}
+
+impl DebugInfo {
+    /// That of this module, if it has any.
+    pub(crate) fn of(module: &wasm::Module) -> Option<Self> {
+        let sections: BTreeMap<_, _> = module
+            .custom_sections()
+            .iter()
+            .filter(|section| section.name.starts_with(".debug_"))
+            .map(|section| (section.name.clone(), section.bytes.clone()))
+            .collect();
+        sections.contains_key(".debug_info").then(|| Self {
+            bytes: Arc::clone(module.bytes()),
+            sections,
+            code_start: module.code_section().start,
+            lookup: Mutex::new(None),
+        })
+    }
+
+    fn section(&self, id: gimli::SectionId) -> Result<Reader, gimli::Error> {
+        let range = self.sections.get(id.name()).cloned().unwrap_or(0..0);
+        let bytes = self.bytes.get(range.start as usize..range.end as usize);
+        Ok(Reader::new(bytes.unwrap_or_default().into(), LittleEndian))
+    }
+
+    fn parse(&self) -> Option<Lookup> {
+        let dwarf = gimli::Dwarf::load(|id| self.section(id)).ok()?;
+        Lookup::from_dwarf(dwarf).ok()
+    }
+
+    /// The source functions at an offset of the binary, the innermost first.
+    pub(crate) fn symbolicate(&self, offset: u32) -> Vec<FrameSymbol> {
+        let Some(address) = offset.checked_sub(self.code_start) else {
+            return Vec::new();
+        };
+        let mut lookup = self.lookup.lock().unwrap_or_else(PoisonError::into_inner);
+        let lookup = lookup.get_or_insert_with(|| self.parse());
+        let frames = lookup.as_ref().map(|lookup| lookup.find_frames(address.into()));
+        let Some(Ok(mut frames)) = frames.map(|frames| frames.skip_all_loads()) else {
+            return Vec::new();
+        };
+        let mut symbols = Vec::new();
+        while let Ok(Some(frame)) = frames.next() {
+            let location = frame.location.as_ref();
+            symbols.push(FrameSymbol {
+                name: frame
+                    .function
+                    .as_ref()
+                    .and_then(|function| Some(function.raw_name().ok()?.into_owned())),
+                file: location.and_then(|location| location.file).map(str::to_owned),
+                line: location.and_then(|location| location.line),
+                column: location.and_then(|location| location.column),
+            });
+        }
+        symbols
+    }
+}

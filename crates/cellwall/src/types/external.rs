@@ -1,0 +1,392 @@
+//! Types of what modules import and export.
+
+use super::{FuncType, Mutability, RefType, ValType};
+use crate::{Result, bail};
+use cellwall_abi::shape::{GlobalShape, Item, MemoryShape, Shape, TableShape};
+use cellwall_base::limits::{MEMORY32_PAGES_MAX, PAGE_BYTES};
+use std::fmt;
+
+/// The type of an import or export.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum ExternType {
+    /// A function.
+    Func(FuncType),
+    /// A global.
+    Global(GlobalType),
+    /// A table.
+    Table(TableType),
+    /// A memory.
+    Memory(MemoryType),
+}
+
+macro_rules! accessors {
+    ($($variant:ident($ty:ident) $get:ident $unwrap:ident $what:literal;)*) => {$(
+        #[doc = concat!("The type, if this is a ", $what, ".")]
+        pub fn $get(&self) -> Option<&$ty> {
+            match self {
+                Self::$variant(ty) => Some(ty),
+                _ => None,
+            }
+        }
+
+        #[doc = concat!("The type of a ", $what, ".")]
+        ///
+        /// # Panics
+        /// If this is something else.
+        pub fn $unwrap(&self) -> &$ty {
+            self.$get().expect(concat!("expected a ", $what))
+        }
+    )*};
+}
+
+impl ExternType {
+    accessors! {
+        Func(FuncType) func unwrap_func "function";
+        Global(GlobalType) global unwrap_global "global";
+        Table(TableType) table unwrap_table "table";
+        Memory(MemoryType) memory unwrap_memory "memory";
+    }
+
+    /// What it is, in one word.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Func(_) => "function",
+            Self::Global(_) => "global",
+            Self::Table(_) => "table",
+            Self::Memory(_) => "memory",
+        }
+    }
+
+    pub(crate) fn of(shape: &Shape, item: Item) -> Self {
+        match item {
+            Item::Func(func) => Self::Func(FuncType::from_abi(shape.signature(func).clone())),
+            Item::Global(global) => Self::Global(GlobalType::from_shape(&shape.globals[global])),
+            Item::Table(table) => Self::Table(TableType::from_shape(&shape.tables[table])),
+            Item::Memory(memory) => Self::Memory(MemoryType::from_shape(&shape.memories[memory])),
+        }
+    }
+}
+
+impl fmt::Display for ExternType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Func(ty) => super::function::Bare(ty.abi()).fmt(f),
+            Self::Global(ty) => ty.fmt(f),
+            Self::Table(ty) => ty.fmt(f),
+            Self::Memory(ty) => ty.fmt(f),
+        }
+    }
+}
+
+macro_rules! into_extern {
+    ($($variant:ident($ty:ident))*) => {$(
+        impl From<$ty> for ExternType {
+            fn from(ty: $ty) -> Self {
+                Self::$variant(ty)
+            }
+        }
+    )*};
+}
+into_extern! { Func(FuncType) Global(GlobalType) Table(TableType) Memory(MemoryType) }
+
+/// The type of a global.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct GlobalType {
+    content: ValType,
+    mutability: Mutability,
+}
+
+impl GlobalType {
+    /// The type of a global that holds this type.
+    pub fn new(content: ValType, mutability: Mutability) -> Self {
+        Self { content, mutability }
+    }
+
+    /// The type of its value.
+    pub fn content(&self) -> &ValType {
+        &self.content
+    }
+
+    /// Whether it can be set.
+    pub fn mutability(&self) -> Mutability {
+        self.mutability
+    }
+
+    pub(crate) fn from_shape(shape: &GlobalShape) -> Self {
+        let mutability = if shape.mutable {
+            Mutability::Var
+        } else {
+            Mutability::Const
+        };
+        Self::new(ValType::from_abi(shape.ty), mutability)
+    }
+}
+
+impl fmt::Display for GlobalType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.mutability {
+            Mutability::Const => write!(f, "(global {})", self.content),
+            Mutability::Var => write!(f, "(global (mut {}))", self.content),
+        }
+    }
+}
+
+/// The type of a table.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct TableType {
+    element: RefType,
+    minimum: u64,
+    maximum: Option<u64>,
+}
+
+impl TableType {
+    /// The type of a table with these elements and limits (in elements).
+    pub fn new(element: RefType, min: u32, max: Option<u32>) -> Self {
+        Self {
+            element,
+            minimum: min.into(),
+            maximum: max.map(u64::from),
+        }
+    }
+
+    /// The type of its elements.
+    pub fn element(&self) -> &RefType {
+        &self.element
+    }
+
+    /// How many elements it has at least.
+    pub fn minimum(&self) -> u64 {
+        self.minimum
+    }
+
+    /// How many elements it may grow to.
+    pub fn maximum(&self) -> Option<u64> {
+        self.maximum
+    }
+
+    /// Whether its indexes are 64-bit numbers; never in this version.
+    pub fn is_64(&self) -> bool {
+        false
+    }
+
+    pub(crate) fn from_shape(shape: &TableShape) -> Self {
+        Self {
+            element: RefType::from_abi(shape.element),
+            minimum: shape.min,
+            maximum: shape.max,
+        }
+    }
+
+    pub(crate) fn from_limits(element: RefType, minimum: u64, maximum: Option<u64>) -> Self {
+        Self {
+            element,
+            minimum,
+            maximum,
+        }
+    }
+}
+
+impl fmt::Display for TableType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "(table {}", self.minimum)?;
+        if let Some(max) = self.maximum {
+            write!(f, " {max}")?;
+        }
+        write!(f, " {})", self.element)
+    }
+}
+
+/// The type of a memory, in pages of 64 KiB.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct MemoryType {
+    minimum: u64,
+    maximum: Option<u64>,
+}
+
+impl MemoryType {
+    /// The type of a memory with these limits, in pages.
+    ///
+    /// # Panics
+    /// If a limit is above 65,536 pages (4 GiB) or the maximum is below the minimum; see
+    /// [`MemoryTypeBuilder`] for a way without panics.
+    pub fn new(minimum: u32, maximum: Option<u32>) -> Self {
+        let mut builder = MemoryTypeBuilder::default();
+        builder.min(minimum.into()).max(maximum.map(u64::from));
+        builder.build().expect("the limits of a memory")
+    }
+
+    /// How many pages it has at least.
+    pub fn minimum(&self) -> u64 {
+        self.minimum
+    }
+
+    /// How many pages it may grow to.
+    pub fn maximum(&self) -> Option<u64> {
+        self.maximum
+    }
+
+    /// Whether its addresses are 64-bit numbers; never in this version.
+    pub fn is_64(&self) -> bool {
+        false
+    }
+
+    /// Whether it may be used by several threads at once; never in this version.
+    pub fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Bytes in a page.
+    pub fn page_size(&self) -> u64 {
+        PAGE_BYTES
+    }
+
+    /// log2 of the bytes in a page.
+    pub fn page_size_log2(&self) -> u8 {
+        16
+    }
+
+    pub(crate) fn from_shape(shape: &MemoryShape) -> Self {
+        Self {
+            minimum: shape.min_pages,
+            maximum: shape.max_pages,
+        }
+    }
+
+    pub(crate) fn from_limits(minimum: u64, maximum: Option<u64>) -> Self {
+        Self { minimum, maximum }
+    }
+}
+
+impl fmt::Display for MemoryType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "(memory {}", self.minimum)?;
+        if let Some(max) = self.maximum {
+            write!(f, " {max}")?;
+        }
+        f.write_str(")")
+    }
+}
+
+/// Makes a [`MemoryType`].
+#[derive(Clone, Debug, Default)]
+pub struct MemoryTypeBuilder {
+    minimum: u64,
+    maximum: Option<u64>,
+}
+
+impl MemoryTypeBuilder {
+    /// Starts with a memory of no pages and no maximum.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets how many pages it has at least.
+    pub fn min(&mut self, minimum: u64) -> &mut Self {
+        self.minimum = minimum;
+        self
+    }
+
+    /// Sets how many pages it may grow to.
+    pub fn max(&mut self, maximum: Option<u64>) -> &mut Self {
+        self.maximum = maximum;
+        self
+    }
+
+    /// Makes the type.
+    ///
+    /// # Errors
+    /// If a limit is above 65,536 pages (4 GiB) or the maximum is below the minimum.
+    pub fn build(&self) -> Result<MemoryType> {
+        let Self { minimum, maximum } = *self;
+        if minimum > MEMORY32_PAGES_MAX || maximum.is_some_and(|max| max > MEMORY32_PAGES_MAX) {
+            bail!("a memory cannot have more than {MEMORY32_PAGES_MAX} pages");
+        }
+        if maximum.is_some_and(|max| max < minimum) {
+            bail!("the maximum of a memory cannot be below its minimum");
+        }
+        Ok(MemoryType { minimum, maximum })
+    }
+}
+
+/// An import of a module; see [`Module::imports`](crate::Module::imports).
+#[derive(Clone, Debug)]
+pub struct ImportType<'module> {
+    module: &'module str,
+    name: &'module str,
+    ty: ExternType,
+}
+
+impl<'module> ImportType<'module> {
+    pub(crate) fn new(module: &'module str, name: &'module str, ty: ExternType) -> Self {
+        Self { module, name, ty }
+    }
+
+    /// The module that it is imported from.
+    pub fn module(&self) -> &'module str {
+        self.module
+    }
+
+    /// Its name in that module.
+    pub fn name(&self) -> &'module str {
+        self.name
+    }
+
+    /// What is expected.
+    pub fn ty(&self) -> ExternType {
+        self.ty.clone()
+    }
+}
+
+/// An export of a module; see [`Module::exports`](crate::Module::exports).
+#[derive(Clone, Debug)]
+pub struct ExportType<'module> {
+    name: &'module str,
+    ty: ExternType,
+}
+
+impl<'module> ExportType<'module> {
+    pub(crate) fn new(name: &'module str, ty: ExternType) -> Self {
+        Self { name, ty }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'module str {
+        self.name
+    }
+
+    /// What it is.
+    pub fn ty(&self) -> ExternType {
+        self.ty.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_print_as_in_the_text_format() {
+        let memory = ExternType::from(MemoryType::new(1, Some(2)));
+        assert_eq!(memory.to_string(), "(memory 1 2)");
+        assert!(memory.memory().is_some() && memory.func().is_none());
+        let table = ExternType::from(TableType::new(RefType::FUNCREF, 3, None));
+        assert_eq!(table.to_string(), "(table 3 funcref)");
+        let global = ExternType::from(GlobalType::new(ValType::I64, Mutability::Var));
+        assert_eq!(global.to_string(), "(global (mut i64))");
+    }
+
+    #[test]
+    fn memory_limits_are_checked() {
+        let build = |min, max| MemoryTypeBuilder::new().min(min).max(max).build();
+        assert!(build(65536, Some(65536)).is_ok());
+        assert!(build(65537, None).is_err());
+        assert!(build(0, Some(65537)).is_err());
+        assert!(build(2, Some(1)).is_err());
+    }
+
+    #[test]
+    #[should_panic(expected = "expected a table")]
+    fn unwrapping_another_kind_panics() {
+        ExternType::from(MemoryType::new(1, None)).unwrap_table();
+    }
+}
