@@ -1,558 +1,390 @@
 //! The checker that holds between every two passes.
 //!
-//! Guarantees for an accepted function: blocks end in their only terminator; operators get the types
-//! of their rows; branch arguments match the parameters of the target; the entry block's parameters
-//! are the function's and nothing branches to it; an I64 address is the result of a bounds check;
-//! every use is dominated by its definition. Blocks that cannot be reached are checked for all but
-//! dominance.
+//! Requires nothing of the function but ids in range of its maps for what the order reaches (an id
+//! out of range is an error too where it is cheap to say). Guarantees what the crate's header
+//! promises. Meant for tests and debug builds: dominators are computed anew on every call.
 
-use crate::func::{Func, InstData, ValueDef};
-use crate::op::{LoadOp, StoreOp, Type};
-use crate::{Block, Inst, Value};
-use cellwall_base::{EntityId, IdMap};
+use crate::func::{BlockCall, Func, InstData, Signature, ValueDef, ValueList};
+use crate::op::Type;
+use crate::{Block, Inst, Sig, Value};
+use cellwall_base::{BitSet, EntityId, IdMap};
 use std::fmt;
 
 /// What is wrong with a function.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct CheckError {
-    /// The block in which it is wrong.
-    pub block: Block,
-    /// The instruction, if it is one.
-    pub inst: Option<Inst>,
-    /// What is wrong.
-    pub reason: String,
-}
+pub struct CheckError(pub String);
 
 impl fmt::Display for CheckError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.block)?;
-        if let Some(inst) = self.inst {
-            write!(f, ", {inst}")?;
-        }
-        write!(f, ": {}", self.reason)
+        f.write_str(&self.0)
     }
 }
 
 impl std::error::Error for CheckError {}
 
-/// Checks a function in time linear in its size (times the nesting depth of its loops).
+type Checked = Result<(), CheckError>;
+
+fn ensure(holds: bool, what: impl FnOnce() -> String) -> Checked {
+    if holds { Ok(()) } else { Err(CheckError(what())) }
+}
+
+/// Checks a function.
 ///
 /// # Errors
-/// The first thing that is wrong.
-pub fn check(func: &Func) -> Result<(), CheckError> {
-    let mut checker = Checker {
-        func,
-        block: Block::new(0),
-        inst: None,
-    };
-    if func.order.is_empty() {
-        return checker.fail("there is no block");
-    }
-    let places = checker.places()?;
-    checker.entry()?;
+/// The first thing that is wrong: a block that is empty, without one terminator at its end, twice in
+/// the order or out of reach; a value defined twice or used where its definition does not dominate;
+/// a type that is not the row's; arguments that do not match parameters; a 64-bit address that was
+/// not checked.
+pub fn check(func: &Func) -> Checked {
+    check_blocks(func)?;
+    let dominators = Dominators::of(func);
+    let places = definitions(func, &dominators)?;
     for &block in &func.order {
-        checker.block = block;
-        for &inst in &func.blocks[block].insts {
-            checker.inst = Some(inst);
-            checker.operands(inst)?;
-            checker.targets(inst, &places)?;
-        }
-        checker.inst = None;
-    }
-    checker.dominance(&places)
-}
-
-/// Where each block stands in the order, and where each instruction stands in its block.
-struct Places {
-    block: IdMap<Block, Option<u32>>,
-    inst: IdMap<Inst, Option<(Block, u32)>>,
-}
-
-struct Checker<'f> {
-    func: &'f Func,
-    block: Block,
-    inst: Option<Inst>,
-}
-
-impl Checker<'_> {
-    fn fail<T>(&self, reason: impl Into<String>) -> Result<T, CheckError> {
-        Err(CheckError {
-            block: self.block,
-            inst: self.inst,
-            reason: reason.into(),
-        })
-    }
-
-    fn ensure(&self, holds: bool, reason: &str) -> Result<(), CheckError> {
-        if holds { Ok(()) } else { self.fail(reason) }
-    }
-
-    /// Each block and instruction stands in one place, and terminators stand at the end.
-    fn places(&mut self) -> Result<Places, CheckError> {
-        let func = self.func;
-        let mut places = Places {
-            block: IdMap::filled(None, func.blocks.len()),
-            inst: IdMap::filled(None, func.insts.len()),
-        };
-        for (at, &block) in func.order.iter().enumerate() {
-            self.block = block;
-            self.ensure(places.block[block].is_none(), "the block is in the order twice")?;
-            places.block[block] = Some(at as u32);
-            let insts = &func.blocks[block].insts;
-            for (at, &inst) in insts.iter().enumerate() {
-                self.inst = Some(inst);
-                self.ensure(places.inst[inst].is_none(), "the instruction has two places")?;
-                places.inst[inst] = Some((block, at as u32));
-                let last = at + 1 == insts.len();
-                self.ensure(
-                    func.insts[inst].data.is_terminator() == last,
-                    "a terminator, and only that, ends a block",
-                )?;
-            }
-            self.inst = None;
-            self.ensure(!insts.is_empty(), "the block is empty")?;
-        }
-        Ok(places)
-    }
-
-    fn entry(&mut self) -> Result<(), CheckError> {
-        self.block = self.func.entry();
-        let params = self.func.blocks[self.block]
-            .params
-            .iter()
-            .map(|&v| self.func.ty(v));
-        self.ensure(
-            params.eq(self.func.signature.params.iter().copied()),
-            "the entry block's parameters are not the function's",
-        )
-    }
-
-    fn types(&self, values: &[Value], expected: &[Type], what: &str) -> Result<(), CheckError> {
-        let found: Vec<Type> = values.iter().map(|&v| self.func.ty(v)).collect();
-        if found == expected {
-            Ok(())
-        } else {
-            self.fail(format!("{what}: {found:?} instead of {expected:?}"))
-        }
-    }
-
-    fn operands(&self, inst: Inst) -> Result<(), CheckError> {
-        let func = self.func;
-        let ty = |v: Value| func.ty(v);
-        let node = func.insts[inst];
-        let results: Vec<Type> = node.results.iter().map(ty).collect();
-        let one = |this: &Self| match results[..] {
-            [result] => Ok(result),
-            _ => this.fail("the instruction must have one result"),
-        };
-        let none = |this: &Self| this.ensure(results.is_empty(), "the instruction must have no result");
-        match node.data {
-            InstData::Const { bits } => {
-                let narrow = one(self)?.bytes() == 4;
-                self.ensure(
-                    !narrow || bits <= u64::from(u32::MAX),
-                    "the constant does not fit its type",
-                )
-            }
-            InstData::Unary { op, arg } => {
-                self.ensure(op.accepts(ty(arg), one(self)?), "the row refuses these types")
-            }
-            InstData::Binary { op, args: [x, y] } => {
-                let result = one(self)?;
-                self.types(&[x, y], &[result, result], "operands")?;
-                self.ensure(op.accepts(result), "the row refuses this type")
-            }
-            InstData::Compare { op, args: [x, y] } => {
-                self.ensure(
-                    one(self)? == Type::I32 && ty(x) == ty(y),
-                    "operands and result of a comparison",
-                )?;
-                self.ensure(op.accepts(ty(x)), "the row refuses this type")
-            }
-            InstData::Select { cond, args: [x, y] } => {
-                let result = one(self)?;
-                self.types(&[cond, x, y], &[Type::I32, result, result], "operands")
-            }
-            InstData::BoundsCheck { addr, .. } => self.ensure(
-                one(self)? == Type::I64 && ty(addr).is_int(),
-                "operand and result of a bounds check",
-            ),
-            InstData::Load { op, addr, offset, .. } => {
-                let result = one(self)?;
-                let fits = match op {
-                    LoadOp::Full => true,
-                    LoadOp::U32 | LoadOp::S32 => result == Type::I64,
-                    _ => result.is_int(),
-                };
-                self.ensure(fits, "the row refuses this type")?;
-                self.address(addr, offset)
-            }
-            InstData::Store {
-                op,
-                args: [addr, value],
-                offset,
-                ..
-            } => {
-                none(self)?;
-                let fits = match op {
-                    StoreOp::Full => true,
-                    StoreOp::Low32 => ty(value) == Type::I64,
-                    _ => ty(value).is_int(),
-                };
-                self.ensure(fits, "the row refuses this type")?;
-                self.address(addr, offset)
-            }
-            InstData::MemorySize { .. } | InstData::TableSize { .. } => {
-                self.ensure(one(self)?.is_int(), "a size is an integer")
-            }
-            InstData::GlobalGet { .. } => one(self).map(drop),
-            InstData::GlobalSet { .. } => none(self),
-            InstData::Call { sig, args, .. } | InstData::CallLibrary { sig, args, .. } => {
-                self.types(func.list(args), &func.signatures[sig].params, "arguments")?;
-                self.ensure(
-                    results == func.signatures[sig].results,
-                    "results do not match the signature",
-                )
-            }
-            InstData::CallIndirect { sig, args, .. } => {
-                let [index, rest @ ..] = func.list(args) else {
-                    return self.fail("there is no index");
-                };
-                self.ensure(ty(*index) == Type::I32, "the index is an I32")?;
-                self.types(rest, &func.signatures[sig].params, "arguments")?;
-                self.ensure(
-                    results == func.signatures[sig].results,
-                    "results do not match the signature",
-                )
-            }
-            InstData::TrapIf { cond: v, .. }
-            | InstData::Branch { cond: v, .. }
-            | InstData::Switch { index: v, .. } => {
-                none(self)?;
-                self.types(&[v], &[Type::I32], "condition or index")
-            }
-            InstData::Return { args } => {
-                none(self)?;
-                self.types(func.list(args), &func.signature.results, "results")
-            }
-            InstData::Jump { .. } | InstData::Trap { .. } => none(self),
-        }
-    }
-
-    fn address(&self, addr: Value, offset: u32) -> Result<(), CheckError> {
-        self.ensure(offset < 1 << 31, "the offset of an access is below 2^31")?;
-        match self.func.ty(addr) {
-            Type::I32 => Ok(()),
-            Type::I64 => {
-                let def = self.func.def_inst(addr).map(|inst| self.func.insts[inst].data);
-                let checked = matches!(def, Some(InstData::BoundsCheck { .. }));
-                self.ensure(checked, "a 64-bit address is the result of a bounds check")
-            }
-            _ => self.fail("an address is an integer"),
-        }
-    }
-
-    fn targets(&self, inst: Inst, places: &Places) -> Result<(), CheckError> {
-        let func = self.func;
-        if let InstData::Switch { targets, .. } = func.insts[inst].data {
-            let list = func.switches.get(targets as usize);
-            self.ensure(
-                list.is_some_and(|list| !list.is_empty()),
-                "a switch has a default",
-            )?;
-        }
-        let mut result = Ok(());
-        func.for_each_target(inst, |to| {
-            let check = || {
-                self.ensure(
-                    places.block[to.block].is_some(),
-                    "a branch to a block outside of the order",
-                )?;
-                self.ensure(to.block != func.entry(), "a branch to the entry")?;
-                let expected: Vec<Type> = func.blocks[to.block].params.iter().map(|&v| func.ty(v)).collect();
-                self.types(func.list(to.args), &expected, "branch arguments")
+        for (position, &inst) in func.blocks[block].insts.iter().enumerate() {
+            let context = |e: CheckError| {
+                CheckError(format!(
+                    "{}: {block}: `{}`: {}",
+                    func.index,
+                    func.display_inst(inst),
+                    e.0
+                ))
             };
-            if result.is_ok() {
-                result = check();
+            check_uses(func, &dominators, &places, block, position, inst).map_err(context)?;
+            check_inst(func, inst).map_err(context)?;
+        }
+    }
+    Ok(())
+}
+
+/// Order, terminators, targets, entry.
+fn check_blocks(func: &Func) -> Checked {
+    let mut ordered = BitSet::new();
+    for &block in &func.order {
+        ensure(block.index() < func.blocks.len(), || {
+            format!("{block} does not exist")
+        })?;
+        ensure(ordered.insert(block.index()), || {
+            format!("{block} is in the order twice")
+        })?;
+    }
+    let Some(&entry) = func.order.first() else {
+        return Err(CheckError("there is no entry block".into()));
+    };
+    let params: Vec<Type> = func.blocks[entry].params.iter().map(|&v| func.ty(v)).collect();
+    ensure(params == func.signature.params, || {
+        "the entry block's parameters are not the function's".into()
+    })?;
+    for &block in &func.order {
+        let insts = &func.blocks[block].insts;
+        for (i, &inst) in insts.iter().enumerate() {
+            let last = i + 1 == insts.len();
+            ensure(func.insts[inst].data.is_terminator() == last, || {
+                format!("{block}: `{}` is misplaced", func.display_inst(inst))
+            })?;
+        }
+        ensure(!insts.is_empty(), || format!("{block} is empty"))?;
+        let mut wrong = None;
+        func.for_each_target(func.terminator(block), |to| {
+            if !ordered.contains(to.block.index()) || to.block == entry {
+                wrong = Some(to.block);
             }
         });
-        result
+        if let Some(to) = wrong {
+            return Err(CheckError(format!(
+                "{block} branches to {to}, which is no target"
+            )));
+        }
     }
+    Ok(())
+}
 
-    fn dominance(&mut self, places: &Places) -> Result<(), CheckError> {
-        let tree = Dominators::of(self.func);
-        for &block in &self.func.order {
-            if !tree.reaches(block) {
-                continue;
-            }
-            self.block = block;
-            for (at, &inst) in self.func.blocks[block].insts.iter().enumerate() {
-                self.inst = Some(inst);
-                let mut bad = None;
-                self.func.for_each_use(inst, |value| {
-                    let holds = match self.func.def(value) {
-                        ValueDef::Param(def) => {
-                            self.func.blocks[def].params.contains(&value) && tree.dominates(def, block)
-                        }
-                        ValueDef::Result(def, _) => places.inst[def].is_some_and(|(def_block, def_at)| {
-                            if def_block == block {
-                                def_at < at as u32
-                            } else {
-                                tree.dominates(def_block, block)
-                            }
-                        }),
-                    };
-                    if !holds {
-                        bad = Some(value);
-                    }
-                });
-                if let Some(value) = bad {
-                    return self.fail(format!("{value} is used where its definition does not dominate"));
-                }
+/// Where values are defined: block and position, parameters at position 0.
+fn definitions(
+    func: &Func,
+    dominators: &Dominators,
+) -> Result<IdMap<Value, Option<(Block, u32)>>, CheckError> {
+    let mut places = IdMap::filled(None, func.values.len());
+    let mut seen = BitSet::new();
+    let mut define = |value: Value, def: ValueDef, place: (Block, u32)| {
+        ensure(
+            value.index() < func.values.len() && func.def(value) == def,
+            || format!("{value} is not defined where {} says", place.0),
+        )?;
+        ensure(places[value].replace(place).is_none(), || {
+            format!("{value} is defined twice")
+        })
+    };
+    for &block in &func.order {
+        ensure(dominators.is_reachable(block), || {
+            format!("{block} cannot be reached")
+        })?;
+        for &param in &func.blocks[block].params {
+            define(param, ValueDef::Param(block), (block, 0))?;
+        }
+        for (position, &inst) in func.blocks[block].insts.iter().enumerate() {
+            ensure(seen.insert(inst.index()), || format!("{inst} is there twice"))?;
+            for (i, result) in func.insts[inst].results.iter().enumerate() {
+                define(
+                    result,
+                    ValueDef::Result(inst, i as u32),
+                    (block, position as u32 + 1),
+                )?;
             }
         }
-        Ok(())
+    }
+    Ok(places)
+}
+
+fn check_uses(
+    func: &Func,
+    dominators: &Dominators,
+    places: &IdMap<Value, Option<(Block, u32)>>,
+    block: Block,
+    position: usize,
+    inst: Inst,
+) -> Checked {
+    let mut result = Ok(());
+    func.for_each_use(inst, |value| {
+        let dominates = match places.get(value) {
+            Some(&Some((at, place))) if at == block => place as usize <= position,
+            Some(&Some((at, _))) => dominators.dominates(at, block),
+            _ => false,
+        };
+        if !dominates && result.is_ok() {
+            result = Err(CheckError(format!("{value} is used where it is not defined")));
+        }
+    });
+    result
+}
+
+/// Types of operands and results.
+fn check_inst(func: &Func, inst: Inst) -> Checked {
+    let node = &func.insts[inst];
+    let results: Vec<Type> = node.results.iter().map(|v| func.ty(v)).collect();
+    let ty = |v: Value| func.ty(v);
+    let is =
+        |v: Value, expected: Type| ensure(ty(v) == expected, || format!("{v} is {}, not {expected}", ty(v)));
+    let gives = |expected: &[Type]| {
+        ensure(results == expected, || {
+            format!("the results are not {expected:?}")
+        })
+    };
+    let one = || match results[..] {
+        [result] => Ok(result),
+        _ => Err(CheckError("there is not one result".into())),
+    };
+    let legal = |holds: bool| ensure(holds, || "the types are not the operator's".into());
+    match node.data {
+        InstData::Const { bits } => {
+            let result = one()?;
+            legal(result.bytes() >= 8 || bits <= u64::from(u32::MAX))
+        }
+        InstData::Unary { op, arg } => legal(op.accepts(ty(arg), one()?)),
+        InstData::Binary { op, args: [x, y] } => {
+            is(y, ty(x))?;
+            legal(op.accepts(ty(x)))?;
+            gives(&[ty(x)])
+        }
+        InstData::Compare { op, args: [x, y] } => {
+            is(y, ty(x))?;
+            legal(op.accepts(ty(x)))?;
+            gives(&[Type::I32])
+        }
+        InstData::Select { cond, args: [x, y] } => {
+            is(cond, Type::I32)?;
+            is(y, ty(x))?;
+            gives(&[ty(x)])
+        }
+        InstData::BoundsCheck { addr, .. } => {
+            legal(ty(addr).is_int())?;
+            gives(&[Type::I64])
+        }
+        InstData::Load { op, offset, addr, .. } => {
+            check_address(func, inst, addr, offset)?;
+            let result = one()?;
+            legal(op.bytes(result) == result.bytes() || result.is_int() && op.bytes(result) < result.bytes())
+        }
+        InstData::Store {
+            op,
+            offset,
+            args: [addr, value],
+            ..
+        } => {
+            check_address(func, inst, addr, offset)?;
+            let value = ty(value);
+            legal(op.bytes(value) == value.bytes() || value.is_int() && op.bytes(value) < value.bytes())?;
+            gives(&[])
+        }
+        InstData::MemorySize { .. } | InstData::TableSize { .. } => legal(one()?.is_int()),
+        InstData::GlobalGet { .. } => one().map(drop),
+        InstData::GlobalSet { .. } => gives(&[]),
+        InstData::Call { sig, args, .. } | InstData::CallLibrary { sig, args, .. } => {
+            let signature = signature(func, sig)?;
+            check_args(func, func.list(args), &signature.params)?;
+            gives(&signature.results)
+        }
+        InstData::CallIndirect { sig, args, .. } => {
+            let signature = signature(func, sig)?;
+            let Some((&index, args)) = func.list(args).split_first() else {
+                return Err(CheckError("the index is missing".into()));
+            };
+            is(index, Type::I32)?;
+            check_args(func, args, &signature.params)?;
+            gives(&signature.results)
+        }
+        InstData::TrapIf { cond, .. } => {
+            is(cond, Type::I32)?;
+            gives(&[])
+        }
+        InstData::Jump { to } => {
+            check_target(func, to)?;
+            gives(&[])
+        }
+        InstData::Branch { cond, to } => {
+            is(cond, Type::I32)?;
+            to.into_iter().try_for_each(|to| check_target(func, to))?;
+            gives(&[])
+        }
+        InstData::Switch { index, targets } => {
+            is(index, Type::I32)?;
+            let entries = func.switches.get(targets as usize);
+            let entries = entries.filter(|entries| !entries.is_empty());
+            let entries = entries.ok_or_else(|| CheckError("there are no targets".into()))?;
+            entries.iter().try_for_each(|&to| check_target(func, to))?;
+            gives(&[])
+        }
+        InstData::Return { args } => {
+            check_args(func, func.list(args), &func.signature.results)?;
+            gives(&[])
+        }
+        InstData::Trap { .. } => gives(&[]),
     }
 }
 
-/// The dominator tree (Cooper, Harvey, Kennedy: "A simple, fast dominance algorithm", 2001), with
-/// numbers of a walk over the tree, so that a question is two compares.
+fn signature(func: &Func, sig: Sig) -> Result<&Signature, CheckError> {
+    let signature = func.signatures.get(sig);
+    signature.ok_or_else(|| CheckError(format!("{sig} does not exist")))
+}
+
+fn check_args(func: &Func, args: &[Value], params: &[Type]) -> Checked {
+    ensure(
+        args.iter().map(|&v| func.ty(v)).eq(params.iter().copied()),
+        || format!("the arguments are not {params:?}"),
+    )
+}
+
+fn check_target(func: &Func, to: BlockCall) -> Checked {
+    let params = func.blocks[to.block].params.iter().map(|&v| func.ty(v));
+    let args: ValueList = to.args;
+    ensure(func.list(args).iter().map(|&v| func.ty(v)).eq(params), || {
+        format!("the arguments do not match the parameters of {}", to.block)
+    })
+}
+
+/// A 64-bit address must be the result of a check of the same memory.
+fn check_address(func: &Func, access: Inst, addr: Value, offset: u32) -> Checked {
+    ensure(offset < 1 << 31, || "the offset is too large".into())?;
+    let memory = match func.insts[access].data {
+        InstData::Load { memory, .. } | InstData::Store { memory, .. } => memory,
+        _ => unreachable!("only accesses have addresses"),
+    };
+    let checked = func.def_inst(addr).map(|inst| func.insts[inst].data);
+    match (func.ty(addr), checked) {
+        (Type::I32, _) => Ok(()),
+        (Type::I64, Some(InstData::BoundsCheck { memory: of, .. })) if of == memory => Ok(()),
+        _ => Err(CheckError(format!("{addr} is not an address in {memory}"))),
+    }
+}
+
+/// The dominator tree over the blocks of the order, by Cooper, Harvey and Kennedy, "A Simple, Fast
+/// Dominance Algorithm".
 struct Dominators {
-    span: IdMap<Block, Option<(u32, u32)>>,
+    /// Position in reverse post-order; `None` for blocks out of reach.
+    number: IdMap<Block, Option<u32>>,
+    /// Immediate dominators as such positions; the entry's is itself.
+    parent: Vec<u32>,
 }
 
 impl Dominators {
     fn of(func: &Func) -> Self {
-        let postorder = postorder(func);
-        let count = postorder.len();
-        let mut number: IdMap<Block, Option<u32>> = IdMap::filled(None, func.blocks.len());
-        for (n, &block) in postorder.iter().enumerate() {
-            number[block] = Some(n as u32);
+        let order = reverse_post_order(func);
+        let mut number = IdMap::filled(None, func.blocks.len());
+        for (i, &block) in order.iter().enumerate() {
+            number[block] = Some(i as u32);
         }
-        let mut preds = vec![Vec::new(); count];
-        for &block in &postorder {
-            let from = number[block].expect("numbered above");
+        let mut preds: Vec<Vec<u32>> = vec![Vec::new(); order.len()];
+        for (i, &block) in order.iter().enumerate() {
             func.for_each_target(func.terminator(block), |to| {
-                preds[number[to.block].expect("a target of a reachable block is reachable") as usize]
-                    .push(from);
+                let to = number[to.block].expect("a target of a reachable block is reachable");
+                if preds[to as usize].last() != Some(&(i as u32)) {
+                    preds[to as usize].push(i as u32);
+                }
             });
         }
-        let root = count - 1;
-        let mut idom = vec![u32::MAX; count];
-        idom[root] = root as u32;
+        const NONE: u32 = u32::MAX;
+        let mut parent = vec![NONE; order.len()];
+        parent[0] = 0;
         let mut changed = true;
-        // Ends: each round moves some immediate dominator up the postorder.
         while changed {
             changed = false;
-            for n in (0..root).rev() {
-                let mut new = u32::MAX;
-                for &pred in preds[n].iter().filter(|&&p| idom[p as usize] != u32::MAX) {
-                    new = if new == u32::MAX {
-                        pred
-                    } else {
-                        meet(&idom, pred, new)
-                    };
-                }
-                changed |= idom[n] != new;
-                idom[n] = new;
+            for i in 1..order.len() {
+                let known = preds[i].iter().copied().filter(|&p| parent[p as usize] != NONE);
+                let new = known.reduce(|a, b| intersect(&parent, a, b));
+                let new = new.expect("a reachable block has a predecessor before it");
+                changed |= parent[i] != new;
+                parent[i] = new;
             }
         }
-        let mut children = vec![Vec::new(); count];
-        for n in 0..root {
-            children[idom[n] as usize].push(n);
-        }
-        let mut spans = vec![(0, 0); count];
-        let (mut time, mut stack) = (0, vec![(root, 0)]);
-        spans[root].0 = time;
-        while let Some((n, next)) = stack.last_mut() {
-            time += 1;
-            if let Some(&child) = children[*n].get(*next) {
-                *next += 1;
-                spans[child].0 = time;
-                stack.push((child, 0));
-            } else {
-                spans[*n].1 = time;
-                stack.pop();
-            }
-        }
-        let mut span = IdMap::filled(None, func.blocks.len());
-        for (n, &block) in postorder.iter().enumerate() {
-            span[block] = Some(spans[n]);
-        }
-        Self { span }
+        Self { number, parent }
     }
 
-    fn reaches(&self, block: Block) -> bool {
-        self.span[block].is_some()
+    fn is_reachable(&self, block: Block) -> bool {
+        self.number[block].is_some()
     }
 
     fn dominates(&self, above: Block, below: Block) -> bool {
-        match (self.span[above], self.span[below]) {
-            (Some(above), Some(below)) => above.0 <= below.0 && below.1 <= above.1,
-            _ => false,
+        let (Some(above), Some(mut below)) = (self.number[above], self.number[below]) else {
+            return false;
+        };
+        while below > above {
+            below = self.parent[below as usize];
         }
+        below == above
     }
 }
 
-fn meet(idom: &[u32], mut x: u32, mut y: u32) -> u32 {
-    // Ends: the smaller number moves up towards the root, which is the largest.
-    while x != y {
-        if x < y {
-            x = idom[x as usize];
-        } else {
-            y = idom[y as usize];
+fn intersect(parent: &[u32], mut a: u32, mut b: u32) -> u32 {
+    while a != b {
+        while a > b {
+            a = parent[a as usize];
+        }
+        while b > a {
+            b = parent[b as usize];
         }
     }
-    x
+    a
 }
 
-fn postorder(func: &Func) -> Vec<Block> {
-    let mut seen: IdMap<Block, bool> = IdMap::filled(false, func.blocks.len());
-    let targets = |block: Block| {
+fn reverse_post_order(func: &Func) -> Vec<Block> {
+    let mut seen = BitSet::new();
+    let mut order = Vec::new();
+    let successors = |block: Block| {
         let mut list = Vec::new();
         func.for_each_target(func.terminator(block), |to| list.push(to.block));
-        list.into_iter()
+        list
     };
-    let mut order = Vec::new();
-    seen[func.entry()] = true;
-    let mut stack = vec![(func.entry(), targets(func.entry()))];
+    seen.insert(func.entry().index());
+    let mut stack = vec![(func.entry(), successors(func.entry()))];
     while let Some((block, rest)) = stack.last_mut() {
-        if let Some(next) = rest.next() {
-            if !std::mem::replace(&mut seen[next], true) {
-                stack.push((next, targets(next)));
+        match rest.pop() {
+            Some(next) if seen.insert(next.index()) => stack.push((next, successors(next))),
+            Some(_) => {}
+            None => {
+                order.push(*block);
+                stack.pop();
             }
-        } else {
-            order.push(*block);
-            stack.pop();
         }
     }
+    order.reverse();
     order
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::func::{BlockCall, FuncBuilder, Signature};
-    use crate::op::{BinaryOp, StoreOp};
-    use cellwall_base::{FuncIdx, MemoryIdx};
-
-    /// `f(x) = loop { x = x + 1; if x goto loop }; x`, and what to change in it.
-    fn counting(change: impl FnOnce(&mut Func, [Block; 3], Value)) -> Result<(), CheckError> {
-        let signature = Signature {
-            params: vec![Type::I32],
-            results: vec![Type::I32],
-        };
-        let mut func = Func::new(FuncIdx::new(0), signature);
-        let blocks = [func.make_block(), func.make_block(), func.make_block()];
-        func.order = blocks.to_vec();
-        let x = func.add_param(blocks[0], Type::I32);
-        let y = func.add_param(blocks[1], Type::I32);
-        let args = func.make_list(&[x]);
-        let mut b = FuncBuilder {
-            func: &mut func,
-            block: blocks[0],
-            source: 0,
-        };
-        b.push(
-            InstData::Jump {
-                to: BlockCall {
-                    block: blocks[1],
-                    args,
-                },
-            },
-            &[],
-        );
-        b.block = blocks[1];
-        let one = b.constant(Type::I32, 1);
-        let sum = b.binary(BinaryOp::Add, y, one);
-        let back = BlockCall {
-            block: blocks[1],
-            args: b.func.make_list(&[sum]),
-        };
-        let out = BlockCall {
-            block: blocks[2],
-            args: b.func.make_list(&[]),
-        };
-        b.push(
-            InstData::Branch {
-                cond: sum,
-                to: [back, out],
-            },
-            &[],
-        );
-        b.block = blocks[2];
-        let args = b.func.make_list(&[sum]);
-        b.push(InstData::Return { args }, &[]);
-        change(&mut func, blocks, sum);
-        check(&func)
-    }
-
-    #[test]
-    fn a_loop_is_accepted() {
-        assert_eq!(counting(|_, _, _| {}), Ok(()));
-    }
-
-    #[test]
-    fn neighbours_are_rejected_for_the_right_reason() {
-        let reason = |change: fn(&mut Func, [Block; 3], Value)| counting(change).expect_err("refused").reason;
-        assert!(reason(|f, b, _| f.blocks[b[2]].insts.clear()).contains("empty"));
-        assert!(reason(|f, b, _| f.order.push(b[2])).contains("twice"));
-        assert!(reason(|f, b, _| _ = f.order.remove(b[2].index())).contains("outside of the order"));
-        assert!(reason(|f, b, _| _ = f.blocks[b[1]].insts.pop()).contains("terminator"));
-        assert!(reason(|f, b, _| _ = f.add_param(b[2], Type::I64)).contains("branch arguments"));
-        assert!(reason(|f, _, _| f.signature.params.clear()).contains("parameters"));
-        assert!(reason(|f, _, _| f.signature.results[0] = Type::I64).contains("results"));
-        let early = reason(|f, b, sum| {
-            let args = f.make_list(&[sum]);
-            let inst = f.terminator(b[0]);
-            f.insts[inst].data = InstData::Jump {
-                to: BlockCall { block: b[1], args },
-            };
-        });
-        assert!(early.contains("does not dominate"));
-    }
-
-    #[test]
-    fn a_64_bit_address_needs_its_check() {
-        let address = |checked: bool| {
-            counting(|f, b, sum| {
-                let end = f.blocks[b[2]].insts.pop().expect("there is a return");
-                let mut builder = FuncBuilder {
-                    func: f,
-                    block: b[2],
-                    source: 0,
-                };
-                let memory = MemoryIdx::new(0);
-                let mut addr = builder.unary(crate::UnaryOp::ExtendU, Type::I64, sum);
-                if checked {
-                    addr = builder.value(
-                        InstData::BoundsCheck {
-                            memory,
-                            addr,
-                            slack: 4,
-                        },
-                        Type::I64,
-                    );
-                }
-                let args = [addr, sum];
-                builder.push(
-                    InstData::Store {
-                        op: StoreOp::Full,
-                        memory,
-                        offset: 0,
-                        args,
-                    },
-                    &[],
-                );
-                f.blocks[b[2]].insts.push(end);
-            })
-        };
-        assert_eq!(address(true), Ok(()));
-        assert!(
-            address(false)
-                .expect_err("refused")
-                .reason
-                .contains("bounds check")
-        );
-    }
 }

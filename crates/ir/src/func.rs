@@ -6,7 +6,7 @@
 
 use crate::op::{BinaryOp, CompareOp, LoadOp, StoreOp, Trap, Type, UnaryOp};
 use crate::{Block, Inst, Library, Sig, Value};
-use cellwall_base::{EntityId, FuncIdx, GlobalIdx, IdMap, MemoryIdx, TableIdx, TypeIdx};
+use cellwall_base::{FuncIdx, GlobalIdx, IdMap, MemoryIdx, TableIdx, TypeIdx};
 
 /// Parameter and result types of a function.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -1,20 +1,21 @@
-//! The reference interpreter: the meaning of a function, one instruction at a time.
+//! The reference interpreter: what a function means, one instruction after the other.
 //!
-//! Requires a function that the checker accepts. The world outside of the function (memories,
-//! tables, globals, other functions) is an [`Env`]. Slow and obvious on purpose.
+//! Requires a function that [`check()`](crate::check()) accepts. Guarantees to stop: each instruction
+//! takes a unit of fuel. What lies outside of a function (memories, tables, globals, other functions,
+//! the runtime) is an [`Environment`]. Values are bits as in [`op`](crate::op).
 
 use crate::func::{BlockCall, Func, InstData};
-use crate::op::{LoadOp, Trap, Type};
+use crate::op::{Trap, Type};
 use crate::{Block, Inst, Library, Value};
 use cellwall_base::{FuncIdx, GlobalIdx, IdMap, MemoryIdx, TableIdx, TypeIdx};
 
-/// Why a function did not return.
+/// Why a function has no result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stop {
     /// It trapped.
     Trap(Trap),
-    /// The environment's patience (steps, depth) is at its end.
-    Limit,
+    /// It used up its fuel, or the stack that its environment grants to calls.
+    Exhausted,
 }
 
 impl From<Trap> for Stop {
@@ -23,73 +24,70 @@ impl From<Trap> for Stop {
     }
 }
 
-/// The world outside of a function. All values are bits; narrow ones are zero-extended.
-pub trait Env {
-    /// Called once per block; ends endless loops.
+/// Results of a call, as bits.
+pub type Outcome = Result<Vec<u64>, Stop>;
+
+/// What a function can reach.
+pub trait Environment {
+    /// The bytes of a memory.
+    fn memory(&mut self, memory: MemoryIdx) -> &mut [u8];
+    /// The current size of a table in elements.
+    fn table_size(&mut self, table: TableIdx) -> u64;
+    /// The bits of a global.
+    fn global(&mut self, global: GlobalIdx) -> &mut u64;
+    /// Calls a function of the module.
     ///
     /// # Errors
-    /// [`Stop::Limit`] when it is enough.
-    fn step(&mut self) -> Result<(), Stop>;
-    /// The `bytes` bytes at `addr`, little-endian.
+    /// Why it has no results.
+    fn call(&mut self, func: FuncIdx, args: &[u64], fuel: &mut u64) -> Outcome;
+    /// Calls the `index`-th entry of a table, which must have type `ty`.
     ///
     /// # Errors
-    /// If they are not all inside the memory.
-    fn load(&mut self, memory: MemoryIdx, addr: u64, bytes: u32) -> Result<u64, Trap>;
-    /// Sets the `bytes` bytes at `addr`.
-    ///
-    /// # Errors
-    /// If they are not all inside the memory; nothing is written then.
-    fn store(&mut self, memory: MemoryIdx, addr: u64, bytes: u32, value: u64) -> Result<(), Trap>;
-    /// Length of a memory in bytes, a multiple of the page.
-    fn memory_bytes(&self, memory: MemoryIdx) -> u64;
-    /// Length of a memory in pages.
-    fn memory_pages(&self, memory: MemoryIdx) -> u64;
-    /// Length of a table in elements.
-    fn table_size(&self, table: TableIdx) -> u64;
-    /// Value of a global.
-    fn global_get(&self, global: GlobalIdx) -> u64;
-    /// Sets a global.
-    fn global_set(&mut self, global: GlobalIdx, value: u64);
-    /// Calls a function.
-    ///
-    /// # Errors
-    /// If the callee does not return.
-    fn call(&mut self, func: FuncIdx, args: &[u64]) -> Result<Vec<u64>, Stop>;
-    /// Calls the function in a table.
-    ///
-    /// # Errors
-    /// If there is none of this type, or the callee does not return.
+    /// Why it has no results: also because the index is out of bounds, the entry is null or its type
+    /// differs.
     fn call_indirect(
         &mut self,
         table: TableIdx,
         ty: TypeIdx,
         index: u64,
         args: &[u64],
-    ) -> Result<Vec<u64>, Stop>;
+        fuel: &mut u64,
+    ) -> Outcome;
     /// Calls a routine of the runtime.
     ///
     /// # Errors
-    /// If the routine traps.
-    fn library(&mut self, library: Library, args: &[u64]) -> Result<Vec<u64>, Stop>;
+    /// Why it has no results.
+    fn call_library(&mut self, library: Library, args: &[u64], fuel: &mut u64) -> Outcome;
 }
 
 /// Runs a function.
 ///
 /// # Errors
-/// If it does not return.
+/// Why it has no results.
 ///
 /// # Panics
-/// If the function is not one that the checker accepts, or has vectors.
-pub fn run(func: &Func, args: &[u64], env: &mut impl Env) -> Result<Vec<u64>, Stop> {
+/// If the arguments are not of the function's types (32-bit ones zero-extended), or the function is
+/// not one that the checker accepts.
+pub fn run(func: &Func, args: &[u64], env: &mut dyn Environment, fuel: &mut u64) -> Outcome {
     let mut frame = Frame {
         func,
         values: IdMap::filled(0, func.values.len()),
+        env,
+        fuel,
     };
     let mut block = func.entry();
     frame.enter(block, args);
     loop {
-        env.step()?;
-        match frame.block(block, env)? {
+        let (last, insts) = func.blocks[block]
+            .insts
+            .split_last()
+            .expect("a block is not empty");
+        for &inst in insts {
+            frame.spend()?;
+            frame.step(inst)?;
+        }
+        frame.spend()?;
+        match frame.leave(*last)? {
             Next::Block(next) => block = next,
             Next::Return(results) => return Ok(results),
         }
@@ -101,71 +99,58 @@ enum Next {
     Return(Vec<u64>),
 }
 
-struct Frame<'f> {
-    func: &'f Func,
+struct Frame<'a> {
+    func: &'a Func,
     values: IdMap<Value, u64>,
+    env: &'a mut dyn Environment,
+    fuel: &'a mut u64,
 }
 
 impl Frame<'_> {
+    fn spend(&mut self) -> Result<(), Stop> {
+        *self.fuel = self.fuel.checked_sub(1).ok_or(Stop::Exhausted)?;
+        Ok(())
+    }
+
+    fn set(&mut self, value: Value, bits: u64) {
+        let narrow = matches!(self.func.ty(value), Type::I32 | Type::F32);
+        assert!(!narrow || bits <= u64::from(u32::MAX), "{value} is zero-extended");
+        self.values[value] = bits;
+    }
+
     fn enter(&mut self, block: Block, args: &[u64]) {
-        for (&param, &arg) in self.func.blocks[block].params.iter().zip(args) {
-            self.values[param] = arg;
+        let params = &self.func.blocks[block].params;
+        assert_eq!(params.len(), args.len(), "{block} takes its arguments");
+        for (&param, &arg) in params.iter().zip(args) {
+            self.set(param, arg);
         }
     }
 
-    fn go(&mut self, to: BlockCall) -> Next {
-        let args = self.list(to.args);
-        self.enter(to.block, &args);
-        Next::Block(to.block)
+    fn list(&self, values: crate::ValueList) -> Vec<u64> {
+        let values = self.func.list(values).iter();
+        values.map(|&value| self.values[value]).collect()
     }
 
-    fn list(&self, list: crate::ValueList) -> Vec<u64> {
-        self.func.list(list).iter().map(|&v| self.values[v]).collect()
-    }
-
-    fn block(&mut self, block: Block, env: &mut impl Env) -> Result<Next, Stop> {
-        for &inst in &self.func.blocks[block].insts {
-            match self.func.insts[inst].data {
-                InstData::Jump { to } => return Ok(self.go(to)),
-                InstData::Branch {
-                    cond,
-                    to: [then, otherwise],
-                } => {
-                    let to = if self.values[cond] != 0 { then } else { otherwise };
-                    return Ok(self.go(to));
-                }
-                InstData::Switch { index, targets } => {
-                    let list = &self.func.switches[targets as usize];
-                    let at = (self.values[index] as usize).min(list.len() - 1);
-                    return Ok(self.go(list[at]));
-                }
-                InstData::Return { args } => return Ok(Next::Return(self.list(args))),
-                InstData::Trap { trap } => return Err(trap.into()),
-                _ => self.inst(inst, env)?,
-            }
-        }
-        unreachable!("the checker saw a terminator")
-    }
-
-    fn inst(&mut self, inst: Inst, env: &mut impl Env) -> Result<(), Stop> {
-        let node = self.func.insts[inst];
+    /// An instruction that is no terminator.
+    fn step(&mut self, inst: Inst) -> Result<(), Stop> {
+        let node = &self.func.insts[inst];
+        let result_type = || self.func.ty(self.func.result(inst));
+        let ty = |v: Value| self.func.ty(v);
         let get = |v: Value| self.values[v];
-        let result_ty = node.results.iter().next().map(|v| self.func.ty(v));
-        let ty = || result_ty.expect("the checker saw the result");
-        let results = match node.data {
-            InstData::Const { bits } => vec![bits],
-            InstData::Unary { op, arg } => vec![op.eval(self.func.ty(arg), ty(), get(arg))?],
-            InstData::Binary { op, args: [x, y] } => vec![op.eval(ty(), get(x), get(y))?],
-            InstData::Compare { op, args: [x, y] } => {
-                vec![u64::from(op.eval(self.func.ty(x), get(x), get(y)))]
-            }
-            InstData::Select { cond, args: [x, y] } => vec![get(if get(cond) != 0 { x } else { y })],
+        let bits = match node.data {
+            InstData::Const { bits } => bits,
+            InstData::Unary { op, arg } => op.eval(ty(arg), result_type(), get(arg))?,
+            InstData::Binary { op, args: [x, y] } => op.eval(ty(x), get(x), get(y))?,
+            InstData::Compare { op, args: [x, y] } => u64::from(op.eval(ty(x), get(x), get(y))),
+            InstData::Select { cond, args: [x, y] } => get(if get(cond) != 0 { x } else { y }),
             InstData::BoundsCheck { memory, addr, slack } => {
-                let end = u128::from(get(addr)) + u128::from(slack);
-                if end > u128::from(env.memory_bytes(memory)) {
+                let addr = get(addr);
+                let end = addr.checked_add(slack);
+                let length = self.env.memory(memory).len() as u64;
+                if end.is_none_or(|end| end > length) {
                     return Err(Trap::MemoryOutOfBounds.into());
                 }
-                vec![get(addr)]
+                addr
             }
             InstData::Load {
                 op,
@@ -173,13 +158,12 @@ impl Frame<'_> {
                 offset,
                 addr,
             } => {
-                vec![load(
-                    env,
-                    op,
-                    ty(),
-                    memory,
-                    get(addr).checked_add(u64::from(offset)),
-                )?]
+                let ty = result_type();
+                let addr = get(addr);
+                let bytes = access(self.env.memory(memory), addr, offset, op.bytes(ty))?;
+                let mut raw = [0; 8];
+                raw[..bytes.len()].copy_from_slice(bytes);
+                op.eval(ty, u64::from_le_bytes(raw))
             }
             InstData::Store {
                 op,
@@ -187,47 +171,88 @@ impl Frame<'_> {
                 offset,
                 args: [addr, value],
             } => {
-                let bytes = op.bytes(self.func.ty(value));
-                let at = get(addr)
-                    .checked_add(u64::from(offset))
-                    .ok_or(Trap::MemoryOutOfBounds)?;
-                env.store(memory, at, bytes, get(value))?;
-                Vec::new()
+                let (addr, raw) = (get(addr), get(value).to_le_bytes());
+                let width = op.bytes(ty(value));
+                let bytes = access(self.env.memory(memory), addr, offset, width)?;
+                bytes.copy_from_slice(&raw[..width as usize]);
+                return Ok(());
             }
-            InstData::MemorySize { memory } => vec![env.memory_pages(memory)],
-            InstData::TableSize { table } => vec![env.table_size(table)],
-            InstData::GlobalGet { global } => vec![env.global_get(global)],
+            InstData::MemorySize { memory } => {
+                self.env.memory(memory).len() as u64 / cellwall_base::limits::PAGE_BYTES
+            }
+            InstData::TableSize { table } => self.env.table_size(table),
+            InstData::GlobalGet { global } => *self.env.global(global),
             InstData::GlobalSet { global, value } => {
-                env.global_set(global, get(value));
-                Vec::new()
+                let value = get(value);
+                *self.env.global(global) = value;
+                return Ok(());
             }
-            InstData::Call { func, args, .. } => env.call(func, &self.list(args))?,
+            InstData::TrapIf { cond, trap } => {
+                return if get(cond) == 0 { Ok(()) } else { Err(trap.into()) };
+            }
+            _ => return self.call(inst),
+        };
+        let result = self.func.result(inst);
+        self.set(result, bits);
+        Ok(())
+    }
+
+    fn call(&mut self, inst: Inst) -> Result<(), Stop> {
+        let node = &self.func.insts[inst];
+        let results = match node.data {
+            InstData::Call { func, args, .. } => {
+                let args = self.list(args);
+                self.env.call(func, &args, self.fuel)?
+            }
             InstData::CallIndirect { table, ty, args, .. } => {
                 let args = self.list(args);
-                env.call_indirect(table, ty, args[0], &args[1..])?
+                self.env
+                    .call_indirect(table, ty, args[0], &args[1..], self.fuel)?
             }
-            InstData::CallLibrary { library, args, .. } => env.library(library, &self.list(args))?,
-            InstData::TrapIf { cond, trap } => {
-                if get(cond) != 0 {
-                    return Err(trap.into());
-                }
-                Vec::new()
+            InstData::CallLibrary { library, args, .. } => {
+                let args = self.list(args);
+                self.env.call_library(library, &args, self.fuel)?
             }
-            _ => unreachable!("terminators are handled by the caller"),
+            ref other => unreachable!("{other:?} is not inside a block"),
         };
-        assert_eq!(
-            results.len(),
-            node.results.len(),
-            "{inst} has as many results as its signature"
-        );
+        assert_eq!(results.len(), node.results.len(), "the callee has the signature");
         for (value, bits) in node.results.iter().zip(results) {
-            self.values[value] = bits;
+            self.set(value, bits);
         }
         Ok(())
     }
+
+    /// A terminator.
+    fn leave(&mut self, inst: Inst) -> Result<Next, Stop> {
+        let to: BlockCall = match self.func.insts[inst].data {
+            InstData::Jump { to } => to,
+            InstData::Branch { cond, to } => to[usize::from(self.values[cond] == 0)],
+            InstData::Switch { index, targets } => {
+                let entries = &self.func.switches[targets as usize];
+                let index = (self.values[index] as usize).min(entries.len() - 1);
+                entries[index]
+            }
+            InstData::Return { args } => return Ok(Next::Return(self.list(args))),
+            InstData::Trap { trap } => return Err(trap.into()),
+            ref other => unreachable!("{other:?} does not end a block"),
+        };
+        // All arguments are read before any parameter is set.
+        let args = self.list(to.args);
+        self.enter(to.block, &args);
+        Ok(Next::Block(to.block))
+    }
 }
 
-fn load(env: &mut impl Env, op: LoadOp, ty: Type, memory: MemoryIdx, at: Option<u64>) -> Result<u64, Trap> {
-    let at = at.ok_or(Trap::MemoryOutOfBounds)?;
-    Ok(op.eval(ty, env.load(memory, at, op.bytes(ty))?))
+/// The bytes of an access, if they lie in the memory.
+fn access(memory: &mut [u8], addr: u64, offset: u32, bytes: u32) -> Result<&mut [u8], Trap> {
+    let start = addr
+        .checked_add(u64::from(offset))
+        .ok_or(Trap::MemoryOutOfBounds)?;
+    let end = start
+        .checked_add(u64::from(bytes))
+        .ok_or(Trap::MemoryOutOfBounds)?;
+    if end > memory.len() as u64 {
+        return Err(Trap::MemoryOutOfBounds);
+    }
+    Ok(&mut memory[start as usize..end as usize])
 }

@@ -1,135 +1,151 @@
-//! The text form, for people and goldens.
+//! The text form: one line per instruction, `results: types = operator operands`.
 //!
-//! ```text
-//! func f0(v0: i32) -> i32 {
-//! b0(v0: i32):
-//!     v1: i32 = const 1
-//!     v2: i32 = add v0, v1
-//!     return v2
-//! }
-//! ```
+//! For people (`explain`, golden tests); there is no parser. Guarantees that equal functions print
+//! alike and that blocks print in layout order.
 
-use crate::func::{BlockCall, Func, InstData, Signature, ValueList};
-use crate::{Inst, Value};
-use std::fmt::{self, Display, Formatter};
+use crate::func::{BlockCall, Func, InstData, ValueList};
+use crate::op::Type;
+use crate::{Block, Inst, Sig, Value};
+use std::fmt;
 
-impl Display for Func {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(f, "func {}{} {{", self.index, self.signature)?;
+impl fmt::Display for Func {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let types = |types: &[Type]| types.iter().map(Type::to_string).collect::<Vec<_>>().join(", ");
+        let (params, results) = (types(&self.signature.params), types(&self.signature.results));
+        writeln!(f, "func {}({params}) -> ({results}) {{", self.index)?;
         for &block in &self.order {
-            let data = &self.blocks[block];
-            write!(f, "{block}")?;
-            if !data.params.is_empty() {
-                let params: Vec<String> = data
-                    .params
-                    .iter()
-                    .map(|&v| format!("{v}: {}", self.ty(v)))
-                    .collect();
-                write!(f, "({})", params.join(", "))?;
-            }
-            writeln!(f, ":")?;
-            for &inst in &data.insts {
-                write!(f, "    ")?;
-                self.write_inst(f, inst)?;
-                writeln!(f)?;
-            }
+            self.write_block(f, block)?;
         }
         writeln!(f, "}}")
     }
 }
 
-impl Display for Signature {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let list = |types: &[crate::Type]| {
-            types
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
-        write!(f, "({}) -> ({})", list(&self.params), list(&self.results))
+impl Func {
+    fn write_block(&self, f: &mut fmt::Formatter<'_>, block: Block) -> fmt::Result {
+        write!(f, "{block}")?;
+        let data = &self.blocks[block];
+        if !data.params.is_empty() {
+            let typed = |&v: &Value| format!("{v}: {}", self.ty(v));
+            let params: Vec<String> = data.params.iter().map(typed).collect();
+            write!(f, "({})", params.join(", "))?;
+        }
+        writeln!(f, ":")?;
+        for &inst in &data.insts {
+            writeln!(f, "  {}", InstText { func: self, inst })?;
+        }
+        Ok(())
+    }
+
+    /// An instruction in the text form.
+    pub fn display_inst(&self, inst: Inst) -> impl fmt::Display + '_ {
+        InstText { func: self, inst }
     }
 }
 
-impl Func {
-    fn args(&self, list: ValueList) -> String {
-        join(self.list(list))
+struct InstText<'f> {
+    func: &'f Func,
+    inst: Inst,
+}
+
+impl InstText<'_> {
+    fn list(&self, list: ValueList) -> String {
+        let values: Vec<String> = self.func.list(list).iter().map(Value::to_string).collect();
+        values.join(", ")
     }
 
-    fn to(&self, to: BlockCall) -> String {
+    fn target(&self, to: BlockCall) -> String {
         if to.args.is_empty() {
             to.block.to_string()
         } else {
-            format!("{}({})", to.block, self.args(to.args))
+            format!("{}({})", to.block, self.list(to.args))
         }
     }
 
-    fn write_inst(&self, f: &mut Formatter<'_>, inst: Inst) -> fmt::Result {
-        let node = &self.insts[inst];
+    fn constant(&self, bits: u64) -> String {
+        let first = self.func.insts[self.inst].results.iter().next();
+        match first.map(|v| self.func.ty(v)) {
+            Some(Type::I32) => (bits as i32).to_string(),
+            Some(Type::F32) if f32::from_bits(bits as u32).is_finite() => {
+                format!("{:?}", f32::from_bits(bits as u32))
+            }
+            Some(Type::F32) => format!("bits 0x{bits:08x}"),
+            Some(Type::F64) if f64::from_bits(bits).is_finite() => format!("{:?}", f64::from_bits(bits)),
+            Some(Type::F64) => format!("bits 0x{bits:016x}"),
+            _ => (bits as i64).to_string(),
+        }
+    }
+
+    fn signature(&self, sig: Sig) -> String {
+        let signature = &self.func.signatures[sig];
+        let types = |types: &[Type]| types.iter().map(Type::to_string).collect::<Vec<_>>().join(", ");
+        format!(
+            "({}) -> ({})",
+            types(&signature.params),
+            types(&signature.results)
+        )
+    }
+}
+
+impl fmt::Display for InstText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let node = &self.func.insts[self.inst];
         if !node.results.is_empty() {
-            let results: Vec<String> = node
-                .results
-                .iter()
-                .map(|v| format!("{v}: {}", self.ty(v)))
-                .collect();
+            let typed = |v| format!("{v}: {}", self.func.ty(v));
+            let results: Vec<String> = node.results.iter().map(typed).collect();
             write!(f, "{} = ", results.join(", "))?;
         }
         match node.data {
-            InstData::Const { bits } => write!(f, "const {bits:#x}"),
+            InstData::Const { bits } => write!(f, "const {}", self.constant(bits)),
             InstData::Unary { op, arg } => write!(f, "{} {arg}", op.name()),
-            InstData::Binary { op, args } => write!(f, "{} {}", op.name(), join(&args)),
-            InstData::Compare { op, args } => write!(f, "{} {}", op.name(), join(&args)),
-            InstData::Select { cond, args } => write!(f, "select {cond}, {}", join(&args)),
+            InstData::Binary { op, args: [x, y] } => write!(f, "{} {x}, {y}", op.name()),
+            InstData::Compare { op, args: [x, y] } => {
+                write!(f, "{} {} {x}, {y}", op.name(), self.func.ty(x))
+            }
+            InstData::Select { cond, args: [x, y] } => write!(f, "select {cond}, {x}, {y}"),
             InstData::BoundsCheck { memory, addr, slack } => {
-                write!(f, "bounds_check {memory}, {addr} + {slack}")
+                write!(f, "bounds_check {memory}, {addr}, slack {slack}")
             }
             InstData::Load {
                 op,
                 memory,
                 offset,
                 addr,
-            } => {
-                write!(f, "{} {memory}[{addr} + {offset}]", op.name())
-            }
+            } => write!(f, "{} {memory}[{addr} + {offset}]", op.name()),
             InstData::Store {
                 op,
                 memory,
                 offset,
                 args: [addr, value],
-            } => {
-                write!(f, "{} {memory}[{addr} + {offset}], {value}", op.name())
-            }
+            } => write!(f, "{} {memory}[{addr} + {offset}], {value}", op.name()),
             InstData::MemorySize { memory } => write!(f, "memory_size {memory}"),
             InstData::TableSize { table } => write!(f, "table_size {table}"),
             InstData::GlobalGet { global } => write!(f, "global_get {global}"),
             InstData::GlobalSet { global, value } => write!(f, "global_set {global}, {value}"),
-            InstData::Call { func, args, .. } => write!(f, "call {func}({})", self.args(args)),
-            InstData::CallIndirect { table, ty, args, .. } => {
-                write!(f, "call_indirect {table} {ty}({})", self.args(args))
+            InstData::Call { func, args, .. } => write!(f, "call {func}({})", self.list(args)),
+            InstData::CallIndirect { table, sig, args, .. } => {
+                write!(
+                    f,
+                    "call_indirect {table} {}, {}",
+                    self.signature(sig),
+                    self.list(args)
+                )
             }
-            InstData::CallLibrary { library, args, .. } => write!(f, "call {library}({})", self.args(args)),
+            InstData::CallLibrary { library, args, .. } => {
+                write!(f, "call_library {library}({})", self.list(args))
+            }
             InstData::TrapIf { cond, trap } => write!(f, "trap_if {cond}, {trap:?}"),
-            InstData::Jump { to } => write!(f, "jump {}", self.to(to)),
-            InstData::Branch { cond, to } => {
-                write!(f, "branch {cond}, {}, {}", self.to(to[0]), self.to(to[1]))
+            InstData::Jump { to } => write!(f, "jump {}", self.target(to)),
+            InstData::Branch { cond, to: [yes, no] } => {
+                write!(f, "branch {cond}, {}, {}", self.target(yes), self.target(no))
             }
             InstData::Switch { index, targets } => {
-                let list: Vec<String> = self.switches[targets as usize]
-                    .iter()
-                    .map(|&to| self.to(to))
-                    .collect();
-                write!(f, "switch {index}, [{}]", list.join(", "))
+                let entries = &self.func.switches[targets as usize];
+                let entries: Vec<String> = entries.iter().map(|&to| self.target(to)).collect();
+                write!(f, "switch {index}, {}", entries.join(", "))
             }
-            InstData::Return { args } => write!(f, "return {}", self.args(args)),
+            InstData::Return { args } if args.is_empty() => write!(f, "return"),
+            InstData::Return { args } => write!(f, "return {}", self.list(args)),
             InstData::Trap { trap } => write!(f, "trap {trap:?}"),
         }
     }
-}
-
-fn join(values: &[Value]) -> String {
-    values
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(", ")
 }
