@@ -1,0 +1,118 @@
+//! Constant folding and local algebra, in one walk in layout order.
+//!
+//! Requires that a definition stands before its uses in layout order (so it does after translation:
+//! blocks are laid out as their heads are met). Guarantees that every use is resolved. An
+//! instruction that gets a new meaning keeps its place and result; one that is replaced by an
+//! operand is left for the removal of dead code.
+
+use super::{Aliases, algebra};
+use cellwall_ir::{BlockCall, CompareOp, Func, Inst, InstData, Type, Value};
+
+/// Whether a branch lost a target, so that blocks may be out of reach.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Branches {
+    /// All have the targets they had.
+    Kept,
+    /// Some have not.
+    Folded,
+}
+
+/// What an instruction can be replaced by.
+pub(super) enum Simpler {
+    /// A constant.
+    Constant(u64),
+    /// A value that is there already.
+    Value(Value),
+    /// Another instruction of the same result type.
+    Inst(InstData),
+    /// Another operation of a value and a new constant of the same type.
+    WithConstant(fn(Value, Value) -> InstData, Value, u64),
+}
+
+/// Folds a function.
+pub(super) fn fold(func: &mut Func, aliases: &mut Aliases) -> Branches {
+    let mut branches = Branches::Kept;
+    for b in 0..func.order.len() {
+        let block = func.order[b];
+        let old = std::mem::take(&mut func.blocks[block].insts);
+        let mut new = Vec::with_capacity(old.len());
+        for inst in old {
+            func.map_uses(inst, |value| aliases.resolve(value));
+            if func.insts[inst].data.is_terminator() {
+                if let Some(data) = fold_terminator(func, inst) {
+                    func.insts[inst].data = data;
+                    branches = Branches::Folded;
+                }
+            } else {
+                fold_inst(func, aliases, &mut new, inst);
+            }
+            new.push(inst);
+        }
+        func.blocks[block].insts = new;
+    }
+    branches
+}
+
+/// Folds an instruction as often as a rule fits; each rule brings it nearer to an operand or a
+/// constant, but the count is limited all the same.
+fn fold_inst(func: &mut Func, aliases: &mut Aliases, before: &mut Vec<Inst>, inst: Inst) {
+    const ROUNDS_MAX: usize = 4;
+    for _ in 0..ROUNDS_MAX {
+        let data = match algebra::simplify(func, inst) {
+            None => return,
+            Some(Simpler::Value(value)) => {
+                let result = func.result(inst);
+                aliases.replace(result, value);
+                return;
+            }
+            Some(Simpler::Constant(bits)) => InstData::Const { bits },
+            Some(Simpler::Inst(data)) => data,
+            Some(Simpler::WithConstant(make, value, bits)) => {
+                let (ty, source) = (func.ty(value), func.insts[inst].source);
+                let constant = func.make_inst(InstData::Const { bits }, &[ty], source);
+                before.push(constant);
+                make(value, func.result(constant))
+            }
+        };
+        func.insts[inst].data = data;
+    }
+}
+
+/// A terminator with a simpler condition, or one that needs none. Sets the former in place; gives
+/// the latter.
+fn fold_terminator(func: &mut Func, inst: Inst) -> Option<InstData> {
+    match func.insts[inst].data {
+        InstData::Branch { mut cond, mut to } => {
+            while let Some((inner, op)) = test_of_zero(func, cond) {
+                cond = inner;
+                if op == CompareOp::Eq {
+                    to.swap(0, 1);
+                }
+            }
+            if let Some(bits) = func.constant(cond) {
+                let to = to[usize::from(bits == 0)];
+                return Some(InstData::Jump { to });
+            }
+            func.insts[inst].data = InstData::Branch { cond, to };
+            None
+        }
+        InstData::Switch { index, targets } => {
+            let bits = func.constant(index)?;
+            let entries = &func.switches[targets as usize];
+            let to: BlockCall = entries[(bits as usize).min(entries.len() - 1)];
+            Some(InstData::Jump { to })
+        }
+        _ => None,
+    }
+}
+
+/// If `cond` says whether an I32 is, or is not, 0: that I32, with `Eq` or `Ne`.
+pub(super) fn test_of_zero(func: &Func, cond: Value) -> Option<(Value, CompareOp)> {
+    match func.insts[func.def_inst(cond)?].data {
+        InstData::Compare {
+            op: op @ (CompareOp::Eq | CompareOp::Ne),
+            args: [x, y],
+        } if func.ty(x) == Type::I32 && func.constant(y) == Some(0) => Some((x, op)),
+        _ => None,
+    }
+}

@@ -1,0 +1,345 @@
+//! Structured control → blocks.
+//!
+//! A frame is a WebAssembly block that encloses the current operator. Its label is the block where a
+//! branch to it goes: the head of a loop, otherwise the block after its end, which the first branch
+//! to it makes. Code after an unconditional branch is skipped up to the end of its frame; frames
+//! inside are only counted.
+
+use super::ssa::Slot;
+use super::{Translator, ir_type};
+use cellwall_base::{Limit, TypeIdx};
+use cellwall_ir::{Block, BlockCall, Inst, InstData, Trap, ValueList};
+use cellwall_wasm::{BlockType, BrTable, Module, Operator, ValType};
+use std::collections::HashMap;
+
+/// An enclosing block.
+pub(super) struct Frame<'m> {
+    kind: Kind,
+    /// Where a branch to the frame goes, once something does.
+    label: Option<Block>,
+    /// Height of the operand stack below the frame's parameters.
+    height: usize,
+    params: &'m [ValType],
+    results: &'m [ValType],
+}
+
+enum Kind {
+    /// The function itself.
+    Function,
+    /// `block`, or the second arm of an `if`.
+    Block,
+    /// `loop`.
+    Loop,
+    /// The first arm of an `if`.
+    If {
+        /// The branch, whose second target is still open.
+        branch: Inst,
+        /// The block that the branch ends.
+        from: Block,
+        /// The parameters.
+        args: ValueList,
+    },
+}
+
+impl<'m> Frame<'m> {
+    pub(super) fn of_function(results: &'m [ValType]) -> Self {
+        Self {
+            kind: Kind::Function,
+            label: None,
+            height: 0,
+            params: &[],
+            results,
+        }
+    }
+
+    /// The types of the values that a branch to the frame takes.
+    fn label_types(&self) -> &'m [ValType] {
+        match self.kind {
+            Kind::Loop => self.params,
+            _ => self.results,
+        }
+    }
+}
+
+/// Parameter and result types of a block.
+fn block_types<'m>(module: &'m Module, ty: BlockType) -> (&'m [ValType], &'m [ValType]) {
+    match ty {
+        BlockType::Empty => (&[], &[]),
+        BlockType::Type(ty) => (
+            &[],
+            match ValType::of(ty) {
+                ValType::I32 => &[ValType::I32],
+                ValType::I64 => &[ValType::I64],
+                ValType::F32 => &[ValType::F32],
+                ValType::F64 => &[ValType::F64],
+                ValType::FuncRef => &[ValType::FuncRef],
+                ValType::ExternRef => &[ValType::ExternRef],
+            },
+        ),
+        BlockType::FuncType(index) => {
+            let ty = &module.types()[TypeIdx::from_u32(index)];
+            (&ty.params, &ty.results)
+        }
+    }
+}
+
+/// A branch target whose arguments are not known yet.
+fn open(block: Block) -> BlockCall {
+    BlockCall {
+        block,
+        args: ValueList::default(),
+    }
+}
+
+impl<'m> Translator<'m> {
+    /// A control operator in reachable code; false if it is none.
+    pub(super) fn control(&mut self, operator: &Operator<'_>) -> Result<bool, Limit> {
+        match *operator {
+            Operator::Unreachable => {
+                let trap = Trap::Unreachable;
+                self.end_block(InstData::Trap { trap });
+            }
+            Operator::Block { blockty } => self.enter(Kind::Block, None, blockty),
+            Operator::Loop { blockty } => self.enter_loop(blockty),
+            Operator::If { blockty } => self.enter_if(blockty)?,
+            Operator::Else => self.enter_else()?,
+            Operator::End => self.leave()?,
+            Operator::Br { relative_depth } => self.branch(relative_depth),
+            Operator::BrIf { relative_depth } => self.branch_if(relative_depth)?,
+            Operator::BrTable { ref targets } => self.branch_table(targets)?,
+            Operator::Return => self.return_top(),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// An operator in unreachable code.
+    pub(super) fn skip(&mut self, operator: &Operator<'_>) -> Result<(), Limit> {
+        match operator {
+            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => self.dead_depth += 1,
+            Operator::End if self.dead_depth > 0 => self.dead_depth -= 1,
+            Operator::End => self.leave()?,
+            Operator::Else if self.dead_depth == 0 => self.enter_else()?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Continues in a block that follows those so far.
+    pub(super) fn start(&mut self, block: Block) {
+        self.func.order.push(block);
+        self.block = Some(block);
+    }
+
+    /// Ends the current block; what follows is unreachable.
+    fn end_block(&mut self, terminator: InstData) -> Inst {
+        assert!(terminator.is_terminator());
+        let inst = self.build().push(terminator, &[]);
+        self.block = None;
+        inst
+    }
+
+    fn enter(&mut self, kind: Kind, label: Option<Block>, ty: BlockType) {
+        let (params, results) = block_types(self.module, ty);
+        self.frames.push(Frame {
+            kind,
+            label,
+            height: self.stack.len() - params.len(),
+            params,
+            results,
+        });
+    }
+
+    fn enter_loop(&mut self, ty: BlockType) {
+        let (params, _) = block_types(self.module, ty);
+        let head = self.make_label(params);
+        self.enter(Kind::Loop, Some(head), ty);
+        let args = self.pop_list(params.len());
+        self.jump(head, args);
+        self.start(head);
+        self.stack.extend_from_slice(&self.func.blocks[head].params);
+    }
+
+    fn enter_if(&mut self, ty: BlockType) -> Result<(), Limit> {
+        let cond = self.pop();
+        let args = self.top_list(block_types(self.module, ty).0.len());
+        let from = self.block.expect("the code is reachable");
+        let then = self.ssa.make_block(&mut self.func, std::iter::empty());
+        // The second target is set at `else` or `end`.
+        let to = [open(then), open(then)];
+        let branch = self.end_block(InstData::Branch { cond, to });
+        self.enter(Kind::If { branch, from, args }, None, ty);
+        self.begin_arm(from, branch, 0, then)
+    }
+
+    /// Starts a block whose only predecessor is a branch.
+    fn begin_arm(&mut self, from: Block, branch: Inst, slot: u8, arm: Block) -> Result<(), Limit> {
+        self.ssa
+            .add_edge(from, branch, Slot::Fixed(slot), arm, ValueList::default());
+        self.ssa.seal(&mut self.func, arm)?;
+        self.start(arm);
+        Ok(())
+    }
+
+    fn set_second_target(&mut self, branch: Inst, target: Block) {
+        let InstData::Branch { to, .. } = &mut self.func.insts[branch].data else {
+            unreachable!("an `if` ends its block with a branch");
+        };
+        to[1] = open(target);
+    }
+
+    fn enter_else(&mut self) -> Result<(), Limit> {
+        let depth = self.frames.len() - 1;
+        if self.block.is_some() {
+            self.branch(0);
+        }
+        let frame = &mut self.frames[depth];
+        let Kind::If { branch, from, args } = std::mem::replace(&mut frame.kind, Kind::Block) else {
+            unreachable!("the validator pairs `else` with `if`");
+        };
+        self.stack.truncate(frame.height);
+        let arm = self.ssa.make_block(&mut self.func, std::iter::empty());
+        self.set_second_target(branch, arm);
+        self.begin_arm(from, branch, 1, arm)?;
+        self.stack.extend_from_slice(self.func.list(args));
+        Ok(())
+    }
+
+    /// The `end` of a frame.
+    fn leave(&mut self) -> Result<(), Limit> {
+        if let Kind::If { branch, from, args } = self.frame(0).kind {
+            // Without `else`, the parameters are the results.
+            let label = self.label(0);
+            self.set_second_target(branch, label);
+            self.ssa.add_edge(from, branch, Slot::Fixed(1), label, args);
+        }
+        let frame = self.frames.last().expect("`end` closes a frame");
+        let (height, is_loop) = (frame.height, matches!(frame.kind, Kind::Loop));
+        if is_loop {
+            let head = frame.label.expect("a loop has its head from the start");
+            self.ssa.seal(&mut self.func, head)?;
+        } else if let Some(label) = frame.label {
+            if self.block.is_some() {
+                self.branch(0);
+            }
+            self.ssa.seal(&mut self.func, label)?;
+            self.stack.truncate(height);
+            self.stack.extend_from_slice(&self.func.blocks[label].params);
+            self.start(label);
+        }
+        if self.block.is_none() {
+            self.stack.truncate(height);
+        } else if self.frames.len() == 1 {
+            self.return_top();
+        }
+        self.frames.pop();
+        Ok(())
+    }
+
+    fn frame(&mut self, depth: u32) -> &mut Frame<'m> {
+        let index = self.frames.len() - 1 - depth as usize;
+        &mut self.frames[index]
+    }
+
+    /// The block where a branch to a frame goes.
+    fn label(&mut self, depth: u32) -> Block {
+        if let Some(label) = self.frame(depth).label {
+            return label;
+        }
+        let types = self.frame(depth).label_types();
+        let label = self.make_label(types);
+        self.frame(depth).label = Some(label);
+        label
+    }
+
+    fn make_label(&mut self, types: &[ValType]) -> Block {
+        let types = types.iter().map(|&ty| ir_type(ty));
+        self.ssa.make_block(&mut self.func, types)
+    }
+
+    fn jump(&mut self, to: Block, args: ValueList) {
+        let from = self.block.expect("the code is reachable");
+        let inst = self.end_block(InstData::Jump { to: open(to) });
+        self.ssa.add_edge(from, inst, Slot::Fixed(0), to, args);
+    }
+
+    fn is_function(&self, depth: u32) -> bool {
+        depth as usize == self.frames.len() - 1
+    }
+
+    fn branch(&mut self, depth: u32) {
+        if self.is_function(depth) {
+            return self.return_top();
+        }
+        let count = self.frame(depth).label_types().len();
+        let args = self.top_list(count);
+        let label = self.label(depth);
+        self.jump(label, args);
+    }
+
+    fn branch_if(&mut self, depth: u32) -> Result<(), Limit> {
+        let cond = self.pop();
+        let from = self.block.expect("the code is reachable");
+        let count = self.frame(depth).label_types().len();
+        let args = self.top_list(count);
+        let returns = self.is_function(depth);
+        let label = if returns {
+            self.ssa.make_block(&mut self.func, std::iter::empty())
+        } else {
+            self.label(depth)
+        };
+        let next = self.ssa.make_block(&mut self.func, std::iter::empty());
+        let to = [open(label), open(next)];
+        let branch = self.end_block(InstData::Branch { cond, to });
+        if returns {
+            let none = ValueList::default();
+            self.ssa.add_edge(from, branch, Slot::Fixed(0), label, none);
+            self.ssa.seal(&mut self.func, label)?;
+            self.block = Some(label);
+            self.end_block(InstData::Return { args });
+            self.late.push(label);
+        } else {
+            self.ssa.add_edge(from, branch, Slot::Fixed(0), label, args);
+        }
+        self.begin_arm(from, branch, 1, next)
+    }
+
+    fn branch_table(&mut self, table: &BrTable<'_>) -> Result<(), Limit> {
+        let index = self.pop();
+        if table.is_empty() {
+            self.branch(table.default());
+            return Ok(());
+        }
+        let from = self.block.expect("the code is reachable");
+        let count = self.frame(table.default()).label_types().len();
+        let args = self.top_list(count);
+        let targets = self.func.switches.len() as u32;
+        let switch = self.end_block(InstData::Switch { index, targets });
+        let mut edge_of_depth: HashMap<u32, (Block, u32)> = HashMap::new();
+        let mut entries = Vec::with_capacity(table.len() as usize + 1);
+        let mut edges = Vec::with_capacity(table.len() as usize + 1);
+        for depth in table.targets().chain(std::iter::once(Ok(table.default()))) {
+            let depth = depth.expect("the operator was read before it was validated");
+            let (label, edge) = match edge_of_depth.get(&depth) {
+                Some(&known) => known,
+                None => {
+                    let label = self.label(depth);
+                    let edge = self.ssa.add_edge(from, switch, Slot::Switch, label, args);
+                    edge_of_depth.insert(depth, (label, edge));
+                    (label, edge)
+                }
+            };
+            entries.push(open(label));
+            edges.push(edge);
+        }
+        self.func.switches.push(entries);
+        self.ssa.set_switch_edges(switch, edges);
+        Ok(())
+    }
+
+    /// Returns the topmost values.
+    fn return_top(&mut self) {
+        let args = self.top_list(self.func.signature.results.len());
+        self.end_block(InstData::Return { args });
+    }
+}

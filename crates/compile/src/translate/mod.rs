@@ -1,0 +1,369 @@
+//! WebAssembly → SSA: a sink of the validating walk.
+//!
+//! Requires a decoded module. Guarantees a function that `ir::check` accepts and that means what the
+//! body means; blocks that control cannot reach are not made. Does not optimize, apart from not
+//! making block parameters for locals that do not change; knows nothing of machine code but which
+//! accesses the guard behind memories covers (`Target`).
+
+mod control;
+mod memory;
+mod numeric;
+mod ssa;
+#[cfg(test)]
+mod tests;
+
+use crate::CompileError;
+use cellwall_abi::{LibCall, Target};
+use cellwall_base::{FuncIdx, GlobalIdx, Invalid, Limit, TableIdx, TypeIdx};
+use cellwall_ir::{
+    Block, CompareOp, Func, FuncBuilder, Inst, InstData, Library, Sig, Signature, Type, Value, ValueList,
+};
+use cellwall_wasm::{At, FuncType, Module, Operator, Sink, ValType, Walker};
+use control::Frame;
+use numeric::Row;
+use ssa::Ssa;
+use std::collections::HashMap;
+
+/// Translates one function.
+///
+/// # Errors
+/// If the body is invalid, or asks for more than a limit.
+pub(crate) fn translate(module: &Module, func: FuncIdx, target: &Target) -> Result<Func, CompileError> {
+    let Some(body) = module.body(func) else {
+        return Err(CompileError::Invalid(Invalid {
+            offset: 0,
+            reason: format!("function {} has no body", func.as_u32()),
+        }));
+    };
+    let mut translator = Translator::new(module, func, target, body.len());
+    Walker::new().walk(module, func, &mut translator)?;
+    Ok(translator.finish()?)
+}
+
+/// The type by which a WebAssembly value is carried; references are 32-bit indexes.
+fn ir_type(ty: ValType) -> Type {
+    match ty {
+        ValType::I32 | ValType::FuncRef | ValType::ExternRef => Type::I32,
+        ValType::I64 => Type::I64,
+        ValType::F32 => Type::F32,
+        ValType::F64 => Type::F64,
+    }
+}
+
+fn ir_types(types: &[ValType]) -> Vec<Type> {
+    types.iter().map(|&ty| ir_type(ty)).collect()
+}
+
+fn ir_signature(ty: &FuncType) -> Signature {
+    Signature {
+        params: ir_types(&ty.params),
+        results: ir_types(&ty.results),
+    }
+}
+
+/// The state of a translation.
+struct Translator<'m> {
+    module: &'m Module,
+    target: &'m Target,
+    func: Func,
+    ssa: Ssa,
+    /// The operand stack.
+    stack: Vec<Value>,
+    /// The enclosing blocks, the function's own first.
+    frames: Vec<Frame<'m>>,
+    /// Where instructions go, if control can come there.
+    block: Option<Block>,
+    /// Blocks begun inside unreachable code.
+    dead_depth: u32,
+    /// Blocks to be laid out last.
+    late: Vec<Block>,
+    /// Offset of the current operator.
+    source: u32,
+    signatures: HashMap<SigKey, Sig>,
+    /// The first limit that was exceeded; nothing is translated after it.
+    exceeded: Option<Limit>,
+}
+
+#[derive(PartialEq, Eq, Hash)]
+enum SigKey {
+    Type(TypeIdx),
+    Library(LibCall),
+}
+
+impl<'m> Translator<'m> {
+    /// A translator at the start of a body of `body_bytes` bytes.
+    fn new(module: &'m Module, index: FuncIdx, target: &'m Target, body_bytes: usize) -> Self {
+        let ty = module.func_type(index);
+        let mut func = Func::new(index, ir_signature(ty));
+        let mut ssa = Ssa::new(body_bytes);
+        let params = ir_types(&ty.params);
+        let entry = ssa.make_block(&mut func, params.iter().copied());
+        for (local, ty) in params.into_iter().enumerate() {
+            ssa.declare(1, ty);
+            ssa.write(entry, local as u32, func.blocks[entry].params[local]);
+        }
+        let mut translator = Self {
+            module,
+            target,
+            func,
+            ssa,
+            stack: Vec::new(),
+            frames: vec![Frame::of_function(&ty.results)],
+            block: None,
+            dead_depth: 0,
+            late: Vec::new(),
+            source: 0,
+            signatures: HashMap::new(),
+            exceeded: None,
+        };
+        translator
+            .ssa
+            .seal(&mut translator.func, entry)
+            .expect("no local of the entry block is incomplete");
+        translator.start(entry);
+        translator
+    }
+
+    /// The function, once the walk is over.
+    fn finish(mut self) -> Result<Func, Limit> {
+        if let Some(limit) = self.exceeded {
+            return Err(limit);
+        }
+        assert!(self.frames.is_empty(), "the last operator ends the function");
+        self.func.order.append(&mut self.late);
+        self.ssa.finish(&mut self.func)?;
+        Ok(self.func)
+    }
+
+    /// Appends to the current block.
+    fn build(&mut self) -> FuncBuilder<'_> {
+        FuncBuilder {
+            func: &mut self.func,
+            block: self.block.expect("operators in unreachable code are skipped"),
+            source: self.source,
+        }
+    }
+
+    fn pop(&mut self) -> Value {
+        self.stack.pop().expect("the operator type-checked")
+    }
+
+    /// The two topmost values, the lower one first.
+    fn pop2(&mut self) -> [Value; 2] {
+        let y = self.pop();
+        [self.pop(), y]
+    }
+
+    /// The two topmost values, the lower one first, and the one below them.
+    fn pop3(&mut self) -> [Value; 3] {
+        let [y, z] = self.pop2();
+        [self.pop(), y, z]
+    }
+
+    /// Removes the topmost values as a list.
+    fn pop_list(&mut self, count: usize) -> ValueList {
+        let list = self.top_list(count);
+        self.stack.truncate(self.stack.len() - count);
+        list
+    }
+
+    /// The topmost values as a list; they stay.
+    fn top_list(&mut self, count: usize) -> ValueList {
+        let from = self.stack.len() - count;
+        self.func.make_list(&self.stack[from..])
+    }
+
+    fn constant(&mut self, ty: Type, bits: u64) -> Value {
+        self.build().constant(ty, bits)
+    }
+
+    /// Appends an instruction and pushes its results.
+    fn push_results(&mut self, data: InstData, results: &[Type]) -> Inst {
+        let inst = self.build().push(data, results);
+        self.stack.extend(self.func.insts[inst].results.iter());
+        inst
+    }
+
+    fn signature(&mut self, key: SigKey) -> Sig {
+        let (module, signatures) = (self.module, &mut self.func.signatures);
+        match key {
+            SigKey::Type(ty) => *self
+                .signatures
+                .entry(SigKey::Type(ty))
+                .or_insert_with(|| signatures.push(ir_signature(&module.types()[ty]))),
+            SigKey::Library(call) => *self.signatures.entry(SigKey::Library(call)).or_insert_with(|| {
+                let types = |types: &[cellwall_abi::ValType]| types.iter().map(|&t| abi_type(t)).collect();
+                signatures.push(Signature {
+                    params: types(call.params()),
+                    results: types(call.results()),
+                })
+            }),
+        }
+    }
+
+    /// Appends a call of the runtime; the results are pushed.
+    fn call_library(&mut self, call: LibCall, args: &[Value]) {
+        let sig = self.signature(SigKey::Library(call));
+        let data = InstData::CallLibrary {
+            library: Library::from_u32(call as u32),
+            sig,
+            args: self.func.make_list(args),
+        };
+        let results: Vec<Type> = call.results().iter().map(|&t| abi_type(t)).collect();
+        self.push_results(data, &results);
+    }
+
+    /// An operator in code that control can reach.
+    fn operator(&mut self, operator: &Operator<'_>) -> Result<(), Limit> {
+        if self.control(operator)? || self.bulk(operator) {
+            return Ok(());
+        }
+        if let Some(row) = Row::of(operator) {
+            self.row(row);
+            return Ok(());
+        }
+        match *operator {
+            Operator::Nop => {}
+            Operator::Drop => {
+                self.pop();
+            }
+            Operator::LocalGet { local_index } => {
+                let block = self.block.expect("the code is reachable");
+                let value = self.ssa.read(&mut self.func, block, local_index)?;
+                self.stack.push(value);
+            }
+            Operator::LocalSet { local_index } => {
+                let value = self.pop();
+                let block = self.block.expect("the code is reachable");
+                self.ssa.write(block, local_index, value);
+            }
+            Operator::LocalTee { local_index } => {
+                let value = *self.stack.last().expect("the operator type-checked");
+                let block = self.block.expect("the code is reachable");
+                self.ssa.write(block, local_index, value);
+            }
+            Operator::GlobalGet { global_index } => {
+                let global = GlobalIdx::from_u32(global_index);
+                let ty = ir_type(self.module.globals()[global].ty);
+                self.push_results(InstData::GlobalGet { global }, &[ty]);
+            }
+            Operator::GlobalSet { global_index } => {
+                let global = GlobalIdx::from_u32(global_index);
+                let value = self.pop();
+                self.build().push(InstData::GlobalSet { global, value }, &[]);
+            }
+            Operator::Call { function_index } => self.call(FuncIdx::from_u32(function_index)),
+            Operator::CallIndirect {
+                type_index,
+                table_index,
+            } => self.call_indirect(TypeIdx::from_u32(type_index), TableIdx::from_u32(table_index)),
+            Operator::Select | Operator::TypedSelect { .. } => {
+                let [x, y, cond] = self.pop3();
+                let ty = self.func.ty(x);
+                self.push_results(InstData::Select { cond, args: [x, y] }, &[ty]);
+            }
+            Operator::I32Const { value } => self.push_constant(Type::I32, u64::from(value as u32)),
+            Operator::I64Const { value } => self.push_constant(Type::I64, value as u64),
+            Operator::F32Const { value } => self.push_constant(Type::F32, u64::from(value.bits())),
+            Operator::F64Const { value } => self.push_constant(Type::F64, value.bits()),
+            Operator::RefNull { .. } => self.push_constant(Type::I32, 0),
+            Operator::RefIsNull | Operator::I32Eqz => self.equal_zero(Type::I32),
+            Operator::I64Eqz => self.equal_zero(Type::I64),
+            Operator::RefFunc { function_index } => {
+                let func = self.constant(Type::I32, u64::from(function_index));
+                self.call_library(LibCall::RefFunc, &[func]);
+            }
+            ref other => unreachable!("the validator refuses {other:?}"),
+        }
+        Ok(())
+    }
+
+    fn push_constant(&mut self, ty: Type, bits: u64) {
+        let value = self.constant(ty, bits);
+        self.stack.push(value);
+    }
+
+    fn equal_zero(&mut self, ty: Type) {
+        let x = self.pop();
+        let zero = self.constant(ty, 0);
+        let value = self.build().compare(CompareOp::Eq, x, zero);
+        self.stack.push(value);
+    }
+
+    /// An operator that is a row of the table of operators of the SSA form.
+    fn row(&mut self, row: Row) {
+        let value = match row {
+            Row::Unary(op, to) => {
+                let x = self.pop();
+                self.build().unary(op, to, x)
+            }
+            Row::Binary(op) => {
+                let [x, y] = self.pop2();
+                self.build().binary(op, x, y)
+            }
+            Row::Compare(op) => {
+                let [x, y] = self.pop2();
+                self.build().compare(op, x, y)
+            }
+            Row::Load(op, ty, ref memarg) => {
+                let index = self.pop();
+                self.load(op, ty, memarg, index)
+            }
+            Row::Store(op, ref memarg) => {
+                let [index, value] = self.pop2();
+                return self.store(op, memarg, index, value);
+            }
+        };
+        self.stack.push(value);
+    }
+
+    fn call(&mut self, func: FuncIdx) {
+        let module = self.module;
+        let ty = module.func_type(func);
+        let sig = self.signature(SigKey::Type(module.funcs()[func]));
+        let args = self.pop_list(ty.params.len());
+        self.push_results(InstData::Call { func, sig, args }, &ir_types(&ty.results));
+    }
+
+    fn call_indirect(&mut self, ty: TypeIdx, table: TableIdx) {
+        let module = self.module;
+        let sig = self.signature(SigKey::Type(ty));
+        // The index comes first in the list, but is on top of the stack.
+        let index = self.pop();
+        let params = module.types()[ty].params.len();
+        self.stack.insert(self.stack.len() - params, index);
+        let args = self.pop_list(params + 1);
+        let data = InstData::CallIndirect { table, ty, sig, args };
+        self.push_results(data, &ir_types(&module.types()[ty].results));
+    }
+}
+
+fn abi_type(ty: cellwall_abi::ValType) -> Type {
+    match ty {
+        cellwall_abi::ValType::I64 => Type::I64,
+        cellwall_abi::ValType::F32 => Type::F32,
+        cellwall_abi::ValType::F64 => Type::F64,
+        cellwall_abi::ValType::V128 => Type::V128,
+        _ => Type::I32,
+    }
+}
+
+impl Sink for Translator<'_> {
+    fn locals(&mut self, count: u32, ty: ValType) {
+        self.ssa.declare(count, ir_type(ty));
+    }
+
+    fn operator(&mut self, operator: &Operator<'_>, at: At) {
+        if self.exceeded.is_some() {
+            return;
+        }
+        self.source = at.offset;
+        let result = match self.block {
+            Some(_) => Translator::operator(self, operator),
+            None => self.skip(operator),
+        };
+        if let Err(limit) = result {
+            self.exceeded = Some(limit);
+        }
+    }
+}
