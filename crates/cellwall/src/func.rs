@@ -35,13 +35,13 @@ impl Func {
     ///
     /// let engine = Engine::default();
     /// let mut store = Store::new(&engine, ());
-    /// let ty = FuncType::new(&engine, [ValType::I32; 3], [ValType::I32]);
+    /// let ty = FuncType::new(&engine, [ValType::I32, ValType::I32], [ValType::I32]);
     /// let sum = Func::new(&mut store, ty, |_caller, params, results| {
     ///     results[0] = Val::I32(params.iter().map(Val::unwrap_i32).sum());
     ///     Ok(())
     /// });
     /// let mut results = [Val::I32(0)];
-    /// sum.call(&mut store, &[Val::I32(1), Val::I32(2), Val::I32(3)], &mut results)?;
+    /// sum.call(&mut store, &[Val::I32(2), Val::I32(4)], &mut results)?;
     /// assert_eq!(results[0].unwrap_i32(), 6);
     /// # cellwall::Ok(())
     /// ```

@@ -8,7 +8,7 @@ mod build;
 mod symbols;
 
 pub use build::CompileError;
-pub(crate) use build::{compile, decode};
+pub(crate) use build::{decode, refused};
 pub use symbols::FrameSymbol;
 
 use crate::{Context, Engine, ExportType, ExternType, ImportType, Result};
@@ -83,7 +83,7 @@ impl Module {
     /// As [`new`](Self::new).
     pub fn from_binary(engine: &Engine, binary: &[u8]) -> Result<Self> {
         let module = decode(engine, binary)?;
-        let code = compile(engine, &module)?;
+        let code = build::compile(engine, &module)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 engine: engine.clone(),

@@ -1,1 +1,130 @@
-//! For tools that show how Cellwall works: the walk of one function, and what a module needs.
+//! For tools that show how Cellwall works: the walk of one function, as text.
+//!
+//! Requires a valid module. Guarantees nothing about the text, which changes from version to
+//! version: it is for people.
+
+use crate::module::{binary, decode, refused};
+use crate::{Engine, Result, format_err};
+use cellwall_abi::{CodeBlob, ContextLayout, RelocKind, Shape, convention};
+use cellwall_base::FuncIdx;
+use cellwall_compile as compile;
+use cellwall_wasm as wasm;
+use iced_x86::{Decoder, DecoderOptions, Formatter, Instruction, NasmFormatter, OpKind, Register};
+use std::fmt::Write;
+
+/// A stage in the walk of a function.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Stage {
+    /// The operators of the body, as the compiler hears them.
+    Wasm,
+    /// The SSA form, after the optimizations.
+    Ir,
+    /// Machine instructions, their registers allocated.
+    Mir,
+    /// The machine code, with its traps and calls.
+    Asm,
+}
+
+/// The function with this index (imported ones come first) at this stage, as text.
+///
+/// # Errors
+/// If the module is not valid, or has no such function with a body.
+///
+/// ```
+/// use cellwall::{Engine, tools};
+///
+/// let engine = Engine::default();
+/// let wasm = br#"(module (func (param i32) (result i32)
+///     (i32.add (local.get 0) (i32.const 5))))"#;
+/// let text = tools::explain(&engine, wasm, 0, tools::Stage::Asm)?;
+/// assert!(text.contains("ret"));
+/// assert!(tools::explain(&engine, wasm, 1, tools::Stage::Asm).is_err());
+/// # cellwall::Ok(())
+/// ```
+pub fn explain(engine: &Engine, wasm: &[u8], function: u32, stage: Stage) -> Result<String> {
+    let module = decode(engine, &binary(wasm)?)?;
+    let func = FuncIdx::from_u32(function);
+    if module.body(func).is_none() {
+        return Err(format_err!("there is no function {function} with a body"));
+    }
+    let shape = cellwall_link::shape(&module);
+    let unit = compile::Unit::new(&module, &shape, engine.target());
+    let text = match stage {
+        Stage::Wasm => return operators(&module, func),
+        Stage::Ir => compile::explain(&unit, func, compile::Stage::Optimized),
+        Stage::Mir => compile::explain(&unit, func, compile::Stage::Allocated),
+        Stage::Asm => compile::function(&unit, func, &mut compile::Scratch::default())
+            .map(|blob| assembly(&shape, &blob)),
+    };
+    text.map_err(refused)
+}
+
+/// The operators of a body, one a line, with their offsets in the module.
+fn operators(module: &wasm::Module, func: FuncIdx) -> Result<String> {
+    struct Lines(String);
+    impl wasm::Sink for Lines {
+        fn locals(&mut self, count: u32, ty: wasm::ValType) {
+            let _ = writeln!(self.0, "          {count} locals of {ty}");
+        }
+        fn operator(&mut self, operator: &wasm::Operator<'_>, at: wasm::At) {
+            let _ = writeln!(self.0, "{:#8x}  {operator:?}", at.offset);
+        }
+    }
+    let mut lines = Lines(String::new());
+    wasm::walk(module, func, &mut lines)?;
+    Ok(lines.0)
+}
+
+/// The code of a function, one instruction a line, with what the tables beside it say.
+fn assembly(shape: &Shape, blob: &CodeBlob) -> String {
+    let mut text = String::new();
+    let layout = ContextLayout::new(shape);
+    let mut formatter = NasmFormatter::new();
+    for instruction in Decoder::with_ip(64, &blob.code, 0, DecoderOptions::NONE) {
+        let pc = instruction.ip() as u32;
+        if blob.heads.binary_search(&pc).is_ok() {
+            let _ = writeln!(text, "L{pc:x}:");
+        }
+        let mut line = String::new();
+        formatter.format(&instruction, &mut line);
+        let comments = comments(&layout, blob, &instruction);
+        if comments.is_empty() {
+            let _ = writeln!(text, "{pc:8x}  {line}");
+        } else {
+            let _ = writeln!(text, "{pc:8x}  {line:<40} ; {}", comments.join(", "));
+        }
+    }
+    for (i, targets) in blob.jump_tables.iter().enumerate() {
+        let targets: Vec<_> = targets.iter().map(|pc| format!("L{pc:x}")).collect();
+        let _ = writeln!(text, "jump table {i}: {}", targets.join(" "));
+    }
+    text
+}
+
+/// What is known of an instruction beside itself.
+fn comments(layout: &ContextLayout, blob: &CodeBlob, instruction: &Instruction) -> Vec<String> {
+    let (start, end) = (instruction.ip() as u32, instruction.next_ip() as u32);
+    let mut comments = Vec::new();
+    let reloc = blob.relocs.iter().find(|reloc| (start..end).contains(&reloc.at));
+    match reloc.map(|reloc| reloc.kind) {
+        Some(RelocKind::Func(func)) => comments.push(format!("function {}", func.as_u32())),
+        Some(RelocKind::Rodata(at)) => comments.push(format!("constant {at:#x}")),
+        Some(RelocKind::JumpTable(table)) => comments.push(format!("jump table {table}")),
+        None => {}
+    }
+    let has_memory = (0..instruction.op_count()).any(|i| instruction.op_kind(i) == OpKind::Memory);
+    if has_memory && instruction.memory_base().number() == usize::from(convention::CONTEXT) {
+        let field = layout.field_at(instruction.memory_displacement64() as u32);
+        if let Some(field) = field.filter(|_| instruction.memory_index() == Register::None) {
+            comments.push(format!("{:?}", field.kind));
+        }
+    }
+    if let Ok(at) = blob.traps.binary_search_by_key(&start, |site| site.pc) {
+        let site = blob.traps[at];
+        comments.push(format!("may trap: {} (wasm {:#x})", site.code, site.wasm_offset));
+    }
+    if let Ok(at) = blob.calls.binary_search_by_key(&end, |site| site.return_pc) {
+        comments.push(format!("wasm {:#x}", blob.calls[at].wasm_offset));
+    }
+    comments
+}

@@ -1,14 +1,14 @@
 //! The pipeline from bytes to mapped code, as straight-line code.
 
 use crate::{Engine, Error, Result, bail};
-use cellwall_abi::{CodeBlob, Target};
+use cellwall_abi::CodeBlob;
 use cellwall_base::FuncIdx;
+use cellwall_compile::{Scratch, Unit};
 use cellwall_runtime::Code;
 use cellwall_wasm as wasm;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 /// Bytes of bodies below which threads cost more than they save.
@@ -64,10 +64,13 @@ fn check_options(engine: &Engine, module: &wasm::Module) -> Result<()> {
 /// Compiles, links, verifies and maps.
 pub(crate) fn compile(engine: &Engine, module: &wasm::Module) -> Result<Arc<Code>> {
     let threads = threads(engine, module);
-    let blobs = functions(module, engine.target(), threads)?;
-    let artifact = cellwall_link::link(module, blobs, engine.target())?;
-    let verified = cellwall_verify::verify_with(artifact, |jobs, job| spread(threads, jobs, job))
-        .map_err(|violation| CompileError { violation })?;
+    let shape = cellwall_link::shape(module);
+    let blobs = functions(&Unit::new(module, &shape, engine.target()), module, threads)?;
+    let artifact = cellwall_link::link(module, shape, blobs, engine.target())?;
+    let verified = cellwall_verify::verify_with(artifact, |jobs, job| {
+        spread(threads, jobs, || (), |(), index| job(index));
+    });
+    let verified = verified.map_err(|violation| CompileError { violation })?;
     Ok(Code::map(engine.runtime(), verified)?)
 }
 
@@ -79,51 +82,53 @@ fn threads(engine: &Engine, module: &wasm::Module) -> usize {
     thread::available_parallelism().map_or(1, |count| count.get())
 }
 
-/// Compiles every function; the first error is that of the first function that has one.
-fn functions(module: &wasm::Module, target: &Target, threads: usize) -> Result<Vec<CodeBlob>> {
+/// Compiles every function; the error is that of the first function that has one.
+fn functions(unit: &Unit<'_>, module: &wasm::Module, threads: usize) -> Result<Vec<CodeBlob>> {
     let funcs: Vec<FuncIdx> = module.defined_funcs().collect();
-    if threads == 1 {
-        let compiled = funcs.iter().map(|&func| function(module, func, target));
-        return compiled.collect();
-    }
-    let done: Vec<Mutex<Option<Result<CodeBlob>>>> = funcs.iter().map(|_| Mutex::new(None)).collect();
+    let done: Vec<OnceLock<Result<CodeBlob>>> = funcs.iter().map(|_| OnceLock::new()).collect();
     // No function after this one matters.
     let failed = AtomicUsize::new(usize::MAX);
-    spread(threads, funcs.len(), &|job| {
-        if job > failed.load(Relaxed) {
+    spread(threads, funcs.len(), Scratch::default, |scratch, index| {
+        if index > failed.load(Relaxed) {
             return;
         }
-        let result = function(module, funcs[job], target);
-        if result.is_err() {
-            failed.fetch_min(job, Relaxed);
+        let compiled = cellwall_compile::function(unit, funcs[index], scratch).map_err(refused);
+        if compiled.is_err() {
+            failed.fetch_min(index, Relaxed);
         }
-        *done[job].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        done[index].get_or_init(|| compiled);
     });
-    // Ends at the first error, before the jobs that were left out.
+    // Ends at the first error, before any function that was left out.
     let compiled = done.into_iter().map(|slot| {
-        let slot = slot.into_inner().unwrap_or_else(PoisonError::into_inner);
-        slot.expect("every job before the first error has run")
+        slot.into_inner()
+            .expect("every function before the first error was compiled")
     });
     compiled.collect()
 }
 
-fn function(module: &wasm::Module, func: FuncIdx, target: &Target) -> Result<CodeBlob> {
-    cellwall_compile::function(module, func, target).map_err(Error::new)
+/// The refusal of a function, as what it is.
+pub(crate) fn refused(error: cellwall_compile::CompileError) -> Error {
+    match error {
+        cellwall_compile::CompileError::Invalid(invalid) => Error::new(invalid),
+        cellwall_compile::CompileError::Limit(limit) => Error::new(limit),
+    }
 }
 
-/// Runs `job(0)` to `job(jobs - 1)` on this many threads, in chunks that keep neighbours together.
-fn spread(threads: usize, jobs: usize, job: &(dyn Fn(usize) + Sync)) {
-    if threads == 1 {
-        return (0..jobs).for_each(job);
-    }
+/// Runs `job(_, 0)` to `job(_, jobs - 1)` on this many threads, each with a state of its own, in
+/// chunks that keep neighbours together.
+fn spread<S>(threads: usize, jobs: usize, state: impl Fn() -> S + Sync, job: impl Fn(&mut S, usize) + Sync) {
     let chunk = (jobs / (threads * 16)).clamp(1, 64);
     let next = AtomicUsize::new(0);
-    let work = || loop {
-        let start = next.fetch_add(chunk, Relaxed);
-        if start >= jobs {
-            return;
+    let work = || {
+        let mut state = state();
+        // Ends because every round takes jobs and none are added.
+        loop {
+            let start = next.fetch_add(chunk, Relaxed);
+            if start >= jobs {
+                return;
+            }
+            (start..jobs.min(start + chunk)).for_each(|index| job(&mut state, index));
         }
-        (start..jobs.min(start + chunk)).for_each(job);
     };
     thread::scope(|scope| {
         for _ in 1..threads {
@@ -141,9 +146,14 @@ mod tests {
     fn every_job_runs_once_on_any_number_of_threads() {
         for (threads, jobs) in [(1, 10), (2, 1), (4, 1000), (3, 0)] {
             let counts: Vec<AtomicUsize> = (0..jobs).map(|_| AtomicUsize::new(0)).collect();
-            spread(threads, jobs, &|job| {
-                counts[job].fetch_add(1, Relaxed);
-            });
+            spread(
+                threads,
+                jobs,
+                || (),
+                |(), index| {
+                    counts[index].fetch_add(1, Relaxed);
+                },
+            );
             assert!(counts.iter().all(|count| count.load(Relaxed) == 1));
         }
     }
