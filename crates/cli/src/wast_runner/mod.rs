@@ -40,6 +40,34 @@ pub struct Report {
     pub failures: Vec<Failure>,
 }
 
+impl Report {
+    /// The report of a script of which nothing has run.
+    pub fn new(file: &str) -> Report {
+        Report {
+            file: file.to_string(),
+            passed: 0,
+            failed: 0,
+            skipped: 0,
+            failures: Vec::new(),
+        }
+    }
+
+    /// Counts a failure at a line and column, both from 1.
+    pub fn fail(&mut self, line: usize, column: usize, message: String) {
+        self.failed += 1;
+        self.failures.push(Failure {
+            line,
+            column,
+            message,
+        });
+    }
+
+    fn fail_at(&mut self, text: &str, span: Span, message: String) {
+        let (line, column) = span.linecol_in(text);
+        self.fail(line + 1, column + 1, message);
+    }
+}
+
 /// A directive that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -91,15 +119,9 @@ pub(crate) enum Verdict {
 /// assert_eq!(report.failures[0].line, 4);
 /// ```
 pub fn run(engine: &Engine, file: &str, text: &str, skip: &Skip) -> Report {
-    let mut report = Report {
-        file: file.to_string(),
-        passed: 0,
-        failed: 0,
-        skipped: 0,
-        failures: Vec::new(),
-    };
+    let mut report = Report::new(file);
     if let Err((span, message)) = run_directives(engine, text, skip, &mut report) {
-        report.fail(text, span, message);
+        report.fail_at(text, span, message);
     }
     report
 }
@@ -137,7 +159,7 @@ fn run_directives(
         match state.directive(directive) {
             Ok(Verdict::Passed) => report.passed += 1,
             Ok(Verdict::Skipped) => report.skipped += 1,
-            Err(message) => report.fail(text, span, message),
+            Err(message) => report.fail_at(text, span, message),
         }
     }
     Ok(())
@@ -153,16 +175,4 @@ fn is_empty(lexer: &Lexer<'_>) -> Result<bool, wast::Error> {
         }
     }
     Ok(true)
-}
-
-impl Report {
-    fn fail(&mut self, text: &str, span: Span, message: String) {
-        let (line, column) = span.linecol_in(text);
-        self.failed += 1;
-        self.failures.push(Failure {
-            line: line + 1,
-            column: column + 1,
-            message,
-        });
-    }
 }

@@ -1,0 +1,136 @@
+//! `cellwall explain`: the walk of one function, from WebAssembly to machine
+//! code.
+
+use std::ffi::OsString;
+
+use cellwall::tools::{self, Stage};
+use cellwall::{Engine, Error};
+
+use crate::failure::Failure;
+use crate::input::Input;
+use crate::module_info::{Function, ModuleInfo};
+use crate::output;
+
+const EXAMPLE: &str = "\
+Examples:
+  cellwall explain --func add add.wat
+  cellwall explain --func 3 --stage asm prog.wasm";
+
+/// Show what becomes of a function, from WebAssembly to machine code
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
+pub(crate) struct Args {
+    /// The module, `.wasm` or `.wat`; `-` is standard input
+    #[arg(value_name = "FILE")]
+    file: OsString,
+    /// The function, by index, name or export; without it, the first with a body
+    #[arg(long, value_name = "N|NAME")]
+    func: Option<String>,
+    /// Only this stage; without it, all of them
+    #[arg(long, value_name = "STAGE")]
+    stage: Option<StageName>,
+}
+
+/// The rooms that a function walks through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum StageName {
+    /// As it stands in the module, with offsets
+    Wasm,
+    /// As the compiler's SSA form, after the optimizations
+    Ir,
+    /// As machine instructions with registers
+    Mir,
+    /// As the machine code that is verified and run
+    Asm,
+}
+
+const STAGES: [StageName; 4] = [StageName::Wasm, StageName::Ir, StageName::Mir, StageName::Asm];
+
+pub(super) fn run(args: Args) -> Result<u8, Failure> {
+    let input = Input::read(&args.file)?;
+    let wasm = input.wasm()?;
+    let info = ModuleInfo::read(&wasm).map_err(|e| input.refused(e))?;
+    let func = choose(&info, args.func.as_deref()).map_err(|e| input.refused(e))?;
+    let engine = Engine::default();
+    if let Some(stage) = args.stage {
+        output::print(&explain(&engine, &wasm, func, stage).map_err(|e| input.refused(e))?)?;
+        return Ok(0);
+    }
+    for stage in STAGES {
+        let text = explain(&engine, &wasm, func, stage).map_err(|e| input.refused(e))?;
+        let name = format!("{stage:?}").to_lowercase();
+        output::print(&format!(
+            ";; ---- {name} of function {} ----\n{}\n\n",
+            func.index,
+            text.trim_end()
+        ))?;
+    }
+    Ok(0)
+}
+
+fn explain(engine: &Engine, wasm: &[u8], func: &Function, stage: StageName) -> Result<String, Error> {
+    let stage = match stage {
+        StageName::Wasm => return wasm_text(wasm, func),
+        StageName::Ir => Stage::Ir,
+        StageName::Mir => Stage::Mir,
+        StageName::Asm => Stage::Asm,
+    };
+    tools::explain(engine, wasm, func.index, stage)
+}
+
+/// The function that the user means: by index, by its name in the module, or by
+/// a name that it is exported as.
+fn choose<'a>(info: &'a ModuleInfo, wanted: Option<&str>) -> Result<&'a Function, Error> {
+    let Some(wanted) = wanted else {
+        return info
+            .functions
+            .first()
+            .ok_or_else(|| Error::msg("no function in it has a body"));
+    };
+    let wanted = wanted.strip_prefix('$').unwrap_or(wanted);
+    let exported = info
+        .exports
+        .iter()
+        .find(|export| export.is_func && export.name == wanted);
+    let index = match wanted.parse::<u32>() {
+        Ok(index) => Some(index),
+        Err(_) => exported.map(|export| export.index),
+    };
+    let found = info.functions.iter().find(|function| match index {
+        Some(index) => function.index == index,
+        None => function.name.as_deref() == Some(wanted),
+    });
+    found.ok_or_else(|| no_such_function(info, wanted))
+}
+
+fn no_such_function(info: &ModuleInfo, wanted: &str) -> Error {
+    let range = match (info.functions.first(), info.functions.last()) {
+        (Some(first), Some(last)) => format!("those with a body are {} to {}", first.index, last.index),
+        _ => "no function in it has a body".to_string(),
+    };
+    Error::msg(format!(
+        "there is no function `{wanted}` with a body\nhelp: {range}, and named ones go by their name"
+    ))
+}
+
+/// The lines of the text format that belong to the function, each with its
+/// offset in the module.
+fn wasm_text(wasm: &[u8], func: &Function) -> Result<String, Error> {
+    let mut storage = String::new();
+    let lines = wasmprinter::Config::new().offsets_and_lines(wasm, &mut storage);
+    let lines = lines.map_err(|e| Error::msg(format!("{e:#}")))?;
+    let mut text = String::new();
+    let mut is_inside = false;
+    for (offset, line) in lines {
+        match offset {
+            Some(offset) => is_inside = func.body.contains(&offset),
+            // A line without an offset goes on with the one before it.
+            None => {}
+        }
+        if is_inside {
+            let offset = offset.map(|offset| format!("{offset:#8x}")).unwrap_or_default();
+            text.push_str(&format!("{offset:8}  {}\n", line.trim_end()));
+        }
+    }
+    Ok(text)
+}

@@ -1,0 +1,42 @@
+//! The subcommands, one file each: its arguments as a type with an example, and
+//! a function `run`.
+
+mod completion;
+mod explain;
+mod inspect;
+mod parse;
+mod print;
+mod run;
+mod validate;
+mod wast;
+
+use clap::Subcommand;
+
+use crate::failure::Failure;
+
+/// The subcommand and its arguments.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Run(run::Args),
+    Wast(wast::Args),
+    Explain(explain::Args),
+    Inspect(inspect::Args),
+    Validate(validate::Args),
+    Print(print::Args),
+    Parse(parse::Args),
+    Completion(completion::Args),
+}
+
+/// Runs the subcommand; returns the exit status.
+pub(crate) fn dispatch(command: Command) -> Result<u8, Failure> {
+    match command {
+        Command::Run(args) => run::run(args),
+        Command::Wast(args) => wast::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::Inspect(args) => inspect::run(args),
+        Command::Validate(args) => validate::run(args),
+        Command::Print(args) => print::run(args),
+        Command::Parse(args) => parse::run(args),
+        Command::Completion(args) => completion::run(args),
+    }
+}

@@ -1,0 +1,283 @@
+//! `cellwall run`: a program of WASI 0.1, or one function of a module.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use cellwall::{
+    Engine, Error, Extern, Func, Instance, Linker, Module, Store, StoreLimits, StoreLimitsBuilder, Trap, Val,
+};
+use cellwall_wasi::{DirPerms, FilePerms, I32Exit, WasiCtx, WasiCtxBuilder};
+
+use crate::failure::Failure;
+use crate::grants::{self, Need};
+use crate::input::Input;
+use crate::options::{DirGrant, parse_duration, parse_env, parse_size};
+use crate::watchdog::{self, TimeLimit};
+use crate::{output, progress, values};
+
+const EXAMPLES: &str = "\
+Examples:
+  cellwall run hello.wasm
+  cellwall run --dir data::/data:ro --env LANG prog.wasm -- -v in.txt
+  cellwall run --timeout 2s --max-memory-size 64M prog.wasm < input
+  cellwall run --invoke add add.wat 2 3
+
+A program gets its arguments, the standard streams, clocks and random numbers;
+directories and environment variables only as granted here.";
+
+/// Run a program, or call a function
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = EXAMPLES,
+    override_usage = "cellwall run [OPTIONS] FILE [--] [ARGS]..."
+)]
+pub(crate) struct Args {
+    /// Grant a directory, as GUEST if given; `:ro` allows no change
+    #[arg(long = "dir", value_name = "HOST[::GUEST][:ro]", value_parser = DirGrant::parse)]
+    dirs: Vec<DirGrant>,
+    /// Set an environment variable; without a value it is inherited
+    #[arg(long = "env", value_name = "K[=V]", value_parser = parse_env)]
+    env: Vec<(String, String)>,
+    /// Call this function and print its results; ARGS are its arguments
+    #[arg(long, value_name = "NAME")]
+    invoke: Option<String>,
+    /// Stop everything after this time: 500ms, 2s, 1.5m, 1h
+    #[arg(long, value_name = "D", value_parser = parse_duration)]
+    timeout: Option<Duration>,
+    /// Let no memory grow beyond N bytes; K, M and G are binary multiples
+    #[arg(long, value_name = "N", value_parser = parse_size)]
+    max_memory_size: Option<usize>,
+    /// What the program sees as its own name (argument 0)
+    #[arg(long, value_name = "S")]
+    argv0: Option<String>,
+    /// The module, `.wasm` or `.wat`, and its arguments; `-` is standard input
+    #[arg(value_name = "FILE", required = true, trailing_var_arg = true)]
+    file_and_args: Vec<OsString>,
+}
+
+/// What the functions of the host see.
+struct Host {
+    wasi: WasiCtx,
+    limits: StoreLimits,
+}
+
+pub(super) fn run(args: Args) -> Result<u8, Failure> {
+    watchdog::exit_on_ctrl_c()?;
+    let (file, words) = args.file_and_args.split_first().expect("clap requires one");
+    let words = guest_words(words)?;
+    let engine = Engine::default();
+    let limit = args.timeout.map(|limit| start_time_limit(&engine, limit));
+    let input = Input::read(file)?;
+    let wasm = input.wasm()?;
+    let what = format!("compiling {}", input.name());
+    let module = progress::during(&what, || Module::new(&engine, &*wasm)).map_err(|e| input.refused(e))?;
+
+    let mut linker = Linker::new(&engine);
+    cellwall_wasi::add_to_linker(&mut linker, |host: &mut Host| &mut host.wasi)
+        .map_err(|e| Failure::load(e, "cannot define WASI".to_string()))?;
+    let mut store = Store::new(&engine, host(&args, &input, &words)?);
+    store.limiter(|host| &mut host.limits);
+    check_imports(&linker, &mut store, &module).map_err(|e| input.refused(e))?;
+
+    let ended = linker
+        .instantiate(&mut store, &module)
+        .map_err(|error| Stop::Instantiate(error))
+        .and_then(|instance| call(&args, &words, &mut store, &instance));
+    finish(ended, &args, &input, limit)
+}
+
+/// Why there is no exit status yet.
+enum Stop {
+    /// It could not be instantiated, or its start function failed.
+    Instantiate(Error),
+    /// A call ended with this.
+    Call(Error),
+    /// There is no function to call.
+    NothingToRun(Error),
+    /// The command line does not fit the function, or nobody reads the results.
+    Command(Failure),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Stop {
+        Stop::Command(failure)
+    }
+}
+
+/// Calls what the user asked for; prints results.
+fn call(args: &Args, words: &[String], store: &mut Store<Host>, instance: &Instance) -> Result<(), Stop> {
+    if let Some(initialize) = instance.get_func(&mut *store, "_initialize") {
+        initialize.call(&mut *store, &[], &mut []).map_err(Stop::Call)?;
+    }
+    let Some(name) = &args.invoke else {
+        return match instance.get_func(&mut *store, "_start") {
+            Some(start) => start.call(&mut *store, &[], &mut []).map_err(Stop::Call),
+            None if instance.get_func(&mut *store, "_initialize").is_some() => Ok(()),
+            None => Err(Stop::NothingToRun(no_function(
+                "it has no `_start`",
+                store,
+                instance,
+            ))),
+        };
+    };
+    let Some(func) = instance.get_func(&mut *store, name) else {
+        let problem = format!("it exports no function `{name}`");
+        return Err(Stop::NothingToRun(no_function(&problem, store, instance)));
+    };
+    for result in invoke(name, &func, words, store)? {
+        output::print(&format!("{}\n", values::show(&result)))?;
+    }
+    Ok(())
+}
+
+fn invoke(name: &str, func: &Func, words: &[String], store: &mut Store<Host>) -> Result<Vec<Val>, Stop> {
+    let ty = func.ty(&*store);
+    let params = values::parse_all(words, &ty).map_err(|problem| {
+        let signature = values::show_type(&ty);
+        Failure::usage(format!(
+            "cannot call `{name}`: {problem}; its type is {signature}"
+        ))
+    })?;
+    let mut results = vec![Val::I32(0); ty.results().len()];
+    func.call(&mut *store, &params, &mut results)
+        .map_err(Stop::Call)?;
+    Ok(results)
+}
+
+/// Turns the end of the guest into the end of the command.
+fn finish(
+    ended: Result<(), Stop>,
+    args: &Args,
+    input: &Input,
+    limit: Option<TimeLimit>,
+) -> Result<u8, Failure> {
+    let (error, is_running) = match ended {
+        Ok(()) => return Ok(0),
+        Err(Stop::Command(failure)) => return Err(failure),
+        Err(Stop::NothingToRun(error)) => {
+            return Err(Failure::Load(
+                error.context(format!("cannot run `{}`", input.name())),
+            ));
+        }
+        Err(Stop::Call(error)) => (error, true),
+        Err(Stop::Instantiate(error)) => {
+            let ran = error.is::<Trap>() || error.is::<I32Exit>();
+            (error, ran)
+        }
+    };
+    if let Some(I32Exit(status)) = error.downcast_ref::<I32Exit>() {
+        // An exit status has eight bits; the rest is lost as in every program.
+        return Ok(*status as u8);
+    }
+    if !is_running {
+        return Err(input.refused(error));
+    }
+    let is_late = limit.is_some_and(|limit| limit.has_expired());
+    let message = match (&args.timeout, &args.invoke) {
+        (Some(timeout), _) if is_late && error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) => {
+            timeout_message(*timeout)
+        }
+        (_, Some(name)) => format!("failed to invoke `{name}` of `{}`", input.name()),
+        (_, None) => format!("failed to run main module `{}`", input.name()),
+    };
+    Err(Failure::Trap(error.context(message)))
+}
+
+fn start_time_limit(engine: &Engine, limit: Duration) -> TimeLimit {
+    let engine = engine.clone();
+    TimeLimit::start(limit, timeout_message(limit), move || engine.interrupt())
+}
+
+fn timeout_message(limit: Duration) -> String {
+    format!("stopped after {limit:?}, as --timeout asks")
+}
+
+/// The guest's part of the command line: without the `--` after the file.
+fn guest_words(words: &[OsString]) -> Result<Vec<String>, Failure> {
+    let words = match words.split_first() {
+        Some((first, rest)) if first == "--" => rest,
+        _ => words,
+    };
+    let text = words.iter().map(|word| word.to_str().map(str::to_string));
+    let text: Option<Vec<String>> = text.collect();
+    text.ok_or_else(|| Failure::usage("an argument of the program is not UTF-8".to_string()))
+}
+
+fn host(args: &Args, input: &Input, words: &[String]) -> Result<Host, Failure> {
+    let mut wasi = WasiCtxBuilder::new();
+    wasi.inherit_stdio();
+    wasi.arg(args.argv0.clone().unwrap_or_else(|| input.file_name()));
+    // The words of --invoke are the function's, not the program's.
+    for word in words.iter().filter(|_| args.invoke.is_none()) {
+        wasi.arg(word);
+    }
+    for (name, value) in &args.env {
+        wasi.env(name, value);
+    }
+    for DirGrant {
+        host,
+        guest,
+        is_read_only,
+    } in &args.dirs
+    {
+        let (dir, file) = match is_read_only {
+            true => (DirPerms::READ, FilePerms::READ),
+            false => (DirPerms::all(), FilePerms::all()),
+        };
+        wasi.preopened_dir(host, guest, dir, file)
+            .map_err(|e| Failure::load(e, format!("cannot grant the directory `{}`", host.display())))?;
+    }
+    let limits = StoreLimitsBuilder::new();
+    let limits = match args.max_memory_size {
+        Some(bytes) => limits.memory_size(bytes),
+        None => limits,
+    };
+    Ok(Host {
+        wasi: wasi.build(),
+        limits: limits.build(),
+    })
+}
+
+/// Every import that nobody provides, and what to do about it.
+fn check_imports(linker: &Linker<Host>, store: &mut Store<Host>, module: &Module) -> Result<(), Error> {
+    let mut missing = Vec::new();
+    for import in module.imports() {
+        if linker.get_by_import(&mut *store, &import).is_none() {
+            missing.push((import.module().to_string(), import.name().to_string()));
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let mut text = String::from("unknown import: nothing provides");
+    for (module, name) in &missing {
+        text.push_str(&format!("\n  `{module}::{name}`"));
+    }
+    let mut advice: Vec<&str> = Vec::new();
+    for (module, name) in &missing {
+        match grants::of(module, name) {
+            Need::Missing(hint) if !advice.contains(&hint) => advice.push(hint),
+            _ => {}
+        }
+    }
+    for hint in advice {
+        text.push_str(&format!("\nhelp: {hint}"));
+    }
+    Err(Error::msg(text))
+}
+
+/// The error of a module without the function to call; names those it has.
+fn no_function(problem: &str, store: &mut Store<Host>, instance: &Instance) -> Error {
+    let exports = instance.exports(&mut *store);
+    let functions = exports.filter_map(|export| {
+        let name = export.name().to_string();
+        matches!(export.into_extern(), Extern::Func(_)).then_some(name)
+    });
+    let mut names: Vec<String> = functions.collect();
+    names.sort();
+    let help = match names.is_empty() {
+        true => "it exports no function at all".to_string(),
+        false => format!("choose one with --invoke: {}", names.join(", ")),
+    };
+    Error::msg(format!("{problem}\nhelp: {help}"))
+}

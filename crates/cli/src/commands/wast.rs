@@ -1,0 +1,71 @@
+//! `cellwall wast`: scripts of the specification's test format.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use cellwall::Engine;
+use cellwall_cli::wast_runner::{self, Failure as Failed, Feature, Report, Skip};
+
+use crate::failure::{EXIT_LOAD, Failure};
+
+const EXAMPLE: &str = "\
+Examples:
+  cellwall wast i32.wast
+  cellwall wast --skip simd --skip gc tests/*.wast
+
+Exits with 1 if anything failed. Nothing is skipped but what needs a feature
+that was named with --skip.";
+
+/// Run test scripts (.wast)
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
+pub(crate) struct Args {
+    /// The scripts
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// Skip what needs this feature, such as `simd`; may be repeated
+    #[arg(long, value_name = "FEATURE")]
+    skip: Vec<Feature>,
+}
+
+pub(super) fn run(args: Args) -> Result<u8, Failure> {
+    let engine = Engine::default();
+    // The verdict counts, also when nobody reads it any more: errors of writing
+    // are not errors of the scripts.
+    let mut out = std::io::stdout().lock();
+    for feature in &args.skip {
+        let _ = writeln!(out, "skip: {}", feature.name());
+    }
+    let skip = Skip::new(args.skip);
+    let mut total = Report::new("total");
+    for file in &args.files {
+        let report = run_file(&engine, file, &skip);
+        let _ = writeln!(out, "{report}");
+        for Failed {
+            line,
+            column,
+            message,
+        } in &report.failures
+        {
+            let _ = writeln!(out, "  {}:{line}:{column}: {message}", report.file);
+        }
+        total.passed += report.passed;
+        total.failed += report.failed;
+        total.skipped += report.skipped;
+    }
+    let _ = writeln!(out, "{total}");
+    Ok(if total.failed == 0 { 0 } else { EXIT_LOAD })
+}
+
+/// A file that cannot be read is a script with one failure.
+fn run_file(engine: &Engine, path: &Path, skip: &Skip) -> Report {
+    let file = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => wast_runner::run(engine, &file, &text, skip),
+        Err(error) => {
+            let mut report = Report::new(&file);
+            report.fail(1, 1, format!("cannot read the file: {error}"));
+            report
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The module that a subcommand works on: a file or standard input, in the
+//! binary or the text format.
+
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::failure::Failure;
+
+/// What was read, not yet looked into.
+#[derive(Debug)]
+pub(crate) struct Input {
+    /// The path as it was given; `-` for standard input.
+    path: PathBuf,
+    bytes: Vec<u8>,
+}
+
+impl Input {
+    /// Reads the file, or standard input if it is called `-`.
+    pub(crate) fn read(path: &OsStr) -> Result<Input, Failure> {
+        let path = PathBuf::from(path);
+        let bytes = match is_stdin(&path) {
+            true => {
+                let mut bytes = Vec::new();
+                std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+            }
+            false => std::fs::read(&path),
+        };
+        let input = |bytes| Input {
+            path: path.clone(),
+            bytes,
+        };
+        bytes
+            .map(input)
+            .map_err(|e| Failure::load(e, format!("cannot read `{}`", show(&path))))
+    }
+
+    /// How to call it in messages.
+    pub(crate) fn name(&self) -> String {
+        show(&self.path)
+    }
+
+    /// The last part of the path: what a program sees as its own name.
+    pub(crate) fn file_name(&self) -> String {
+        let name = self.path.file_name().unwrap_or(self.path.as_os_str());
+        name.to_string_lossy().into_owned()
+    }
+
+    /// The module in the binary format. Text is translated; an error in it has
+    /// its line. What is neither text nor a module is returned as it is, so that
+    /// the loader says at which offset it stops making sense.
+    pub(crate) fn wasm(&self) -> Result<Cow<'_, [u8]>, Failure> {
+        if !self.is_text() {
+            return Ok(Cow::Borrowed(&self.bytes));
+        }
+        let parsed = wat::Parser::new().parse_bytes(Some(Path::new(&self.name())), &self.bytes);
+        parsed.map_err(|e| self.refused(e))
+    }
+
+    /// The failure of a module that is not accepted.
+    pub(crate) fn refused(&self, error: impl Into<cellwall::Error>) -> Failure {
+        Failure::load(error, format!("cannot load `{}`", self.name()))
+    }
+
+    fn is_text(&self) -> bool {
+        let text = !self.bytes.is_empty() && !self.bytes.contains(&0);
+        text && std::str::from_utf8(&self.bytes).is_ok()
+    }
+}
+
+fn is_stdin(path: &Path) -> bool {
+    path == "-"
+}
+
+fn show(path: &Path) -> String {
+    if is_stdin(path) {
+        "<stdin>".to_string()
+    } else {
+        path.display().to_string()
+    }
+}

@@ -1,0 +1,185 @@
+//! What a module says about itself, without compiling it: for `inspect` and
+//! `explain`.
+//!
+//! Guarantees: the module is valid with every feature that the validator knows,
+//! so that a module can be looked at that this engine does not run yet.
+
+use std::ops::Range;
+
+use cellwall::Error;
+use wasmparser::{
+    CompositeInnerType, ExternalKind, MemoryType, Name, Parser, Payload, TypeRef, Validator, WasmFeatures,
+    types,
+};
+
+/// The parts of a module that are shown.
+#[derive(Debug, Default)]
+pub(crate) struct ModuleInfo {
+    pub(crate) imports: Vec<Import>,
+    pub(crate) exports: Vec<Export>,
+    /// Imported ones first, as everywhere in a module.
+    pub(crate) memories: Vec<MemoryType>,
+    /// The functions with a body.
+    pub(crate) functions: Vec<Function>,
+    /// Whether it has a start function.
+    pub(crate) has_start: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Import {
+    pub(crate) module: String,
+    pub(crate) name: String,
+    /// Such as `func (i32) -> i32`.
+    pub(crate) ty: String,
+}
+
+#[derive(Debug)]
+pub(crate) struct Export {
+    pub(crate) name: String,
+    pub(crate) ty: String,
+    pub(crate) is_func: bool,
+    pub(crate) index: u32,
+}
+
+/// A function with a body.
+#[derive(Debug)]
+pub(crate) struct Function {
+    /// Index among all functions, imported ones included.
+    pub(crate) index: u32,
+    /// From the name section.
+    pub(crate) name: Option<String>,
+    /// Offsets of its body in the module.
+    pub(crate) body: Range<u64>,
+}
+
+impl ModuleInfo {
+    /// Reads a binary module.
+    pub(crate) fn read(wasm: &[u8]) -> Result<ModuleInfo, Error> {
+        if Parser::is_component(wasm) {
+            return Err(Error::msg("it is a component; only modules can be looked at"));
+        }
+        let types = Validator::new_with_features(WasmFeatures::all()).validate_all(wasm)?;
+        let types = types.as_ref();
+        let mut info = ModuleInfo::default();
+        let mut imported = 0;
+        for payload in Parser::new(0).parse_all(wasm) {
+            match payload? {
+                Payload::ImportSection(section) => {
+                    for import in section.into_imports() {
+                        let import = import?;
+                        imported += u32::from(matches!(import.ty, TypeRef::Func(_) | TypeRef::FuncExact(_)));
+                        let ty = show_type(&types, types.entity_type_from_import(&import));
+                        let (module, name) = (import.module.to_string(), import.name.to_string());
+                        info.imports.push(Import { module, name, ty });
+                    }
+                }
+                Payload::ExportSection(section) => {
+                    for export in section {
+                        let export = export?;
+                        info.exports.push(Export {
+                            name: export.name.to_string(),
+                            ty: show_type(&types, types.entity_type_from_export(&export)),
+                            is_func: matches!(export.kind, ExternalKind::Func | ExternalKind::FuncExact),
+                            index: export.index,
+                        });
+                    }
+                }
+                Payload::StartSection { .. } => info.has_start = true,
+                Payload::CodeSectionEntry(body) => {
+                    let index =
+                        imported + u32::try_from(info.functions.len()).expect("a valid module has fewer");
+                    info.functions.push(Function {
+                        index,
+                        name: None,
+                        body: body.range(),
+                    });
+                }
+                Payload::CustomSection(section) => {
+                    if let wasmparser::KnownCustom::Name(names) = section.as_known() {
+                        info.add_names(names, imported);
+                    }
+                }
+                _ => {}
+            }
+        }
+        info.memories = (0..types.memory_count())
+            .map(|index| types.memory_at(index))
+            .collect();
+        Ok(info)
+    }
+
+    /// Whether it exports a function called `name`.
+    pub(crate) fn exports_func(&self, name: &str) -> bool {
+        self.exports
+            .iter()
+            .any(|export| export.is_func && export.name == name)
+    }
+
+    /// A name section that does not parse names nothing: it is only a hint.
+    fn add_names(&mut self, names: wasmparser::NameSectionReader<'_>, imported: u32) {
+        for map in names.flatten() {
+            let Name::Function(map) = map else { continue };
+            for naming in map.into_iter().flatten() {
+                let position = naming.index.checked_sub(imported);
+                let function = position.and_then(|at| self.functions.get_mut(at as usize));
+                if let Some(function) = function {
+                    function.name = Some(naming.name.to_string());
+                }
+            }
+        }
+    }
+}
+
+fn show_type(types: &types::TypesRef<'_>, ty: Option<types::EntityType>) -> String {
+    use types::EntityType;
+    match ty {
+        Some(EntityType::Func(id) | EntityType::FuncExact(id)) => show_func(types, id),
+        Some(EntityType::Table(table)) => {
+            format!(
+                "table {} {}",
+                show_limits(table.initial, table.maximum),
+                table.element_type
+            )
+        }
+        Some(EntityType::Memory(memory)) => show_memory(&memory),
+        Some(EntityType::Global(global)) => {
+            let mutable = if global.mutable { "mut " } else { "" };
+            format!("global {mutable}{}", global.content_type)
+        }
+        Some(EntityType::Tag(_)) => "tag".to_string(),
+        None => "unknown".to_string(),
+    }
+}
+
+fn show_func(types: &types::TypesRef<'_>, id: types::CoreTypeId) -> String {
+    let CompositeInnerType::Func(ty) = &types[id].composite_type.inner else {
+        return "func".to_string();
+    };
+    let list = |types: &[wasmparser::ValType]| {
+        let types: Vec<String> = types.iter().map(ToString::to_string).collect();
+        types.join(", ")
+    };
+    let params = list(ty.params());
+    match ty.results() {
+        [] => format!("func ({params})"),
+        [one] => format!("func ({params}) -> {one}"),
+        many => format!("func ({params}) -> ({})", list(many)),
+    }
+}
+
+/// A memory with its limits in pages.
+pub(crate) fn show_memory(memory: &MemoryType) -> String {
+    let wide = if memory.memory64 { " i64" } else { "" };
+    let shared = if memory.shared { " shared" } else { "" };
+    format!(
+        "memory{wide} {}{shared}",
+        show_limits(memory.initial, memory.maximum)
+    )
+}
+
+fn show_limits(initial: u64, maximum: Option<u64>) -> String {
+    match maximum {
+        Some(maximum) => format!("{initial}..{maximum}"),
+        None => format!("{initial}.."),
+    }
+}

@@ -1,0 +1,83 @@
+//! The values of `run`'s options: what a user writes, and what it means.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// `HOST[::GUEST][:ro]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DirGrant {
+    pub(crate) host: PathBuf,
+    pub(crate) guest: String,
+    pub(crate) is_read_only: bool,
+}
+
+impl DirGrant {
+    pub(crate) fn parse(text: &str) -> Result<DirGrant, String> {
+        let (rest, is_read_only) = match text.strip_suffix(":ro") {
+            Some(rest) => (rest, true),
+            None => (text, false),
+        };
+        let (host, guest) = rest.split_once("::").unwrap_or((rest, rest));
+        if host.is_empty() || guest.is_empty() {
+            return Err("a directory has an empty name".to_string());
+        }
+        Ok(DirGrant {
+            host: PathBuf::from(host),
+            guest: guest.to_string(),
+            is_read_only,
+        })
+    }
+}
+
+/// `K=V`, or `K` for the value it has here.
+pub(crate) fn parse_env(text: &str) -> Result<(String, String), String> {
+    let (name, value) = match text.split_once('=') {
+        Some((name, value)) => (name, value.to_string()),
+        None => {
+            let value = std::env::var(text);
+            (
+                text,
+                value.map_err(|_| "this variable is not set here, or not in UTF-8".to_string())?,
+            )
+        }
+    };
+    match name.is_empty() {
+        true => Err("a variable has an empty name".to_string()),
+        false => Ok((name.to_string(), value)),
+    }
+}
+
+/// A time with its unit: `ms`, `s`, `m` or `h`. A bare number is seconds.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let seconds_per_unit = match unit {
+        "ms" => 0.001,
+        "s" | "" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err("the units are ms, s, m and h".to_string()),
+    };
+    let number = number
+        .parse::<f64>()
+        .map_err(|_| "a time is a number and a unit, such as 500ms")?;
+    Duration::try_from_secs_f64(number * seconds_per_unit).map_err(|e| e.to_string())
+}
+
+/// A number of bytes, or of binary multiples of them: `K`, `M`, `G`.
+pub(crate) fn parse_size(text: &str) -> Result<usize, String> {
+    let (number, shift) = match text.char_indices().last() {
+        Some((at, 'K' | 'k')) => (&text[..at], 10),
+        Some((at, 'M' | 'm')) => (&text[..at], 20),
+        Some((at, 'G' | 'g')) => (&text[..at], 30),
+        _ => (text, 0),
+    };
+    let number = number
+        .parse::<usize>()
+        .map_err(|_| "a size is a number, such as 1000000 or 64M")?;
+    number
+        .checked_mul(1 << shift)
+        .ok_or_else(|| "there is no such size".to_string())
+}

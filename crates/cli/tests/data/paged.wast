@@ -1,0 +1,4 @@
+(module (memory 1 (pagesize 1)) (func (export "f")))
+(assert_return (invoke "f"))
+(module (func (export "g")))
+(assert_return (invoke "g"))
