@@ -1,8 +1,17 @@
 //! The machine-code verifier: artifact in, proven code or the first violation out.
 
+mod access;
+mod domain;
+mod encoding;
+mod function;
+mod metadata;
+mod module;
+mod rows;
+mod transfer;
 mod violation;
 
 use cellwall_abi::Artifact;
+use module::Module;
 use std::sync::OnceLock;
 pub use violation::{Rule, Violation};
 
@@ -36,12 +45,13 @@ pub fn verify_with(
     artifact: Artifact,
     spread: impl FnOnce(usize, &(dyn Fn(usize) + Sync)),
 ) -> Result<Verified, Violation> {
-    verify_metadata(&artifact)?;
+    metadata::check(&artifact)?;
+    let module = Module::new(&artifact);
     let answers: Vec<OnceLock<Result<(), Violation>>> =
         artifact.funcs.iter().map(|_| OnceLock::new()).collect();
     let job = |index: usize| {
         if let Some(answer) = answers.get(index) {
-            answer.get_or_init(|| verify_function(&artifact, index));
+            answer.get_or_init(|| function::prove(&module, index));
         }
     };
     spread(answers.len(), &job);
@@ -52,17 +62,4 @@ pub fn verify_with(
             .expect("the loop above answered every function")?;
     }
     Ok(Verified { artifact })
-}
-
-fn verify_metadata(_artifact: &Artifact) -> Result<(), Violation> {
-    Ok(())
-}
-
-fn verify_function(_artifact: &Artifact, _index: usize) -> Result<(), Violation> {
-    Err(Violation {
-        func: None,
-        pc: 0,
-        rule: Rule::NotAllowed,
-        evidence: "the verifier does not know any instruction yet".into(),
-    })
 }

@@ -1,0 +1,431 @@
+//! Memory operands: what an address can point to, what is loaded from there, what may be stored.
+//!
+//! Requires the state before the instruction. Guarantees that an access which is let through has
+//! one of the forms of V3 and V4. Deliberately knows nothing of what the instruction computes.
+
+use crate::domain::{Kind, Readable, SlotKinds, U32};
+use crate::encoding::has_memory;
+use crate::function::{Check, Function, refuse};
+use crate::module::Places;
+use crate::violation::Rule;
+use cellwall_abi::context::definition;
+use cellwall_abi::convention::{BASE, BLOCK_OVERFLOW_PLACES, CONTEXT, STACK, block_overflow};
+use cellwall_abi::{Field, FieldKind, TrapCode, ValType};
+use cellwall_base::{EntityId, GlobalIdx, MemoryIdx};
+use iced_x86::Register;
+
+/// What a memory operand points to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Place {
+    /// The frame, this many bytes below the return address.
+    Frame(u32),
+    /// Below the stack pointer, this many bytes below the return address; for probes.
+    BelowStack(u32),
+    /// A field of the context.
+    Context(Field),
+    /// A linear memory.
+    Memory,
+    /// The definition of an imported memory or table, at this offset.
+    Definition(Kind, u32),
+    /// The value of an imported global.
+    Global(GlobalIdx),
+    /// An overflow place of the store's block.
+    Block(usize),
+    /// A function entry, at this offset.
+    Entry(Kind, u32),
+    /// Read-only data, at this offset.
+    Rodata(u32),
+    /// An element of a jump table.
+    JumpTable(u32),
+}
+
+impl Function<'_> {
+    /// What the memory operand of the current instruction points to, with its width in bytes.
+    pub(crate) fn place(&self, width: u32) -> Check<Place> {
+        let insn = &self.insn;
+        debug_assert!(has_memory(insn));
+        let (base, index) = (insn.memory_base(), insn.memory_index());
+        let disp = insn.memory_displacement64() as i64;
+        if base == Register::RIP {
+            return self.rodata_place(disp as u64, width);
+        }
+        if base == Register::None {
+            return refuse(Rule::Address, "no base register");
+        }
+        let number = base.number() as u8;
+        let memory = match number {
+            BASE => Some(0),
+            STACK | CONTEXT => None,
+            _ => match self.state.gprs[usize::from(number)] {
+                Kind::MemoryBase(memory) => Some(memory),
+                _ => None,
+            },
+        };
+        if let Some(memory) = memory {
+            return self.memory_place(memory, index, disp, width);
+        }
+        let kind = self.state.gprs[usize::from(number)];
+        if index != Register::None {
+            return self.jump_table_place(kind, index, disp, width);
+        }
+        match number {
+            STACK => self.frame_place(disp, width),
+            CONTEXT => match u32::try_from(disp)
+                .ok()
+                .and_then(|at| self.module.layout.field_at(at))
+            {
+                Some(field) => Ok(Place::Context(field)),
+                None => refuse(Rule::ContextAccess, format!("no field starts at {disp}")),
+            },
+            _ => self.pointer_place(kind, disp, width),
+        }
+    }
+
+    fn rodata_place(&self, target: u64, width: u32) -> Check<Place> {
+        let len = self.module.artifact.rodata.len() as u64;
+        match target.checked_sub(self.module.rodata) {
+            Some(at) if at + u64::from(width) <= len => Ok(Place::Rodata(at as u32)),
+            _ => refuse(Rule::Rodata, format!("address 0x{target:x} of the image")),
+        }
+    }
+
+    /// A linear memory: base + index + displacement (walls V4).
+    fn memory_place(&self, memory: u8, index: Register, disp: i64, width: u32) -> Check<Place> {
+        let target = &self.module.artifact.target;
+        let shape = self
+            .module
+            .artifact
+            .shape
+            .memories
+            .get(MemoryIdx::from_u32(memory.into()));
+        if shape.is_none_or(|shape| shape.is_64) {
+            return refuse(Rule::MemoryAccess, "no such 32-bit memory");
+        }
+        let Ok(disp) = u64::try_from(disp) else {
+            return refuse(Rule::MemoryAccess, "a negative displacement");
+        };
+        let end = disp + u64::from(width);
+        let (reach, guard) = (
+            target.memory_reservation_bytes + target.memory_guard_bytes,
+            target.memory_guard_bytes,
+        );
+        if index == Register::None {
+            return if end <= reach {
+                Ok(Place::Memory)
+            } else {
+                refuse(Rule::MemoryAccess, "beyond reservation and guard")
+            };
+        }
+        if self.insn.memory_index_scale() != 1 {
+            return refuse(Rule::MemoryAccess, "a scaled index");
+        }
+        let kind = self.read_register(index)?;
+        let covered = match kind {
+            Kind::MemoryIndex { memory: m, .. } if m == memory && end <= guard => true,
+            _ => kind.max().is_some_and(|max| u64::from(max) + end <= reach),
+        };
+        if covered {
+            return Ok(Place::Memory);
+        }
+        match kind.max() {
+            None => refuse(
+                Rule::MemoryAccess,
+                format!("the index {index:?} is neither zero-extended nor compared with the length"),
+            ),
+            Some(_) => refuse(
+                Rule::MemoryAccess,
+                format!("up to {disp} + {width} bytes beyond a 32-bit index, more than the guard"),
+            ),
+        }
+    }
+
+    fn jump_table_place(&self, kind: Kind, index: Register, disp: i64, width: u32) -> Check<Place> {
+        let Kind::JumpTable(table) = kind else {
+            return refuse(Rule::Address, "an index to something that is no memory");
+        };
+        if disp != 0 || width != 4 || self.insn.memory_index_scale() != 4 {
+            return refuse(Rule::IndirectJump, "a jump table is read as base + index * 4");
+        }
+        let len = self.module.artifact.jump_tables[table as usize].len;
+        match self.read_register(index)?.max() {
+            Some(max) if max < len => Ok(Place::JumpTable(table)),
+            _ => refuse(
+                Rule::IndirectJump,
+                format!("the index is not known to be below {len}"),
+            ),
+        }
+    }
+
+    /// The own frame, or below it; only in whole slots or within one (walls V3).
+    fn frame_place(&self, disp: i64, width: u32) -> Check<Place> {
+        let depth = i64::from(self.state.depth);
+        let below = depth - disp;
+        let Ok(start) = u32::try_from(below) else {
+            return refuse(Rule::StackAccess, "above the own frame");
+        };
+        if width > start {
+            return refuse(Rule::StackAccess, "reaches the return address");
+        }
+        if disp < 0 {
+            return Ok(Place::BelowStack(start));
+        }
+        let within = (8 - start % 8) % 8;
+        if width <= 8 && within + width > 8 || width > 8 && within != 0 {
+            return refuse(Rule::StackAccess, "across frame slots");
+        }
+        if start > self.covered_stack() {
+            return refuse(
+                Rule::StackProbe,
+                format!("{start} bytes below the return address"),
+            );
+        }
+        Ok(Place::Frame(start))
+    }
+
+    /// How far below the return address an access hits the stack or its guard.
+    pub(crate) fn covered_stack(&self) -> u32 {
+        self.state
+            .probed
+            .saturating_add(self.module.artifact.target.stack_guard_bytes)
+    }
+
+    fn pointer_place(&self, kind: Kind, disp: i64, width: u32) -> Check<Place> {
+        let Ok(at) = u32::try_from(disp) else {
+            return refuse(Rule::Address, "a negative displacement");
+        };
+        match kind {
+            Kind::MemoryDefinition(_) | Kind::TableDefinition(_) if at + width <= definition::BYTES => {
+                Ok(Place::Definition(kind, at))
+            }
+            Kind::GlobalPointer(global) if at == 0 => Ok(Place::Global(GlobalIdx::from_u32(global))),
+            Kind::Entry { .. } | Kind::TypedEntry(_) | Kind::ImportEntry(_) => Ok(Place::Entry(kind, at)),
+            Kind::Block => {
+                let first = block_overflow(0);
+                match at.checked_sub(first) {
+                    Some(rest) if rest % 16 == 0 && ((rest / 16) as usize) < BLOCK_OVERFLOW_PLACES => {
+                        Ok(Place::Block((rest / 16) as usize))
+                    }
+                    _ => refuse(Rule::BlockAccess, format!("no overflow place is at {at}")),
+                }
+            }
+            _ => refuse(
+                Rule::Address,
+                format!("{disp} bytes from a base that is {kind:?}"),
+            ),
+        }
+    }
+
+    /// The kind of the bytes at a place, zero-extended to 64 bits (more than 8 bytes: data).
+    pub(crate) fn load(&mut self, place: Place, width: u32) -> Check<Kind> {
+        let plain = match width {
+            1 => Kind::UpTo(0xff),
+            2 => Kind::UpTo(0xffff),
+            4 => U32,
+            _ => Kind::Any,
+        };
+        match place {
+            Place::Frame(start) => self.load_slot(start, width, plain),
+            Place::BelowStack(_) => refuse(Rule::StackAccess, "below the stack pointer"),
+            Place::Context(field) => self.load_field(field, width, plain),
+            Place::Memory => {
+                self.fault = Some(&[TrapCode::MemoryOutOfBounds]);
+                Ok(plain)
+            }
+            Place::Definition(kind, at) => match (kind, at, width) {
+                (Kind::MemoryDefinition(memory), definition::LENGTH, 8) => Ok(Kind::MemoryLength(memory)),
+                (Kind::TableDefinition(table), definition::LENGTH, 8) => Ok(Kind::TableLength(table)),
+                (Kind::TableDefinition(_), definition::LENGTH, 4) => Ok(U32),
+                _ => refuse(Rule::Address, "not a field of a definition"),
+            },
+            Place::Global(global) => {
+                let bytes = self.module.artifact.shape.globals[global].ty.bytes();
+                if width <= bytes {
+                    Ok(plain)
+                } else {
+                    refuse(Rule::Address, "wider than the global")
+                }
+            }
+            Place::Block(index) => {
+                let ty = match self.state.readable {
+                    Readable::Nothing => None,
+                    Readable::Arguments => self.own().params.overflow.get(index),
+                    Readable::Results(ty) => self.module.convention(ty).results.overflow.get(index),
+                };
+                match ty {
+                    Some(ty) if width <= ty.bytes() => Ok(plain),
+                    _ => refuse(
+                        Rule::BlockAccess,
+                        format!("overflow place {index} cannot be read here"),
+                    ),
+                }
+            }
+            Place::Entry(..) => refuse(Rule::Kind, "entries are only compared and called"),
+            Place::Rodata(_) => Ok(plain),
+            Place::JumpTable(_) => refuse(Rule::IndirectJump, "distances are loaded by movsxd"),
+        }
+    }
+
+    fn load_slot(&self, start: u32, width: u32, plain: Kind) -> Check<Kind> {
+        let slot = |start: u32| self.slot_kinds.kind(self.slots[(start - 1) as usize / 8]);
+        let kind = slot(start);
+        match width {
+            8 if matches!(kind, Kind::Undefined | Kind::Low8 | Kind::Low32) => refuse(
+                Rule::Undefined,
+                format!("frame slot {start} bytes below the return address"),
+            ),
+            8 => Ok(kind),
+            16 if kind.is_data() && slot(start - 8).is_data() => Ok(Kind::Any),
+            _ if width <= 4 && (kind.is_data() || kind == Kind::Low32 && start % 8 == 0) => Ok(plain),
+            _ if matches!(kind, Kind::Undefined | Kind::Low8 | Kind::Low32) => refuse(
+                Rule::Undefined,
+                format!("frame slot {start} bytes below the return address"),
+            ),
+            _ => refuse(Rule::Kind, format!("a part of {kind:?}")),
+        }
+    }
+
+    fn load_field(&self, field: Field, width: u32, plain: Kind) -> Check<Kind> {
+        let number = |index: usize| u8::try_from(index).expect("metadata limits memories and tables");
+        let kind = match field.kind {
+            FieldKind::Global(_) if width <= field.bytes => return Ok(plain),
+            FieldKind::TableLength(_) if width == 4 => return Ok(U32),
+            FieldKind::BlockPointer => Kind::Block,
+            FieldKind::MemoryBase(memory) => Kind::MemoryBase(number(memory.index())),
+            FieldKind::MemoryLength(memory) => Kind::MemoryLength(number(memory.index())),
+            FieldKind::MemoryDefinition(memory) => Kind::MemoryDefinition(number(memory.index())),
+            FieldKind::TableLength(table) => Kind::TableLength(number(table.index())),
+            FieldKind::TableDefinition(table) => Kind::TableDefinition(number(table.index())),
+            FieldKind::GlobalPointer(global) => Kind::GlobalPointer(global.as_u32()),
+            FieldKind::Signature(ty) => Kind::Signature(ty),
+            _ => return refuse(Rule::ContextAccess, format!("a load of {:?}", field.kind)),
+        };
+        if width == field.bytes {
+            Ok(kind)
+        } else {
+            refuse(Rule::ContextAccess, format!("{width} bytes of {:?}", field.kind))
+        }
+    }
+
+    /// Stores a value of this kind.
+    pub(crate) fn store(&mut self, place: Place, width: u32, kind: Kind) -> Check<()> {
+        if let Place::Frame(start) = place {
+            return self.store_slot(start, width, kind);
+        }
+        let fits = kind.is_data() || width == 1 && kind == Kind::Low8;
+        if !fits {
+            return refuse(not_data(kind), format!("a store of {kind:?}"));
+        }
+        match place {
+            Place::Memory => {
+                self.fault = Some(&[TrapCode::MemoryOutOfBounds]);
+                Ok(())
+            }
+            Place::Context(Field {
+                kind: FieldKind::Global(global),
+                ..
+            }) => self.check_global_store(global, width, Rule::ContextAccess),
+            Place::Global(global) => self.check_global_store(global, width, Rule::Address),
+            Place::Block(_) if width < 4 => refuse(Rule::BlockAccess, "a store of less than four bytes"),
+            Place::Block(index) => {
+                self.block.write(index, width >= 8);
+                self.state.readable = Readable::Nothing;
+                Ok(())
+            }
+            Place::Context(field) => refuse(Rule::ContextAccess, format!("a store to {:?}", field.kind)),
+            Place::BelowStack(_) => refuse(Rule::StackAccess, "below the stack pointer"),
+            Place::Rodata(_) => refuse(Rule::Rodata, "a store"),
+            _ => refuse(Rule::Address, format!("a store to {place:?}")),
+        }
+    }
+
+    fn check_global_store(&self, global: GlobalIdx, width: u32, rule: Rule) -> Check<()> {
+        let shape = &self.module.artifact.shape.globals[global];
+        if shape.mutable && width <= shape.ty.bytes() {
+            Ok(())
+        } else {
+            refuse(
+                rule,
+                format!(
+                    "{width} bytes to {global}, which has {} or is constant",
+                    shape.ty.bytes()
+                ),
+            )
+        }
+    }
+
+    fn store_slot(&mut self, start: u32, width: u32, kind: Kind) -> Check<()> {
+        let at = (start - 1) as usize / 8;
+        let old = self.slot_kinds.kind(self.slots[at]);
+        let new = match width {
+            8 => match kind.spilled() {
+                Some(kind) => kind,
+                None => return refuse(not_data(kind), format!("a spill of {kind:?}")),
+            },
+            _ if !(kind.is_data() || width == 1 && kind == Kind::Low8) => {
+                return refuse(not_data(kind), format!("a store of {kind:?}"));
+            }
+            16 => {
+                self.slots[at - 1] = self.slot_kinds.byte(Kind::Any);
+                Kind::Any
+            }
+            // A part of a slot: what was defined stays defined.
+            _ if old.max().is_some() && start % 8 == 0 => U32,
+            _ if old.is_data() => Kind::Any,
+            4 if start % 8 == 0 => Kind::Low32,
+            _ if old == Kind::Low32 && start % 8 == 0 => Kind::Low32,
+            _ => Kind::Undefined,
+        };
+        self.slots[at] = self.slot_kinds.byte(new);
+        Ok(())
+    }
+
+    /// Forgets the slots between two depths, which are no longer or not yet part of the frame.
+    pub(crate) fn forget_slots(&mut self, from: u32, to: u32) {
+        self.slots[from as usize / 8..to as usize / 8].fill(SlotKinds::UNDEFINED);
+    }
+}
+
+/// The rule broken by a kind that is no data.
+pub(crate) fn not_data(kind: Kind) -> Rule {
+    match kind {
+        Kind::Undefined | Kind::Low8 | Kind::Low32 => Rule::Undefined,
+        _ => Rule::Kind,
+    }
+}
+
+/// Which overflow places were written since the last call or block head, and how.
+#[derive(Default)]
+pub(crate) struct BlockWrites {
+    /// 0: not; 1: four bytes; 2: eight.
+    places: Vec<u8>,
+    touched: Vec<u16>,
+}
+
+impl BlockWrites {
+    fn write(&mut self, index: usize, wide: bool) {
+        self.places.resize(BLOCK_OVERFLOW_PLACES, 0);
+        if self.places[index] == 0 {
+            self.touched.push(index as u16);
+        }
+        self.places[index] = 1 + u8::from(wide);
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        for index in self.touched.drain(..) {
+            self.places[usize::from(index)] = 0;
+        }
+    }
+
+    /// The first overflow place of the list that was not written as its type demands.
+    pub(crate) fn missing(&self, places: &Places) -> Option<usize> {
+        (places.overflow.iter().enumerate())
+            .find(|&(index, ty)| !self.has(index, *ty))
+            .map(|(index, _)| index)
+    }
+
+    fn has(&self, index: usize, ty: ValType) -> bool {
+        let written = self.places.get(index).copied().unwrap_or(0);
+        u32::from(written) * 4 >= ty.bytes()
+    }
+}

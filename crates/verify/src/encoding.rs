@@ -1,0 +1,145 @@
+//! Whether the bytes of an instruction are its canonical encoding.
+//!
+//! Requires the decoder's answer and the row. Guarantees: no legacy prefix but the row's one, a REX
+//! or VEX prefix only where its bits have an effect, no SIB byte and no displacement longer than
+//! the operand needs, no ignored bit set. Reads the bytes itself, so that a prefix which the
+//! decoder skips is seen. Deliberately does not compare lengths of immediates: each is a row.
+
+use crate::rows::{Form, Row};
+use iced_x86::{Instruction, OpKind, Register};
+
+/// Checks the bytes of one instruction.
+///
+/// # Errors
+/// What is not canonical, in words.
+pub(crate) fn check(bytes: &[u8], insn: &Instruction, row: &Row) -> Result<(), &'static str> {
+    let byte = |at: usize| bytes.get(at).copied().unwrap_or(0);
+    let extended = Extended::of(insn);
+    let mut at = 0;
+    let opcode_bytes;
+    if row.vex {
+        if byte(0) != 0xc4 {
+            return Err("not the three-byte VEX form that this instruction needs");
+        }
+        let (rxb, vvvv) = (!byte(1) >> 5, (!byte(2) >> 3) & 15);
+        if rxb.count_ones() + u32::from(vvvv >= 8) != extended.count || byte(2) >> 7 != u8::from(row.w) {
+            return Err("a VEX bit without effect");
+        }
+        at = 3;
+        opcode_bytes = 1;
+    } else {
+        if row.prefix != 0 {
+            if byte(0) != row.prefix {
+                return Err("a redundant or misplaced prefix");
+            }
+            at = 1;
+        }
+        let rex = if byte(at) & 0xf0 == 0x40 { byte(at) } else { 0 };
+        at += usize::from(rex != 0);
+        if matches!(
+            byte(at),
+            0x26 | 0x2e | 0x36 | 0x3e | 0x40..=0x4f | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3
+        ) {
+            return Err("a redundant or misplaced prefix");
+        }
+        if (rex != 0) != (row.w || extended.count > 0 || extended.byte) {
+            return Err("a REX prefix that is not needed");
+        }
+        if (rex & 8 != 0) != row.w || (rex & 7).count_ones() != extended.count {
+            return Err("a REX bit without effect");
+        }
+        opcode_bytes = match (byte(at), byte(at + 1)) {
+            (0x0f, 0x38 | 0x3a) => 3,
+            (0x0f, _) => 2,
+            _ => 1,
+        };
+    }
+    let modrm = byte(at + opcode_bytes);
+    if row.form == Form::Set && modrm & 0x38 != 0 {
+        return Err("an ignored field that is not zero");
+    }
+    if has_memory(insn) {
+        check_memory(insn, modrm, byte(at + opcode_bytes + 1))?;
+    }
+    Ok(())
+}
+
+/// Registers that need a prefix bit.
+struct Extended {
+    /// How many prefix bits the registers numbered 8 and above need.
+    count: u32,
+    /// Whether a byte register needs REX as such.
+    byte: bool,
+}
+
+impl Extended {
+    fn of(insn: &Instruction) -> Self {
+        let mut extended = Self {
+            count: 0,
+            byte: false,
+        };
+        let mut see = |register: Register| {
+            extended.count += u32::from(register.number() >= 8);
+        };
+        let mut byte = false;
+        for i in 0..insn.op_count() {
+            if insn.op_kind(i) == OpKind::Register {
+                let register = insn.op_register(i);
+                see(register);
+                byte |= matches!(
+                    register,
+                    Register::SPL | Register::BPL | Register::SIL | Register::DIL
+                );
+            }
+        }
+        if has_memory(insn) {
+            let base = insn.memory_base();
+            if base != Register::None && base != Register::RIP && base != Register::EIP {
+                see(base);
+            }
+            if insn.memory_index() != Register::None {
+                see(insn.memory_index());
+            }
+        }
+        extended.byte = byte;
+        extended
+    }
+}
+
+/// Whether there is a memory operand. On this allow-list it is one of the first three.
+pub(crate) fn has_memory(insn: &Instruction) -> bool {
+    (0..insn.op_count()).any(|i| insn.op_kind(i) == OpKind::Memory)
+}
+
+fn check_memory(insn: &Instruction, modrm: u8, sib: u8) -> Result<(), &'static str> {
+    let (mode, rm) = (modrm >> 6, modrm & 7);
+    let (base, index) = (insn.memory_base(), insn.memory_index());
+    if base == Register::RIP {
+        return Ok(());
+    }
+    if base == Register::None && index.is_gpr64() {
+        return Ok(()); // one form only: no base, scaled index, 32-bit displacement
+    }
+    if !base.is_gpr64() || !(index == Register::None || index.is_gpr64()) {
+        return Err("an address of other than 64-bit registers");
+    }
+    let has_sib = rm == 4;
+    if has_sib != (index != Register::None || base.number() & 7 == 4) {
+        return Err("a SIB byte that is not needed");
+    }
+    if has_sib && index == Register::None && sib >> 6 != 0 {
+        return Err("an ignored field that is not zero");
+    }
+    let disp = insn.memory_displacement64() as i64;
+    let fits_byte = i64::from(disp as i8) == disp;
+    let canonical = match mode {
+        0 => true,
+        1 => disp != 0 || base.number() & 7 == 5,
+        _ => !fits_byte,
+    };
+    if canonical {
+        Ok(())
+    } else {
+        Err("a displacement longer than needed")
+    }
+}

@@ -1,0 +1,403 @@
+//! The allow-list: one row per permitted instruction form, found by its number in one static array.
+//!
+//! Requires iced-x86's names for instruction forms (`Code`). Guarantees that a form without a row
+//! is refused. A row says how operands are used and which encoding is canonical; what the
+//! instruction does to the abstract state is its [`Form`], in `transfer`. Deliberately knows
+//! nothing of the compiler's instruction table.
+
+use iced_x86::Code;
+
+/// The transfer function of a row.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Form {
+    /// No row: refused.
+    Refused,
+    /// Reads its sources, makes plain data of its destination.
+    Plain,
+    /// Copies a value of any kind.
+    Move,
+    /// Zero-extends a byte or a word to 32 bits.
+    ZeroExtend,
+    /// Sign-extends 32 bits to 64; with a jump table, loads a distance.
+    SignExtend,
+    /// Computes an address without accessing it.
+    Lea,
+    /// Adds; with an entry index, makes the address of an entry; moves the stack pointer.
+    Add,
+    /// Subtracts; moves the stack pointer.
+    Sub,
+    /// Bitwise and: the result is at most either operand.
+    And,
+    /// Of equal registers the result is zero, whatever was in them.
+    Xor,
+    /// Shifts left by a constant.
+    Shl,
+    /// Shifts right by a constant.
+    Shr,
+    /// Compares; leaves a fact in the flags.
+    Compare,
+    /// Tests bits; or probes the stack.
+    Test,
+    /// Finds a bit; leaves its destination alone for zero.
+    BitScan,
+    /// Moves if a condition holds; a 32-bit one zero-extends in any case.
+    Cmov,
+    /// Writes the low byte of a register by a condition.
+    Set,
+    /// rdx:rax from rax and an operand.
+    MulWide,
+    /// rax and rdx from rdx:rax and a register; faults.
+    Divide,
+    /// rdx from the sign of rax.
+    SignSpread,
+    /// Branches if a condition holds.
+    Branch,
+    /// Jumps.
+    Jump,
+    /// Jumps to an address in a register.
+    JumpIndirect,
+    /// Calls a function of the artifact.
+    Call,
+    /// Calls through a slot or an entry.
+    CallIndirect,
+    /// Returns.
+    Return,
+    /// Traps.
+    Trap,
+}
+
+/// What happens to the first operand; all others are read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum First {
+    Read,
+    Write,
+    ReadWrite,
+}
+
+/// What the target must have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Feature {
+    Baseline,
+    Popcnt,
+    Lzcnt,
+    Bmi1,
+    Bmi2,
+}
+
+/// A row.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Row {
+    pub(crate) form: Form,
+    pub(crate) first: First,
+    pub(crate) feature: Feature,
+    /// The one legacy prefix of the canonical encoding, or 0.
+    pub(crate) prefix: u8,
+    /// Whether REX.W is set.
+    pub(crate) w: bool,
+    /// Whether the encoding is VEX.
+    pub(crate) vex: bool,
+    /// Whether the flags are written.
+    pub(crate) writes_flags: bool,
+    /// Whether a memory operand must be 16-byte aligned.
+    pub(crate) aligned: bool,
+}
+
+const REFUSED: Row = Row {
+    form: Form::Refused,
+    first: First::Read,
+    feature: Feature::Baseline,
+    prefix: 0,
+    w: false,
+    vex: false,
+    writes_flags: false,
+    aligned: false,
+};
+
+/// Larger than the number of any form.
+const CODES: usize = 5200;
+
+/// The row of a form.
+pub(crate) fn row(code: Code) -> &'static Row {
+    ROWS.get(code as usize).unwrap_or(&REFUSED)
+}
+
+/// The first operand, flags and memory alignment of a group.
+const W: Row = Row {
+    first: First::Write,
+    ..REFUSED
+};
+const RW: Row = Row {
+    first: First::ReadWrite,
+    ..REFUSED
+};
+const R: Row = REFUSED;
+const FLAGS_W: Row = Row {
+    writes_flags: true,
+    ..W
+};
+const FLAGS_RW: Row = Row {
+    writes_flags: true,
+    ..RW
+};
+const FLAGS_R: Row = Row {
+    writes_flags: true,
+    ..R
+};
+const ALIGNED_RW: Row = Row { aligned: true, ..RW };
+
+const fn add(rows: &mut [Row; CODES], form: Form, group: Row, prefix: u8, w: bool, codes: &[Code]) {
+    let mut i = 0;
+    while i < codes.len() {
+        let at = codes[i] as usize;
+        assert!(matches!(rows[at].form, Form::Refused), "a form has one row");
+        rows[at] = Row {
+            form,
+            prefix,
+            w,
+            ..group
+        };
+        i += 1;
+    }
+}
+
+/// Each line: form, group, legacy prefix, REX.W, instruction forms.
+macro_rules! rows {
+    ($($form:ident $group:expr, $prefix:literal $w:literal: $($code:ident)*;)*) => {{
+        let mut rows = [REFUSED; CODES];
+        $(add(&mut rows, Form::$form, $group, $prefix, $w != 0, &[$(Code::$code),*]);)*
+        rows
+    }};
+}
+
+const fn need(group: Row, feature: Feature) -> Row {
+    Row { feature, ..group }
+}
+const fn vex(group: Row, feature: Feature) -> Row {
+    Row {
+        vex: true,
+        feature,
+        ..group
+    }
+}
+
+static ROWS: [Row; CODES] = rows! {
+    // Moves.
+    Move W, 0 0: Mov_r32_rm32 Mov_rm32_r32 Mov_rm8_r8 Mov_r32_imm32 Mov_rm32_imm32 Mov_rm8_imm8;
+    Move W, 0 1: Mov_r64_rm64 Mov_rm64_r64 Mov_rm64_imm32 Mov_r64_imm64;
+    Move W, 0x66 0: Mov_rm16_r16 Mov_rm16_imm16;
+    ZeroExtend W, 0 0: Movzx_r32_rm8 Movzx_r32_rm16;
+    Plain W, 0 0: Movsx_r32_rm8 Movsx_r32_rm16;
+    Plain W, 0 1: Movsx_r64_rm8 Movsx_r64_rm16;
+    SignExtend W, 0 1: Movsxd_r64_rm32;
+    Lea W, 0 0: Lea_r32_m;
+    Lea W, 0 1: Lea_r64_m;
+
+    // Integer arithmetic. 16-bit forms have a memory operand, or only read.
+    Add FLAGS_RW, 0 0: Add_r32_rm32 Add_rm32_r32 Add_rm32_imm8 Add_rm32_imm32 Add_EAX_imm32
+        Add_rm8_r8 Add_rm8_imm8;
+    Add FLAGS_RW, 0 1: Add_r64_rm64 Add_rm64_r64 Add_rm64_imm8 Add_rm64_imm32 Add_RAX_imm32;
+    Add FLAGS_RW, 0x66 0: Add_rm16_r16 Add_rm16_imm8 Add_rm16_imm16;
+    Sub FLAGS_RW, 0 0: Sub_r32_rm32 Sub_rm32_r32 Sub_rm32_imm8 Sub_rm32_imm32 Sub_EAX_imm32
+        Sub_rm8_r8 Sub_rm8_imm8;
+    Sub FLAGS_RW, 0 1: Sub_r64_rm64 Sub_rm64_r64 Sub_rm64_imm8 Sub_rm64_imm32 Sub_RAX_imm32;
+    Sub FLAGS_RW, 0x66 0: Sub_rm16_r16 Sub_rm16_imm8 Sub_rm16_imm16;
+    And FLAGS_RW, 0 0: And_r32_rm32 And_rm32_r32 And_rm32_imm8 And_rm32_imm32 And_EAX_imm32
+        And_rm8_r8 And_rm8_imm8;
+    And FLAGS_RW, 0 1: And_r64_rm64 And_rm64_r64 And_rm64_imm8 And_rm64_imm32 And_RAX_imm32;
+    And FLAGS_RW, 0x66 0: And_rm16_r16 And_rm16_imm8 And_rm16_imm16;
+    Plain FLAGS_RW, 0 0: Or_r32_rm32 Or_rm32_r32 Or_rm32_imm8 Or_rm32_imm32 Or_EAX_imm32
+        Or_rm8_r8 Or_rm8_imm8;
+    Plain FLAGS_RW, 0 1: Or_r64_rm64 Or_rm64_r64 Or_rm64_imm8 Or_rm64_imm32 Or_RAX_imm32;
+    Plain FLAGS_RW, 0x66 0: Or_rm16_r16 Or_rm16_imm8 Or_rm16_imm16;
+    Xor FLAGS_RW, 0 0: Xor_r32_rm32 Xor_rm32_r32 Xor_rm32_imm8 Xor_rm32_imm32 Xor_EAX_imm32
+        Xor_rm8_r8 Xor_rm8_imm8;
+    Xor FLAGS_RW, 0 1: Xor_r64_rm64 Xor_rm64_r64 Xor_rm64_imm8 Xor_rm64_imm32 Xor_RAX_imm32;
+    Xor FLAGS_RW, 0x66 0: Xor_rm16_r16 Xor_rm16_imm8 Xor_rm16_imm16;
+    Compare FLAGS_R, 0 0: Cmp_r32_rm32 Cmp_rm32_r32 Cmp_rm32_imm8 Cmp_rm32_imm32 Cmp_EAX_imm32
+        Cmp_r8_rm8 Cmp_rm8_r8 Cmp_rm8_imm8 Cmp_AL_imm8;
+    Compare FLAGS_R, 0 1: Cmp_r64_rm64 Cmp_rm64_r64 Cmp_rm64_imm8 Cmp_rm64_imm32 Cmp_RAX_imm32;
+    Compare FLAGS_R, 0x66 0: Cmp_r16_rm16 Cmp_rm16_r16 Cmp_rm16_imm8 Cmp_rm16_imm16 Cmp_AX_imm16;
+    Test FLAGS_R, 0 0: Test_rm32_r32 Test_rm32_imm32 Test_EAX_imm32 Test_rm8_r8 Test_rm8_imm8
+        Test_AL_imm8;
+    Test FLAGS_R, 0 1: Test_rm64_r64 Test_rm64_imm32 Test_RAX_imm32;
+    Test FLAGS_R, 0x66 0: Test_rm16_r16 Test_rm16_imm16 Test_AX_imm16;
+    Plain FLAGS_RW, 0 0: Imul_r32_rm32 Neg_rm32;
+    Plain FLAGS_RW, 0 1: Imul_r64_rm64 Neg_rm64;
+    Plain FLAGS_W, 0 0: Imul_r32_rm32_imm8 Imul_r32_rm32_imm32;
+    Plain FLAGS_W, 0 1: Imul_r64_rm64_imm8 Imul_r64_rm64_imm32;
+    Plain RW, 0 0: Not_rm32 Bswap_r32;
+    Plain RW, 0 1: Not_rm64 Bswap_r64;
+    MulWide FLAGS_R, 0 0: Mul_rm32 Imul_rm32;
+    MulWide FLAGS_R, 0 1: Mul_rm64 Imul_rm64;
+    Divide FLAGS_R, 0 0: Div_rm32 Idiv_rm32;
+    Divide FLAGS_R, 0 1: Div_rm64 Idiv_rm64;
+    SignSpread R, 0 0: Cdq;
+    SignSpread R, 0 1: Cqo;
+
+    // Shifts and bits.
+    Shl FLAGS_RW, 0 0: Shl_rm32_imm8 Shl_rm32_1;
+    Shl FLAGS_RW, 0 1: Shl_rm64_imm8 Shl_rm64_1;
+    Shr FLAGS_RW, 0 0: Shr_rm32_imm8 Shr_rm32_1;
+    Shr FLAGS_RW, 0 1: Shr_rm64_imm8 Shr_rm64_1;
+    Plain FLAGS_RW, 0 0: Shl_rm32_CL Shr_rm32_CL Sar_rm32_CL Sar_rm32_imm8 Sar_rm32_1
+        Rol_rm32_CL Rol_rm32_imm8 Rol_rm32_1 Ror_rm32_CL Ror_rm32_imm8 Ror_rm32_1;
+    Plain FLAGS_RW, 0 1: Shl_rm64_CL Shr_rm64_CL Sar_rm64_CL Sar_rm64_imm8 Sar_rm64_1
+        Rol_rm64_CL Rol_rm64_imm8 Rol_rm64_1 Ror_rm64_CL Ror_rm64_imm8 Ror_rm64_1;
+    Set W, 0 0: Seto_rm8 Setno_rm8 Setb_rm8 Setae_rm8 Sete_rm8 Setne_rm8 Setbe_rm8 Seta_rm8
+        Sets_rm8 Setns_rm8 Setp_rm8 Setnp_rm8 Setl_rm8 Setge_rm8 Setle_rm8 Setg_rm8;
+    Cmov RW, 0 0: Cmovo_r32_rm32 Cmovno_r32_rm32 Cmovb_r32_rm32 Cmovae_r32_rm32 Cmove_r32_rm32
+        Cmovne_r32_rm32 Cmovbe_r32_rm32 Cmova_r32_rm32 Cmovs_r32_rm32 Cmovns_r32_rm32
+        Cmovp_r32_rm32 Cmovnp_r32_rm32 Cmovl_r32_rm32 Cmovge_r32_rm32 Cmovle_r32_rm32
+        Cmovg_r32_rm32;
+    Cmov RW, 0 1: Cmovo_r64_rm64 Cmovno_r64_rm64 Cmovb_r64_rm64 Cmovae_r64_rm64 Cmove_r64_rm64
+        Cmovne_r64_rm64 Cmovbe_r64_rm64 Cmova_r64_rm64 Cmovs_r64_rm64 Cmovns_r64_rm64
+        Cmovp_r64_rm64 Cmovnp_r64_rm64 Cmovl_r64_rm64 Cmovge_r64_rm64 Cmovle_r64_rm64
+        Cmovg_r64_rm64;
+    BitScan FLAGS_RW, 0 0: Bsf_r32_rm32 Bsr_r32_rm32;
+    BitScan FLAGS_RW, 0 1: Bsf_r64_rm64 Bsr_r64_rm64;
+    Plain need(FLAGS_W, Feature::Popcnt), 0xf3 0: Popcnt_r32_rm32;
+    Plain need(FLAGS_W, Feature::Popcnt), 0xf3 1: Popcnt_r64_rm64;
+    Plain need(FLAGS_W, Feature::Lzcnt), 0xf3 0: Lzcnt_r32_rm32;
+    Plain need(FLAGS_W, Feature::Lzcnt), 0xf3 1: Lzcnt_r64_rm64;
+    Plain need(FLAGS_W, Feature::Bmi1), 0xf3 0: Tzcnt_r32_rm32;
+    Plain need(FLAGS_W, Feature::Bmi1), 0xf3 1: Tzcnt_r64_rm64;
+    Plain vex(FLAGS_W, Feature::Bmi1), 0 0: VEX_Andn_r32_r32_rm32 VEX_Blsr_r32_rm32
+        VEX_Blsmsk_r32_rm32 VEX_Blsi_r32_rm32;
+    Plain vex(FLAGS_W, Feature::Bmi1), 0 1: VEX_Andn_r64_r64_rm64 VEX_Blsr_r64_rm64
+        VEX_Blsmsk_r64_rm64 VEX_Blsi_r64_rm64;
+    Plain vex(W, Feature::Bmi2), 0 0: VEX_Shlx_r32_rm32_r32 VEX_Sarx_r32_rm32_r32
+        VEX_Shrx_r32_rm32_r32 VEX_Rorx_r32_rm32_imm8;
+    Plain vex(W, Feature::Bmi2), 0 1: VEX_Shlx_r64_rm64_r64 VEX_Sarx_r64_rm64_r64
+        VEX_Shrx_r64_rm64_r64 VEX_Rorx_r64_rm64_imm8;
+
+    // Scalar floats.
+    Move W, 0xf3 0: Movss_xmm_xmmm32 Movss_xmmm32_xmm;
+    Move W, 0xf2 0: Movsd_xmm_xmmm64 Movsd_xmmm64_xmm;
+    Plain W, 0 0: Movaps_xmm_xmmm128;
+    Plain W, 0x66 0: Movd_xmm_rm32 Movd_rm32_xmm;
+    Plain W, 0x66 1: Movq_xmm_rm64 Movq_rm64_xmm;
+    Plain RW, 0xf3 0: Addss_xmm_xmmm32 Subss_xmm_xmmm32 Mulss_xmm_xmmm32 Divss_xmm_xmmm32
+        Minss_xmm_xmmm32 Maxss_xmm_xmmm32 Sqrtss_xmm_xmmm32 Cmpss_xmm_xmmm32_imm8
+        Cvtss2sd_xmm_xmmm32 Cvtsi2ss_xmm_rm32;
+    Plain RW, 0xf2 0: Addsd_xmm_xmmm64 Subsd_xmm_xmmm64 Mulsd_xmm_xmmm64 Divsd_xmm_xmmm64
+        Minsd_xmm_xmmm64 Maxsd_xmm_xmmm64 Sqrtsd_xmm_xmmm64 Cmpsd_xmm_xmmm64_imm8
+        Cvtsd2ss_xmm_xmmm64 Cvtsi2sd_xmm_rm32;
+    Plain RW, 0xf3 1: Cvtsi2ss_xmm_rm64;
+    Plain RW, 0xf2 1: Cvtsi2sd_xmm_rm64;
+    Plain W, 0xf3 0: Cvttss2si_r32_xmmm32;
+    Plain W, 0xf2 0: Cvttsd2si_r32_xmmm64;
+    Plain W, 0xf3 1: Cvttss2si_r64_xmmm32;
+    Plain W, 0xf2 1: Cvttsd2si_r64_xmmm64;
+    Plain RW, 0x66 0: Roundss_xmm_xmmm32_imm8 Roundsd_xmm_xmmm64_imm8;
+    Plain ALIGNED_RW, 0 0: Andps_xmm_xmmm128 Andnps_xmm_xmmm128 Orps_xmm_xmmm128;
+    Xor ALIGNED_RW, 0 0: Xorps_xmm_xmmm128;
+    Plain FLAGS_R, 0 0: Ucomiss_xmm_xmmm32 Comiss_xmm_xmmm32;
+    Plain FLAGS_R, 0x66 0: Ucomisd_xmm_xmmm64 Comisd_xmm_xmmm64;
+    Plain W, 0 0: Movmskps_r32_xmm;
+    Plain W, 0x66 0: Movmskpd_r32_xmm;
+
+    // Control.
+    Branch R, 0 0: Jo_rel8_64 Jno_rel8_64 Jb_rel8_64 Jae_rel8_64 Je_rel8_64 Jne_rel8_64
+        Jbe_rel8_64 Ja_rel8_64 Js_rel8_64 Jns_rel8_64 Jp_rel8_64 Jnp_rel8_64 Jl_rel8_64
+        Jge_rel8_64 Jle_rel8_64 Jg_rel8_64
+        Jo_rel32_64 Jno_rel32_64 Jb_rel32_64 Jae_rel32_64 Je_rel32_64 Jne_rel32_64
+        Jbe_rel32_64 Ja_rel32_64 Js_rel32_64 Jns_rel32_64 Jp_rel32_64 Jnp_rel32_64 Jl_rel32_64
+        Jge_rel32_64 Jle_rel32_64 Jg_rel32_64;
+    Jump R, 0 0: Jmp_rel8_64 Jmp_rel32_64;
+    JumpIndirect R, 0 0: Jmp_rm64;
+    Call R, 0 0: Call_rel32_64;
+    CallIndirect R, 0 0: Call_rm64;
+    Return R, 0 0: Retnq;
+    Trap R, 0 0: Ud2;
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use iced_x86::{EncodingKind, MandatoryPrefix};
+
+    /// Every row against the instruction-set description of an outside library.
+    #[test]
+    fn columns_agree_with_the_instruction_set() {
+        let mut listed = 0;
+        for code in Code::values() {
+            let row = row(code);
+            if row.form == Form::Refused {
+                continue;
+            }
+            listed += 1;
+            let info = code.op_code();
+            assert!(info.mode64() && !info.is_privileged(), "{code:?}");
+            let prefix = match info.mandatory_prefix() {
+                MandatoryPrefix::PF3 => 0xf3,
+                MandatoryPrefix::PF2 => 0xf2,
+                MandatoryPrefix::P66 => 0x66,
+                _ if info.operand_size() == 16 => 0x66,
+                _ => 0,
+            };
+            let is_vex = info.encoding() == EncodingKind::VEX;
+            assert_eq!(row.vex, is_vex, "{code:?}");
+            if !is_vex {
+                assert_eq!(row.prefix, prefix, "{code:?}");
+                // Branches, calls and returns are 64 bits wide without the bit.
+                let wide = info.w() == 1 || info.operand_size() == 64 && !is_control(row.form);
+                assert_eq!(row.w, wide, "{code:?}");
+            }
+        }
+        assert!(listed > 250, "{listed} rows");
+    }
+
+    fn is_control(form: Form) -> bool {
+        use Form::*;
+        matches!(form, Branch | Jump | JumpIndirect | Call | CallIndirect | Return)
+    }
+
+    #[test]
+    fn every_code_has_a_place_in_the_array() {
+        assert!(Code::values().map(|code| code as usize).max() < Some(CODES));
+    }
+
+    #[test]
+    fn notorious_forms_have_no_row() {
+        use Code::*;
+        for code in [
+            Syscall,
+            Sysenter,
+            Int_imm8,
+            Rdtsc,
+            Rdtscp,
+            Cpuid,
+            Rdrand_r64,
+            Wrfsbase_r64,
+            Ldmxcsr_m32,
+            Fxrstor_m512byte,
+            Xrstor_mem,
+            Wrpkru,
+            Rep_stosd_wrong(),
+            Movsb_m8_m8,
+            Push_r64,
+            Pop_r64,
+            Xchg_rm64_r64,
+            Cmpxchg_rm64_r64,
+            Jmp_m1664,
+            Call_m1664,
+            Retfq,
+            Iretq,
+            Popfq,
+            Std,
+            Cld,
+            VEX_Vpgatherdd_xmm_vm32x_xmm,
+            Enterq_imm16_imm8,
+            Leaveq,
+            Jmp_rel32_32,
+            Call_rel16,
+        ] {
+            assert_eq!(row(code).form, Form::Refused, "{code:?}");
+        }
+    }
+
+    #[allow(non_snake_case)]
+    fn Rep_stosd_wrong() -> Code {
+        Code::Stosd_m32_EAX
+    }
+}
