@@ -24,6 +24,10 @@ pub const STORE: u32 = 0;
 pub const BLOCK: u32 = 8;
 /// Offset of the base of memory 0, from which the stubs load the pinned base.
 pub const BASE: u32 = 16;
+/// Offset of the number of the instance in its store (32 bits); the host's alone.
+pub const INSTANCE: u32 = 24;
+/// Offset of the mark of an instance that must not be entered again (32 bits); the host's alone.
+pub const POISON: u32 = 28;
 /// Offset of the first library slot.
 pub const LIBRARY: u32 = 32;
 

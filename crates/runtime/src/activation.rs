@@ -1,0 +1,317 @@
+//! Activations: one per call from host to guest that is under way, on the host's stack, known to
+//! the stubs, to the signal handlers of its thread and to the walk of frames.
+//!
+//! Guarantees that what handlers read is always whole: an activation is complete before it is the
+//! top of its thread, and every field that changes later is one word. The decisions of the
+//! handlers are here ([`fault`], [`interruption`]); they allocate nothing and take no lock.
+
+use crate::code::in_arena;
+use crate::engine::EngineInner;
+use crate::error::Error;
+use crate::stack::{CellStack, StackRange};
+use crate::sys::{self, StubPlace, ThreadGuard, ThreadSlot, stub_at};
+use std::cell::{Cell, RefCell};
+use std::ptr;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// How a call from host to guest ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub(crate) enum Status {
+    /// It returned; results are in the block.
+    Returned = 0,
+    /// A host function or library call left an outcome in the store.
+    Outcome = 1,
+    /// A fault in guest code, or in `foreign` at the end of the stack.
+    Fault = 2,
+    /// Interrupted at an arbitrary place in guest code.
+    Stopped = 3,
+    /// Interrupted at a call boundary.
+    Marked = 4,
+    /// An instance that must not be entered was called.
+    Poisoned = 5,
+    /// Interrupted before anything ran.
+    Early = 6,
+}
+
+impl Status {
+    pub(crate) fn from_raw(raw: u32) -> Self {
+        match raw {
+            0 => Self::Returned,
+            1 => Self::Outcome,
+            2 => Self::Fault,
+            3 => Self::Stopped,
+            4 => Self::Marked,
+            5 => Self::Poisoned,
+            6 => Self::Early,
+            _ => unreachable!("the stubs return statuses of the table only"),
+        }
+    }
+}
+
+/// What kind of fault the processor reported.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum FaultKind {
+    /// Access to an address without permission.
+    Address,
+    /// A division error.
+    Arithmetic,
+    /// An undefined instruction, such as `ud2`.
+    Undefined,
+    /// Anything else.
+    Other,
+}
+
+/// The registers that matter where a thread was stopped.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Machine {
+    /// Program counter.
+    pub(crate) pc: usize,
+    /// Stack pointer.
+    pub(crate) sp: usize,
+    /// The pinned context register.
+    pub(crate) context: usize,
+}
+
+/// Where a signal handler sends its thread.
+pub(crate) struct Leave {
+    /// The activation to leave.
+    pub(crate) activation: usize,
+    /// The raw status with which it ends.
+    pub(crate) status: u32,
+}
+
+/// One call from host to guest.
+#[repr(C)]
+pub(crate) struct Activation {
+    /// The host's stack pointer while the guest runs; set by `enter`.
+    pub(crate) host_rsp: Cell<usize>,
+    /// The guest's stack pointer while the host runs, at the return address of the guest's call.
+    pub(crate) guest_rsp: Cell<usize>,
+    /// Not 0 once the call is to end with an interruption.
+    pub(crate) mark: AtomicU32,
+    /// Interruptions that the engine had seen when the call started.
+    pub(crate) start_epoch: Cell<u64>,
+    /// Where the walk of frames ends.
+    pub(crate) stack: StackRange,
+    /// Address of the store, which the stubs reach through the context.
+    _store: usize,
+    engine: *const EngineInner,
+    /// The activation below on this thread.
+    below_on_thread: *const Activation,
+    /// The activation below in this store.
+    pub(crate) below_in_store: *const Activation,
+    /// What was going on when a handler ended the call.
+    pub(crate) machine: Cell<Machine>,
+    pub(crate) fault: Cell<(FaultKind, usize)>,
+}
+
+impl Activation {
+    pub(crate) fn new(
+        engine: &EngineInner,
+        store: usize,
+        stack: StackRange,
+        below_in_store: *const Activation,
+    ) -> Self {
+        Self {
+            host_rsp: Cell::new(0),
+            guest_rsp: Cell::new(0),
+            mark: AtomicU32::new(0),
+            start_epoch: Cell::new(u64::MAX),
+            stack,
+            _store: store,
+            engine,
+            below_on_thread: THREAD.with(|t| t.top.get()),
+            below_in_store,
+            machine: Cell::new(Machine::default()),
+            fault: Cell::new((FaultKind::Other, 0)),
+        }
+    }
+}
+
+/// What a thread keeps about its own calls; plain words, so that handlers can read them.
+struct Thread {
+    top: Cell<*const Activation>,
+    slot: Cell<*const ThreadSlot>,
+    /// Below this address of the host's stack no call is started.
+    host_limit: Cell<usize>,
+}
+
+thread_local! {
+    static THREAD: Thread = const {
+        Thread {
+            top: Cell::new(ptr::null()),
+            slot: Cell::new(ptr::null()),
+            host_limit: Cell::new(0),
+        }
+    };
+    static GUARD: RefCell<Option<ThreadGuard>> = const { RefCell::new(None) };
+    static SPARE: Cell<Option<CellStack>> = const { Cell::new(None) };
+}
+
+/// Host stack that is left for host functions under a call, at most.
+const HOST_RESERVE_BYTES: usize = 512 << 10;
+
+/// Prepares this thread for guest code if it is not, and tells whether the host's stack has room
+/// for one more call.
+#[inline]
+pub(crate) fn host_stack_has_room() -> Result<bool, Error> {
+    THREAD.with(|thread| {
+        if thread.slot.get().is_null() {
+            prepare(thread)?;
+        }
+        Ok(sys::stack_pointer() > thread.host_limit.get())
+    })
+}
+
+#[cold]
+fn prepare(thread: &Thread) -> Result<(), Error> {
+    let os = |error| Error::Os {
+        what: "cannot prepare this thread for guest code",
+        error,
+    };
+    let guard = sys::thread_setup().map_err(os)?;
+    let slot: *const ThreadSlot = &*guard.slot;
+    GUARD
+        .try_with(|place| *place.borrow_mut() = Some(guard))
+        .map_err(|_| os(std::io::Error::other("the thread is ending")))?;
+    let here = sys::stack_pointer();
+    // Without an answer, a quarter of the smallest usual stack has to be enough.
+    let (low, bytes) = sys::stack_low().unwrap_or((here.saturating_sub(512 << 10), 1 << 20));
+    thread.host_limit.set(low + HOST_RESERVE_BYTES.min(bytes / 4));
+    thread.slot.set(slot);
+    Ok(())
+}
+
+/// Takes the spare stack of this thread if it has this size, else one of the engine's.
+#[inline]
+pub(crate) fn take_stack(engine: &EngineInner) -> Result<CellStack, Error> {
+    match SPARE.try_with(Cell::take) {
+        Ok(Some(stack)) if stack.fits(engine) => Ok(stack),
+        Ok(Some(other)) => {
+            engine.keep_stack(other);
+            engine.take_stack()
+        }
+        _ => engine.take_stack(),
+    }
+}
+
+/// Gives a stack back that no frame lies on.
+#[inline]
+pub(crate) fn give_stack(engine: &EngineInner, stack: CellStack) {
+    let mut stack = Some(stack);
+    let other = SPARE.try_with(|spare| spare.replace(stack.take()));
+    if let Some(stack) = stack.or(other.ok().flatten()) {
+        engine.keep_stack(stack);
+    }
+}
+
+/// Runs `body` with the activation on top of this thread. It may end early only through a return.
+#[inline]
+pub(crate) fn with_top<R>(activation: &Activation, engine_id: u64, body: impl FnOnce() -> R) -> R {
+    THREAD.with(|thread| {
+        // SAFETY: set by `prepare`, which every caller has been through; the slot lives as long
+        // as the thread's guard.
+        let slot = unsafe { &*thread.slot.get() };
+        let before = slot.engine.load(Ordering::Relaxed);
+        let now = if before == 0 || before == engine_id {
+            engine_id
+        } else {
+            ThreadSlot::MIXED
+        };
+        slot.engine.store(now, Ordering::Relaxed);
+        thread.top.set(activation);
+        // From here on an interruption finds this thread; the epoch is read after that, so either
+        // this call is marked or it started after the interruption.
+        sys::light_fence();
+        // SAFETY: the engine lives as long as the store of the activation.
+        let epoch = unsafe { (*activation.engine).epoch() };
+        // A call inside an interrupted one of the same engine is part of it.
+        // SAFETY: the activation below in the store, if any, is under way.
+        let outer = unsafe { activation.below_in_store.as_ref() };
+        // SAFETY: the activation below on the thread, if any, is under way.
+        let under = unsafe { activation.below_on_thread.as_ref() };
+        let under = under.filter(|under| ptr::eq(under.engine, activation.engine));
+        let start = [outer, under]
+            .into_iter()
+            .flatten()
+            .fold(epoch, |start, call| start.min(call.start_epoch.get()));
+        activation.start_epoch.set(start);
+        if start < epoch {
+            activation.mark.store(1, Ordering::Relaxed);
+        }
+        let result = body();
+        thread.top.set(activation.below_on_thread);
+        slot.engine.store(before, Ordering::Relaxed);
+        result
+    })
+}
+
+/// A handler's question: a fault happened there; is it guest code's?
+pub(crate) fn fault(machine: Machine, kind: FaultKind, address: usize) -> Option<Leave> {
+    let place = if in_arena(machine.pc) {
+        None
+    } else {
+        Some(stub_at(machine.pc)?)
+    };
+    let top = THREAD.with(|t| t.top.get());
+    // SAFETY: the top of this thread is under way, and handlers run on the thread itself.
+    let activation = unsafe { top.as_ref() }?;
+    match place {
+        None => activation.machine.set(machine),
+        Some(StubPlace::Foreign(bytes))
+            if kind == FaultKind::Address && activation.stack.guard_has(address) =>
+        {
+            activation.guest_rsp.set(machine.sp.wrapping_add(bytes));
+            activation.machine.set(Machine::default());
+        }
+        Some(_) => return None,
+    }
+    activation.fault.set((kind, address));
+    Some(Leave {
+        activation: top as usize,
+        status: Status::Fault as u32,
+    })
+}
+
+/// A handler's question: the interruption signal arrived there; does the thread leave?
+pub(crate) fn interruption(machine: Machine) -> Option<Leave> {
+    let top = THREAD.with(|t| t.top.get());
+    let mut next = top;
+    // Ends: each activation was made before the one above it.
+    // SAFETY: activations of this thread are under way until they are no longer in this chain.
+    while let Some(activation) = unsafe { next.as_ref() } {
+        // SAFETY: the engine lives as long as the store of the activation.
+        let epoch = unsafe { (*activation.engine).epoch() };
+        if activation.start_epoch.get() < epoch {
+            activation.mark.store(1, Ordering::Relaxed);
+        }
+        next = activation.below_on_thread;
+    }
+    // SAFETY: as above.
+    let activation = unsafe { top.as_ref() }?;
+    if activation.mark.load(Ordering::Relaxed) == 0 {
+        return None;
+    }
+    let status = if in_arena(machine.pc) {
+        activation.machine.set(machine);
+        Status::Stopped
+    } else {
+        match stub_at(machine.pc)? {
+            StubPlace::EnterTail => Status::Early,
+            StubPlace::EnterReturn => return None,
+            StubPlace::Foreign(bytes) => {
+                activation.guest_rsp.set(machine.sp.wrapping_add(bytes));
+                Status::Marked
+            }
+            StubPlace::Tail => {
+                activation.guest_rsp.set(machine.sp);
+                Status::Marked
+            }
+        }
+    };
+    Some(Leave {
+        activation: top as usize,
+        status: status as u32,
+    })
+}

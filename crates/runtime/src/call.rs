@@ -1,0 +1,243 @@
+//! Calls from host to guest, and what becomes of those that do not return.
+//!
+//! A call takes a cell stack (or goes on below the parked frames of the call around it), puts an
+//! activation on top of store and thread, and enters. Guarantees that a guest and a host that call
+//! each other without end meet a trap before either stack is used up.
+
+use crate::activation::{
+    self, Activation, FaultKind, Status, give_stack, host_stack_has_room, take_stack, with_top,
+};
+use crate::backtrace::{Frame, Start};
+use crate::code::Code;
+use crate::context::is_poisoned;
+use crate::error::Error;
+use crate::func::{CallTarget, TypedFunc};
+use crate::host::Outcome;
+use crate::id::{FuncId, assert_store};
+use crate::stack::StackRange;
+use crate::store::StoreOpaque;
+use crate::sys;
+use crate::value::{RawList, RawVal};
+use cellwall_abi::{TrapCode, assign};
+use std::any::Any;
+
+/// Least stack with which a nested call starts.
+const NESTED_STACK_BYTES_MIN: usize = 4096;
+
+/// How a call ended that did not return.
+enum Ended {
+    Error(Error),
+    Panic(Box<dyn Any + Send>),
+}
+
+impl StoreOpaque {
+    /// Calls a function whose types the Rust compiler knows. Allocates nothing unless it fails.
+    ///
+    /// # Errors
+    /// Traps, errors of host functions, [`Error::Interrupted`].
+    ///
+    /// # Panics
+    /// If the function belongs to another store; and what a host function panics with.
+    #[inline]
+    pub fn call_typed<P: RawList, R: RawList>(
+        &mut self,
+        func: &TypedFunc<P, R>,
+        params: P,
+    ) -> Result<R, Error> {
+        assert_store(self.id(), func.func().store());
+        params.write_params(self.block_mut());
+        self.call_target_now(func.target)?;
+        Ok(R::read_results(self.block()))
+    }
+
+    /// Calls a function with values of any type.
+    ///
+    /// # Errors
+    /// [`Error::Type`] if parameters do not have the function's types or `results` has another
+    /// length; otherwise as for [`StoreOpaque::call_typed`].
+    ///
+    /// # Panics
+    /// As for [`StoreOpaque::call_typed`].
+    pub fn call(&mut self, func: FuncId, params: &[RawVal], results: &mut [RawVal]) -> Result<(), Error> {
+        let signature = self.func_signature(func).clone();
+        if !params
+            .iter()
+            .map(|value| value.ty())
+            .eq(signature.params.iter().copied())
+        {
+            let given: Vec<String> = params.iter().map(|value| value.ty().to_string()).collect();
+            return Err(Error::Type(format!(
+                "a function of type {signature} was called with ({})",
+                given.join(" ")
+            )));
+        }
+        if results.len() != signature.results.len() {
+            return Err(Error::Type(format!(
+                "expected room for {} results, found {}",
+                signature.results.len(),
+                results.len()
+            )));
+        }
+        let target = self.call_target(func)?;
+        let places = assign(&signature);
+        for (&value, place) in params.iter().zip(&places.params) {
+            self.block_mut().write_val(place.block_offset(), value);
+        }
+        self.call_target_now(target)?;
+        for ((result, &ty), place) in results.iter_mut().zip(&signature.results).zip(&places.results) {
+            *result = self.block().read_val(place.block_offset(), ty);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn call_target_now(&mut self, target: CallTarget) -> Result<(), Error> {
+        match target {
+            CallTarget::Wasm { code, context } => self.enter(code, context),
+            CallTarget::Host { entry, env } => self.call_host(entry, env),
+        }
+    }
+
+    /// Runs a function of an instance; arguments and results are in the block.
+    fn enter(&mut self, code: usize, context: usize) -> Result<(), Error> {
+        // SAFETY: the context of an instance of this store.
+        if unsafe { is_poisoned(context) } {
+            return Err(Error::Interrupted);
+        }
+        if !host_stack_has_room()? {
+            return Err(self.stack_overflow());
+        }
+        let below = self.fields.activation.get();
+        // SAFETY: activations of a store are under way while they are in its chain.
+        let (stack, range) = match unsafe { below.as_ref() } {
+            None => {
+                let stack = take_stack(&self.fields.engine.0)?;
+                let range = stack.range();
+                (Some(stack), range)
+            }
+            Some(below) => {
+                let high = below.guest_rsp.get() & !15;
+                let range = StackRange { high, ..below.stack };
+                if high < range.low + NESTED_STACK_BYTES_MIN {
+                    return Err(self.stack_overflow());
+                }
+                (None, range)
+            }
+        };
+        let engine_id = self.fields.engine.0.id;
+        let store = self.expose();
+        let activation = Activation::new(&self.fields.engine.0, store, range, below);
+        self.fields.activation.set(&activation);
+        let status = with_top(&activation, engine_id, || {
+            // SAFETY: code and context belong to an instance of this store; the activation is on
+            // top of store and thread; the range of the stack is free below its end; the caller
+            // wrote the arguments.
+            unsafe { sys::enter(&activation, code, context, range.high) }
+        });
+        self.fields.activation.set(below);
+        let ended = match Status::from_raw(status) {
+            Status::Returned => None,
+            other => Some(self.ended(other, &activation)),
+        };
+        if let Some(stack) = stack {
+            give_stack(&self.fields.engine.0, stack);
+        }
+        match ended {
+            None => Ok(()),
+            Some(Ended::Error(error)) => Err(error),
+            Some(Ended::Panic(panic)) => std::panic::resume_unwind(panic),
+        }
+    }
+
+    #[cold]
+    fn stack_overflow(&self) -> Error {
+        Error::Trap {
+            code: TrapCode::StackOverflow,
+            frames: self.backtrace(),
+        }
+    }
+
+    /// Why a call ended; its stack is still as it was.
+    #[cold]
+    fn ended(&mut self, status: Status, activation: &Activation) -> Ended {
+        let at_boundary = Start::Return(activation.guest_rsp.get());
+        let stopped = Start::Machine(activation.machine.get());
+        let trap = |code, frames: Vec<Frame>| Ended::Error(Error::Trap { code, frames });
+        match status {
+            Status::Returned => unreachable!("handled by the caller"),
+            Status::Outcome => match self.fields.outcome.take().expect("left before the stub was told") {
+                Outcome::Trap(code) => trap(code, self.frames(activation, at_boundary)),
+                Outcome::Panic(panic) => Ended::Panic(panic),
+                Outcome::Host(error) => Ended::Error(Error::Host {
+                    error,
+                    frames: self.frames(activation, at_boundary),
+                }),
+            },
+            Status::Fault => {
+                let code = self.classify(activation);
+                let in_stub = activation.machine.get().pc == 0;
+                let start = if in_stub { at_boundary } else { stopped };
+                trap(code, self.frames(activation, start))
+            }
+            Status::Stopped => {
+                let context = activation.machine.get().context;
+                let instances = &mut self.fields.instances;
+                if let Some(instance) = instances.iter_mut().find(|i| i.context.address() == context) {
+                    instance.context.poison();
+                }
+                trap(TrapCode::Interrupt, self.frames(activation, stopped))
+            }
+            Status::Marked => trap(TrapCode::Interrupt, self.frames(activation, at_boundary)),
+            Status::Early => trap(TrapCode::Interrupt, Vec::new()),
+            Status::Poisoned => Ended::Error(Error::Interrupted),
+        }
+    }
+
+    /// What a fault of guest code means. A fault that means nothing is our bug, and the process
+    /// stops before anything worse happens.
+    fn classify(&self, activation: &Activation) -> TrapCode {
+        let (kind, address) = activation.fault.get();
+        let machine = activation.machine.get();
+        if kind == FaultKind::Address && activation.stack.guard_has(address) {
+            return TrapCode::StackOverflow;
+        }
+        let code = Code::at(machine.pc);
+        let site = code
+            .as_ref()
+            .and_then(|code| code.artifact().trap_at(code.pc_of(machine.pc)?));
+        if let Some(site) = site {
+            let fits = match kind {
+                FaultKind::Undefined => true,
+                FaultKind::Arithmetic => {
+                    matches!(
+                        site.code,
+                        TrapCode::IntegerOverflow | TrapCode::IntegerDivisionByZero
+                    )
+                }
+                FaultKind::Address => {
+                    site.code == TrapCode::MemoryOutOfBounds && self.memory_covers(&machine, address)
+                }
+                FaultKind::Other => false,
+            };
+            if fits {
+                return site.code;
+            }
+        }
+        eprintln!(
+            "cellwall: verified code faulted where it must not ({kind:?} at {address:#x}, pc {:#x}, site {site:?}); \
+             this is a bug of cellwall, and the process stops",
+            machine.pc
+        );
+        std::process::abort();
+    }
+
+    /// Whether an address lies in a memory, or its guard, of the instance that was running.
+    fn memory_covers(&self, machine: &activation::Machine, address: usize) -> bool {
+        let instances = &self.fields.instances;
+        let running = instances.iter().find(|i| i.context.address() == machine.context);
+        running.is_some_and(|instance| {
+            let mut memories = instance.memories.values();
+            memories.any(|&number| self.fields.memories[number as usize].covers(address))
+        })
+    }
+}

@@ -1,0 +1,163 @@
+//! What stores share: configuration, the numbers of signatures, unused stacks, interruption.
+
+use crate::error::Error;
+use crate::stack::CellStack;
+use crate::sys;
+use cellwall_abi::{CpuFeatures, Signature, Target};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How an engine runs code.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// What code is compiled for; memories and stacks are laid out by it.
+    pub target: Target,
+    /// Bytes of stack for guest code, per call from outside (nested calls share it).
+    pub stack_bytes: usize,
+    /// Whether traps and errors carry guest frames.
+    pub backtrace: bool,
+}
+
+impl Default for EngineConfig {
+    /// This processor's features, full reservations, 1 MiB of stack, backtraces.
+    fn default() -> Self {
+        Self {
+            target: Target::new(host_features()),
+            stack_bytes: 1 << 20,
+            backtrace: true,
+        }
+    }
+}
+
+/// The features of this processor that code may use.
+pub fn host_features() -> CpuFeatures {
+    sys::features().unwrap_or_default()
+}
+
+/// Shared by all stores that exchange code and functions; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Engine(pub(crate) Arc<EngineInner>);
+
+#[derive(Debug)]
+pub(crate) struct EngineInner {
+    pub(crate) id: u64,
+    pub(crate) config: EngineConfig,
+    /// Counts interruptions.
+    epoch: AtomicU64,
+    signatures: Mutex<HashMap<Signature, u32>>,
+    stacks: Mutex<Vec<CellStack>>,
+}
+
+/// Unused stacks that an engine keeps.
+const STACKS_KEPT_MAX: usize = 32;
+
+/// Largest engine-wide signature number; the ones above mean "none" and "none of this module".
+const SIGNATURES_MAX: usize = u32::MAX as usize - 2;
+
+impl Engine {
+    /// Makes an engine, and on the first call the signal handlers of the process.
+    ///
+    /// # Errors
+    /// If the processor or the operating system lacks something, or the facts about memories make
+    /// no sense.
+    pub fn new(config: EngineConfig) -> Result<Self, Error> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        if sys::features().is_none() {
+            return Err(Error::Limit(
+                "this processor lacks SSE4.1, which all code needs".into(),
+            ));
+        }
+        if !config.target.is_valid() {
+            return Err(Error::Limit(
+                "memory reservation and guards must be multiples of the page, and the reservation at most 4 GiB"
+                    .into(),
+            ));
+        }
+        const STACK_BYTES: std::ops::RangeInclusive<usize> = 16 << 10..=1 << 30;
+        if !STACK_BYTES.contains(&config.stack_bytes) {
+            return Err(Error::Limit("a stack must have 16 KiB to 1 GiB".into()));
+        }
+        sys::install_handlers().map_err(|error| Error::Os {
+            what: "cannot install signal handlers",
+            error,
+        })?;
+        sys::prepare_fences();
+        Ok(Self(Arc::new(EngineInner {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            config,
+            epoch: AtomicU64::new(0),
+            signatures: Mutex::default(),
+            stacks: Mutex::default(),
+        })))
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &EngineConfig {
+        &self.0.config
+    }
+
+    /// What code must be compiled for.
+    pub fn target(&self) -> &Target {
+        &self.0.config.target
+    }
+
+    /// Whether both are the same engine.
+    pub fn same(&self, other: &Engine) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Ends every guest call that is now running in this engine with
+    /// [`TrapCode::Interrupt`](cellwall_abi::TrapCode::Interrupt): guest code at once, wherever it
+    /// is; host functions when they return to their guest. Calls that start after this returned
+    /// are not affected.
+    ///
+    /// An instance that is stopped at an arbitrary place of its code is not entered again
+    /// ([`Error::Interrupted`]).
+    pub fn interrupt(&self) {
+        self.0.epoch.fetch_add(1, Ordering::SeqCst);
+        sys::full_fence();
+        sys::interrupt_threads(|slot| {
+            let engine = slot.engine.load(Ordering::SeqCst);
+            engine == self.0.id || engine == sys::ThreadSlot::MIXED
+        });
+    }
+
+    /// The engine-wide number of a signature.
+    ///
+    /// # Panics
+    /// After four billion different signatures.
+    pub(crate) fn signature_number(&self, signature: &Signature) -> u32 {
+        let mut numbers = self.0.signatures.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(&number) = numbers.get(signature) {
+            return number;
+        }
+        assert!(numbers.len() < SIGNATURES_MAX, "too many different signatures");
+        let number = numbers.len() as u32;
+        numbers.insert(signature.clone(), number);
+        number
+    }
+}
+
+impl EngineInner {
+    /// How often the engine was interrupted.
+    #[inline]
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn take_stack(&self) -> Result<CellStack, Error> {
+        let kept = self.stacks.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        kept.map_or_else(|| CellStack::new(self), Ok)
+    }
+
+    pub(crate) fn keep_stack(&self, stack: CellStack) {
+        if !stack.fits(self) {
+            return;
+        }
+        let mut stacks = self.stacks.lock().unwrap_or_else(PoisonError::into_inner);
+        if stacks.len() < STACKS_KEPT_MAX {
+            stacks.push(stack);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Globals: 16 bytes in the context of their instance, or of the host's own.
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::id::{GlobalId, assert_store};
+use crate::store::StoreOpaque;
+use crate::value::RawVal;
+use cellwall_abi::ValType;
+use cellwall_base::{EntityId, GlobalIdx};
+use std::ptr::NonNull;
+
+/// The type of a global.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct GlobalType {
+    /// Value type.
+    pub ty: ValType,
+    /// Whether it can be set.
+    pub mutable: bool,
+}
+
+/// A global of the host.
+#[derive(Debug)]
+pub(crate) struct HostGlobal {
+    value: Context,
+    ty: GlobalType,
+}
+
+/// Bytes of a value's place.
+const BYTES: usize = 16;
+
+impl StoreOpaque {
+    /// Makes a global for the host.
+    ///
+    /// # Errors
+    /// [`Error::Type`] if `init` has another type.
+    pub fn new_global(&mut self, ty: GlobalType, init: RawVal) -> Result<GlobalId, Error> {
+        check_type(ty.ty, init)?;
+        self.fields.globals.push(HostGlobal {
+            value: Context::new(&init.bits().to_ne_bytes()),
+            ty,
+        });
+        Ok(GlobalId {
+            store: self.id(),
+            owner: None,
+            index: self.fields.globals.len() as u32 - 1,
+        })
+    }
+
+    /// Value type and mutability.
+    pub fn global_type(&self, global: GlobalId) -> GlobalType {
+        assert_store(self.id(), global.store);
+        match global.owner {
+            None => self.fields.globals[global.index as usize].ty,
+            Some(owner) => {
+                let shape = self.fields.instances[owner as usize].code.shape();
+                let global = &shape.globals[GlobalIdx::new(global.index as usize)];
+                GlobalType {
+                    ty: global.ty,
+                    mutable: global.mutable,
+                }
+            }
+        }
+    }
+
+    /// The place of its value.
+    pub(crate) fn global_place(&self, global: GlobalId) -> NonNull<u8> {
+        assert_store(self.id(), global.store);
+        match global.owner {
+            None => self.fields.globals[global.index as usize].value.place(0, BYTES),
+            Some(owner) => {
+                let instance = &self.fields.instances[owner as usize];
+                let index = GlobalIdx::new(global.index as usize);
+                instance.context.place(instance.code.layout.global(index), BYTES)
+            }
+        }
+    }
+
+    /// Its value.
+    pub fn global_get(&self, global: GlobalId) -> RawVal {
+        let place = self.global_place(global).cast::<[u8; BYTES]>();
+        // SAFETY: a place of this size that lives as long as the store; no guest runs now.
+        let bytes = unsafe { place.read() };
+        RawVal::from_bits(self.global_type(global).ty, u128::from_ne_bytes(bytes))
+    }
+
+    /// Sets its value.
+    ///
+    /// # Errors
+    /// [`Error::Type`] if it is immutable or has another type.
+    pub fn global_set(&mut self, global: GlobalId, value: RawVal) -> Result<(), Error> {
+        if !self.global_type(global).mutable {
+            return Err(Error::Type("immutable global cannot be set".into()));
+        }
+        self.init_global(global, value)
+    }
+
+    /// Sets its value though it may be immutable.
+    pub(crate) fn init_global(&mut self, global: GlobalId, value: RawVal) -> Result<(), Error> {
+        check_type(self.global_type(global).ty, value)?;
+        let place = self.global_place(global).cast::<[u8; BYTES]>();
+        // SAFETY: a place of this size that lives as long as the store; no guest runs now.
+        unsafe { place.write(value.bits().to_ne_bytes()) };
+        Ok(())
+    }
+}
+
+fn check_type(ty: ValType, value: RawVal) -> Result<(), Error> {
+    if value.ty() != ty {
+        return Err(Error::Type(format!(
+            "a global of type {ty} cannot hold a value of type {}",
+            value.ty()
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,284 @@
+//! Host functions: Rust closures that guest code calls.
+//!
+//! Each closure gets an entry of its own, made for its types, so that a call neither boxes nor
+//! allocates. The entry catches panics; they go on outside of the guest's frames.
+
+use crate::engine::Engine;
+use crate::error::{Error, HostError};
+use crate::id::{FuncId, InstanceId};
+use crate::store::{StoreInner, StoreOpaque};
+use crate::value::{RawList, RawVal};
+use cellwall_abi::{Assignment, Signature, TrapCode, assign};
+use std::any::Any;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::DerefMut;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// Why the host side of a call leaves the guest.
+pub(crate) enum Outcome {
+    /// A host function or limiter said no.
+    Host(HostError),
+    /// A library call found that the guest ran wrong.
+    Trap(TrapCode),
+    /// A host function or limiter panicked.
+    Panic(Box<dyn Any + Send>),
+}
+
+impl From<TrapCode> for Outcome {
+    fn from(code: TrapCode) -> Self {
+        Self::Trap(code)
+    }
+}
+
+/// What a host function is called with besides its arguments.
+pub struct Caller<'a, T: 'static> {
+    /// The store.
+    pub store: &'a mut StoreInner<T>,
+    /// The instance whose code made the call; `None` if the host did.
+    pub instance: Option<InstanceId>,
+}
+
+impl<T> fmt::Debug for Caller<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Caller({:?})", self.instance)
+    }
+}
+
+/// What the host stub calls: environment and context of the caller; 0, or not if it left an
+/// outcome in the store.
+pub(crate) type HostEntry = unsafe extern "C" fn(env: usize, context: usize) -> u32;
+
+/// A host function without the type of its store's data.
+pub(crate) struct HostRecord {
+    pub(crate) entry: HostEntry,
+    /// Address of the closure, inside of `_closure`.
+    pub(crate) env: usize,
+    pub(crate) signature: Signature,
+    /// Engine-wide number of the signature.
+    pub(crate) number: u32,
+    engine: Engine,
+    _closure: Arc<dyn Any + Send + Sync>,
+}
+
+/// A host function that can be put into any store of its engine whose data is a `T`; cheap to
+/// clone.
+pub struct HostFunc<T: 'static> {
+    record: Arc<HostRecord>,
+    data: PhantomData<fn(&mut T)>,
+}
+
+impl<T> Clone for HostFunc<T> {
+    fn clone(&self) -> Self {
+        Self {
+            record: self.record.clone(),
+            data: PhantomData,
+        }
+    }
+}
+
+impl<T> fmt::Debug for HostFunc<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HostFunc({})", self.record.signature)
+    }
+}
+
+struct Untyped<F> {
+    signature: Signature,
+    places: Assignment,
+    closure: F,
+}
+
+impl<T: 'static> HostFunc<T> {
+    /// A host function whose types are known to the Rust compiler. Calls do not allocate.
+    pub fn typed<P: RawList, R: RawList>(
+        engine: &Engine,
+        closure: impl Fn(Caller<'_, T>, P) -> Result<R, HostError> + Send + Sync + 'static,
+    ) -> Self {
+        fn entry_of<T, P, R, F>(_: &F) -> HostEntry
+        where
+            T: 'static,
+            P: RawList,
+            R: RawList,
+            F: Fn(Caller<'_, T>, P) -> Result<R, HostError>,
+        {
+            typed_entry::<T, P, R, F>
+        }
+        let signature = Signature {
+            params: P::TYPES.into(),
+            results: R::TYPES.into(),
+        };
+        let entry = entry_of(&closure);
+        Self::new(engine, signature, entry, Arc::new(closure))
+    }
+
+    /// A host function with types that are known at run time only. `closure` gets the arguments
+    /// and a slice of results, zero or null at first, which it must leave with the same types.
+    ///
+    /// # Panics
+    /// A call panics if `closure` leaves a result of another type.
+    pub fn untyped(
+        engine: &Engine,
+        signature: Signature,
+        closure: impl Fn(Caller<'_, T>, &[RawVal], &mut [RawVal]) -> Result<(), HostError> + Send + Sync + 'static,
+    ) -> Self {
+        fn entry_of<T, F>(_: &Untyped<F>) -> HostEntry
+        where
+            T: 'static,
+            F: Fn(Caller<'_, T>, &[RawVal], &mut [RawVal]) -> Result<(), HostError>,
+        {
+            untyped_entry::<T, F>
+        }
+        let env = Untyped {
+            places: assign(&signature),
+            signature: signature.clone(),
+            closure,
+        };
+        let entry = entry_of(&env);
+        Self::new(engine, signature, entry, Arc::new(env))
+    }
+
+    fn new<E: Send + Sync + 'static>(
+        engine: &Engine,
+        signature: Signature,
+        entry: HostEntry,
+        closure: Arc<E>,
+    ) -> Self {
+        let record = HostRecord {
+            entry,
+            env: Arc::as_ptr(&closure) as usize,
+            number: engine.signature_number(&signature),
+            signature,
+            engine: engine.clone(),
+            _closure: closure,
+        };
+        Self {
+            record: Arc::new(record),
+            data: PhantomData,
+        }
+    }
+
+    /// Parameter and result types.
+    pub fn signature(&self) -> &Signature {
+        &self.record.signature
+    }
+}
+
+impl<T: 'static> StoreInner<T> {
+    /// Puts a host function into the store.
+    ///
+    /// # Panics
+    /// If the function was made for another engine.
+    pub fn add_host_func(&mut self, func: &HostFunc<T>) -> FuncId {
+        assert!(
+            func.record.engine.same(self.engine()),
+            "host function used with a store of another engine"
+        );
+        let reference = self.deref_mut().fields.funcs.add_host(func.record.clone());
+        FuncId::new(self.id(), reference)
+    }
+}
+
+/// Runs `body` for a host function and puts away what is not a success.
+fn guarded(store: &mut StoreOpaque, result: std::thread::Result<Result<(), HostError>>) -> u32 {
+    let outcome = match result {
+        Ok(Ok(())) => return 0,
+        Ok(Err(error)) => Outcome::Host(error),
+        Err(panic) => Outcome::Panic(panic),
+    };
+    store.fields.outcome = Some(outcome);
+    1
+}
+
+unsafe extern "C" fn typed_entry<T, P, R, F>(env: usize, context: usize) -> u32
+where
+    T: 'static,
+    P: RawList,
+    R: RawList,
+    F: Fn(Caller<'_, T>, P) -> Result<R, HostError>,
+{
+    // SAFETY: the record that named this entry owns the closure, and the store keeps the record.
+    let closure = unsafe { &*(env as *const F) };
+    // SAFETY: the stub passes the context of the caller, whose store has data of this type, since
+    // the function was added to it. The store is the host's until this returns.
+    let store = unsafe { StoreInner::<T>::of_context(context) };
+    // SAFETY: as above.
+    let instance = unsafe { store.instance_of(context) };
+    let params = P::read_params(store.block());
+    let caller = Caller {
+        store: &mut *store,
+        instance,
+    };
+    let result = catch_unwind(AssertUnwindSafe(|| closure(caller, params)));
+    let result = result.map(|result| result.map(|results| results.write_results(store.block_mut())));
+    guarded(store, result)
+}
+
+unsafe extern "C" fn untyped_entry<T, F>(env: usize, context: usize) -> u32
+where
+    T: 'static,
+    F: Fn(Caller<'_, T>, &[RawVal], &mut [RawVal]) -> Result<(), HostError>,
+{
+    // SAFETY: as in `typed_entry`.
+    let env = unsafe { &*(env as *const Untyped<F>) };
+    // SAFETY: as in `typed_entry`.
+    let store = unsafe { StoreInner::<T>::of_context(context) };
+    // SAFETY: as in `typed_entry`.
+    let instance = unsafe { store.instance_of(context) };
+    let caller = Caller {
+        store: &mut *store,
+        instance,
+    };
+    let result = catch_unwind(AssertUnwindSafe(|| untyped_call(caller, env)));
+    guarded(store, result)
+}
+
+fn untyped_call<T, F>(caller: Caller<'_, T>, env: &Untyped<F>) -> Result<(), HostError>
+where
+    F: Fn(Caller<'_, T>, &[RawVal], &mut [RawVal]) -> Result<(), HostError>,
+{
+    let Caller { store, instance } = caller;
+    let (signature, places) = (&env.signature, &env.places);
+    let block = store.block();
+    let params: Vec<RawVal> = (signature.params.iter().zip(&places.params))
+        .map(|(&ty, place)| block.read_val(place.block_offset(), ty))
+        .collect();
+    let mut results: Vec<RawVal> = signature
+        .results
+        .iter()
+        .map(|&ty| RawVal::default_of(ty))
+        .collect();
+    let inner = Caller {
+        store: &mut *store,
+        instance,
+    };
+    (env.closure)(inner, &params, &mut results)?;
+    for ((&value, &ty), place) in results.iter().zip(&signature.results).zip(&places.results) {
+        assert!(
+            value.ty() == ty,
+            "a host function returned a value of type {} where its signature says {ty}",
+            value.ty()
+        );
+        store.block_mut().write_val(place.block_offset(), value);
+    }
+    Ok(())
+}
+
+impl StoreOpaque {
+    /// Calls a host function from the host; its arguments are in the block.
+    pub(crate) fn call_host(&mut self, entry: HostEntry, env: usize) -> Result<(), Error> {
+        self.expose();
+        let context = self.fields.host_context.address();
+        // SAFETY: entry and environment belong together, in a record of this store; the context
+        // is the store's own.
+        if unsafe { entry(env, context) } == 0 {
+            return Ok(());
+        }
+        match self.fields.outcome.take().expect("left by the entry") {
+            Outcome::Host(error) => Err(Error::host(error)),
+            Outcome::Trap(code) => Err(Error::trap(code)),
+            Outcome::Panic(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+}

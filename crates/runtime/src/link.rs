@@ -1,0 +1,123 @@
+//! Imports against what is given for them (core specification, "Import Subtyping").
+
+use crate::code::Code;
+use crate::error::Error;
+use crate::id::{Extern, assert_store};
+use crate::store::StoreOpaque;
+use cellwall_abi::Shape;
+use cellwall_abi::shape::{Import, Item};
+use cellwall_base::limits::PAGE_BYTES;
+
+impl StoreOpaque {
+    /// Whether every import has something of a fitting type, from this store.
+    pub(crate) fn check_imports(&self, code: &Code, imports: &[Extern]) -> Result<(), Error> {
+        let wanted = &code.shape().imports;
+        if wanted.len() != imports.len() {
+            return Err(Error::Link(format!(
+                "expected {} imports, found {}",
+                wanted.len(),
+                imports.len()
+            )));
+        }
+        for (import, &given) in wanted.iter().zip(imports) {
+            self.check_import(code, import, given).map_err(|found| {
+                let Import { module, name, item } = import;
+                let expected = expected(code.shape(), *item);
+                Error::Link(format!(
+                    "incompatible import type for `{module}::{name}`: expected {expected}, found {found}"
+                ))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// What was found instead, if it does not fit.
+    fn check_import(&self, code: &Code, import: &Import, given: Extern) -> Result<(), String> {
+        let shape = code.shape();
+        let fits = match (import.item, given) {
+            (Item::Func(wanted), Extern::Func(func)) => {
+                code.signatures[shape.funcs[wanted]] == self.func_number(func)
+            }
+            (Item::Global(wanted), Extern::Global(global)) => {
+                let (wanted, found) = (&shape.globals[wanted], self.global_type(global));
+                (wanted.ty, wanted.mutable) == (found.ty, found.mutable)
+            }
+            (Item::Memory(wanted), Extern::Memory(memory)) => {
+                let (wanted, found) = (&shape.memories[wanted], self.memory_type(memory));
+                let size = self.memory_pages(memory);
+                wanted.is_64 == found.is_64
+                    && limits_fit(size, found.max_pages, wanted.min_pages, wanted.max_pages)
+            }
+            (Item::Table(wanted), Extern::Table(table)) => {
+                let (wanted, found) = (&shape.tables[wanted], self.table_type(table));
+                wanted.element == found.element
+                    && limits_fit(self.table_len(table), found.max, wanted.min, wanted.max)
+            }
+            _ => false,
+        };
+        if fits { Ok(()) } else { Err(self.describe(given)) }
+    }
+
+    fn describe(&self, given: Extern) -> String {
+        match given {
+            Extern::Func(func) => format!("a function of type {}", self.func_signature(func)),
+            Extern::Global(global) => {
+                let ty = self.global_type(global);
+                global_text(ty.mutable, &ty.ty.to_string())
+            }
+            Extern::Memory(memory) => {
+                let ty = self.memory_type(memory);
+                memory_text(ty.is_64, self.memory_pages(memory), ty.max_pages)
+            }
+            Extern::Table(table) => {
+                assert_store(self.id(), table.store());
+                let ty = self.table_type(table);
+                table_text(&ty.element.to_string(), self.table_len(table), ty.max)
+            }
+        }
+    }
+}
+
+fn limits_fit(size: u64, max: Option<u64>, wanted_min: u64, wanted_max: Option<u64>) -> bool {
+    let max_fits = match (wanted_max, max) {
+        (None, _) => true,
+        (Some(wanted), Some(max)) => max <= wanted,
+        (Some(_), None) => false,
+    };
+    size >= wanted_min && max_fits
+}
+
+fn expected(shape: &Shape, item: Item) -> String {
+    match item {
+        Item::Func(func) => format!("a function of type {}", shape.signature(func)),
+        Item::Global(global) => {
+            let global = &shape.globals[global];
+            global_text(global.mutable, &global.ty.to_string())
+        }
+        Item::Memory(memory) => {
+            let memory = shape.memories[memory];
+            memory_text(memory.is_64, memory.min_pages, memory.max_pages)
+        }
+        Item::Table(table) => {
+            let table = &shape.tables[table];
+            table_text(&table.element.to_string(), table.min, table.max)
+        }
+    }
+}
+
+fn global_text(mutable: bool, ty: &str) -> String {
+    let kind = if mutable { "a mutable" } else { "an immutable" };
+    format!("{kind} global of type {ty}")
+}
+
+fn memory_text(is_64: bool, pages: u64, max: Option<u64>) -> String {
+    let bits = if is_64 { 64 } else { 32 };
+    let max = max.map_or("no maximum".into(), |max| format!("at most {max}"));
+    debug_assert!(PAGE_BYTES == 64 << 10);
+    format!("a {bits}-bit memory of {pages} pages of 64 KiB, {max}")
+}
+
+fn table_text(element: &str, len: u64, max: Option<u64>) -> String {
+    let max = max.map_or("no maximum".into(), |max| format!("at most {max}"));
+    format!("a table of {len} {element}, {max}")
+}

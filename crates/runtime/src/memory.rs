@@ -1,0 +1,242 @@
+//! Linear memories: reservations that grow in place.
+
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::id::{MemoryId, assert_store};
+use crate::image::Image;
+use crate::limits::Ask;
+use crate::store::StoreOpaque;
+use crate::sys::{PAGE, Reservation, page_up};
+use cellwall_base::limits::{MEMORY32_PAGES_MAX, PAGE_BYTES};
+use std::io;
+use std::ptr::NonNull;
+
+/// The type of a memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MemoryType {
+    /// Whether it has 64-bit indexes.
+    pub is_64: bool,
+    /// Initial size in pages of 64 KiB.
+    pub min_pages: u64,
+    /// Largest size in pages, if there is one.
+    pub max_pages: Option<u64>,
+}
+
+/// What guest code reads of a memory or table: first byte or entry, and current length.
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Definition {
+    pub(crate) base: *mut u8,
+    pub(crate) length: u64,
+}
+
+/// A memory of a store.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    reservation: Reservation,
+    /// In the context of the owner, or in `own`.
+    definition: NonNull<Definition>,
+    /// For memories of the host.
+    _own: Option<Box<Definition>>,
+    pub(crate) ty: MemoryType,
+    /// No length above this, whatever the type says.
+    bytes_max: u64,
+}
+
+impl Memory {
+    /// Reserves a memory and commits its first pages. Without `definition` it owns one.
+    pub(crate) fn new(
+        engine: &Engine,
+        ty: MemoryType,
+        definition: Option<NonNull<Definition>>,
+    ) -> Result<Self, Error> {
+        let target = engine.target();
+        if ty.is_64 {
+            return Err(Error::Limit("64-bit memories are not supported yet".into()));
+        }
+        let bytes_max = target.memory_reservation_bytes;
+        let bytes = ty.min_pages.saturating_mul(PAGE_BYTES);
+        if bytes > bytes_max {
+            return Err(Error::Limit(format!(
+                "memory minimum size of {} pages exceeds memory limits",
+                ty.min_pages
+            )));
+        }
+        let os = |error| Error::Os {
+            what: "cannot reserve a memory",
+            error,
+        };
+        let total = (target.memory_reservation_bytes + target.memory_guard_bytes) as usize;
+        let reservation = Reservation::new(total).map_err(os)?;
+        reservation.commit(0, bytes as usize).map_err(os)?;
+        let mut own = definition.is_none().then(|| {
+            Box::new(Definition {
+                base: std::ptr::null_mut(),
+                length: 0,
+            })
+        });
+        let definition = definition.unwrap_or_else(|| {
+            NonNull::from(&mut **own.as_mut().expect("made just above if there is no definition"))
+        });
+        let value = Definition {
+            base: reservation.base(),
+            length: bytes,
+        };
+        // SAFETY: a place in a context or in the box, for this memory alone.
+        unsafe { definition.write(value) };
+        Ok(Self {
+            reservation,
+            definition,
+            _own: own,
+            ty,
+            bytes_max,
+        })
+    }
+
+    pub(crate) fn definition(&self) -> NonNull<Definition> {
+        self.definition
+    }
+
+    pub(crate) fn base(&self) -> *mut u8 {
+        self.reservation.base()
+    }
+
+    /// Current length in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        // SAFETY: the definition lives as long as the store; guest code may not write it.
+        unsafe { (*self.definition.as_ptr()).length as usize }
+    }
+
+    /// Whether an address lies in the memory or where its accesses may fault.
+    pub(crate) fn covers(&self, address: usize) -> bool {
+        address.wrapping_sub(self.base() as usize) < self.reservation.bytes()
+    }
+
+    /// Puts an image over the first pages; what lay there is gone.
+    pub(crate) fn map_image(&mut self, image: &Image) -> io::Result<()> {
+        let len = image.file.bytes();
+        debug_assert!(image.offset + len <= page_up(self.bytes()));
+        self.reservation.map_image(image.offset, len, &image.file, 0)
+    }
+
+    /// Largest size in pages that the type and the reservation allow.
+    fn pages_max(&self) -> u64 {
+        let declared = self.ty.max_pages.unwrap_or(MEMORY32_PAGES_MAX);
+        declared.min(MEMORY32_PAGES_MAX).min(self.bytes_max / PAGE_BYTES)
+    }
+
+    fn set_bytes(&mut self, bytes: u64) -> io::Result<()> {
+        let old = self.bytes();
+        debug_assert!(old % PAGE == 0 && bytes as usize >= old);
+        self.reservation.commit(old, bytes as usize - old)?;
+        // SAFETY: the definition lives as long as the store, and no guest code runs now.
+        unsafe { (*self.definition.as_ptr()).length = bytes };
+        Ok(())
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        // SAFETY: the bytes below the length are committed; the store is borrowed, so that no
+        // guest code changes them meanwhile.
+        unsafe { std::slice::from_raw_parts(self.base(), self.bytes()) }
+    }
+
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
+        // SAFETY: as above, borrowed mutably.
+        unsafe { std::slice::from_raw_parts_mut(self.base(), self.bytes()) }
+    }
+}
+
+impl StoreOpaque {
+    /// Makes a memory for the host.
+    ///
+    /// # Errors
+    /// If a limit or the operating system refuses.
+    pub fn new_memory(&mut self, ty: MemoryType) -> Result<MemoryId, Error> {
+        self.may_have(Ask::Memories, "memory", self.fields.memories.len(), 1)?;
+        let index = self.add_memory(ty, None)?;
+        Ok(MemoryId::new(self.id(), index))
+    }
+
+    pub(crate) fn add_memory(
+        &mut self,
+        ty: MemoryType,
+        definition: Option<NonNull<Definition>>,
+    ) -> Result<u32, Error> {
+        let bytes = ty.min_pages.saturating_mul(PAGE_BYTES) as usize;
+        if !self
+            .may_grow(Ask::MemoryGrowing(0, bytes, max_bytes(ty)))
+            .map_err(Error::host)?
+        {
+            return Err(Error::Limit(format!(
+                "memory minimum size of {} pages exceeds memory limits",
+                ty.min_pages
+            )));
+        }
+        let memory = Memory::new(&self.fields.engine, ty, definition)?;
+        self.fields.memories.push(memory);
+        Ok(self.fields.memories.len() as u32 - 1)
+    }
+
+    /// The type of a memory, as declared.
+    pub fn memory_type(&self, memory: MemoryId) -> MemoryType {
+        self.memory_at(memory).ty
+    }
+
+    /// The bytes of a memory.
+    pub fn memory(&self, memory: MemoryId) -> &[u8] {
+        self.memory_at(memory).as_slice()
+    }
+
+    /// The bytes of a memory, to change them.
+    pub fn memory_mut(&mut self, memory: MemoryId) -> &mut [u8] {
+        assert_store(self.id(), memory.store());
+        self.fields.memories[memory.index()].as_mut_slice()
+    }
+
+    /// Current size in pages.
+    pub fn memory_pages(&self, memory: MemoryId) -> u64 {
+        self.memory_at(memory).bytes() as u64 / PAGE_BYTES
+    }
+
+    /// Grows a memory; its old size in pages, or `None` if it cannot grow that far.
+    ///
+    /// # Errors
+    /// What the limiter returned.
+    pub fn memory_grow(&mut self, memory: MemoryId, delta_pages: u64) -> Result<Option<u64>, Error> {
+        assert_store(self.id(), memory.store());
+        self.grow_memory(memory.index(), delta_pages)
+    }
+
+    pub(crate) fn grow_memory(&mut self, index: usize, delta_pages: u64) -> Result<Option<u64>, Error> {
+        let memory = &self.fields.memories[index];
+        let (old_bytes, ty, pages_max) = (memory.bytes(), memory.ty, memory.pages_max());
+        let old = old_bytes as u64 / PAGE_BYTES;
+        let new = old.saturating_add(delta_pages);
+        let desired = new.saturating_mul(PAGE_BYTES);
+        let ask = Ask::MemoryGrowing(old_bytes, desired as usize, max_bytes(ty));
+        if !self.may_grow(ask).map_err(Error::host)? {
+            return Ok(None);
+        }
+        let failed = if new > pages_max {
+            "the maximum size of the memory is reached".to_owned()
+        } else {
+            match self.fields.memories[index].set_bytes(desired) {
+                Ok(()) => return Ok(Some(old)),
+                Err(error) => format!("the operating system gives no more memory: {error}"),
+            }
+        };
+        self.ask_limiter(Ask::MemoryFailed(&failed))
+            .map_err(Error::host)?;
+        Ok(None)
+    }
+
+    pub(crate) fn memory_at(&self, memory: MemoryId) -> &Memory {
+        assert_store(self.id(), memory.store());
+        &self.fields.memories[memory.index()]
+    }
+}
+
+fn max_bytes(ty: MemoryType) -> Option<usize> {
+    ty.max_pages
+        .map(|pages| pages.saturating_mul(PAGE_BYTES) as usize)
+}

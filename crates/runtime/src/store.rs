@@ -1,0 +1,362 @@
+//! Stores: what instances share, and the host's data.
+//!
+//! A store lies at one heap address from creation to drop; contexts and stubs refer to it by that.
+//! [`StoreInner`] and [`StoreOpaque`] are unsized on purpose: a mutable reference to one cannot be
+//! used to swap a store out from under its running guests. Requires that a context is used only
+//! while its store lives; guarantees it by keeping every instance until the store is dropped.
+
+use crate::activation::Activation;
+use crate::context::Context;
+use crate::engine::Engine;
+use crate::error::HostError;
+use crate::func::FuncSpace;
+use crate::global::HostGlobal;
+use crate::host::Outcome;
+use crate::id::{InstanceId, MemoryId, StoreId, assert_store};
+use crate::instance::Instance;
+use crate::limits::{self, Answer, Ask, Limiter};
+use crate::memory::Memory;
+use crate::table::Table;
+use crate::value::{Block, ExternRef};
+use cellwall_abi::context;
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::any::Any;
+use std::cell::Cell;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+
+/// What a store has that does not depend on the type of the host's data.
+#[repr(C)]
+pub(crate) struct Fields {
+    /// The innermost call that is under way; the stubs read it, so it comes first.
+    pub(crate) activation: Cell<*const Activation>,
+    pub(crate) block: NonNull<Block>,
+    /// The whole store, as it was allocated.
+    whole: NonNull<Fields>,
+    pub(crate) id: StoreId,
+    pub(crate) engine: Engine,
+    pub(crate) instances: Vec<Instance>,
+    pub(crate) memories: Vec<Memory>,
+    pub(crate) tables: Vec<Table>,
+    pub(crate) globals: Vec<HostGlobal>,
+    pub(crate) funcs: FuncSpace,
+    pub(crate) externs: Vec<Arc<dyn Any + Send + Sync>>,
+    /// Why a host function or library call leaves the guest.
+    pub(crate) outcome: Option<Outcome>,
+    /// The context for host functions that the host calls.
+    pub(crate) host_context: Context,
+    ask: Option<unsafe fn(NonNull<Fields>, Ask<'_>) -> Answer>,
+}
+
+const _: () = assert!(std::mem::offset_of!(Fields, activation) == 0);
+
+impl Drop for Fields {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout, by `Store::new`, and owned by these fields.
+        unsafe { dealloc(self.block.as_ptr().cast(), Layout::new::<Block>()) };
+    }
+}
+
+/// A store without the type of its data.
+#[repr(C)]
+pub struct StoreOpaque {
+    pub(crate) fields: Fields,
+    unsized_on_purpose: [()],
+}
+
+/// A store behind a reference.
+#[repr(C)]
+pub struct StoreInner<T: 'static> {
+    fields: Fields,
+    data: T,
+    limiter: Option<Box<dyn Limiter<T>>>,
+    unsized_on_purpose: [()],
+}
+
+/// The allocation behind a [`StoreInner`]: the same, with a size.
+#[repr(C)]
+struct Sized<T: 'static> {
+    fields: Fields,
+    data: T,
+    limiter: Option<Box<dyn Limiter<T>>>,
+}
+
+/// Owns instances, memories, tables, globals, functions and the host's data.
+pub struct Store<T: 'static> {
+    whole: NonNull<Sized<T>>,
+}
+
+// SAFETY: everything that a store owns may move to another thread (host functions and values are
+// Send and Sync; contexts, blocks and memories are owned by the store alone) if its data may. A
+// store with calls under way is mutably borrowed.
+unsafe impl<T: Send> Send for Store<T> {}
+// SAFETY: through a shared reference a store can only be read.
+unsafe impl<T: Sync> Sync for Store<T> {}
+// SAFETY: as for `Store`.
+unsafe impl<T: Send> Send for StoreInner<T> {}
+// SAFETY: as for `Store`.
+unsafe impl<T: Sync> Sync for StoreInner<T> {}
+
+impl<T: 'static> Store<T> {
+    /// A store with nothing in it but `data`.
+    pub fn new(engine: &Engine, data: T) -> Self {
+        let layout = Layout::new::<Block>();
+        // SAFETY: a block has a size.
+        let block = unsafe { alloc_zeroed(layout) };
+        let Some(block) = NonNull::new(block.cast::<Block>()) else {
+            handle_alloc_error(layout);
+        };
+        let mut host_context = Context::new(&[0; context::HEADER_BYTES as usize]);
+        let fields = Fields {
+            activation: Cell::new(ptr::null()),
+            block,
+            whole: NonNull::dangling(),
+            id: StoreId::next(),
+            engine: engine.clone(),
+            instances: Vec::new(),
+            memories: Vec::new(),
+            tables: Vec::new(),
+            globals: Vec::new(),
+            funcs: FuncSpace::default(),
+            externs: Vec::new(),
+            outcome: None,
+            host_context: Context::new(&[]),
+            ask: None,
+        };
+        let sized = Box::new(Sized {
+            fields,
+            data,
+            limiter: None,
+        });
+        let whole = NonNull::from(Box::leak(sized));
+        let address = whole.as_ptr() as usize;
+        host_context.write(context::STORE, address.to_ne_bytes());
+        host_context.write(context::BLOCK, (block.as_ptr() as usize).to_ne_bytes());
+        host_context.write(context::INSTANCE, HOST_INSTANCE.to_ne_bytes());
+        let mut store = Self { whole };
+        store.fields.whole = whole.cast();
+        store.fields.host_context = host_context;
+        store
+    }
+
+    /// Drops the store and returns its data.
+    pub fn into_data(self) -> T {
+        let whole = std::mem::ManuallyDrop::new(self).whole;
+        // SAFETY: made by `Box::leak`, and nobody else owns it.
+        let sized = unsafe { Box::from_raw(whole.as_ptr()) };
+        sized.data
+    }
+}
+
+impl<T: 'static> Drop for Store<T> {
+    fn drop(&mut self) {
+        // SAFETY: made by `Box::leak`, dropped once; no call is under way, as calls borrow.
+        drop(unsafe { Box::from_raw(self.whole.as_ptr()) });
+    }
+}
+
+impl<T: 'static> Deref for Store<T> {
+    type Target = StoreInner<T>;
+
+    #[inline]
+    fn deref(&self) -> &StoreInner<T> {
+        let inner = inner_of::<T>(self.whole.cast());
+        // SAFETY: the store lives as long as `self`.
+        unsafe { &*inner }
+    }
+}
+
+impl<T: 'static> DerefMut for Store<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut StoreInner<T> {
+        let inner = inner_of::<T>(self.whole.cast());
+        // SAFETY: the store lives as long as `self`, which is borrowed mutably.
+        unsafe { &mut *inner }
+    }
+}
+
+/// The instance number of the context that is no instance.
+const HOST_INSTANCE: u32 = u32::MAX;
+
+#[inline]
+fn inner_of<T: 'static>(whole: NonNull<Fields>) -> *mut StoreInner<T> {
+    // The unsized tail has no elements, so that layout and size are those of the allocation.
+    ptr::slice_from_raw_parts_mut(whole.as_ptr().cast::<()>(), 0) as *mut StoreInner<T>
+}
+
+#[inline]
+fn opaque_of(whole: *mut Fields) -> *mut StoreOpaque {
+    ptr::slice_from_raw_parts_mut(whole.cast::<()>(), 0) as *mut StoreOpaque
+}
+
+impl<T: 'static> Deref for StoreInner<T> {
+    type Target = StoreOpaque;
+
+    #[inline]
+    fn deref(&self) -> &StoreOpaque {
+        let opaque = opaque_of((&raw const self.fields).cast_mut());
+        // SAFETY: the opaque part is exactly the fields, borrowed as `self` is.
+        unsafe { &*opaque }
+    }
+}
+
+impl<T: 'static> DerefMut for StoreInner<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut StoreOpaque {
+        let opaque = opaque_of(&raw mut self.fields);
+        // SAFETY: the opaque part is exactly the fields, borrowed as `self` is.
+        unsafe { &mut *opaque }
+    }
+}
+
+impl<T: 'static> StoreInner<T> {
+    /// The host's data.
+    #[inline]
+    pub fn data(&self) -> &T {
+        &self.data
+    }
+
+    /// The host's data, to change it.
+    #[inline]
+    pub fn data_mut(&mut self) -> &mut T {
+        &mut self.data
+    }
+
+    /// Has growth decided by `limiter` from now on.
+    pub fn set_limiter(&mut self, limiter: Box<dyn Limiter<T>>) {
+        self.limiter = Some(limiter);
+        self.fields.ask = Some(ask::<T>);
+    }
+
+    /// The bytes of a memory together with the host's data.
+    pub fn memory_and_data_mut(&mut self, memory: MemoryId) -> (&mut [u8], &mut T) {
+        assert_store(self.fields.id, memory.store());
+        (
+            self.fields.memories[memory.index()].as_mut_slice(),
+            &mut self.data,
+        )
+    }
+
+    /// The store of a context, from the inside of a host function.
+    ///
+    /// # Safety
+    /// The context is that of an instance of a living `Store<T>`, or its host context; nobody else
+    /// uses the store while the reference lives.
+    #[inline]
+    pub(crate) unsafe fn of_context<'a>(context: usize) -> &'a mut Self {
+        // SAFETY: the caller's promise; the field holds the address of the whole store.
+        let whole = unsafe { *((context + context::STORE as usize) as *const NonNull<Fields>) };
+        // SAFETY: the caller's promise.
+        unsafe { &mut *inner_of::<T>(whole) }
+    }
+}
+
+unsafe fn ask<T: 'static>(whole: NonNull<Fields>, ask: Ask<'_>) -> Answer {
+    let inner = inner_of::<T>(whole);
+    // SAFETY: the caller's promise: the whole store, of this type of data, borrowed mutably.
+    let inner = unsafe { &mut *inner };
+    let limiter = inner.limiter.as_mut().expect("set together with this function");
+    limits::put(&mut **limiter, &mut inner.data, ask)
+}
+
+impl StoreOpaque {
+    /// The store's id.
+    #[inline]
+    pub fn id(&self) -> StoreId {
+        self.fields.id
+    }
+
+    /// The engine that the store belongs to.
+    pub fn engine(&self) -> &Engine {
+        &self.fields.engine
+    }
+
+    /// The limiter's answer; `None` if there is no limiter.
+    pub(crate) fn ask_limiter(&mut self, question: Ask<'_>) -> Result<Option<usize>, HostError> {
+        let Some(ask) = self.fields.ask else {
+            return Ok(None);
+        };
+        self.expose();
+        let whole = self.fields.whole;
+        // SAFETY: the function was made for the type of this store's data, and the store is
+        // borrowed mutably.
+        unsafe { ask(whole, question) }.map(Some)
+    }
+
+    /// Address of the whole store, as contexts hold it.
+    pub(crate) fn address(&self) -> usize {
+        self.fields.whole.as_ptr() as usize
+    }
+
+    /// The same address, made known to the Rust compiler as a way to this store: code that it
+    /// cannot see through (stubs, host functions behind them) is about to use the store.
+    #[inline]
+    pub(crate) fn expose(&mut self) -> usize {
+        let address = (&raw mut self.fields).expose_provenance();
+        debug_assert_eq!(address, self.fields.whole.as_ptr() as usize);
+        address
+    }
+
+    /// The store of a context, from the inside of a library call.
+    ///
+    /// # Safety
+    /// As for [`StoreInner::of_context`].
+    pub(crate) unsafe fn of_context<'a>(context: usize) -> &'a mut Self {
+        // SAFETY: the caller's promise; the field holds the address of the whole store.
+        let whole = unsafe { *((context + context::STORE as usize) as *const *mut Fields) };
+        // SAFETY: the caller's promise.
+        unsafe { &mut *opaque_of(whole) }
+    }
+
+    /// The instance of a context; `None` for the host's.
+    ///
+    /// # Safety
+    /// The context is one of this store.
+    #[inline]
+    pub(crate) unsafe fn instance_of(&self, context: usize) -> Option<InstanceId> {
+        // SAFETY: the caller's promise.
+        let index = unsafe { *((context + context::INSTANCE as usize) as *const u32) };
+        (index != HOST_INSTANCE).then(|| InstanceId::new(self.fields.id, index))
+    }
+
+    #[inline]
+    pub(crate) fn block(&self) -> &Block {
+        // SAFETY: allocated as long as the store lives; no guest runs while it is borrowed.
+        unsafe { self.fields.block.as_ref() }
+    }
+
+    #[inline]
+    pub(crate) fn block_mut(&mut self) -> &mut Block {
+        // SAFETY: as above, borrowed mutably.
+        unsafe { self.fields.block.as_mut() }
+    }
+
+    /// Gives a value of the host a number in the store's space of host references, where it stays
+    /// until the store is dropped.
+    ///
+    /// # Panics
+    /// After four billion values.
+    pub fn new_extern(&mut self, value: Arc<dyn Any + Send + Sync>) -> ExternRef {
+        self.fields.externs.push(value);
+        ExternRef(u32::try_from(self.fields.externs.len()).expect("references are numbers of 32 bits"))
+    }
+
+    /// The value of a host reference; `None` for null and for numbers that were never given out.
+    pub fn extern_value(&self, reference: ExternRef) -> Option<&Arc<dyn Any + Send + Sync>> {
+        self.fields.externs.get((reference.0 as usize).checked_sub(1)?)
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Store<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Store({:?})", self.data())
+    }
+}
+
+impl fmt::Debug for StoreOpaque {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StoreOpaque({:?})", self.fields.id)
+    }
+}

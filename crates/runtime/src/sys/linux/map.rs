@@ -1,0 +1,168 @@
+//! Address space: reservations, and the changes of protection that the runtime makes inside them.
+//!
+//! Guarantees that no page is ever writable and executable: `commit` makes pages read-write, only
+//! `seal_code` makes them executable, and nothing turns executable pages writable but `release`,
+//! which replaces them. Deliberately knows nothing of what lies in a reservation.
+
+use super::super::{PAGE, page_up};
+use std::ffi::c_int;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::unix::fs::FileExt;
+use std::ptr::{self, NonNull};
+
+/// A range of address space that belongs to its owner alone; unmapped on drop.
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    base: NonNull<u8>,
+    bytes: usize,
+}
+
+// SAFETY: a reservation is a plain range of addresses that any thread may use and unmap.
+unsafe impl Send for Reservation {}
+// SAFETY: as above; methods that change pages go through the kernel, which serialises them.
+unsafe impl Sync for Reservation {}
+
+impl Reservation {
+    /// Reserves `bytes` (a multiple of the page) without access.
+    pub(crate) fn new(bytes: usize) -> io::Result<Self> {
+        debug_assert!(bytes > 0 && bytes % PAGE == 0);
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: a new anonymous mapping at an address of the kernel's choice overlaps nothing.
+        let base = unsafe { libc::mmap(ptr::null_mut(), bytes, libc::PROT_NONE, flags, -1, 0) };
+        if base == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let base = NonNull::new(base.cast()).expect("the kernel maps nothing at address 0 unasked");
+        Ok(Self { base, bytes })
+    }
+
+    /// The first byte.
+    pub(crate) fn base(&self) -> *mut u8 {
+        self.base.as_ptr()
+    }
+
+    /// Size in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn at(&self, offset: usize, len: usize) -> *mut u8 {
+        assert!(
+            offset % PAGE == 0 && offset <= self.bytes && len <= self.bytes - offset,
+            "page ranges stay inside their reservation"
+        );
+        // SAFETY: the assertion keeps the address inside the reservation.
+        unsafe { self.base().add(offset) }
+    }
+
+    fn protect(&self, offset: usize, len: usize, protection: c_int) -> io::Result<()> {
+        let start = self.at(offset, len);
+        if len == 0 {
+            return Ok(());
+        }
+        // SAFETY: the range belongs to this reservation, whose owner decides on its protection.
+        match unsafe { libc::mprotect(start.cast(), len, protection) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    /// Makes pages readable and writable; they keep their contents (zero at first).
+    pub(crate) fn commit(&self, offset: usize, len: usize) -> io::Result<()> {
+        self.protect(offset, len, libc::PROT_READ | libc::PROT_WRITE)
+    }
+
+    /// Makes pages readable only.
+    pub(crate) fn seal_rodata(&self, offset: usize, len: usize) -> io::Result<()> {
+        self.protect(offset, len, libc::PROT_READ)
+    }
+
+    /// Makes pages readable and executable, and no longer writable.
+    pub(crate) fn seal_code(&self, offset: usize, len: usize) -> io::Result<()> {
+        self.protect(offset, len, libc::PROT_READ | libc::PROT_EXEC)
+    }
+
+    /// Maps bytes of an image over pages of the reservation: readable, writable, private.
+    pub(crate) fn map_image(
+        &self,
+        offset: usize,
+        len: usize,
+        image: &ImageFile,
+        image_offset: usize,
+    ) -> io::Result<()> {
+        let start = self.at(offset, len);
+        assert!(image_offset % PAGE == 0 && page_up(len) <= image.bytes - image_offset);
+        let flags = libc::MAP_PRIVATE | libc::MAP_FIXED | libc::MAP_NORESERVE;
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let fd = image.file.as_raw_fd();
+        // SAFETY: the range belongs to this reservation; the image is sealed, so that nobody can
+        // change or truncate what is mapped.
+        let mapped = unsafe { libc::mmap(start.cast(), len, protection, flags, fd, image_offset as i64) };
+        if mapped == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(())
+    }
+
+    /// Gives pages back: no access, contents gone.
+    ///
+    /// # Safety
+    /// Nobody may use the pages any more.
+    pub(crate) unsafe fn release(&self, offset: usize, len: usize) -> io::Result<()> {
+        let start = self.at(offset, len);
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED;
+        // SAFETY: the range belongs to this reservation and the caller says that nobody uses it.
+        let mapped = unsafe { libc::mmap(start.cast(), len, libc::PROT_NONE, flags, -1, 0) };
+        if mapped == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        // SAFETY: the owner is gone, so nobody uses the range.
+        let result = unsafe { libc::munmap(self.base().cast(), self.bytes) };
+        debug_assert_eq!(result, 0, "unmapping an own range cannot fail");
+    }
+}
+
+/// Bytes in a sealed file in memory, from which private copies are mapped.
+#[derive(Debug)]
+pub(crate) struct ImageFile {
+    file: File,
+    bytes: usize,
+}
+
+impl ImageFile {
+    /// Makes an image of `bytes` (a multiple of the page) with these pieces in it, at most once
+    /// each; the rest is zero.
+    pub(crate) fn new(bytes: usize, pieces: &[(usize, &[u8])]) -> io::Result<Self> {
+        let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+        // SAFETY: the name is a valid C string; the call makes a new descriptor.
+        let fd = unsafe { libc::memfd_create(c"cellwall-image".as_ptr(), flags) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the descriptor is new and nobody else owns it.
+        let file = unsafe { File::from_raw_fd(fd) };
+        file.set_len(bytes as u64)?;
+        for &(offset, piece) in pieces {
+            file.write_all_at(piece, offset as u64)?;
+        }
+        let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE | libc::F_SEAL_SEAL;
+        // SAFETY: sealing an own descriptor touches no memory.
+        if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Self { file, bytes })
+    }
+
+    /// Size in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}

@@ -1,0 +1,5 @@
+//! Linux: address space, signals, threads.
+
+pub(super) mod map;
+pub(super) mod signal;
+pub(super) mod thread;

@@ -1,0 +1,404 @@
+//! The fixed assembly between host and guest on x86-64, and what the processor can do.
+//!
+//! * `enter`: host to guest. Saves the host's registers and stack pointer in the activation, goes
+//!   to the cell stack, loads context, memory base and all argument registers from the block.
+//! * `leave`: out of the guest from anywhere, back to the caller of `enter` with a status.
+//! * `foreign`: a call into another instance of the store; saves and restores the pinned pair.
+//! * `host`: a call of a host function, on the thread's own stack.
+//! * `library`: a library call, on the thread's own stack.
+//!
+//! From a stub's check of the interruption mark to its end ("tail"), an interruption may leave at
+//! once, as in guest code: nothing of the runtime is half done there. [`stub_at`] tells where a
+//! program counter is. No stub touches the cell stack but `foreign`, whose faults in the guard of
+//! the stack are stack overflows.
+
+use crate::activation::{Activation, Status};
+use crate::library;
+use cellwall_abi::context::{self, func_entry};
+use cellwall_abi::convention::{block_arg_gpr, block_arg_xmm, block_result_gpr, block_result_xmm};
+use cellwall_abi::{CpuFeatures, LibCall};
+use std::arch::{asm, global_asm};
+use std::mem::offset_of;
+
+// The order of registers is that of `cellwall_abi::convention`; a test compares them.
+global_asm!(
+    ".text",
+    ".balign 16",
+    ".hidden cellwall_enter",
+    ".globl cellwall_enter",
+    // (rdi = activation, rsi = code, rdx = context, rcx = cell stack) -> eax = status
+    "cellwall_enter:",
+    "push rbp",
+    "push rbx",
+    "push r12",
+    "push r13",
+    "push r14",
+    "push r15",
+    "sub rsp, 8",
+    "mov [rdi + {HOST_RSP}], rsp",
+    "mov r15, rdx",
+    "mov r11, rsi",
+    "mov rsp, rcx",
+    "mov r14, [r15 + {BASE}]",
+    "mov r10, [r15 + {BLOCK}]",
+    "mov eax, {EARLY}",
+    "cmp dword ptr [rdi + {MARK}], 0",
+    "jne cellwall_leave",
+    ".hidden cellwall_enter_tail",
+    ".globl cellwall_enter_tail",
+    "cellwall_enter_tail:",
+    "movups xmm0, [r10 + {AX}]",
+    "movups xmm1, [r10 + {AX} + 16]",
+    "movups xmm2, [r10 + {AX} + 32]",
+    "movups xmm3, [r10 + {AX} + 48]",
+    "movups xmm4, [r10 + {AX} + 64]",
+    "movups xmm5, [r10 + {AX} + 80]",
+    "movups xmm6, [r10 + {AX} + 96]",
+    "movups xmm7, [r10 + {AX} + 112]",
+    "mov rdi, [r10 + {AG}]",
+    "mov rsi, [r10 + {AG} + 8]",
+    "mov rdx, [r10 + {AG} + 16]",
+    "mov rcx, [r10 + {AG} + 24]",
+    "mov r8, [r10 + {AG} + 32]",
+    "mov r9, [r10 + {AG} + 40]",
+    "call r11",
+    ".hidden cellwall_enter_return",
+    ".globl cellwall_enter_return",
+    "cellwall_enter_return:",
+    "mov r10, [r15 + {BLOCK}]",
+    "mov [r10 + {RG}], rax",
+    "mov [r10 + {RG} + 8], rdx",
+    "mov [r10 + {RG} + 16], rcx",
+    "mov [r10 + {RG} + 24], rsi",
+    "movups [r10 + {RX}], xmm0",
+    "movups [r10 + {RX} + 16], xmm1",
+    "movups [r10 + {RX} + 32], xmm2",
+    "movups [r10 + {RX} + 48], xmm3",
+    "mov rdi, [r15 + {STORE}]",
+    "mov rdi, [rdi]",
+    "xor eax, eax",
+    // (rdi = activation, eax = status)
+    ".hidden cellwall_leave",
+    ".globl cellwall_leave",
+    "cellwall_leave:",
+    "mov rsp, [rdi + {HOST_RSP}]",
+    "add rsp, 8",
+    "pop r15",
+    "pop r14",
+    "pop r13",
+    "pop r12",
+    "pop rbx",
+    "pop rbp",
+    "ret",
+    "",
+    ".balign 16",
+    ".hidden cellwall_foreign",
+    ".globl cellwall_foreign",
+    "cellwall_foreign:",
+    "sub rsp, 24",
+    ".hidden cellwall_foreign_frame",
+    ".globl cellwall_foreign_frame",
+    "cellwall_foreign_frame:",
+    "mov [rsp + 8], r15",
+    "mov [rsp], r14",
+    "mov r15, [r11 + {CONTEXT}]",
+    "mov r14, [r15 + {BASE}]",
+    "cmp dword ptr [r15 + {POISON}], 0",
+    "jne 2f",
+    "call [r11 + {CODE}]",
+    ".hidden cellwall_foreign_return",
+    ".globl cellwall_foreign_return",
+    "cellwall_foreign_return:",
+    "mov r15, [rsp + 8]",
+    "mov r14, [rsp]",
+    "add rsp, 24",
+    ".hidden cellwall_foreign_unframe",
+    ".globl cellwall_foreign_unframe",
+    "cellwall_foreign_unframe:",
+    "ret",
+    ".hidden cellwall_foreign_end",
+    ".globl cellwall_foreign_end",
+    "cellwall_foreign_end:",
+    "2:",
+    "mov rdi, [r15 + {STORE}]",
+    "mov rdi, [rdi]",
+    "add rsp, 24",
+    "mov [rdi + {GUEST_RSP}], rsp",
+    "mov eax, {POISONED}",
+    "jmp cellwall_leave",
+    "",
+    ".balign 16",
+    ".hidden cellwall_host",
+    ".globl cellwall_host",
+    "cellwall_host:",
+    "mov r10, [r15 + {BLOCK}]",
+    "mov [r10 + {AG}], rdi",
+    "mov [r10 + {AG} + 8], rsi",
+    "mov [r10 + {AG} + 16], rdx",
+    "mov [r10 + {AG} + 24], rcx",
+    "mov [r10 + {AG} + 32], r8",
+    "mov [r10 + {AG} + 40], r9",
+    "movups [r10 + {AX}], xmm0",
+    "movups [r10 + {AX} + 16], xmm1",
+    "movups [r10 + {AX} + 32], xmm2",
+    "movups [r10 + {AX} + 48], xmm3",
+    "movups [r10 + {AX} + 64], xmm4",
+    "movups [r10 + {AX} + 80], xmm5",
+    "movups [r10 + {AX} + 96], xmm6",
+    "movups [r10 + {AX} + 112], xmm7",
+    "mov rbx, [r15 + {STORE}]",
+    "mov rbx, [rbx]",
+    "mov [rbx + {GUEST_RSP}], rsp",
+    "mov rdi, [r11 + {CONTEXT}]",
+    "mov rsi, r15",
+    "mov rsp, [rbx + {HOST_RSP}]",
+    "call [r11 + {CODE}]",
+    "test eax, eax",
+    "jne 3f",
+    "mov r10, [r15 + {BLOCK}]",
+    "mov rsp, [rbx + {GUEST_RSP}]",
+    "cmp dword ptr [rbx + {MARK}], 0",
+    "jne 4f",
+    ".hidden cellwall_host_tail",
+    ".globl cellwall_host_tail",
+    "cellwall_host_tail:",
+    "mov rax, [r10 + {RG}]",
+    "mov rdx, [r10 + {RG} + 8]",
+    "mov rcx, [r10 + {RG} + 16]",
+    "mov rsi, [r10 + {RG} + 24]",
+    "movups xmm0, [r10 + {RX}]",
+    "movups xmm1, [r10 + {RX} + 16]",
+    "movups xmm2, [r10 + {RX} + 32]",
+    "movups xmm3, [r10 + {RX} + 48]",
+    "ret",
+    ".hidden cellwall_host_end",
+    ".globl cellwall_host_end",
+    "cellwall_host_end:",
+    "3:",
+    "mov rdi, rbx",
+    "mov eax, {OUTCOME}",
+    "jmp cellwall_leave",
+    "4:",
+    "mov rdi, rbx",
+    "mov eax, {MARKED}",
+    "jmp cellwall_leave",
+    "",
+    // (r11 = library function, arguments in place)
+    ".balign 16",
+    "cellwall_library_common:",
+    "mov rbx, [r15 + {STORE}]",
+    "mov rbx, [rbx]",
+    "mov [rbx + {GUEST_RSP}], rsp",
+    "mov r9, r15",
+    "mov rsp, [rbx + {HOST_RSP}]",
+    "call r11",
+    "test edx, edx",
+    "jne 3b",
+    "mov rsp, [rbx + {GUEST_RSP}]",
+    "cmp dword ptr [rbx + {MARK}], 0",
+    "jne 4b",
+    ".hidden cellwall_library_tail",
+    ".globl cellwall_library_tail",
+    "cellwall_library_tail:",
+    "ret",
+    ".hidden cellwall_library_end",
+    ".globl cellwall_library_end",
+    "cellwall_library_end:",
+    "nop",
+    HOST_RSP = const offset_of!(Activation, host_rsp),
+    GUEST_RSP = const offset_of!(Activation, guest_rsp),
+    MARK = const offset_of!(Activation, mark),
+    STORE = const context::STORE,
+    BLOCK = const context::BLOCK,
+    BASE = const context::BASE,
+    POISON = const context::POISON,
+    CODE = const func_entry::CODE,
+    CONTEXT = const func_entry::CONTEXT,
+    AG = const block_arg_gpr(0),
+    AX = const block_arg_xmm(0),
+    RG = const block_result_gpr(0),
+    RX = const block_result_xmm(0),
+    OUTCOME = const Status::Outcome as u32,
+    MARKED = const Status::Marked as u32,
+    POISONED = const Status::Poisoned as u32,
+    EARLY = const Status::Early as u32,
+);
+
+/// One stub per library call: names the function and goes to the common part.
+macro_rules! library_stubs {
+    ($($call:ident $symbol:ident $function:ident;)*) => {
+        $(
+            global_asm!(
+                ".text",
+                ".balign 16",
+                concat!(".hidden ", stringify!($symbol)),
+                concat!(".globl ", stringify!($symbol)),
+                concat!(stringify!($symbol), ":"),
+                "lea r11, [rip + {function}]",
+                "jmp cellwall_library_common",
+                function = sym library::$function,
+            );
+        )*
+        mod library_symbols {
+            unsafe extern "C" {
+                $(pub(super) fn $symbol();)*
+            }
+        }
+
+        /// The address for the context's slot of a library call.
+        pub(crate) fn library_stub(call: LibCall) -> usize {
+            match call {
+                $(LibCall::$call => library_symbols::$symbol as *const () as usize,)*
+            }
+        }
+    };
+}
+
+library_stubs! {
+    MemoryGrow cellwall_lib_memory_grow memory_grow;
+    MemoryCopy cellwall_lib_memory_copy memory_copy;
+    MemoryFill cellwall_lib_memory_fill memory_fill;
+    MemoryInit cellwall_lib_memory_init memory_init;
+    DataDrop cellwall_lib_data_drop data_drop;
+    TableGet cellwall_lib_table_get table_get;
+    TableSet cellwall_lib_table_set table_set;
+    TableGrow cellwall_lib_table_grow table_grow;
+    TableFill cellwall_lib_table_fill table_fill;
+    TableCopy cellwall_lib_table_copy table_copy;
+    TableInit cellwall_lib_table_init table_init;
+    ElemDrop cellwall_lib_elem_drop elem_drop;
+    RefFunc cellwall_lib_ref_func ref_func;
+}
+
+unsafe extern "C" {
+    fn cellwall_enter(activation: *const Activation, code: usize, context: usize, stack: usize) -> u32;
+    fn cellwall_enter_tail();
+    fn cellwall_enter_return();
+    fn cellwall_leave();
+    fn cellwall_foreign();
+    fn cellwall_foreign_frame();
+    fn cellwall_foreign_return();
+    fn cellwall_foreign_unframe();
+    fn cellwall_foreign_end();
+    fn cellwall_host();
+    fn cellwall_host_tail();
+    fn cellwall_host_end();
+    fn cellwall_library_tail();
+    fn cellwall_library_end();
+}
+
+/// Runs verified code until it returns or leaves; the raw [`Status`].
+///
+/// # Safety
+/// `code` is a function of mapped code, `context` the context of a living instance of it,
+/// `activation` the top activation of its store and of this thread, `stack` a 16-byte aligned
+/// address on its cell stack with nothing in use below it, and the block holds the arguments.
+#[inline]
+pub(crate) unsafe fn enter(activation: *const Activation, code: usize, context: usize, stack: usize) -> u32 {
+    // SAFETY: as the caller promises.
+    unsafe { cellwall_enter(activation, code, context, stack) }
+}
+
+/// The stubs that function entries name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Stub {
+    /// Into another instance.
+    Foreign,
+    /// Into a host function.
+    Host,
+}
+
+/// The address of a stub for [`func_entry::CALL`].
+pub(crate) fn stub_address(stub: Stub) -> usize {
+    match stub {
+        Stub::Foreign => cellwall_foreign as *const () as usize,
+        Stub::Host => cellwall_host as *const () as usize,
+    }
+}
+
+/// Where a signal handler sends the thread to leave the guest (first argument: the activation,
+/// accumulator: the status).
+pub(crate) fn leave_address() -> usize {
+    cellwall_leave as *const () as usize
+}
+
+/// What a program counter outside of mapped code means to a walk or to a handler.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum StubPlace {
+    /// The guest is about to be entered: nothing on the cell stack yet.
+    EnterTail,
+    /// The return address of the first guest frame.
+    EnterReturn,
+    /// In `foreign`; the return address lies this many bytes above the stack pointer.
+    Foreign(usize),
+    /// In the tail of `host` or `library`; the return address is on top.
+    Tail,
+}
+
+/// Where in the stubs a program counter is, if it is in a place where leaving at once is right.
+pub(crate) fn stub_at(pc: usize) -> Option<StubPlace> {
+    let within = |from: unsafe extern "C" fn(), to: unsafe extern "C" fn()| {
+        (from as *const () as usize..to as *const () as usize).contains(&pc)
+    };
+    if pc == cellwall_enter_return as *const () as usize {
+        Some(StubPlace::EnterReturn)
+    } else if within(cellwall_enter_tail, cellwall_enter_return) {
+        Some(StubPlace::EnterTail)
+    } else if within(cellwall_foreign_frame, cellwall_foreign_unframe) {
+        Some(StubPlace::Foreign(24))
+    } else if within(cellwall_foreign, cellwall_foreign_end) {
+        Some(StubPlace::Foreign(0))
+    } else if within(cellwall_host_tail, cellwall_host_end)
+        || within(cellwall_library_tail, cellwall_library_end)
+    {
+        Some(StubPlace::Tail)
+    } else {
+        None
+    }
+}
+
+/// The return address that `foreign` pushes: frames of the caller lie above it.
+pub(crate) fn is_foreign_return(pc: usize) -> bool {
+    pc == cellwall_foreign_return as *const () as usize
+}
+
+/// About where the thread's stack pointer is.
+#[inline(always)]
+pub(crate) fn stack_pointer() -> usize {
+    let rsp: usize;
+    // SAFETY: reads a register.
+    unsafe { asm!("mov {}, rsp", out(reg) rsp, options(nomem, nostack, preserves_flags)) };
+    rsp
+}
+
+/// What this processor can do beyond the baseline of code (SSE4.1), or `None` if it lacks that.
+pub(crate) fn features() -> Option<CpuFeatures> {
+    use std::arch::is_x86_feature_detected as has;
+    has!("sse4.1").then(|| CpuFeatures {
+        popcnt: has!("popcnt"),
+        lzcnt: has!("lzcnt"),
+        bmi1: has!("bmi1"),
+        bmi2: has!("bmi2"),
+        avx: has!("avx"),
+        avx2: has!("avx2"),
+        fma: has!("fma"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use cellwall_abi::convention::*;
+
+    /// The assembly names registers; this is where their order is held against the treaty.
+    #[test]
+    fn the_stubs_use_the_registers_of_the_convention() {
+        assert_eq!(ARG_GPRS, [7, 6, 2, 1, 8, 9], "rdi, rsi, rdx, rcx, r8, r9");
+        assert_eq!(RESULT_GPRS, [0, 2, 1, 6], "rax, rdx, rcx, rsi");
+        assert_eq!((ARG_XMMS, RESULT_XMMS), ([0, 1, 2, 3, 4, 5, 6, 7], [0, 1, 2, 3]));
+        assert_eq!((CONTEXT, BASE, ENTRY, STACK), (15, 14, 11, 4));
+        assert_eq!(block_arg_gpr(5), block_arg_gpr(0) + 40);
+        assert_eq!(block_arg_xmm(7), block_arg_xmm(0) + 112);
+        assert_eq!(block_result_gpr(3), block_result_gpr(0) + 24);
+        assert_eq!(block_result_xmm(3), block_result_xmm(0) + 48);
+    }
+}
