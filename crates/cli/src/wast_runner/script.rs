@@ -1,6 +1,6 @@
 //! The state of a running script, and what each directive does to it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use cellwall::{Engine, Error, Instance, Linker, Module, Store, Trap, Val};
 use wast::token::Id;
@@ -18,8 +18,11 @@ pub(super) struct Script<'a> {
     definitions: HashMap<Option<String>, Slot<Module>>,
     /// Instances by their `$name`; the last one also by `None`.
     instances: HashMap<Option<String>, Slot<Instance>>,
-    /// Names for imports (`register`) whose instance is not there. The linker
-    /// has those that are.
+    /// The names that `register` gave. The `$name` of an instance can be
+    /// imported from too, as some scripts expect, unless it is one of these.
+    registered: HashSet<String>,
+    /// Names for imports whose instance is not there. The linker has those that
+    /// are.
     absent: HashMap<String, Slot<()>>,
 }
 
@@ -55,6 +58,7 @@ impl<'a> Script<'a> {
             linker,
             definitions: HashMap::new(),
             instances: HashMap::new(),
+            registered: HashSet::new(),
             absent: HashMap::new(),
         })
     }
@@ -124,7 +128,11 @@ impl<'a> Script<'a> {
             Ok(Some(None) | None) => Ok(None),
             Err(message) => Err(message),
         };
-        put(&mut self.instances, name, Slot::of(&made));
+        let slot = Slot::of(&made);
+        if let Some(name) = name.as_ref().filter(|name| !self.registered.contains(*name)) {
+            self.offer(name, &slot)?;
+        }
+        put(&mut self.instances, name, slot);
         verdict(made)
     }
 
@@ -159,22 +167,25 @@ impl<'a> Script<'a> {
     }
 
     fn register(&mut self, name: &str, module: Option<Id<'_>>) -> Outcome {
-        match find(&self.instances, module)? {
+        let slot = find(&self.instances, module)?;
+        self.registered.insert(name.to_string());
+        self.offer(name, &slot)?;
+        verdict(slot.there("its module failed"))
+    }
+
+    /// Lets later modules import from the instance in `slot`, under `name`.
+    fn offer(&mut self, name: &str, slot: &Slot<Instance>) -> Result<(), String> {
+        let absent = match slot {
             Slot::There(instance) => {
                 self.absent.remove(name);
-                let linked = self.linker.instance(&mut self.store, name, instance);
-                linked.map_err(|e| format!("cannot register: {e:#}"))?;
-                Ok(Verdict::Passed)
+                let linked = self.linker.instance(&mut self.store, name, *instance);
+                return linked.map(|_| ()).map_err(|e| format!("cannot register: {e:#}"));
             }
-            Slot::Skipped => {
-                self.absent.insert(name.to_string(), Slot::Skipped);
-                Ok(Verdict::Skipped)
-            }
-            Slot::Broken => {
-                self.absent.insert(name.to_string(), Slot::Broken);
-                Err("its module failed".to_string())
-            }
-        }
+            Slot::Skipped => Slot::Skipped,
+            Slot::Broken => Slot::Broken,
+        };
+        self.absent.insert(name.to_string(), absent);
+        Ok(())
     }
 
     fn execute(&mut self, exec: WastExecute<'_>) -> Result<Ran, String> {

@@ -307,6 +307,25 @@ fn modules_have_names() {
     );
 }
 
+/// A script of its own kind: a `$name` is a name for imports too, but what was
+/// registered goes before it.
+#[test]
+fn a_named_module_can_be_imported_from() {
+    let script = r#"
+        (module $a (func (export "f") (result i32) (i32.const 1)))
+        (module (import "a" "f" (func $f (result i32))) (export "g" (func $f)))
+        (assert_return (invoke "g") (i32.const 1))
+        (module $b (func (export "f") (result i32) (i32.const 2)))
+        (register "a" $b)
+        (module $a (func (export "f") (result i32) (i32.const 3)))
+        (module (import "a" "f" (func $f (result i32))) (export "g" (func $f)))
+        (assert_return (invoke "g") (i32.const 2))
+    "#;
+    assert_eq!(whole(script, &[]), "8/0/0");
+    let nameless = r#"(module (func (export "f"))) (module (import "a" "f" (func)))"#;
+    assert!(whole(nameless, &[]).starts_with("1/1/0 | 1:31: unknown import"));
+}
+
 #[test]
 fn a_definition_has_many_instances() {
     let script = r#"
