@@ -25,7 +25,9 @@ fn config() -> Config {
         max_table_elements: 200,
         max_tables: 3,
         memory64_enabled: false,
-        min_funcs: 1,
+        // Without a type there is no function, and then nothing to run.
+        min_funcs: 2,
+        min_types: 4,
         relaxed_simd_enabled: false,
         simd_enabled: false,
         tail_call_enabled: false,
