@@ -1,0 +1,97 @@
+//! Waiting for descriptors and time.
+
+use super::Handle;
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// Something to wait for.
+pub(crate) struct Wanted<'a> {
+    what: PollFd<'a>,
+    seen: PollFlags,
+}
+
+/// The direction of a transfer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Interest {
+    Read,
+    Write,
+}
+
+impl<'a> Wanted<'a> {
+    pub(crate) fn new(handle: Handle<'a>, interest: Interest) -> Wanted<'a> {
+        let flags = match interest {
+            Interest::Read => PollFlags::IN,
+            Interest::Write => PollFlags::OUT,
+        };
+        Wanted {
+            what: PollFd::from_borrowed_fd(handle, flags),
+            seen: PollFlags::empty(),
+        }
+    }
+
+    /// A transfer would not wait now: there is something to do, or an error to hear of.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.seen.is_empty()
+    }
+
+    /// The other end is gone.
+    pub(crate) fn is_hung_up(&self) -> bool {
+        self.seen.contains(PollFlags::HUP)
+    }
+}
+
+/// What ends a wait from another thread. It stays rung.
+#[derive(Debug)]
+pub(crate) struct Bell(OwnedFd);
+
+impl Bell {
+    pub(crate) fn new() -> io::Result<Bell> {
+        Ok(Bell(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
+    }
+
+    pub(crate) fn ring(&self) {
+        // The only failure is a counter at its maximum, and then it is ringing already.
+        let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
+    }
+}
+
+/// Waits until one of `wanted` is ready, the bell rings, or the time is over.
+pub(crate) fn wait(
+    wanted: &mut [Wanted<'_>],
+    bell: Option<&Bell>,
+    timeout: Option<Duration>,
+) -> io::Result<()> {
+    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let mut all: Vec<PollFd<'_>> = wanted.iter().map(|wanted| wanted.what.clone()).collect();
+    if let Some(bell) = bell {
+        all.push(PollFd::new(&bell.0, PollFlags::IN));
+    }
+    loop {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = left.map(|left| Timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(left.subsec_nanos()),
+        });
+        match poll(&mut all, left.as_ref()) {
+            Ok(_) => break,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    for (wanted, polled) in wanted.iter_mut().zip(&all) {
+        wanted.seen = polled.revents();
+    }
+    Ok(())
+}
+
+/// How many bytes a read would give now, where the kernel knows.
+pub(crate) fn readable_bytes(handle: Handle<'_>) -> Option<u64> {
+    rustix::io::ioctl_fionread(handle).ok()
+}
+
+/// The descriptor of something open.
+pub(crate) fn handle_of(open: &impl AsFd) -> Handle<'_> {
+    open.as_fd()
+}

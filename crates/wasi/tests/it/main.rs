@@ -1,0 +1,12 @@
+//! Tests of the door: small guests and whole programs through the public API.
+
+mod every;
+mod files;
+mod harness;
+mod permissions;
+mod pointers;
+mod programs;
+mod race;
+mod streams;
+mod suite;
+mod waiting;
