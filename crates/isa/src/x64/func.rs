@@ -218,18 +218,20 @@ impl<P> MFunc<P> {
 }
 
 impl MFunc<Virt> {
-    /// The function with registers allocated: other instructions in the same blocks.
+    /// The function with registers allocated: other instructions in the same blocks. Also returns
+    /// the storage of the instructions before.
     ///
     /// # Panics
     /// If a register of an instruction is not a hardware register (in debug builds), or the number
     /// of blocks changed.
-    pub fn allocated(self, insts: Vec<Inst>, blocks: &[Range<u32>], slots: u32) -> MFunc<Phys> {
+    pub fn allocated(self, insts: Vec<Inst>, blocks: &[Range<u32>], slots: u32) -> (MFunc<Phys>, Vec<Inst>) {
         assert_eq!(blocks.len(), self.blocks.len(), "allocation keeps the blocks");
         if cfg!(debug_assertions) {
             for mut inst in insts.iter().copied() {
                 inst.visit(&mut |reg, _| assert!(reg.virt_index().is_none(), "every register is allocated"));
             }
         }
+        let old = self.insts;
         let mut func = MFunc {
             insts,
             blocks: self.blocks,
@@ -247,7 +249,7 @@ impl MFunc<Virt> {
         for (data, range) in func.blocks.iter_mut().zip(blocks) {
             data.1.insts = range.clone();
         }
-        func
+        (func, old)
     }
 }
 

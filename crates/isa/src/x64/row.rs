@@ -308,6 +308,14 @@ impl Row {
         self.def().widths & (1 << width as u8) != 0
     }
 
+    /// Whether the destination is the source: `dst=src`.
+    pub fn is_tied(self) -> bool {
+        match self.form() {
+            Form::RmMod | Form::RmModImm | Form::Imm | Form::Unary | Form::ShiftCl | Form::ShiftImm => true,
+            _ => matches!(self, Self::FSelect | Self::FMinWasm | Self::FMaxWasm),
+        }
+    }
+
     /// Whether the row ends a block.
     pub const fn is_terminator(self) -> bool {
         matches!(

@@ -40,7 +40,7 @@ fn func(blocks: &[(Vec<Inst>, Vec<u32>)]) -> MFunc<Phys> {
         });
         ranges.push(start..insts.len() as u32);
     }
-    func.allocated(insts, &ranges, 0)
+    func.allocated(insts, &ranges, 0).0
 }
 
 const NO_FRAME: Entry = Entry {

@@ -1,0 +1,60 @@
+//! The walk of one function, as text.
+
+use crate::{CompileError, Unit, emit, lower, opt, regalloc, translate};
+use cellwall_base::FuncIdx;
+use std::fmt::Write;
+
+/// A stage of compilation whose result can be shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stage {
+    /// The SSA form as translated.
+    Translated,
+    /// The SSA form after optimization.
+    Optimized,
+    /// Machine instructions with virtual registers.
+    Virtual,
+    /// Machine instructions with allocated registers.
+    Allocated,
+    /// Machine code as hexadecimal bytes, one line of 16 each, with the tables beside it.
+    Code,
+}
+
+/// The result of a stage for one function.
+///
+/// # Errors
+/// If the function cannot be compiled that far.
+pub fn explain(unit: &Unit<'_>, func: FuncIdx, stage: Stage) -> Result<String, CompileError> {
+    let mut ir = translate::translate(unit.module, func, unit.target)?;
+    if stage == Stage::Translated {
+        return Ok(ir.to_string());
+    }
+    opt::run(&mut ir);
+    if stage == Stage::Optimized {
+        return Ok(ir.to_string());
+    }
+    let virt = lower::lower(&ir, unit, &mut lower::Scratch::default());
+    if stage == Stage::Virtual {
+        return Ok(virt.to_string());
+    }
+    let phys = regalloc::regalloc(virt, &mut regalloc::Scratch::default())?;
+    if stage == Stage::Allocated {
+        return Ok(phys.to_string());
+    }
+    let blob = emit::emit(&phys, func, unit.target)?;
+    let mut text = String::new();
+    for line in blob.code.chunks(16) {
+        let bytes: Vec<String> = line.iter().map(|byte| format!("{byte:02x}")).collect();
+        let _ = writeln!(text, "{}", bytes.join(" "));
+    }
+    for reloc in &blob.relocs {
+        let _ = writeln!(text, "reloc {:x} {:?}", reloc.at, reloc.kind);
+    }
+    for site in &blob.traps {
+        let _ = writeln!(
+            text,
+            "trap {:x} {:?} at 0x{:x}",
+            site.pc, site.code, site.wasm_offset
+        );
+    }
+    Ok(text)
+}

@@ -1,0 +1,294 @@
+//! Linear memories, globals, sizes.
+
+use super::operand::Operand;
+use super::{BASE, CONTEXT, Lower, trap_code, width_of};
+use crate::Unit;
+use Width::{W8, W16, W32, W64};
+use cellwall_abi::context::definition;
+use cellwall_base::{EntityId, GlobalIdx, MemoryIdx, TableIdx, limits};
+use cellwall_ir as ir;
+use cellwall_ir::{BinaryOp, InstData, LoadOp, StoreOp, Trap, Type, Value};
+use cellwall_isa::x64::{Cond, Inst, Row, Width};
+use cellwall_isa::{Class, Reg};
+
+/// The field of the context that is the value of a global, if the global is not imported.
+pub(super) fn owned_global(unit: &Unit<'_>, global: GlobalIdx) -> Option<i32> {
+    (!unit.shape.globals[global].imported).then(|| unit.layout.global(global) as i32)
+}
+
+impl Lower<'_> {
+    /// The operand of an access of `bytes` bytes.
+    pub(super) fn access(
+        &mut self,
+        memory: MemoryIdx,
+        addr: Value,
+        offset: u32,
+        bytes: u32,
+        origin: u32,
+    ) -> Operand {
+        let target = self.unit.target;
+        let reserved = target.memory_reservation_bytes + target.memory_guard_bytes;
+        let base = if memory.index() == 0 {
+            BASE
+        } else {
+            let base = self.temp(Class::Int);
+            let field = self.unit.layout.memory(memory) as i32;
+            self.emit(Inst::new(Row::Mov, W64).dst(base).mem(CONTEXT, field));
+            base
+        };
+        let at = self
+            .func
+            .constant(addr)
+            .and_then(|k| k.checked_add(u64::from(offset)));
+        let mut operand = match at {
+            Some(at) if at <= i32::MAX as u64 && at + u64::from(bytes) <= reserved => {
+                Operand::mem(base, at as i32)
+            }
+            _ => Operand {
+                index: self.reg(addr),
+                ..Operand::mem(base, offset as i32)
+            },
+        };
+        operand.trap = trap_code(Trap::MemoryOutOfBounds);
+        operand.origin = origin;
+        operand
+    }
+
+    pub(super) fn load(&mut self, inst: ir::Inst) {
+        let InstData::Load {
+            op,
+            memory,
+            offset,
+            addr,
+        } = self.func.insts[inst].data
+        else {
+            unreachable!("the caller looked")
+        };
+        let result = self.func.result(inst);
+        let ty = self.func.ty(result);
+        let from = self.access(memory, addr, offset, op.bytes(ty), self.source);
+        let dst = self.def(result);
+        let width = width_of(ty);
+        let row = match op {
+            LoadOp::Full if ty.is_float() => Inst::new(Row::FLoad, width),
+            LoadOp::Full => Inst::new(Row::Mov, width),
+            LoadOp::U8 => Inst::new(Row::Movzx8, W32),
+            LoadOp::U16 => Inst::new(Row::Movzx16, W32),
+            LoadOp::U32 => Inst::new(Row::Mov, W32),
+            LoadOp::S8 => Inst::new(Row::Movsx8, width),
+            LoadOp::S16 => Inst::new(Row::Movsx16, width),
+            LoadOp::S32 => Inst::new(Row::Movsxd, W64),
+        };
+        self.emit(from.on(row.dst(dst)));
+    }
+
+    pub(super) fn store(&mut self, inst: ir::Inst) {
+        let InstData::Store {
+            op,
+            memory,
+            offset,
+            args: [addr, value],
+        } = self.func.insts[inst].data
+        else {
+            unreachable!("the caller looked")
+        };
+        let ty = self.func.ty(value);
+        let width = match op {
+            StoreOp::Full => width_of(ty),
+            StoreOp::Low8 => W8,
+            StoreOp::Low16 => W16,
+            StoreOp::Low32 => W32,
+        };
+        let bytes = op.bytes(ty);
+        let source = self.source;
+        if ty.is_int() {
+            if self.modify_in_place(inst, width) {
+                return;
+            }
+            if let Some(bits) = self.func.constant(value)
+                && (width != W64 || i32::try_from(bits as i64).is_ok())
+            {
+                let to = self.access(memory, addr, offset, bytes, source);
+                return self.emit(to.on(Inst::new(Row::MovStoreImm, width).imm(bits as i64)));
+            }
+            let src = if width == W64 {
+                self.reg(value)
+            } else {
+                self.reg_low(value)
+            };
+            let to = self.access(memory, addr, offset, bytes, source);
+            self.emit(to.on(Inst::new(Row::MovStore, width).src(src)));
+        } else {
+            let src = self.reg(value);
+            let to = self.access(memory, addr, offset, bytes, source);
+            self.emit(to.on(Inst::new(Row::FStore, width).src(src)));
+        }
+    }
+
+    /// `[a] = [a] op x` as one instruction, where the value that is stored has no other use.
+    fn modify_in_place(&mut self, inst: ir::Inst, width: Width) -> bool {
+        let InstData::Store {
+            memory,
+            offset,
+            args: [addr, value],
+            op: store,
+        } = self.func.insts[inst].data
+        else {
+            return false;
+        };
+        let Some(&InstData::Binary { op, args }) = self.data_of(value) else {
+            return false;
+        };
+        let (row, row_imm) = match op {
+            BinaryOp::Add => (Row::AddStore, Row::AddStoreImm),
+            BinaryOp::Sub => (Row::SubStore, Row::SubStoreImm),
+            BinaryOp::And => (Row::AndStore, Row::AndStoreImm),
+            BinaryOp::Or => (Row::OrStore, Row::OrStoreImm),
+            BinaryOp::Xor => (Row::XorStore, Row::XorStoreImm),
+            _ => return false,
+        };
+        let ty = self.func.ty(value);
+        let is_same = |lower: &Self, candidate: Value| {
+            let load = lower.sinkable(candidate)?;
+            match lower.func.insts[load].data {
+                InstData::Load {
+                    op,
+                    memory: m,
+                    offset: o,
+                    addr: a,
+                } => (m == memory && o == offset && a == addr && op.bytes(ty) == store.bytes(ty))
+                    .then_some(load),
+                _ => None,
+            }
+        };
+        if !self.is_single(value) {
+            return false;
+        }
+        let (load, loaded, other) = match (is_same(self, args[0]), is_same(self, args[1])) {
+            (Some(load), _) => (load, args[0], args[1]),
+            (None, Some(load)) if op.commutes() => (load, args[1], args[0]),
+            _ => return false,
+        };
+        // Load and operator are gone; the store uses their operands, the address once less.
+        self.take(value, &[]);
+        let binary = self.func.def_inst(value).expect("a binary operator defines it");
+        self.state.sunk[binary.index()] = true;
+        self.sink(load, loaded);
+        self.state.uses[addr.index()] -= 1;
+        let imm = self.func.constant(other).map(|bits| bits as i64);
+        let imm = imm.filter(|&imm| width != W64 || i32::try_from(imm).is_ok());
+        let (bytes, source) = (store.bytes(ty), self.source);
+        if let Some(imm) = imm {
+            let to = self.access(memory, addr, offset, bytes, source);
+            self.emit(to.on(Inst::new(row_imm, width).imm(imm)));
+        } else {
+            let src = if width == W64 {
+                self.reg(other)
+            } else {
+                self.reg_low(other)
+            };
+            let to = self.access(memory, addr, offset, bytes, source);
+            self.emit(to.on(Inst::new(row, width).src(src)));
+        }
+        true
+    }
+
+    /// The current length of a memory in bytes.
+    fn memory_length(&mut self, memory: MemoryIdx) -> Operand {
+        let field = (self.unit.layout.memory(memory) + definition::LENGTH) as i32;
+        if !self.unit.shape.memories[memory].imported {
+            return Operand::mem(CONTEXT, field);
+        }
+        let at = self.temp(Class::Int);
+        self.emit(Inst::new(Row::Mov, W64).dst(at).mem(CONTEXT, field));
+        Operand::mem(at, definition::LENGTH as i32)
+    }
+
+    pub(super) fn bounds_check(&mut self, memory: MemoryIdx, addr: Value, slack: u64) {
+        let narrow = self.func.ty(addr) == Type::I32;
+        let mut index = self.reg(addr);
+        let trap = trap_code(Trap::MemoryOutOfBounds);
+        if slack > 0 {
+            let sum = self.temp(Class::Int);
+            if let Ok(slack) = i32::try_from(slack) {
+                let add = Inst::new(Row::AddImm, W64).imm(i64::from(slack));
+                self.emit(add.dst(sum).src(index));
+            } else {
+                let slack = self.integer(slack as i64);
+                self.emit(Inst::new(Row::Add, W64).dst(sum).src(slack).rm(index));
+            }
+            if !narrow {
+                self.emit(Inst::new(Row::TrapIf, W64).cond(Cond::B).trap(trap));
+            }
+            index = sum;
+        }
+        let length = self.memory_length(memory);
+        self.emit(length.on(Inst::new(Row::Cmp, W64).src(index)));
+        self.emit(Inst::new(Row::TrapIf, W64).cond(Cond::A).trap(trap));
+    }
+
+    pub(super) fn memory_size(&mut self, inst: ir::Inst, memory: MemoryIdx) {
+        let length = self.memory_length(memory);
+        let bytes = self.temp(Class::Int);
+        self.emit(length.on(Inst::new(Row::Mov, W64).dst(bytes)));
+        let result = self.func.result(inst);
+        let dst = self.def(result);
+        let shift = i64::from(limits::PAGE_BYTES.trailing_zeros());
+        if self.func.ty(result) == Type::I64 {
+            return self.emit(Inst::new(Row::ShrImm, W64).dst(dst).src(bytes).imm(shift));
+        }
+        let pages = self.temp(Class::Int);
+        self.emit(Inst::new(Row::ShrImm, W64).dst(pages).src(bytes).imm(shift));
+        self.emit(Inst::new(Row::Mov, W32).dst(dst).rm(pages));
+    }
+
+    pub(super) fn table_size(&mut self, inst: ir::Inst, table: TableIdx) {
+        let field = self.unit.layout.table(table) as i32;
+        let length = if self.unit.shape.tables[table].imported {
+            let at = self.temp(Class::Int);
+            self.emit(Inst::new(Row::Mov, W64).dst(at).mem(CONTEXT, field));
+            Operand::mem(at, definition::LENGTH as i32)
+        } else {
+            Operand::mem(CONTEXT, field + definition::LENGTH as i32)
+        };
+        let elements = self.temp(Class::Int);
+        self.emit(length.on(Inst::new(Row::Mov, W64).dst(elements)));
+        let result = self.func.result(inst);
+        let width = width_of(self.func.ty(result));
+        let dst = self.def(result);
+        self.emit(Inst::new(Row::Mov, width).dst(dst).rm(elements));
+    }
+
+    /// Where the value of a global is.
+    fn global(&mut self, global: GlobalIdx) -> Operand {
+        if let Some(field) = owned_global(self.unit, global) {
+            return Operand::mem(CONTEXT, field);
+        }
+        let at = self.temp(Class::Int);
+        let field = self.unit.layout.global(global) as i32;
+        self.emit(Inst::new(Row::Mov, W64).dst(at).mem(CONTEXT, field));
+        Operand::mem(at, 0)
+    }
+
+    pub(super) fn global_get(&mut self, inst: ir::Inst, global: GlobalIdx) {
+        let from = self.global(global);
+        let result = self.func.result(inst);
+        let ty = self.func.ty(result);
+        let dst = self.def(result);
+        let row = if ty.is_int() { Row::Mov } else { Row::FLoad };
+        self.emit(from.on(Inst::new(row, width_of(ty)).dst(dst)));
+    }
+
+    pub(super) fn global_set(&mut self, global: GlobalIdx, value: Value) {
+        let ty = self.func.ty(value);
+        let width = width_of(ty);
+        if let Some(imm) = self.immediate(value) {
+            let to = self.global(global);
+            return self.emit(to.on(Inst::new(Row::MovStoreImm, width).imm(imm)));
+        }
+        let src: Reg = self.reg_for(ty, value);
+        let to = self.global(global);
+        let row = if ty.is_int() { Row::MovStore } else { Row::FStore };
+        self.emit(to.on(Inst::new(row, width).src(src)));
+    }
+}

@@ -1,0 +1,393 @@
+//! Register allocation: the crate `regalloc2` behind one function.
+//!
+//! Requires edges from a block with several successors to a block with several predecessors to be
+//! split. Guarantees hardware registers that fulfil the roles of each row; in debug builds the
+//! answer is checked symbolically. The allocator inserts moves between instructions and never
+//! changes flags.
+
+use crate::CompileError;
+use cellwall_abi::convention;
+use cellwall_base::{EntityId, Limit};
+use cellwall_isa::x64::{Inst, MFunc, Role, Row, Width};
+use cellwall_isa::{Class, Phys, Reg, Virt};
+use regalloc2 as ra;
+use regalloc2::{
+    Allocation, Edit, InstOrEdit, Operand, OperandConstraint, OperandKind, OperandPos, PReg, VReg,
+};
+use std::ops::Range;
+
+/// Storage that is used again from function to function.
+pub(crate) struct Scratch {
+    env: ra::MachineEnv,
+    ctx: ra::Ctx,
+    view: Lists,
+    insts: Vec<Inst>,
+    blocks: Vec<Range<u32>>,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self {
+            env: environment(),
+            ctx: ra::Ctx::default(),
+            view: Lists::default(),
+            insts: Vec::new(),
+            blocks: Vec::new(),
+        }
+    }
+}
+
+/// The function in the allocator's words.
+#[derive(Default)]
+struct Lists {
+    operands: Vec<Operand>,
+    /// End of each instruction's operands.
+    ends: Vec<u32>,
+    succs: Vec<ra::Block>,
+    preds: Vec<ra::Block>,
+    /// End of each block's predecessors.
+    pred_ends: Vec<u32>,
+    regs: Vec<VReg>,
+}
+
+struct View<'a> {
+    func: &'a MFunc<Virt>,
+    lists: &'a Lists,
+    all: ra::PRegSet,
+}
+
+/// Allocates registers.
+///
+/// # Errors
+/// If the function is too large for the allocator.
+///
+/// # Panics
+/// If the allocator refuses the function for another reason, or its answer is wrong (in debug
+/// builds): both are our bugs.
+pub(crate) fn regalloc(func: MFunc<Virt>, scratch: &mut Scratch) -> Result<MFunc<Phys>, CompileError> {
+    let too_large = Limit {
+        what: "the number of values in a function",
+        max: VReg::MAX as u64,
+    };
+    if func.virtual_regs as usize > VReg::MAX || func.insts.len() > 1 << 26 {
+        return Err(too_large.into());
+    }
+    scratch.view.fill(&func);
+    let view = View {
+        func: &func,
+        lists: &scratch.view,
+        all: ra::PRegSet::from(&scratch.env),
+    };
+    let options = ra::RegallocOptions {
+        verbose_log: false,
+        validate_ssa: cfg!(debug_assertions),
+        algorithm: ra::Algorithm::Ion,
+    };
+    let output = match ra::run_with_ctx(&view, &scratch.env, &options, &mut scratch.ctx) {
+        Ok(output) => output,
+        Err(ra::RegAllocError::TooManyLiveRegs | ra::RegAllocError::TooManyOperands) => {
+            return Err(too_large.into());
+        }
+        Err(error) => panic!("the register allocator refuses the function: {error:?}\n{func}"),
+    };
+    #[cfg(test)]
+    check(&view, &scratch.env, output);
+    scratch.insts.clear();
+    scratch.blocks.clear();
+    scratch.insts.reserve(func.insts.len() * 5 / 4);
+    for block in func.blocks.ids() {
+        let start = scratch.insts.len() as u32;
+        for item in output.block_insts_and_edits(&view, ra::Block::new(block.index())) {
+            match item {
+                InstOrEdit::Inst(at) => {
+                    let inst = func.insts[at.index()];
+                    scratch.insts.push(replace(inst, output.inst_allocs(at)));
+                }
+                InstOrEdit::Edit(Edit::Move { from, to }) => scratch.insts.push(move_between(*from, *to)),
+            }
+        }
+        scratch.blocks.push(start..scratch.insts.len() as u32);
+    }
+    let slots = output.num_spillslots as u32;
+    let storage = std::mem::take(&mut scratch.insts);
+    let (phys, old) = func.allocated(storage, &scratch.blocks, slots);
+    scratch.insts = old;
+    Ok(phys)
+}
+
+#[cfg(test)]
+fn check(view: &View<'_>, env: &ra::MachineEnv, output: &ra::Output) {
+    let mut checker = ra::checker::Checker::new(view, env);
+    checker.prepare(output);
+    if let Err(errors) = checker.run() {
+        panic!("the register allocation is wrong: {errors:?}");
+    }
+}
+
+/// All registers but the pinned ones; those that need no prefix first.
+fn environment() -> ra::MachineEnv {
+    let pinned = [convention::STACK, convention::CONTEXT, convention::BASE];
+    let gprs = |range: Range<usize>| -> ra::PRegSet {
+        range
+            .filter(|&r| !pinned.contains(&(r as u8)))
+            .map(|r| PReg::new(r, ra::RegClass::Int))
+            .collect()
+    };
+    let xmms =
+        |range: Range<usize>| -> ra::PRegSet { range.map(|r| PReg::new(r, ra::RegClass::Float)).collect() };
+    ra::MachineEnv {
+        preferred_regs_by_class: [gprs(0..8), xmms(0..8), ra::PRegSet::empty()],
+        non_preferred_regs_by_class: [gprs(8..16), xmms(8..16), ra::PRegSet::empty()],
+        scratch_by_class: [None; 3],
+        fixed_stack_slots: Vec::new(),
+    }
+}
+
+fn class(class: Class) -> ra::RegClass {
+    match class {
+        Class::Int => ra::RegClass::Int,
+        Class::Float => ra::RegClass::Float,
+    }
+}
+
+fn vreg(reg: Reg) -> Option<VReg> {
+    Some(VReg::new(reg.virt_index()? as usize, class(reg.class())))
+}
+
+fn hardware(reg: Reg) -> PReg {
+    PReg::new(reg.number() as usize, class(reg.class()))
+}
+
+fn reg_of(preg: PReg) -> Reg {
+    let number = preg.hw_enc() as u8;
+    match preg.class() {
+        ra::RegClass::Int => Reg::gpr(number),
+        _ => Reg::xmm(number),
+    }
+}
+
+fn operand(vreg: VReg, role: Role) -> Operand {
+    use OperandConstraint::{FixedReg, Reg, Reuse};
+    use OperandKind::{Def, Use};
+    use OperandPos::{Early, Late};
+    let fixed = |number: u8| FixedReg(PReg::new(number as usize, vreg.class()));
+    let (constraint, kind, pos) = match role {
+        Role::Use => (Reg, Use, Early),
+        Role::UseFixed(number) => (fixed(number), Use, Early),
+        Role::Def => (Reg, Def, Late),
+        Role::DefEarly => (Reg, Def, Early),
+        Role::DefFixed(number) => (fixed(number), Def, Late),
+        Role::DefFixedEarly(number) => (fixed(number), Def, Early),
+        Role::DefTied => (Reuse(0), Def, Late),
+    };
+    Operand::new(vreg, constraint, kind, pos)
+}
+
+/// The instruction with the registers that its operands got.
+fn replace(mut inst: Inst, allocs: &[Allocation]) -> Inst {
+    let mut allocs = allocs.iter();
+    inst.visit(&mut |reg, _| {
+        if reg.virt_index().is_some() {
+            let alloc = allocs.next().expect("there is an allocation for every operand");
+            *reg = reg_of(alloc.as_reg().expect("every operand asks for a register"));
+        }
+    });
+    // A tied source is where the destination is.
+    if inst.row.is_tied() {
+        inst.src = inst.dst;
+    }
+    inst
+}
+
+/// A move between registers and frame slots; 64 bits of integers, vectors whole.
+fn move_between(from: Allocation, to: Allocation) -> Inst {
+    let slot = |alloc: Allocation| alloc.as_stack().map(|slot| slot.index() as u32);
+    let reg = |alloc: Allocation| alloc.as_reg().map(reg_of);
+    match (reg(from), reg(to)) {
+        (Some(from), Some(to)) if from.class() == Class::Int => {
+            Inst::new(Row::Mov, Width::W64).dst(to).rm(from)
+        }
+        (Some(from), Some(to)) => Inst::new(Row::FMov, Width::W32).dst(to).rm(from),
+        (Some(from), None) => {
+            let row = if from.class() == Class::Int {
+                Row::MovStore
+            } else {
+                Row::FStore
+            };
+            let slot = slot(to).expect("an allocation is a register or a slot");
+            Inst::new(row, Width::W64).src(from).slot(slot)
+        }
+        (None, Some(to)) => {
+            let row = if to.class() == Class::Int {
+                Row::Mov
+            } else {
+                Row::FLoad
+            };
+            let slot = slot(from).expect("an allocation is a register or a slot");
+            Inst::new(row, Width::W64).dst(to).slot(slot)
+        }
+        (None, None) => unreachable!("the allocator moves through a register"),
+    }
+}
+
+impl Lists {
+    fn fill(&mut self, func: &MFunc<Virt>) {
+        self.operands.clear();
+        self.ends.clear();
+        for mut inst in func.insts.iter().copied() {
+            if matches!(inst.row, Row::Call | Row::Ret | Row::Params) {
+                for fixed in func.fixed_of(&func.calls[inst.imm as usize]) {
+                    let vreg = vreg(fixed.reg).expect("registers of calls are virtual");
+                    let number = fixed.at.number();
+                    let role = if fixed.def {
+                        Role::DefFixed(number)
+                    } else {
+                        Role::UseFixed(number)
+                    };
+                    self.operands.push(operand(vreg, role));
+                }
+            } else {
+                inst.visit(&mut |reg, role| {
+                    if let Some(vreg) = vreg(*reg) {
+                        self.operands.push(operand(vreg, role));
+                    }
+                });
+            }
+            self.ends.push(self.operands.len() as u32);
+        }
+        self.regs.clear();
+        self.regs.extend(
+            func.regs
+                .iter()
+                .map(|&r| vreg(r).expect("block parameters are virtual")),
+        );
+        self.fill_edges(func);
+    }
+
+    fn fill_edges(&mut self, func: &MFunc<Virt>) {
+        self.succs.clear();
+        self.succs
+            .extend(func.edges.iter().map(|e| ra::Block::new(e.to.index())));
+        self.pred_ends.clear();
+        self.pred_ends.resize(func.blocks.len(), 0);
+        for edge in &func.edges {
+            self.pred_ends[edge.to.index()] += 1;
+        }
+        let mut total = 0;
+        for count in &mut self.pred_ends {
+            total += *count;
+            // For now where the block's predecessors start; each one filled in moves it.
+            *count = total - *count;
+        }
+        self.preds.clear();
+        self.preds.resize(func.edges.len(), ra::Block::invalid());
+        for block in func.blocks.ids() {
+            for edge in func.edges_of(block) {
+                let at = &mut self.pred_ends[edge.to.index()];
+                self.preds[*at as usize] = ra::Block::new(block.index());
+                *at += 1;
+            }
+        }
+    }
+}
+
+impl View<'_> {
+    fn block(&self, block: ra::Block) -> cellwall_isa::x64::Block {
+        cellwall_isa::x64::Block::new(block.index())
+    }
+
+    fn regs(&self, range: &Range<u32>) -> &[VReg] {
+        &self.lists.regs[range.start as usize..range.end as usize]
+    }
+}
+
+/// The part of a flat list that ends at `ends[index]`.
+fn part<'a, T>(list: &'a [T], ends: &[u32], index: usize) -> &'a [T] {
+    let start = if index == 0 { 0 } else { ends[index - 1] };
+    &list[start as usize..ends[index] as usize]
+}
+
+impl ra::Function for View<'_> {
+    fn num_insts(&self) -> usize {
+        self.func.insts.len()
+    }
+
+    fn num_blocks(&self) -> usize {
+        self.func.blocks.len()
+    }
+
+    fn entry_block(&self) -> ra::Block {
+        ra::Block::new(0)
+    }
+
+    fn block_insns(&self, block: ra::Block) -> ra::InstRange {
+        let range = &self.func.blocks[self.block(block)].insts;
+        ra::InstRange::new(
+            ra::Inst::new(range.start as usize),
+            ra::Inst::new(range.end as usize),
+        )
+    }
+
+    fn block_succs(&self, block: ra::Block) -> &[ra::Block] {
+        let range = &self.func.blocks[self.block(block)].edges;
+        &self.lists.succs[range.start as usize..range.end as usize]
+    }
+
+    fn block_preds(&self, block: ra::Block) -> &[ra::Block] {
+        part(&self.lists.preds, &self.lists.pred_ends, block.index())
+    }
+
+    fn block_params(&self, block: ra::Block) -> &[VReg] {
+        self.regs(&self.func.blocks[self.block(block)].params)
+    }
+
+    fn is_ret(&self, inst: ra::Inst) -> bool {
+        matches!(self.func.insts[inst.index()].row, Row::Ret | Row::Trap)
+    }
+
+    fn is_branch(&self, inst: ra::Inst) -> bool {
+        matches!(
+            self.func.insts[inst.index()].row,
+            Row::Jump | Row::Branch | Row::Switch
+        )
+    }
+
+    fn branch_blockparams(&self, block: ra::Block, _inst: ra::Inst, succ: usize) -> &[VReg] {
+        self.regs(&self.func.edges_of(self.block(block))[succ].args)
+    }
+
+    fn inst_operands(&self, inst: ra::Inst) -> &[Operand] {
+        part(&self.lists.operands, &self.lists.ends, inst.index())
+    }
+
+    fn inst_clobbers(&self, inst: ra::Inst) -> ra::PRegSet {
+        let inst = &self.func.insts[inst.index()];
+        match inst.row {
+            // A call leaves nothing as it was but its results.
+            Row::Call => {
+                let mut clobbers = self.all;
+                for fixed in self.func.fixed_of(&self.func.calls[inst.imm as usize]) {
+                    if fixed.def {
+                        clobbers.remove(hardware(fixed.at));
+                    }
+                }
+                clobbers
+            }
+            Row::Switch => {
+                let mut clobbers = ra::PRegSet::empty();
+                clobbers.add(hardware(self.func.pins.entry));
+                clobbers.add(hardware(self.func.pins.scratch));
+                clobbers
+            }
+            _ => ra::PRegSet::empty(),
+        }
+    }
+
+    fn num_vregs(&self) -> usize {
+        self.func.virtual_regs as usize
+    }
+
+    fn spillslot_size(&self, _class: ra::RegClass) -> usize {
+        1
+    }
+}
