@@ -1,1 +1,182 @@
+//! Text in, SSA text out. That the passes keep the meaning is tested with translation.
 
+use crate::translate::translate_for_tests as translated;
+use cellwall_ir::check;
+use expect_test::{Expect, expect};
+
+/// The optimized form of `(func (param i32 i32 i64) (result …) body)`.
+fn optimizes(result: &str, body: &str, expected: Expect) {
+    let wat = format!("(module (memory 1) (func (param i32 i32 i64) (result {result}) {body}))");
+    let mut func = translated(&wat);
+    super::run(&mut func);
+    check(&func).unwrap_or_else(|e| panic!("{e}\n{func}"));
+    expected.assert_eq(&func.to_string());
+}
+
+#[test]
+fn constants_fold_but_traps_stay() {
+    optimizes(
+        "i32",
+        "(i32.mul (i32.const 6) (i32.add (i32.const 3) (i32.const 4)))",
+        expect![[r#"
+            func f0(i32, i32, i64) -> (i32) {
+            b0(v0: i32, v1: i32, v2: i64):
+              v7: i32 = const 42
+              return v7
+            }
+        "#]],
+    );
+    optimizes("i32", "(i32.div_u (i32.const 6) (i32.const 0))", expect![[r#"
+        func f0(i32, i32, i64) -> (i32) {
+        b0(v0: i32, v1: i32, v2: i64):
+          v3: i32 = const 6
+          v4: i32 = const 0
+          v5: i32 = div_u v3, v4
+          return v5
+        }
+    "#]]);
+}
+
+#[test]
+fn constants_move_right_and_meet() {
+    optimizes(
+        "i32",
+        "(i32.sub (i32.add (i32.const 7) (local.get 0)) (i32.const 10))",
+        expect![[r#"
+            func f0(i32, i32, i64) -> (i32) {
+            b0(v0: i32, v1: i32, v2: i64):
+              v8: i32 = const -3
+              v6: i32 = add v0, v8
+              return v6
+            }
+        "#]],
+    );
+    optimizes("i64", "(i64.rem_u (local.get 2) (i64.const 16))", expect![[r#"
+        func f0(i32, i32, i64) -> (i64) {
+        b0(v0: i32, v1: i32, v2: i64):
+          v5: i64 = const 15
+          v4: i64 = and v2, v5
+          return v4
+        }
+    "#]]);
+    optimizes(
+        "i32",
+        "(i32.and (i32.and (local.get 0) (i32.const 0xff0)) (i32.const 0xff))",
+        expect![[r#"
+            func f0(i32, i32, i64) -> (i32) {
+            b0(v0: i32, v1: i32, v2: i64):
+              v7: i32 = const 240
+              v6: i32 = and v0, v7
+              return v6
+            }
+        "#]],
+    );
+}
+
+#[test]
+fn conditions_lose_their_tests_of_zero() {
+    optimizes(
+        "i32",
+        "(if (result i32) (i32.eqz (i32.eqz (i32.eqz (local.get 0)))) (then i32.const 1) (else local.get 1))",
+        expect![[r#"
+            func f0(i32, i32, i64) -> (i32) {
+            b0(v0: i32, v1: i32, v2: i64):
+              branch v0, b3, b1
+            b1:
+              v9: i32 = const 1
+              jump b2(v9)
+            b3:
+              jump b2(v1)
+            b2(v10: i32):
+              return v10
+            }
+        "#]],
+    );
+    optimizes(
+        "i32",
+        "(select (local.get 0) (local.get 1) (i32.eqz (i64.lt_s (local.get 2) (i64.const 5))))",
+        expect![[r#"
+            func f0(i32, i32, i64) -> (i32) {
+            b0(v0: i32, v1: i32, v2: i64):
+              v3: i64 = const 5
+              v6: i32 = ge_s i64 v2, v3
+              v7: i32 = select v6, v0, v1
+              return v7
+            }
+        "#]],
+    );
+    // Without an inverse, the test of a float comparison stays in a value, not in a branch.
+    optimizes(
+        "i32",
+        "(i32.eqz (f64.lt (f64.convert_i64_s (local.get 2)) (f64.const 1)))",
+        expect![[r#"
+            func f0(i32, i32, i64) -> (i32) {
+            b0(v0: i32, v1: i32, v2: i64):
+              v3: f64 = convert_s v2
+              v4: f64 = const 1.0
+              v5: i32 = flt f64 v3, v4
+              v6: i32 = const 0
+              v7: i32 = eq i32 v5, v6
+              return v7
+            }
+        "#]],
+    );
+}
+
+#[test]
+fn blocks_that_cannot_run_are_removed() {
+    optimizes(
+        "i32",
+        "(if (i32.const 0) (then (i32.store (i32.const 0) (i32.const 1))))
+         (block $a (block $b (br_table $a $b (i32.const 7))) (local.set 0 (i32.const 9)))
+         local.get 0",
+        expect![[r#"
+            func f0(i32, i32, i64) -> (i32) {
+            b0(v0: i32, v1: i32, v2: i64):
+              v7: i32 = const 9
+              return v7
+            }
+        "#]],
+    );
+}
+
+#[test]
+fn what_nothing_depends_on_is_removed_and_what_traps_is_not() {
+    optimizes(
+        "i32",
+        "(drop (i32.mul (local.get 0) (local.get 1)))
+         (drop (i32.load (local.get 0)))
+         (drop (i32.div_s (local.get 0) (local.get 1)))
+         local.get 1",
+        expect![[r#"
+            func f0(i32, i32, i64) -> (i32) {
+            b0(v0: i32, v1: i32, v2: i64):
+              v4: i32 = load m0[v0 + 0]
+              v5: i32 = div_s v0, v1
+              return v1
+            }
+        "#]],
+    );
+}
+
+#[test]
+fn a_dead_variable_of_a_loop_is_removed() {
+    optimizes(
+        "i32",
+        "(loop (local.set 2 (i64.add (local.get 2) (i64.const 1)))
+               (br_if 0 (local.tee 0 (i32.shr_u (local.get 0) (i32.const 1)))))
+         local.get 1",
+        expect![[r#"
+            func f0(i32, i32, i64) -> (i32) {
+            b0(v0: i32, v1: i32, v2: i64):
+              jump b1(v0)
+            b1(v6: i32):
+              v7: i32 = const 1
+              v8: i32 = shr_u v6, v7
+              branch v8, b1(v8), b2
+            b2:
+              return v1
+            }
+        "#]],
+    );
+}

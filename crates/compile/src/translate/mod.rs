@@ -8,9 +8,14 @@
 mod control;
 mod memory;
 mod numeric;
+#[cfg(any(test, feature = "oracle"))]
+pub mod oracle;
 mod ssa;
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+pub(crate) use tests::translated_for_host as translate_for_tests;
 
 use crate::CompileError;
 use cellwall_abi::{LibCall, Target};

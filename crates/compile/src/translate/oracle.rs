@@ -1,0 +1,359 @@
+//! A whole module run by the reference interpreter: what tests and fuzzing compare machine code
+//! with.
+//!
+//! Requires a module whose bodies are valid. Guarantees the results, traps and final state that the
+//! core specification gives, up to the choice of NaN; calls are limited in depth and by fuel.
+//! Imported memories, tables and globals are made here, as small as their types allow and zero.
+//! Built for tests and with the feature `oracle` only.
+
+use super::translate;
+use crate::{CompileError, opt};
+use cellwall_abi::{LibCall, Target};
+use cellwall_base::{
+    DataIdx, ElemIdx, EntityId, FuncIdx, GlobalIdx, IdMap, MemoryIdx, TableIdx, TypeIdx, limits,
+};
+use cellwall_ir::interp::{Environment, Outcome, Stop, run};
+use cellwall_ir::{Func, Library, Trap, check};
+use cellwall_wasm::{ConstExpr, ConstOp, ElementItems, ElementMode, Module};
+use std::rc::Rc;
+
+/// Calls that may be active at once.
+const DEPTH_MAX: u32 = 300;
+
+/// Answers calls of imported functions.
+pub type Host = Box<dyn FnMut(FuncIdx, &[u64]) -> Outcome>;
+
+/// An instance that is interpreted. References are function indexes plus one; 0 is null.
+pub struct Instance<'m> {
+    module: &'m Module,
+    target: Target,
+    optimize: bool,
+    funcs: IdMap<FuncIdx, Option<Rc<Func>>>,
+    /// Bytes of each memory.
+    pub memories: IdMap<MemoryIdx, Vec<u8>>,
+    /// References in each table.
+    pub tables: IdMap<TableIdx, Vec<u64>>,
+    /// Bits of each global.
+    pub globals: IdMap<GlobalIdx, u64>,
+    /// Pages that every memory may have at most, whatever its type says.
+    pub pages_max: u64,
+    data_dropped: IdMap<DataIdx, bool>,
+    elements_dropped: IdMap<ElemIdx, bool>,
+    host: Host,
+    depth: u32,
+}
+
+impl<'m> Instance<'m> {
+    /// An instance whose segments are not yet written and whose start function has not run.
+    pub fn new(module: &'m Module, target: Target, optimize: bool, host: Host) -> Self {
+        let pages = |pages: u64| vec![0; (pages * limits::PAGE_BYTES) as usize];
+        let mut instance = Self {
+            module,
+            target,
+            optimize,
+            funcs: IdMap::filled(None, module.funcs().len()),
+            memories: module.memories().values().map(|m| pages(m.min_pages)).collect(),
+            tables: module
+                .tables()
+                .values()
+                .map(|t| vec![0; t.min as usize])
+                .collect(),
+            globals: IdMap::filled(0, module.globals().len()),
+            pages_max: limits::MEMORY32_PAGES_MAX,
+            data_dropped: IdMap::filled(false, module.data().len()),
+            elements_dropped: IdMap::filled(false, module.elements().len()),
+            host,
+            depth: 0,
+        };
+        for (global, of) in module.globals().iter() {
+            if let Some(init) = &of.init {
+                instance.globals[global] = instance.constant(init);
+            }
+        }
+        instance
+    }
+
+    /// Writes the active segments and runs the start function.
+    ///
+    /// # Errors
+    /// Why instantiation fails.
+    pub fn start(&mut self, fuel: &mut u64) -> Result<(), Stop> {
+        let module = self.module;
+        for (index, segment) in module.elements().iter() {
+            if let ElementMode::Active(table, offset) = &segment.mode {
+                let dst = self.constant(offset);
+                self.table_init(*table, index, dst, 0, segment_len(&segment.items))?;
+            }
+            if segment.mode != ElementMode::Passive {
+                self.elements_dropped[index] = true;
+            }
+        }
+        for (index, segment) in module.data().iter() {
+            if let Some((memory, offset)) = &segment.active {
+                let dst = self.constant(offset);
+                self.memory_init(*memory, index, dst, 0, segment.bytes.len() as u64)?;
+                self.data_dropped[index] = true;
+            }
+        }
+        match module.start() {
+            Some(start) => self.call(start, &[], fuel).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// The SSA form of a defined function, as it is interpreted.
+    ///
+    /// # Errors
+    /// If it cannot be translated.
+    ///
+    /// # Panics
+    /// If a pass breaks a rule of the SSA form.
+    pub fn func(&mut self, func: FuncIdx) -> Result<Rc<Func>, CompileError> {
+        if let Some(known) = &self.funcs[func] {
+            return Ok(known.clone());
+        }
+        let mut translated = translate(self.module, func, &self.target)?;
+        check(&translated).unwrap_or_else(|e| panic!("translated: {e}\n{translated}"));
+        if self.optimize {
+            opt::run(&mut translated);
+            check(&translated).unwrap_or_else(|e| panic!("optimized: {e}\n{translated}"));
+        }
+        let translated = Rc::new(translated);
+        self.funcs[func] = Some(translated.clone());
+        Ok(translated)
+    }
+
+    fn constant(&self, expr: &ConstExpr) -> u64 {
+        let mut stack = Vec::new();
+        for op in &expr.0 {
+            let value = match *op {
+                ConstOp::I32(value) => u64::from(value as u32),
+                ConstOp::I64(value) => value as u64,
+                ConstOp::F32(bits) => u64::from(bits),
+                ConstOp::F64(bits) => bits,
+                ConstOp::GlobalGet(global) => self.globals[global],
+                ConstOp::RefNull => 0,
+                ConstOp::RefFunc(func) => u64::from(func.as_u32()) + 1,
+                _ => {
+                    let (y, x): (Option<u64>, Option<u64>) = (stack.pop(), stack.pop());
+                    arithmetic(*op, x.expect("validated"), y.expect("validated"))
+                }
+            };
+            stack.push(value);
+        }
+        stack.pop().expect("a constant expression has a value")
+    }
+
+    fn element(&self, segment: ElemIdx, index: u64) -> u64 {
+        match &self.module.elements()[segment].items {
+            ElementItems::Funcs(funcs) => u64::from(funcs[index as usize].as_u32()) + 1,
+            ElementItems::Exprs(exprs) => self.constant(&exprs[index as usize]),
+        }
+    }
+
+    fn table_init(
+        &mut self,
+        table: TableIdx,
+        segment: ElemIdx,
+        dst: u64,
+        src: u64,
+        len: u64,
+    ) -> Result<(), Trap> {
+        let available = match self.elements_dropped[segment] {
+            true => 0,
+            false => segment_len(&self.module.elements()[segment].items),
+        };
+        let out = Trap::TableOutOfBounds;
+        range(src, len, available, out)?;
+        range(dst, len, self.tables[table].len() as u64, out)?;
+        for i in 0..len {
+            self.tables[table][(dst + i) as usize] = self.element(segment, src + i);
+        }
+        Ok(())
+    }
+
+    fn memory_init(
+        &mut self,
+        memory: MemoryIdx,
+        segment: DataIdx,
+        dst: u64,
+        src: u64,
+        len: u64,
+    ) -> Result<(), Trap> {
+        let mut bytes = self.module.data()[segment].bytes.clone();
+        if self.data_dropped[segment] {
+            bytes.end = bytes.start;
+        }
+        let bytes = &self.module.bytes()[bytes.start as usize..bytes.end as usize];
+        let out = Trap::MemoryOutOfBounds;
+        let src = range(src, len, bytes.len() as u64, out)?;
+        let dst = range(dst, len, self.memories[memory].len() as u64, out)?;
+        self.memories[memory][dst].copy_from_slice(&bytes[src]);
+        Ok(())
+    }
+
+    fn memory_grow(&mut self, memory: MemoryIdx, delta: u64) -> u64 {
+        let old = self.memories[memory].len() as u64 / limits::PAGE_BYTES;
+        let declared = self.module.memories()[memory].max_pages;
+        let max = declared.unwrap_or(limits::MEMORY32_PAGES_MAX).min(self.pages_max);
+        match old.checked_add(delta).filter(|&new| new <= max) {
+            Some(new) => {
+                self.memories[memory].resize((new * limits::PAGE_BYTES) as usize, 0);
+                old
+            }
+            None => u64::MAX,
+        }
+    }
+
+    fn table_grow(&mut self, table: TableIdx, init: u64, delta: u64) -> u64 {
+        let old = self.tables[table].len() as u64;
+        let max = self.module.tables()[table].max.unwrap_or(u64::from(u32::MAX));
+        let max = max.min(limits::TABLE_ELEMENTS_MAX);
+        match old.checked_add(delta).filter(|&new| new <= max) {
+            Some(new) => {
+                self.tables[table].resize(new as usize, init);
+                old
+            }
+            None => u64::MAX,
+        }
+    }
+
+    /// Library calls on memories.
+    fn memory_call(&mut self, call: LibCall, args: &[u64]) -> Outcome {
+        let out = Trap::MemoryOutOfBounds;
+        let memory = |i: usize| MemoryIdx::new(args[i] as usize);
+        match call {
+            LibCall::MemoryGrow => return Ok(vec![self.memory_grow(memory(0), args[1])]),
+            LibCall::MemoryCopy => {
+                let (to, from) = (memory(0), memory(1));
+                let dst = range(args[2], args[4], self.memories[to].len() as u64, out)?;
+                let src = range(args[3], args[4], self.memories[from].len() as u64, out)?;
+                let bytes = self.memories[from][src].to_vec();
+                self.memories[to][dst].copy_from_slice(&bytes);
+            }
+            LibCall::MemoryFill => {
+                let dst = range(args[1], args[3], self.memories[memory(0)].len() as u64, out)?;
+                self.memories[memory(0)][dst].fill(args[2] as u8);
+            }
+            LibCall::MemoryInit => {
+                let segment = DataIdx::new(args[1] as usize);
+                self.memory_init(memory(0), segment, args[2], args[3], args[4])?;
+            }
+            LibCall::DataDrop => self.data_dropped[DataIdx::new(args[0] as usize)] = true,
+            _ => return self.table_call(call, args),
+        }
+        Ok(Vec::new())
+    }
+
+    /// Library calls on tables and functions.
+    fn table_call(&mut self, call: LibCall, args: &[u64]) -> Outcome {
+        let out = Trap::TableOutOfBounds;
+        let table = |i: usize| TableIdx::new(args[i] as usize);
+        match call {
+            LibCall::TableGet => {
+                let elements = &self.tables[table(0)];
+                return Ok(vec![*elements.get(args[1] as usize).ok_or(out)?]);
+            }
+            LibCall::TableSet => {
+                let elements = &mut self.tables[table(0)];
+                *elements.get_mut(args[1] as usize).ok_or(out)? = args[2];
+            }
+            LibCall::TableGrow => return Ok(vec![self.table_grow(table(0), args[1], args[2])]),
+            LibCall::TableFill => {
+                let dst = range(args[1], args[3], self.tables[table(0)].len() as u64, out)?;
+                self.tables[table(0)][dst].fill(args[2]);
+            }
+            LibCall::TableCopy => {
+                let (to, from) = (table(0), table(1));
+                let dst = range(args[2], args[4], self.tables[to].len() as u64, out)?;
+                let src = range(args[3], args[4], self.tables[from].len() as u64, out)?;
+                let elements = self.tables[from][src].to_vec();
+                self.tables[to][dst].copy_from_slice(&elements);
+            }
+            LibCall::TableInit => {
+                let segment = ElemIdx::new(args[1] as usize);
+                self.table_init(table(0), segment, args[2], args[3], args[4])?;
+            }
+            LibCall::ElemDrop => self.elements_dropped[ElemIdx::new(args[0] as usize)] = true,
+            LibCall::RefFunc => return Ok(vec![args[0] + 1]),
+            other => unreachable!("{} is on memories", other.name()),
+        }
+        Ok(Vec::new())
+    }
+}
+
+impl Environment for Instance<'_> {
+    fn memory(&mut self, memory: MemoryIdx) -> &mut [u8] {
+        &mut self.memories[memory]
+    }
+
+    fn table_size(&mut self, table: TableIdx) -> u64 {
+        self.tables[table].len() as u64
+    }
+
+    fn global(&mut self, global: GlobalIdx) -> &mut u64 {
+        &mut self.globals[global]
+    }
+
+    fn call(&mut self, func: FuncIdx, args: &[u64], fuel: &mut u64) -> Outcome {
+        if func.as_u32() < self.module.imported_funcs() {
+            return (self.host)(func, args);
+        }
+        if self.depth == DEPTH_MAX {
+            return Err(Stop::Exhausted);
+        }
+        let func = self.func(func).expect("the module's bodies are valid");
+        self.depth += 1;
+        let outcome = run(&func, args, self, fuel);
+        self.depth -= 1;
+        outcome
+    }
+
+    fn call_indirect(
+        &mut self,
+        table: TableIdx,
+        ty: TypeIdx,
+        index: u64,
+        args: &[u64],
+        fuel: &mut u64,
+    ) -> Outcome {
+        let entry = self.tables[table].get(index as usize);
+        let reference = *entry.ok_or(Trap::TableOutOfBounds)?;
+        let func = reference.checked_sub(1).ok_or(Trap::IndirectCallToNull)?;
+        let func = FuncIdx::new(func as usize);
+        if self.module.func_type(func) != &self.module.types()[ty] {
+            return Err(Trap::BadSignature.into());
+        }
+        self.call(func, args, fuel)
+    }
+
+    fn call_library(&mut self, library: Library, args: &[u64], _fuel: &mut u64) -> Outcome {
+        let call = LibCall::from_index(library.as_u32() as usize).expect("translate made the call");
+        self.memory_call(call, args)
+    }
+}
+
+fn segment_len(items: &ElementItems) -> u64 {
+    match items {
+        ElementItems::Funcs(funcs) => funcs.len() as u64,
+        ElementItems::Exprs(exprs) => exprs.len() as u64,
+    }
+}
+
+fn range(start: u64, len: u64, available: u64, out: Trap) -> Result<std::ops::Range<usize>, Trap> {
+    let end = start.checked_add(len).filter(|&end| end <= available);
+    Ok(start as usize..end.ok_or(out)? as usize)
+}
+
+fn arithmetic(op: ConstOp, x: u64, y: u64) -> u64 {
+    let narrow = |value: u64| u64::from(value as u32);
+    match op {
+        ConstOp::I32Add => narrow(x.wrapping_add(y)),
+        ConstOp::I32Sub => narrow(x.wrapping_sub(y)),
+        ConstOp::I32Mul => narrow(x.wrapping_mul(y)),
+        ConstOp::I64Add => x.wrapping_add(y),
+        ConstOp::I64Sub => x.wrapping_sub(y),
+        ConstOp::I64Mul => x.wrapping_mul(y),
+        other => unreachable!("{other:?} has no operands"),
+    }
+}

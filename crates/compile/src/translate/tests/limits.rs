@@ -1,0 +1,106 @@
+//! Work stays proportional to the body, also for bodies that are made to hurt.
+
+use super::{function, module, target, translated};
+use crate::CompileError;
+use crate::translate::translate;
+use cellwall_base::FuncIdx;
+use cellwall_ir::{InstData, check};
+use std::fmt::Write;
+
+fn parameters(func: &cellwall_ir::Func) -> usize {
+    func.order.iter().map(|&b| func.blocks[b].params.len()).sum()
+}
+
+#[test]
+fn a_loop_carries_only_what_it_changes() {
+    let wat = function(
+        "(param i32 i32 i32) (result i32)",
+        "(loop (local.set 0 (i32.add (local.get 0) (local.get 1)))
+            (block (br_if 0 (local.get 2)) (loop (br_if 0 (local.get 1))))
+            (br_if 0 (local.get 0)))
+         local.get 2",
+    );
+    // Three of the function and local 0 of the outer loop.
+    assert_eq!(parameters(&translated(&wat, &target())), 4);
+}
+
+#[test]
+fn a_merge_of_equal_values_has_no_parameter() {
+    let arms = |first: &str| {
+        let body = format!("(if (local.get 0) (then {first}) (else nop)) local.get 1");
+        parameters(&translated(
+            &function("(param i32 i32) (result i32)", &body),
+            &target(),
+        ))
+    };
+    assert_eq!(arms("(local.set 1 (local.get 1))"), 2);
+    assert_eq!(arms("(local.set 1 (i32.const 4))"), 3);
+}
+
+#[test]
+fn entries_of_a_switch_share_their_arguments() {
+    let entries = 2000;
+    let mut body = String::from("(block (result i32) (local.get 1) (br_table");
+    for _ in 0..entries {
+        body.push_str(" 0");
+    }
+    body.push_str(" 0 (local.get 0)))");
+    let func = translated(&function("(param i32 i32) (result i32)", &body), &target());
+    let jumps = func
+        .insts
+        .values()
+        .filter(|n| matches!(n.data, InstData::Jump { .. }));
+    assert_eq!(jumps.count(), 1, "one block between brings the argument");
+    assert_eq!(func.switches[0].len(), entries + 1);
+    assert!(func.switches[0].iter().all(|to| to.args.is_empty()));
+}
+
+/// Many locals that are read after many branches that each change one of them.
+fn hostile(locals: usize, branches: usize) -> String {
+    let mut body = String::from("(block ");
+    for i in 0..branches {
+        let local = i % locals + 1;
+        write!(
+            body,
+            "(local.set {local} (i32.const {i})) (br_if 0 (local.get 0))"
+        )
+        .expect("a string");
+    }
+    body.push(')');
+    for local in 1..=locals {
+        write!(body, "(drop (local.get {local}))").expect("a string");
+    }
+    let signature = format!("(param i32) (local{})", " i32".repeat(locals));
+    function(&signature, &body)
+}
+
+#[test]
+fn work_beyond_the_limit_is_refused() {
+    let translate = |wat: &str| translate(&module(wat), FuncIdx::from_u32(0), &target());
+    let func = translate(&hostile(100, 200)).expect("a small body is in the limits");
+    check(&func).expect("and well formed");
+    match translate(&hostile(8_000, 8_000)) {
+        Err(CompileError::Limit(limit)) => assert!(limit.what.contains("SSA"), "{limit}"),
+        other => panic!("{:?}", other.map(|func| func.insts.len())),
+    }
+}
+
+#[test]
+fn deep_nesting_does_not_recurse() {
+    let depth = 20_000;
+    let body = format!(
+        "{}{}{}",
+        "(block (br_if 0 (local.get 0)) ".repeat(depth),
+        "(local.set 0 (i32.const 1))",
+        ")".repeat(depth),
+    );
+    // The text parser recurses; nest in the flat form.
+    let flat = body
+        .replace("(block ", "block ")
+        .replace("(br_if 0 (local.get 0))", "local.get 0 br_if 0")
+        .replace("(local.set 0 (i32.const 1))", "i32.const 1 local.set 0")
+        .replace(')', " end ");
+    let wat = function("(param i32) (result i32)", &format!("{flat} local.get 0"));
+    let func = translated(&wat, &target());
+    assert!(func.order.len() > depth);
+}
