@@ -122,11 +122,8 @@ fn wasm_text(wasm: &[u8], func: &Function) -> Result<String, Error> {
     let mut text = String::new();
     let mut is_inside = false;
     for (offset, line) in lines {
-        match offset {
-            Some(offset) => is_inside = func.body.contains(&offset),
-            // A line without an offset goes on with the one before it.
-            None => {}
-        }
+        // A line without an offset goes on with the one before it.
+        is_inside = offset.map_or(is_inside, |offset| func.body.contains(&offset));
         if is_inside {
             let offset = offset.map(|offset| format!("{offset:#8x}")).unwrap_or_default();
             text.push_str(&format!("{offset:8}  {}\n", line.trim_end()));

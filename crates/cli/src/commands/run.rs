@@ -81,7 +81,7 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
 
     let ended = linker
         .instantiate(&mut store, &module)
-        .map_err(|error| Stop::Instantiate(error))
+        .map_err(Stop::Instantiate)
         .and_then(|instance| call(&args, &words, &mut store, &instance));
     finish(ended, &args, &input, limit)
 }
