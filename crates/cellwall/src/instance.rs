@@ -114,9 +114,9 @@ impl Instance {
         let export = self.get_export(store.as_context_mut(), name);
         let func = export
             .and_then(Extern::into_func)
-            .ok_or_else(|| format_err!("failed to find function export `{name}`"))?;
+            .ok_or_else(|| format_err!("no function is exported as `{name}`"))?;
         func.typed(store)
-            .map_err(|error| error.context(format!("failed to convert function `{name}` to given type")))
+            .map_err(|error| error.context(format!("the exported function `{name}` is of another type")))
     }
 
     /// The exported table of this name.
@@ -203,10 +203,10 @@ impl<T: 'static> InstancePre<T> {
         let mut store = store.as_context_mut();
         check_engine(store.engine(), &self.module)?;
         let mut imports = Vec::with_capacity(self.imports.len());
-        for (definition, import) in self.imports.iter().zip(self.module.imports()) {
+        for (index, definition) in self.imports.iter().enumerate() {
             let item = definition.in_store(&mut store)?;
             if definition.may_have_changed() {
-                check_import(&import, &item.ty(store.as_context()))?;
+                check_import(&self.module.import_at(index), &item.ty(store.as_context()))?;
             }
             imports.push(item.raw());
         }

@@ -145,7 +145,7 @@ impl<T: 'static> Linker<T> {
 
     fn insert(&mut self, module: &str, name: &str, definition: Definition<T>) -> Result<&mut Self> {
         if !self.allow_shadowing && self.find(module, name).is_some() {
-            bail!("import of `{module}::{name}` defined twice");
+            bail!("`{module}::{name}` is already defined");
         }
         let names = Arc::make_mut(&mut self.names);
         if let Some(names) = names.get_mut(module) {
@@ -301,7 +301,7 @@ impl<T: 'static> Linker<T> {
     /// If the first name is not defined, or the second one already is.
     pub fn alias(&mut self, module: &str, name: &str, as_module: &str, as_name: &str) -> Result<&mut Self> {
         let definition = self.find(module, name).cloned();
-        let definition = definition.ok_or_else(|| format_err!("no item named `{module}::{name}` defined"))?;
+        let definition = definition.ok_or_else(|| format_err!("`{module}::{name}` is not defined"))?;
         self.insert(as_module, as_name, definition)
     }
 
@@ -407,7 +407,7 @@ impl<T: 'static> Linker<T> {
         for name in ["", "_start"] {
             match self.get(store.as_context_mut(), module, name) {
                 Some(Extern::Func(func)) => return Ok(func),
-                Some(_) => bail!("default export in `{module}` is not a function"),
+                Some(_) => bail!("the default export `{module}::{name}` is no function"),
                 None => {}
             }
         }

@@ -141,7 +141,7 @@ impl Memory {
         let store = store.as_context_mut();
         match store.0.memory_grow(self.id, delta) {
             Ok(Some(old)) => Ok(old),
-            Ok(None) => Err(crate::format_err!("failed to grow memory by `{delta}` pages")),
+            Ok(None) => Err(crate::format_err!("the memory cannot grow by {delta} pages")),
             Err(error) => Err(store.error(error)),
         }
     }

@@ -72,9 +72,8 @@ impl Module {
     /// If the file cannot be read; otherwise as [`new`](Self::new).
     pub fn from_file(engine: &Engine, file: impl AsRef<Path>) -> Result<Self> {
         let file = file.as_ref();
-        let bytes =
-            std::fs::read(file).with_context(|| format!("failed to read input file: {}", file.display()))?;
-        Self::new(engine, bytes).with_context(|| format!("failed to compile the module `{}`", file.display()))
+        let bytes = std::fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+        Self::new(engine, bytes).with_context(|| format!("cannot compile `{}`", file.display()))
     }
 
     /// Compiles a module in the binary format.
@@ -113,11 +112,14 @@ impl Module {
 
     /// Its imports, in order.
     pub fn imports(&self) -> impl ExactSizeIterator<Item = ImportType<'_>> + '_ {
-        let shape = self.shape();
-        shape.imports.iter().map(|import| {
-            let ty = ExternType::of(shape, import.item);
-            ImportType::new(&import.module, &import.name, ty)
-        })
+        (0..self.shape().imports.len()).map(|index| self.import_at(index))
+    }
+
+    /// The `index`-th import.
+    pub(crate) fn import_at(&self, index: usize) -> ImportType<'_> {
+        let import = &self.shape().imports[index];
+        let ty = ExternType::of(self.shape(), import.item);
+        ImportType::new(&import.module, &import.name, ty)
     }
 
     /// Its exports, in order.

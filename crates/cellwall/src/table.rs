@@ -103,7 +103,7 @@ impl Table {
         let raw = Val::from(init).to_raw(store.as_context())?;
         match store.0.table_grow(self.id, delta, raw) {
             Ok(Some(old)) => Ok(old),
-            Ok(None) => Err(crate::format_err!("failed to grow table by `{delta}` elements")),
+            Ok(None) => Err(crate::format_err!("the table cannot grow by {delta} elements")),
             Err(error) => Err(store.error(error)),
         }
     }

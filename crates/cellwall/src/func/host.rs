@@ -154,7 +154,7 @@ pub(crate) fn untyped<T: 'static>(
             if value.plain_ty() != ty {
                 let found = value.plain_ty();
                 return Err(host(format_err!(
-                    "function attempted to return an incompatible value: expected {ty}, got {found}"
+                    "a host function returned {found} where its type says {ty}"
                 )));
             }
             *raw = value.to_raw(caller.as_context()).map_err(host)?;

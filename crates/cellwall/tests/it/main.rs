@@ -1,0 +1,25 @@
+//! The public API from outside: one file per noun; what works beside what is refused.
+
+mod engine;
+mod func;
+mod global;
+mod limits;
+mod linker;
+mod memory;
+mod module;
+mod reference;
+mod store;
+mod symbols;
+mod table;
+mod trap;
+
+use cellwall::{Engine, Instance, Module, Store};
+
+/// An instance, without imports, of a module in the text format.
+fn instantiate(wat: &str) -> (Store<()>, Instance) {
+    let engine = Engine::default();
+    let module = Module::new(&engine, wat).expect("the module is valid");
+    let mut store = Store::new(&engine, ());
+    let instance = Instance::new(&mut store, &module, &[]).expect("it needs nothing");
+    (store, instance)
+}
