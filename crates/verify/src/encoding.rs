@@ -8,6 +8,15 @@
 use crate::rows::{Form, Row};
 use iced_x86::{Instruction, OpKind, Register};
 
+/// The hardware number of a register.
+pub(crate) fn number(register: Register) -> u8 {
+    if register.is_gpr8() {
+        register.full_register().number() as u8
+    } else {
+        register.number() as u8
+    }
+}
+
 /// Checks the bytes of one instruction.
 ///
 /// # Errors
@@ -79,7 +88,7 @@ impl Extended {
             byte: false,
         };
         let mut see = |register: Register| {
-            extended.count += u32::from(register.number() >= 8);
+            extended.count += u32::from(number(register) >= 8);
         };
         let mut byte = false;
         for i in 0..insn.op_count() {

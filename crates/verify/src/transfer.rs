@@ -6,6 +6,7 @@
 
 use crate::access::{Place, not_data};
 use crate::domain::{FLAGS, Fact, Kind, Readable, U32};
+use crate::encoding;
 use crate::function::{Check, Function, Next, refuse};
 use crate::module::{Convention, Places};
 use crate::rows::{First, Form, Row};
@@ -136,7 +137,7 @@ impl Function<'_> {
 
     /// The number of a general-purpose register that may be named as an operand.
     fn check_gpr(&self, register: Register) -> Check<usize> {
-        let number = register.number();
+        let number = encoding::number(register);
         if matches!(
             register,
             Register::AH | Register::BH | Register::CH | Register::DH
@@ -146,10 +147,10 @@ impl Function<'_> {
         if !register.is_gpr() {
             return refuse(Rule::Operand, format!("{register:?}"));
         }
-        match number as u8 {
+        match number {
             STACK => refuse(Rule::StackPointer, "the stack pointer as an operand"),
             BASE | CONTEXT => refuse(Rule::Pinned, format!("{register:?} as an operand")),
-            _ => Ok(number),
+            _ => Ok(usize::from(number)),
         }
     }
 
@@ -832,7 +833,7 @@ impl Function<'_> {
 
 /// What comparing a register with a value of kind `b` says about it.
 fn compared(register: Register, a: Kind, b: Kind) -> Fact {
-    let (number, wide) = (register.number() as u8, register.size() == 8);
+    let (number, wide) = (encoding::number(register), register.size() == 8);
     match b {
         Kind::MemoryLength(memory) if wide => Fact::Memory {
             register: number,

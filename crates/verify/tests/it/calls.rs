@@ -1,0 +1,329 @@
+//! V2 and V5: calls, entries, arguments and results.
+
+use crate::harness::*;
+use cellwall_abi::context::{func_entry, library_offset};
+use cellwall_abi::{LibCall, TrapCode};
+use cellwall_verify::{Rule, verify};
+use iced_x86::code_asm::*;
+
+type Asm = Result<(), iced_x86::IcedError>;
+
+/// These instructions in a frame of 24 bytes.
+fn framed(build: impl FnOnce(&mut Fun) -> Asm) -> impl FnOnce(&mut Fun) {
+    move |f| {
+        f.a.sub(rsp, 24).unwrap();
+        f.frame(24);
+        build(f).unwrap();
+        f.a.add(rsp, 24).unwrap();
+        f.frame(0);
+        f.a.ret().unwrap();
+    }
+}
+
+#[test]
+fn a_direct_call_goes_to_an_entry() {
+    let call = |target: u64| framed(move |f| f.a.call(target));
+    accept(I32_TO_I32, call(CALLEE));
+    accept(I32_TO_I32, call(0));
+    for target in [1, 4, 32, 500, CALLEE + 2, 1024, 4096] {
+        refuse(I32_TO_I32, Rule::CallTarget, call(target));
+    }
+}
+
+#[test]
+fn a_call_is_aligned_and_listed() {
+    accept(I32_TO_I32, framed(|f| f.a.call(0u64)));
+    refuse(I32_TO_I32, Rule::StackPointer, |f| {
+        f.a.call(0u64).unwrap();
+        f.a.ret().unwrap();
+    });
+    let good = artifact(I32_TO_I32, framed(|f| f.a.call(0u64)));
+    let mut bad = good.clone();
+    bad.calls.clear();
+    assert_eq!(verify(bad).unwrap_err().rule, Rule::CallSite);
+    let mut bad = good;
+    bad.calls[0].return_pc -= 1;
+    assert_eq!(verify(bad).unwrap_err().rule, Rule::CallSite);
+}
+
+#[test]
+fn arguments_and_results_follow_the_convention() {
+    // The argument of an i64 function is not zero-extended.
+    accept(
+        I64_TO_I64,
+        framed(|f| {
+            f.a.mov(edi, edi)?;
+            f.a.call(CALLEE)
+        }),
+    );
+    refuse(I64_TO_I64, Rule::ZeroExtension, framed(|f| f.a.call(CALLEE)));
+    refuse(NOTHING, Rule::Undefined, framed(|f| f.a.call(CALLEE)));
+    // Nothing but the results survives a call.
+    accept(
+        I32_TO_I32,
+        framed(|f| {
+            f.a.call(CALLEE)?;
+            f.a.mov(edi, eax)?;
+            f.a.call(CALLEE)
+        }),
+    );
+    for register in [edi, ebx, ebp, r12d, edx] {
+        refuse(
+            I32_TO_I32,
+            Rule::Undefined,
+            framed(move |f| {
+                f.a.mov(ebx, edi)?;
+                f.a.mov(ebp, edi)?;
+                f.a.mov(r12d, edi)?;
+                f.a.call(CALLEE)?;
+                f.a.mov(edi, register)?;
+                f.a.call(CALLEE)
+            }),
+        );
+    }
+    // A result of type i32 is zero-extended.
+    let result = |wide: bool| {
+        move |f: &mut Fun| {
+            if wide {
+                f.a.movsxd(rax, edi).unwrap();
+            } else {
+                f.a.mov(eax, edi).unwrap();
+            }
+            f.a.ret().unwrap();
+        }
+    };
+    accept(I32_TO_I32, result(false));
+    refuse(I32_TO_I32, Rule::ZeroExtension, result(true));
+    accept(I64_TO_I64, result(true));
+    refuse(I32_TO_I32, Rule::Undefined, |f| f.a.ret().unwrap());
+    refuse(
+        FLOAT,
+        Rule::Undefined,
+        framed(|f| {
+            f.a.xor(edi, edi)?;
+            f.a.call(CALLEE)
+        }),
+    );
+}
+
+#[test]
+fn a_library_call_goes_through_its_slot() {
+    let offset = library_offset(LibCall::DataDrop) as i32;
+    let call = |offset: i32| framed(move |f| f.a.call(qword_ptr(r15 + offset)));
+    let returning = |offset: i32| {
+        framed(move |f| {
+            f.a.call(qword_ptr(r15 + offset))?;
+            f.a.xor(eax, eax)
+        })
+    };
+    accept(I32_TO_I32, returning(offset));
+    refuse(I32_TO_I32, Rule::Undefined, call(offset)); // it gives no result
+    refuse(I64_TO_I64, Rule::ZeroExtension, returning(offset));
+    refuse(
+        I32_TO_I32,
+        Rule::Undefined,
+        returning(library_offset(LibCall::MemoryCopy) as i32),
+    );
+    refuse(I32_TO_I32, Rule::ContextAccess, returning(offset + 4));
+    for wrong in [0, 8, 16, At::memory(0), At::table(1), At::global(2)] {
+        refuse(I32_TO_I32, Rule::IndirectCall, returning(wrong));
+    }
+    refuse(I64_TO_I64, Rule::IndirectCall, framed(|f| f.a.call(rdi)));
+    refuse(I64_TO_I64, Rule::Address, framed(|f| f.a.call(qword_ptr(rdi))));
+    refuse(
+        I32_TO_I32,
+        Rule::IndirectCall,
+        framed(|f| f.access().call(qword_ptr(r14 + rdi))),
+    );
+}
+
+#[test]
+fn an_import_call_names_its_entry() {
+    let call = |name: bool, offset: i32| {
+        framed(move |f| {
+            if name {
+                f.a.lea(r11, qword_ptr(r15 + At::import()))?;
+            }
+            f.a.call(qword_ptr(r15 + At::import() + offset))
+        })
+    };
+    accept(I32_TO_I32, call(true, 0));
+    refuse(I32_TO_I32, Rule::IndirectCall, call(false, 0));
+    refuse(I32_TO_I32, Rule::ContextAccess, call(true, 8));
+    refuse(
+        I32_TO_I32,
+        Rule::ContextAccess,
+        framed(|f| f.a.lea(r11, qword_ptr(r15 + At::global(1)))),
+    );
+    refuse(
+        I32_TO_I32,
+        Rule::Kind,
+        framed(|f| f.a.lea(rax, qword_ptr(r15 + At::import()))),
+    );
+}
+
+/// What can be wrong with a `call_indirect`.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Flaw {
+    None,
+    NoBound,
+    OtherLength,
+    OffByOne,
+    WrongShift,
+    OtherTable,
+    NoSignature,
+    WrongSignature,
+    WrongSort,
+    InverseBranch,
+    LateWrite,
+    CallBetween,
+    OtherField,
+    OtherRegister,
+}
+
+/// `call_indirect` of type 1 through table 0 (imported), 1 (private, ten elements) or 2 (owned).
+fn indirect(f: &mut Fun, table: u32, flaw: Flaw) -> Asm {
+    let mut out = f.a.create_label();
+    let (mut signature, mut null) = (f.a.create_label(), f.a.create_label());
+    let at = At::table(table);
+    f.a.mov(r11d, edi)?;
+    if table == 0 {
+        f.a.mov(r10, qword_ptr(r15 + at))?;
+    }
+    match (flaw, table) {
+        (Flaw::NoBound, _) => f.a.test(edi, edi)?,
+        (Flaw::OtherLength, _) => f.a.cmp(
+            r11,
+            qword_ptr(r15 + At::table(if table == 2 { 1 } else { 2 }) + 8),
+        )?,
+        (Flaw::OffByOne, 1) => f.a.cmp(r11, 11)?,
+        (_, 0) => f.a.cmp(r11, qword_ptr(r10 + 8))?,
+        (_, 1) => f.a.cmp(r11, 10)?,
+        _ => f.a.cmp(r11, qword_ptr(r15 + at + 8))?,
+    }
+    if flaw == Flaw::OffByOne && table != 1 {
+        f.a.ja(out)?
+    } else {
+        f.a.jae(out)?
+    }
+    f.a.shl(
+        r11,
+        if flaw == Flaw::WrongShift {
+            6
+        } else {
+            i32::from(func_entry::SHIFT)
+        },
+    )?;
+    match (flaw, table) {
+        (Flaw::OtherTable, _) => {
+            f.a.add(r11, qword_ptr(r15 + At::table(if table == 1 { 2 } else { 1 })))?
+        }
+        (_, 0) => f.a.add(r11, qword_ptr(r10))?,
+        _ => f.a.add(r11, qword_ptr(r15 + at))?,
+    }
+    let ty = if flaw == Flaw::WrongSignature {
+        FLOAT
+    } else {
+        I32_TO_I32
+    };
+    let entry = dword_ptr(r11 + func_entry::SIGNATURE);
+    if flaw == Flaw::NoSignature {
+        f.a.test(edi, edi)?;
+    } else if (table == 1) == (flaw != Flaw::WrongSort) {
+        f.a.cmp(entry, ty)?;
+    } else {
+        f.a.mov(r10d, dword_ptr(r15 + At::signature(ty)))?;
+        f.a.cmp(entry, r10d)?;
+    }
+    if flaw == Flaw::InverseBranch {
+        f.a.je(signature)?
+    } else {
+        f.a.jne(signature)?
+    }
+    match flaw {
+        Flaw::LateWrite => f.a.add(r11, 32)?,
+        Flaw::CallBetween => f.a.call(CALLEE)?,
+        _ => {}
+    }
+    match flaw {
+        Flaw::OtherField => f.a.call(qword_ptr(r11 + 8))?,
+        Flaw::OtherRegister => {
+            f.a.mov(r10, r11)?;
+            f.a.call(qword_ptr(r10))?;
+        }
+        _ => f.a.call(qword_ptr(r11))?,
+    }
+    f.a.add(rsp, 24)?;
+    f.frame(0);
+    f.a.ret()?;
+    f.frame(24);
+    f.bind(&mut signature);
+    f.a.cmp(entry, -1)?;
+    f.a.je(null)?;
+    f.site(TrapCode::BadSignature).ud2()?;
+    f.trap(&mut null, TrapCode::IndirectCallToNull);
+    f.trap(&mut out, TrapCode::TableOutOfBounds);
+    Ok(())
+}
+
+fn through(table: u32, flaw: Flaw) -> Result<(), (Rule, String)> {
+    answer(I32_TO_I32, |f| {
+        f.a.sub(rsp, 24).unwrap();
+        f.frame(24);
+        indirect(f, table, flaw).unwrap();
+    })
+    .map_err(|violation| (violation.rule, violation.to_string()))
+}
+
+#[test]
+fn a_call_through_a_table_is_bounded_and_its_signature_matched() {
+    for table in 0..3 {
+        assert_eq!(through(table, Flaw::None), Ok(()), "table {table}");
+        for (flaw, rule) in [
+            (Flaw::NoBound, Rule::Address),
+            (Flaw::OtherLength, Rule::Address),
+            (Flaw::OffByOne, Rule::Address),
+            (Flaw::OtherTable, Rule::Address),
+            (Flaw::NoSignature, Rule::IndirectCall),
+            (Flaw::WrongSignature, Rule::Undefined),
+            (Flaw::WrongSort, Rule::IndirectCall),
+            (Flaw::InverseBranch, Rule::IndirectCall),
+            (Flaw::LateWrite, Rule::Kind),
+            (Flaw::OtherField, Rule::IndirectCall),
+            (Flaw::OtherRegister, Rule::IndirectCall),
+        ] {
+            match through(table, flaw) {
+                Ok(()) => panic!("table {table}: {flaw:?} is accepted"),
+                Err((found, text)) => assert_eq!(found, rule, "table {table}, {flaw:?}: {text}"),
+            }
+        }
+        for flaw in [Flaw::WrongShift, Flaw::CallBetween] {
+            assert!(
+                through(table, flaw).is_err(),
+                "table {table}: {flaw:?} is accepted"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_number_of_no_type_matches_nothing() {
+    // The private table's number of a type that is not the first of its kind, and of null.
+    for number in [7, 100, -1] {
+        let result = answer(
+            I32_TO_I32,
+            framed(|f| {
+                f.a.mov(r11d, 3)?;
+                f.a.shl(r11, 5)?;
+                f.a.add(r11, qword_ptr(r15 + At::table(1)))?;
+                f.a.cmp(dword_ptr(r11 + func_entry::SIGNATURE), number)?;
+                let mut skip = f.a.create_label();
+                f.a.jne(skip)?;
+                f.a.call(qword_ptr(r11))?;
+                f.bind(&mut skip);
+                f.a.xor(eax, eax)
+            }),
+        );
+        assert_eq!(result.unwrap_err().rule, Rule::IndirectCall, "{number}");
+    }
+}

@@ -1,0 +1,198 @@
+//! V2: branches, jump tables, the end of a function.
+
+use crate::harness::*;
+use cellwall_abi::TrapCode;
+use cellwall_verify::{Rule, verify};
+use iced_x86::code_asm::*;
+use iced_x86::{Code, Register};
+
+/// A loop with a conditional branch back; returns zero.
+fn counted_loop(f: &mut Fun, list_head: bool) -> Result<(), iced_x86::IcedError> {
+    let mut top = f.a.create_label();
+    f.a.mov(eax, edi)?;
+    if list_head {
+        f.bind(&mut top);
+    } else {
+        f.a.set_label(&mut top)?;
+    }
+    f.a.sub(eax, 1)?;
+    f.a.jne(top)?;
+    f.a.ret()
+}
+
+#[test]
+fn a_branch_needs_a_listed_head() {
+    accept(I32_TO_I32, |f| counted_loop(f, true).unwrap());
+    refuse(I32_TO_I32, Rule::BranchTarget, |f| {
+        counted_loop(f, false).unwrap()
+    });
+}
+
+#[test]
+fn a_head_is_an_instruction_boundary() {
+    let mut artifact = artifact(I32_TO_I32, |f| counted_loop(f, true).unwrap());
+    assert!(verify(artifact.clone()).is_ok());
+    artifact.heads.insert(0, 1);
+    let violation = verify(artifact).unwrap_err();
+    assert_eq!(violation.rule, Rule::Head, "{violation}");
+}
+
+#[test]
+fn a_branch_into_an_instruction_is_refused() {
+    // jmp to the middle of the mov behind it, with and without a head listed there
+    let build = |f: &mut Fun| {
+        f.a.db(&[0xeb, 0x01]).unwrap();
+        f.a.mov(eax, 7).unwrap();
+        f.a.ret().unwrap();
+    };
+    refuse(NOTHING, Rule::BranchTarget, build);
+    let mut artifact = artifact(NOTHING, |f| {
+        let mut next = f.a.create_label();
+        f.a.xor(eax, eax).unwrap();
+        f.a.jne(next).unwrap();
+        f.a.mov(eax, 7).unwrap();
+        f.bind(&mut next);
+        f.a.ret().unwrap();
+    });
+    assert!(verify(artifact.clone()).is_ok());
+    artifact.text[3] = 0x01; // the displacement of jne: into the mov
+    assert_eq!(verify(artifact).unwrap_err().rule, Rule::BranchTarget);
+}
+
+#[test]
+fn no_path_runs_off_the_end() {
+    accept(NOTHING, |f| f.a.ret().unwrap());
+    refuse(NOTHING, Rule::FallsOffEnd, |f| f.a.xor(eax, eax).unwrap());
+    refuse(NOTHING, Rule::FallsOffEnd, |f| {
+        let mut done = f.a.create_label();
+        f.bind(&mut done);
+        f.a.xor(eax, eax).unwrap();
+        f.a.je(done).unwrap();
+    });
+    refuse(NOTHING, Rule::Decode, |f| f.a.db(&[0xb8, 1, 2]).unwrap());
+}
+
+#[test]
+fn code_that_nothing_reaches_is_refused() {
+    refuse(NOTHING, Rule::Unreachable, |f| {
+        f.a.ret().unwrap();
+        f.a.ret().unwrap();
+    });
+    refuse(NOTHING, Rule::Unreachable, |f| {
+        f.a.ret().unwrap();
+        f.head();
+        f.a.ret().unwrap();
+    });
+}
+
+#[test]
+fn a_branch_leaves_no_function() {
+    for list in [false, true] {
+        let mut artifact = artifact(NOTHING, |f| f.a.jmp(CALLEE).unwrap());
+        if list {
+            artifact.heads.push(CALLEE as u32);
+        }
+        assert_eq!(verify(artifact).unwrap_err().rule, Rule::BranchTarget);
+    }
+}
+
+/// What can be wrong with a `br_table`.
+#[derive(PartialEq)]
+enum Flaw {
+    None,
+    NoBound,
+    BoundTooLarge,
+    BoundOfAnother,
+    Scale,
+    OtherTable,
+    NoAdd,
+    Unlisted,
+}
+
+fn switch(f: &mut Fun, flaw: Flaw) -> Result<(), iced_x86::IcedError> {
+    let mut default = f.a.create_label();
+    f.a.mov(r11d, edi)?;
+    f.a.cmp(r11d, if flaw == Flaw::BoundTooLarge { 3 } else { 2 })?;
+    if flaw == Flaw::BoundOfAnother {
+        f.a.mov(r11d, edi)?;
+    }
+    if flaw != Flaw::NoBound {
+        f.a.jae(default)?;
+    }
+    let table = if flaw == Flaw::OtherTable { 4 } else { 0 };
+    f.rodata_operand(Code::Lea_r64_m, Register::R10, table);
+    let index = if flaw == Flaw::Scale { r11 * 2 } else { r11 * 4 };
+    f.a.movsxd(r11, dword_ptr(r10 + index))?;
+    if flaw != Flaw::NoAdd {
+        f.a.add(r10, r11)?;
+    }
+    f.a.jmp(r10)?;
+    let mut targets = vec![];
+    for value in [1, 2] {
+        targets.push(f.here());
+        if !(flaw == Flaw::Unlisted && value == 2) {
+            f.head();
+        }
+        f.a.mov(eax, value)?;
+        f.a.ret()?;
+    }
+    f.bind(&mut default);
+    f.a.xor(eax, eax)?;
+    f.a.ret()?;
+    f.tables.push(targets);
+    Ok(())
+}
+
+#[test]
+fn a_jump_table_needs_a_bounded_index_and_checked_entries() {
+    accept(I32_TO_I32, |f| switch(f, Flaw::None).unwrap());
+    for flaw in [
+        Flaw::NoBound,
+        Flaw::BoundTooLarge,
+        Flaw::BoundOfAnother,
+        Flaw::Scale,
+        Flaw::OtherTable,
+        Flaw::NoAdd,
+    ] {
+        refuse(I32_TO_I32, Rule::IndirectJump, |f| switch(f, flaw).unwrap());
+    }
+    let with_table = |change: fn(&mut Vec<u8>)| {
+        let mut artifact = artifact(I32_TO_I32, |f| switch(f, Flaw::None).unwrap());
+        change(&mut artifact.rodata);
+        verify(artifact).map_err(|violation| violation.rule).map(|_| ())
+    };
+    assert_eq!(with_table(|_| ()), Ok(()));
+    assert_eq!(with_table(|table| table[4] += 1), Err(Rule::BranchTarget));
+    assert_eq!(with_table(|table| table[7] = 0x7f), Err(Rule::BranchTarget));
+}
+
+#[test]
+fn jumps_through_registers_and_memory_are_refused() {
+    refuse(I64_TO_I64, Rule::IndirectJump, |f| f.a.jmp(rdi).unwrap());
+    refuse(NOTHING, Rule::IndirectJump, |f| {
+        f.a.jmp(qword_ptr(r15 + 32)).unwrap()
+    });
+    refuse(I64_TO_I64, Rule::IndirectJump, |f| {
+        f.access().jmp(qword_ptr(r14)).unwrap()
+    });
+}
+
+#[test]
+fn traps_end_a_path() {
+    accept(NOTHING, |f| f.site(TrapCode::Unreachable).ud2().unwrap());
+    refuse(NOTHING, Rule::TrapSite, |f| f.a.ud2().unwrap());
+}
+
+#[test]
+fn flags_are_defined_before_they_are_read() {
+    let build = |f: &mut Fun, defined: bool| {
+        if defined {
+            f.a.test(edi, edi).unwrap();
+        }
+        f.a.mov(eax, 0).unwrap();
+        f.a.sete(al).unwrap();
+        f.a.ret().unwrap();
+    };
+    accept(I32_TO_I32, |f| build(f, true));
+    refuse(I32_TO_I32, Rule::Undefined, |f| build(f, false));
+}

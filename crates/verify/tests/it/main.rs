@@ -1,0 +1,11 @@
+//! The verifier from outside: snippets that are accepted, and their neighbours with one guard
+//! removed, which are refused for the right reason.
+
+mod calls;
+mod control;
+mod encoding;
+mod harness;
+mod hostile;
+mod memory;
+mod metadata;
+mod stack;
