@@ -17,6 +17,8 @@ mod explain;
 mod lower;
 mod opt;
 mod regalloc;
+#[cfg(test)]
+mod tests;
 mod translate;
 
 use cellwall_abi::{CodeBlob, ContextLayout, Shape, Target};
