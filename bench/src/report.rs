@@ -13,6 +13,8 @@ use std::fmt::Write;
 
 /// The engine that ratios refer to, if it takes part; else it is the first.
 const BASELINE: &str = "wasmtime";
+/// The same for the kernels alone, if it takes part; else it is [`BASELINE`].
+const KERNEL_BASELINE: &str = "native";
 
 /// Everything that one run of the benchmark has found.
 pub struct Report<'a> {
@@ -62,7 +64,7 @@ pub fn markdown(report: &Report) -> String {
         let kernels: Vec<&Row> = rows.iter().filter(|row| has(row, region)).collect();
         if !kernels.is_empty() {
             let heading = "Kernels: the region that they measure themselves";
-            text += &phase_table(heading, engines, kernels, region, "native");
+            text += &phase_table(heading, engines, kernels, region, KERNEL_BASELINE);
         }
     }
     if let Some(costs) = &report.calls {
@@ -108,9 +110,8 @@ fn phase_table<'a>(
 ) -> String {
     let rows: Vec<&Row> = rows.into_iter().collect();
     let mut columns = columns(engines.len(), &rows, phase);
-    let at = columns
-        .iter()
-        .position(|which| engines[*which].name() == baseline);
+    let place = |name: &str| columns.iter().position(|which| engines[*which].name() == name);
+    let at = place(baseline).or_else(|| place(BASELINE));
     if columns.is_empty() {
         return String::new();
     }
