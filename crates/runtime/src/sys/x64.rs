@@ -18,6 +18,7 @@ use cellwall_abi::context::{self, func_entry};
 use cellwall_abi::convention::{block_arg_gpr, block_arg_xmm, block_result_gpr, block_result_xmm};
 use cellwall_abi::{CpuFeatures, LibCall};
 use std::arch::{asm, global_asm};
+use std::ffi::c_void;
 use std::mem::offset_of;
 
 // The order of registers is that of `cellwall_abi::convention`; a test compares them.
@@ -271,7 +272,7 @@ library_stubs! {
 }
 
 unsafe extern "C" {
-    fn cellwall_enter(activation: *const Activation, code: usize, context: usize, stack: usize) -> u32;
+    fn cellwall_enter(activation: *const c_void, code: usize, context: usize, stack: usize) -> u32;
     fn cellwall_enter_tail();
     fn cellwall_enter_return();
     fn cellwall_leave();
@@ -296,7 +297,7 @@ unsafe extern "C" {
 #[inline]
 pub(crate) unsafe fn enter(activation: *const Activation, code: usize, context: usize, stack: usize) -> u32 {
     // SAFETY: as the caller promises.
-    unsafe { cellwall_enter(activation, code, context, stack) }
+    unsafe { cellwall_enter(activation.cast(), code, context, stack) }
 }
 
 /// The stubs that function entries name.
