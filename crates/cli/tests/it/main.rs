@@ -2,5 +2,6 @@
 
 mod golden;
 mod process;
+mod programs;
 mod spec;
 mod wast;

@@ -88,17 +88,17 @@ fn every_listed_file_passes() {
     );
 }
 
-/// A checkout of the tests, if there is one.
-fn shared() -> Option<PathBuf> {
+/// A folder of the checkout of test suites and programs, if there is one.
+pub(crate) fn shared(folder: &str) -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
     let root = std::env::var_os("CELLWALL_SHARED").map_or(beside, PathBuf::from);
-    Some(root.join("tests/spec")).filter(|dir| dir.is_dir())
+    Some(root.join(folder)).filter(|dir| dir.is_dir())
 }
 
 /// The files of a checkout are those of the crate, or they pass by themselves.
 #[test]
 fn a_checkout_of_the_tests_passes() {
-    let Some(dir) = shared() else { return };
+    let Some(dir) = shared("tests/spec") else { return };
     let read = |name: &str| {
         let path = dir.join(name);
         std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
