@@ -39,7 +39,8 @@ fn a_loop_over_memory() {
         b1(v14: i32):
           return v14
         }
-    "#]].assert_eq(&func.to_string());
+    "#]]
+    .assert_eq(&func.to_string());
     opt::run(&mut func);
     expect![[r#"
         func f0(i32, i32) -> (i32) {
@@ -61,7 +62,8 @@ fn a_loop_over_memory() {
         b1(v14: i32):
           return v14
         }
-    "#]].assert_eq(&func.to_string());
+    "#]]
+    .assert_eq(&func.to_string());
 }
 
 #[test]
@@ -93,7 +95,8 @@ fn a_switch_with_arguments() {
           v8: i32 = xor v2, v7
           return v8
         }
-    "#]].assert_eq(&translated(&wat, &target()).to_string());
+    "#]]
+    .assert_eq(&translated(&wat, &target()).to_string());
 }
 
 #[test]
@@ -110,7 +113,7 @@ fn checked_accesses_and_library_calls() {
           v2: i64 = extend_u v0
           v3: i64 = const 70000
           v4: i64 = add v2, v3
-          v5: i64 = bounds_check m0, v4, slack 2
+          v5: i64 = bounds_check m0, v4, slack 0
           store16 m0[v5 + 0], v1
           v6: f32 = const -0.5
           v7: i64 = bounds_check m0, v0, slack 0
@@ -127,5 +130,6 @@ fn checked_accesses_and_library_calls() {
           call_library lib2(v14, v15, v8, v16)
           return
         }
-    "#]].assert_eq(&translated(&wat, &checked_target()).to_string());
+    "#]]
+    .assert_eq(&translated(&wat, &checked_target()).to_string());
 }
