@@ -132,10 +132,10 @@ impl<'a> Guest<'a> {
         if used == 0 {
             return Ok(None);
         }
-        if used == 2 {
-            if let Ok([first, second]) = self.memory.get_disjoint_mut(found.clone()) {
-                return read(&mut [IoSliceMut::new(first), IoSliceMut::new(second)]).map(Some);
-            }
+        if used == 2
+            && let Ok([first, second]) = self.memory.get_disjoint_mut(found.clone())
+        {
+            return read(&mut [IoSliceMut::new(first), IoSliceMut::new(second)]).map(Some);
         }
         let [first, _] = found;
         read(&mut [IoSliceMut::new(&mut self.memory[first])]).map(Some)

@@ -249,14 +249,14 @@ pub(super) fn times(atim: u64, mtim: u64, flags: u32) -> Answer<Times> {
     })
 }
 
-/// The name of a directory that the host granted.
+/// The name of a directory that the host granted. For all else `badf`: a guest's libc counts the
+/// granted directories up to the first such answer and gives up at any other.
 fn preopen(ctx: &WasiCtx, fd: u32) -> Answer<&str> {
     match &ctx.table.get(fd)?.object {
         Object::Dir(OpenDir {
             preopen: Some(name), ..
         }) => Ok(name),
-        Object::Dir(_) => Err(Errno::NotSup.into()),
-        _ => Err(Errno::NotDir.into()),
+        _ => Err(Errno::BadF.into()),
     }
 }
 

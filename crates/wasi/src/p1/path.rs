@@ -1,5 +1,10 @@
 //! Paths. Who may is asked of the descriptor (`table`, `perms`), where it leads of `files`.
 
+#![allow(
+    clippy::too_many_arguments,
+    reason = "the arguments are those of the definition"
+)]
+
 use super::fd::{fd_flags, times};
 use super::types::{LookupFlags, OFlags};
 use crate::WasiCtx;

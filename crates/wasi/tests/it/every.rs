@@ -286,7 +286,7 @@ const CASES: &[Case] = &[
         },
         |w| {
             w.guest.no("fd_prestat_get", &[5, OUT], errno::BADF);
-            w.guest.no("fd_prestat_get", &[0, OUT], errno::NOTDIR);
+            w.guest.no("fd_prestat_get", &[0, OUT], errno::BADF);
         },
     ),
     (
@@ -698,7 +698,7 @@ const CASES: &[Case] = &[
 ];
 
 /// The names and types of a listing.
-pub fn entries(mut bytes: &[u8]) -> Vec<(String, u8)> {
+pub(crate) fn entries(mut bytes: &[u8]) -> Vec<(String, u8)> {
     let mut entries = Vec::new();
     while bytes.len() >= 24 {
         let name_bytes = u32::from_le_bytes(bytes[16..20].try_into().expect("four bytes")) as usize;

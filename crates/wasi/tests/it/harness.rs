@@ -9,39 +9,39 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The error numbers of `typenames.witx` that tests expect.
-pub mod errno {
-    pub const ACCES: u32 = 2;
-    pub const AGAIN: u32 = 6;
-    pub const BADF: u32 = 8;
-    pub const EXIST: u32 = 20;
-    pub const ILSEQ: u32 = 25;
-    pub const INVAL: u32 = 28;
-    pub const ISDIR: u32 = 31;
-    pub const LOOP: u32 = 32;
-    pub const MFILE: u32 = 33;
-    pub const NAMETOOLONG: u32 = 37;
-    pub const NOENT: u32 = 44;
-    pub const NOSPC: u32 = 51;
-    pub const NOTDIR: u32 = 54;
-    pub const NOTEMPTY: u32 = 55;
-    pub const NOTSOCK: u32 = 57;
-    pub const NOTSUP: u32 = 58;
-    pub const PERM: u32 = 63;
-    pub const SPIPE: u32 = 70;
-    pub const NOTCAPABLE: u32 = 76;
+pub(crate) mod errno {
+    pub(crate) const ACCES: u32 = 2;
+    pub(crate) const AGAIN: u32 = 6;
+    pub(crate) const BADF: u32 = 8;
+    pub(crate) const EXIST: u32 = 20;
+    pub(crate) const ILSEQ: u32 = 25;
+    pub(crate) const INVAL: u32 = 28;
+    pub(crate) const ISDIR: u32 = 31;
+    pub(crate) const LOOP: u32 = 32;
+    pub(crate) const MFILE: u32 = 33;
+    pub(crate) const NAMETOOLONG: u32 = 37;
+    pub(crate) const NOENT: u32 = 44;
+    pub(crate) const NOSPC: u32 = 51;
+    pub(crate) const NOTDIR: u32 = 54;
+    pub(crate) const NOTEMPTY: u32 = 55;
+    pub(crate) const NOTSOCK: u32 = 57;
+    pub(crate) const NOTSUP: u32 = 58;
+    pub(crate) const PERM: u32 = 63;
+    pub(crate) const SPIPE: u32 = 70;
+    pub(crate) const NOTCAPABLE: u32 = 76;
 }
 
-pub const RIGHT_READ: i64 = 1 << 1;
-pub const RIGHT_WRITE: i64 = 1 << 6;
-pub const O_CREAT: i64 = 1;
-pub const O_DIRECTORY: i64 = 2;
-pub const O_EXCL: i64 = 4;
-pub const O_TRUNC: i64 = 8;
-pub const FOLLOW: i64 = 1;
+pub(crate) const RIGHT_READ: i64 = 1 << 1;
+pub(crate) const RIGHT_WRITE: i64 = 1 << 6;
+pub(crate) const O_CREAT: i64 = 1;
+pub(crate) const O_DIRECTORY: i64 = 2;
+pub(crate) const O_EXCL: i64 = 4;
+pub(crate) const O_TRUNC: i64 = 8;
+pub(crate) const FOLLOW: i64 = 1;
 
 /// Every function of `wasi_snapshot_preview1.witx` with its parameters: `i` is an `i32`, `I` an
 /// `i64`. All but `proc_exit` give an `i32`.
-pub const SIGNATURES: &[(&str, &str)] = &[
+pub(crate) const SIGNATURES: &[(&str, &str)] = &[
     ("args_get", "ii"),
     ("args_sizes_get", "ii"),
     ("environ_get", "ii"),
@@ -104,7 +104,7 @@ fn generic_guest() -> String {
             "(import \"{MODULE}\" \"{name}\" (func ${name} (param{types}) {result}))"
         );
     }
-    wat.push_str("(memory (export \"memory\") 2)\n");
+    wat.push_str("(memory (export \"memory\") 65)\n");
     for (name, params) in SIGNATURES {
         let result = if *name == "proc_exit" { "" } else { "(result i32)" };
         let types: String = params
@@ -123,17 +123,17 @@ fn generic_guest() -> String {
     wat
 }
 
-/// Bytes of the guest's memory.
-pub const MEMORY_BYTES: u32 = 2 << 16;
+/// Bytes of the guest's memory: more than 2^32 / 1024, so that buffers can overflow together.
+pub(crate) const MEMORY_BYTES: u32 = 65 << 16;
 /// Where the harness puts what it passes; tests may use what lies below.
 const SCRATCH: u32 = 1 << 16;
 /// Where results are stored.
-pub const OUT: i64 = 8;
+pub(crate) const OUT: i64 = 8;
 /// A place for data of tests.
-pub const BUF: i64 = 1024;
+pub(crate) const BUF: i64 = 1024;
 
 /// The generic guest, instantiated.
-pub struct Guest {
+pub(crate) struct Guest {
     store: Store<WasiCtx>,
     instance: Instance,
     memory: Memory,
@@ -141,7 +141,7 @@ pub struct Guest {
 }
 
 impl Guest {
-    pub fn new(ctx: WasiCtx) -> Guest {
+    pub(crate) fn new(ctx: WasiCtx) -> Guest {
         let engine = Engine::default();
         let module = Module::new(&engine, generic_guest()).expect("the generic guest is valid");
         let mut linker = Linker::new(&engine);
@@ -160,7 +160,7 @@ impl Guest {
     }
 
     /// Calls `name`; the error number, or the error that stopped the guest.
-    pub fn call(&mut self, name: &str, args: &[i64]) -> cellwall::Result<u32> {
+    pub(crate) fn call(&mut self, name: &str, args: &[i64]) -> cellwall::Result<u32> {
         self.scratch = SCRATCH;
         let (_, params) = SIGNATURES
             .iter()
@@ -190,26 +190,26 @@ impl Guest {
 
     /// Calls `name`, which must succeed.
     #[track_caller]
-    pub fn ok(&mut self, name: &str, args: &[i64]) {
+    pub(crate) fn ok(&mut self, name: &str, args: &[i64]) {
         self.no(name, args, 0);
     }
 
     /// Calls `name`, which must answer `errno`.
     #[track_caller]
-    pub fn no(&mut self, name: &str, args: &[i64], errno: u32) {
+    pub(crate) fn no(&mut self, name: &str, args: &[i64], errno: u32) {
         match self.call(name, args) {
             Ok(answer) => assert_eq!(answer, errno, "{name}{args:?}"),
             Err(error) => panic!("{name}{args:?}: {error:?}"),
         }
     }
 
-    pub fn put(&mut self, at: i64, bytes: &[u8]) {
+    pub(crate) fn put(&mut self, at: i64, bytes: &[u8]) {
         self.memory
             .write(&mut self.store, at as usize, bytes)
             .expect("it is inside");
     }
 
-    pub fn get(&self, at: i64, count: usize) -> Vec<u8> {
+    pub(crate) fn get(&self, at: i64, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
         self.memory
             .read(&self.store, at as usize, &mut bytes)
@@ -217,16 +217,16 @@ impl Guest {
         bytes
     }
 
-    pub fn u32(&self, at: i64) -> u32 {
+    pub(crate) fn u32(&self, at: i64) -> u32 {
         u32::from_le_bytes(self.get(at, 4).try_into().expect("four bytes"))
     }
 
-    pub fn u64(&self, at: i64) -> u64 {
+    pub(crate) fn u64(&self, at: i64) -> u64 {
         u64::from_le_bytes(self.get(at, 8).try_into().expect("eight bytes"))
     }
 
     /// Puts bytes into memory until the next call; their place and length.
-    pub fn pass(&mut self, bytes: impl AsRef<[u8]>) -> [i64; 2] {
+    pub(crate) fn pass(&mut self, bytes: impl AsRef<[u8]>) -> [i64; 2] {
         let (at, bytes) = (self.scratch, bytes.as_ref());
         self.put(i64::from(at), bytes);
         self.scratch += (bytes.len() as u32).next_multiple_of(8).max(8);
@@ -234,7 +234,7 @@ impl Guest {
     }
 
     /// Puts an array of buffers, each a place and a length; its place and length.
-    pub fn pass_buffers(&mut self, buffers: &[[i64; 2]]) -> [i64; 2] {
+    pub(crate) fn pass_buffers(&mut self, buffers: &[[i64; 2]]) -> [i64; 2] {
         let words = buffers.iter().flatten();
         let bytes: Vec<u8> = words.flat_map(|word| (*word as u32).to_le_bytes()).collect();
         let [at, _] = self.pass(bytes);
@@ -242,11 +242,11 @@ impl Guest {
     }
 
     /// `path_open`, following links.
-    pub fn open(&mut self, dir: i64, path: &str, oflags: i64, rights: i64) -> Result<i64, u32> {
+    pub(crate) fn open(&mut self, dir: i64, path: &str, oflags: i64, rights: i64) -> Result<i64, u32> {
         self.open_with(dir, FOLLOW, path, oflags, rights, 0)
     }
 
-    pub fn open_with(
+    pub(crate) fn open_with(
         &mut self,
         dir: i64,
         lookup: i64,
@@ -263,7 +263,7 @@ impl Guest {
         }
     }
 
-    pub fn write(&mut self, fd: i64, bytes: &[u8]) -> Result<u32, u32> {
+    pub(crate) fn write(&mut self, fd: i64, bytes: &[u8]) -> Result<u32, u32> {
         let buffer = self.pass(bytes);
         let [iovs, count] = self.pass_buffers(&[buffer]);
         match self
@@ -275,7 +275,7 @@ impl Guest {
         }
     }
 
-    pub fn read(&mut self, fd: i64, count: i64) -> Result<Vec<u8>, u32> {
+    pub(crate) fn read(&mut self, fd: i64, count: i64) -> Result<Vec<u8>, u32> {
         let [iovs, one] = self.pass_buffers(&[[BUF, count]]);
         match self
             .call("fd_read", &[fd, iovs, one, OUT])
@@ -287,14 +287,14 @@ impl Guest {
     }
 
     /// Calls a function of one path: `before`, the path, `after`.
-    pub fn path(&mut self, name: &str, before: &[i64], path: &str, after: &[i64]) -> u32 {
+    pub(crate) fn path(&mut self, name: &str, before: &[i64], path: &str, after: &[i64]) -> u32 {
         let path = self.pass(path);
         self.call(name, &[before, &path, after].concat())
             .expect("the pointers are inside")
     }
 
     /// `path_rename` and `path_link`, without following.
-    pub fn two_paths(&mut self, name: &str, old: (i64, &str), new: (i64, &str)) -> u32 {
+    pub(crate) fn two_paths(&mut self, name: &str, old: (i64, &str), new: (i64, &str)) -> u32 {
         let [old_at, old_len] = self.pass(old.1);
         let [new_at, new_len] = self.pass(new.1);
         let lookup: &[i64] = if name == "path_link" { &[0] } else { &[] };
@@ -304,10 +304,10 @@ impl Guest {
 }
 
 /// A directory of the host that is removed at the end.
-pub struct TempDir(PathBuf);
+pub(crate) struct TempDir(PathBuf);
 
 impl TempDir {
-    pub fn new() -> TempDir {
+    pub(crate) fn new() -> TempDir {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("cellwall-wasi-{}-{number}", std::process::id()));
@@ -315,7 +315,7 @@ impl TempDir {
         TempDir(path)
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 }
@@ -328,25 +328,28 @@ impl Drop for TempDir {
 
 /// The generic guest with everything granted, and a small tree: `file` holding `hello world`,
 /// `dir` holding `inner`, `link` to `file`. Descriptor 3 may change it, 4 only read it.
-pub struct World {
-    pub guest: Guest,
-    pub host: TempDir,
-    pub stdout: MemoryOutputPipe,
+pub(crate) struct World {
+    pub(crate) guest: Guest,
+    pub(crate) host: TempDir,
+    pub(crate) stdout: MemoryOutputPipe,
 }
 
-pub const RW: i64 = 3;
-pub const RO: i64 = 4;
+pub(crate) const RW: i64 = 3;
+pub(crate) const RO: i64 = 4;
 
 impl World {
-    pub fn new() -> World {
+    pub(crate) fn new() -> World {
         World::with(|_| {})
     }
 
-    pub fn with(more: impl FnOnce(&mut WasiCtxBuilder)) -> World {
+    pub(crate) fn with(more: impl FnOnce(&mut WasiCtxBuilder)) -> World {
         World::with_ctx(more, |_| {})
     }
 
-    pub fn with_ctx(more: impl FnOnce(&mut WasiCtxBuilder), change: impl FnOnce(&mut WasiCtx)) -> World {
+    pub(crate) fn with_ctx(
+        more: impl FnOnce(&mut WasiCtxBuilder),
+        change: impl FnOnce(&mut WasiCtx),
+    ) -> World {
         let host = TempDir::new();
         std::fs::write(host.path().join("file"), "hello world").expect("it is ours");
         std::fs::create_dir(host.path().join("dir")).expect("it is ours");
@@ -372,13 +375,13 @@ impl World {
         }
     }
 
-    pub fn host_text(&self, path: &str) -> String {
+    pub(crate) fn host_text(&self, path: &str) -> String {
         std::fs::read_to_string(self.host.path().join(path)).expect("the guest made it")
     }
 }
 
 /// The folder of shared test programs, if this machine has it.
-pub fn shared(folder: &str) -> Option<PathBuf> {
+pub(crate) fn shared(folder: &str) -> Option<PathBuf> {
     let root = match std::env::var_os("CELLWALL_SHARED") {
         Some(root) => PathBuf::from(root),
         None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
@@ -395,14 +398,14 @@ pub fn shared(folder: &str) -> Option<PathBuf> {
 }
 
 /// How a program ended.
-pub struct Ended {
-    pub status: i32,
-    pub stdout: Vec<u8>,
-    pub stderr: Vec<u8>,
+pub(crate) struct Ended {
+    pub(crate) status: i32,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: Vec<u8>,
 }
 
 /// Runs a command module to its end.
-pub fn run_program(wasm: &Path, builder: &mut WasiCtxBuilder) -> cellwall::Result<Ended> {
+pub(crate) fn run_program(wasm: &Path, builder: &mut WasiCtxBuilder) -> cellwall::Result<Ended> {
     const OUTPUT_BYTES_MAX: usize = 16 << 20;
     let (stdout, stderr) = (
         MemoryOutputPipe::new(OUTPUT_BYTES_MAX),

@@ -65,7 +65,7 @@ fn a_read_only_directory_cannot_be_changed_in_any_way() {
     );
     // Nor through a directory opened in it, whatever rights were asked for.
     let dir = guest
-        .open(3, "dir", O_DIRECTORY, -1 & !RIGHT_WRITE)
+        .open(3, "dir", O_DIRECTORY, !RIGHT_WRITE)
         .expect("it may be read");
     assert_eq!(guest.open(dir, "new", O_CREAT, RIGHT_WRITE), Err(errno::PERM));
     assert_eq!(
@@ -163,7 +163,7 @@ fn rights_given_up_do_not_come_back_through_another_name() {
     let mut w = World::new();
     let dir = w
         .guest
-        .open(RW, "dir", O_DIRECTORY, -1 & !RIGHT_WRITE)
+        .open(RW, "dir", O_DIRECTORY, !RIGHT_WRITE)
         .expect("it is there");
     w.guest.ok("fd_fdstat_get", &[dir, BUF]);
     let (base, inheriting) = (w.guest.u64(BUF + 8) as i64, w.guest.u64(BUF + 16) as i64);

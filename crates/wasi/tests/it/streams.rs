@@ -128,6 +128,18 @@ fn arguments_and_environment_are_as_given() {
 }
 
 #[test]
+fn inheriting_is_possible_when_asked_for() {
+    let mut w = World::with(|builder| {
+        builder.inherit_args().inherit_env();
+    });
+    w.guest.ok("args_sizes_get", &[OUT, OUT + 4]);
+    assert_eq!(w.guest.u32(OUT) as usize, 2 + std::env::args_os().count());
+    w.guest.ok("environ_sizes_get", &[OUT, OUT + 4]);
+    let own = std::env::vars_os().filter(|(name, _)| name != "A").count();
+    assert_eq!(w.guest.u32(OUT) as usize, 1 + own);
+}
+
+#[test]
 fn a_host_may_bring_its_own_streams() {
     struct Shouting(MemoryOutputPipe);
     impl OutputStream for Shouting {

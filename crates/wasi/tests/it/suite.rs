@@ -78,7 +78,7 @@ fn run(wasm: &Path) -> Result<(), String> {
 }
 
 /// Copies the contents of a folder.
-pub fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+pub(crate) fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());
