@@ -269,7 +269,7 @@ fn a_trap_returned_by_a_host_function_is_a_trap() {
 
 #[test]
 fn a_panic_of_a_host_function_goes_on_in_the_caller() {
-    let (mut store, instance) = calling(|store| Func::wrap(store, || std::panic::panic_any(41u8)));
+    let (mut store, instance) = calling(|store| Func::wrap(store, || -> () { std::panic::panic_any(41u8) }));
     let panic = catch_unwind(AssertUnwindSafe(|| run(&mut store, instance))).expect_err("it panics");
     assert_eq!(panic.downcast_ref::<u8>(), Some(&41));
     let fine = instance

@@ -11,6 +11,7 @@ mod reference;
 mod store;
 mod symbols;
 mod table;
+mod tools;
 mod trap;
 
 use cellwall::{Engine, Instance, Module, Store};

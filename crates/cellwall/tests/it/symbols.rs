@@ -54,6 +54,8 @@ fn dwarf(code_bytes: u64) -> Dwarf {
     };
     let root = unit.root();
     range(unit.get_mut(root));
+    let dir = AttributeValue::String(b"src".to_vec());
+    unit.get_mut(root).set(gimli::DW_AT_comp_dir, dir);
     let function = unit.add(root, gimli::DW_TAG_subprogram);
     range(unit.get_mut(function));
     let name = AttributeValue::String(b"_ZN4demo6divide17h0123456789abcdefE".to_vec());

@@ -147,8 +147,8 @@ const NESTED: &str = r#"
       (func (export "run") (call $middle))
       (func $middle (call $inner) (call $inner))
       (func $inner (call_indirect (i32.const 0)))
-      (table funcref (elem $_ZN5crate5stop17h0123456789abcdefE))
-      (func $_ZN5crate5stop17h0123456789abcdefE unreachable))"#;
+      (table funcref (elem $_ZN5crate4stop17h0123456789abcdefE))
+      (func $_ZN5crate4stop17h0123456789abcdefE unreachable))"#;
 
 #[test]
 fn a_backtrace_names_functions_and_places() {
@@ -163,7 +163,7 @@ fn a_backtrace_names_functions_and_places() {
         .frames();
     let indexes: Vec<u32> = frames.iter().map(|frame| frame.func_index()).collect();
     assert_eq!(indexes, [3, 2, 1, 0]);
-    assert_eq!(frames[0].func_name(), Some("_ZN5crate5stop17h0123456789abcdefE"));
+    assert_eq!(frames[0].func_name(), Some("_ZN5crate4stop17h0123456789abcdefE"));
     assert_eq!(frames[3].func_name(), None, "an export name is no name");
     let binary = wat::parse_str(NESTED).expect("it is text");
     let at = frames[0].module_offset().expect("it is known");
