@@ -8,6 +8,10 @@ use cellwall_ir::{BinaryOp, CompareOp, InstData, Type, Value};
 use cellwall_isa::x64::{Cond, Inst, Row, Width};
 use cellwall_isa::{Class, Reg};
 
+/// CMPSS predicates: equal and ordered; not equal or unordered.
+const EQUAL: i64 = 0;
+const NOT_EQUAL: i64 = 4;
+
 /// The condition for a comparison of integers.
 fn integer_cond(op: CompareOp) -> Cond {
     match op {
@@ -29,25 +33,38 @@ impl Lower<'_> {
     /// Sets the flags for a condition that is "not 0". Registers that the same instruction needs
     /// besides must be asked for before, since making a constant may change flags.
     pub(super) fn flags(&mut self, cond: Value) -> Cond {
-        if let Some(&InstData::Compare { op, args }) = self.data_of(cond) {
-            // `x == 0` of a comparison is its opposite.
-            if matches!(op, CompareOp::Eq | CompareOp::Ne)
-                && self.func.constant(args[1]) == Some(0)
-                && matches!(self.data_of(args[0]), Some(InstData::Compare { .. }))
-            {
-                self.take(cond, &[args[0]]);
-                let inner = self.flags(args[0]);
-                return if op == CompareOp::Eq {
-                    inner.inverse()
-                } else {
-                    inner
-                };
-            }
-            self.take(cond, &args);
-            return self.compare(op, args);
+        let (mut value, mut inverted) = (cond, false);
+        // `x == 0` of a comparison is its opposite. Optimization leaves few of them in a row.
+        for _ in 0..4 {
+            let Some((inner, opposite)) = self.test_of_comparison(value) else {
+                break;
+            };
+            self.take(value, &[inner]);
+            inverted ^= opposite;
+            value = inner;
         }
-        self.test_zero(cond);
-        Cond::Ne
+        let cond = if let Some(&InstData::Compare { op, args }) = self.data_of(value) {
+            self.take(value, &args);
+            self.compare(op, args)
+        } else {
+            self.test_zero(value);
+            Cond::Ne
+        };
+        if inverted { cond.inverse() } else { cond }
+    }
+
+    /// The comparison whose result `value` compares with 0, and whether `value` is its opposite.
+    fn test_of_comparison(&self, value: Value) -> Option<(Value, bool)> {
+        match self.data_of(value)? {
+            InstData::Compare { op, args }
+                if matches!(op, CompareOp::Eq | CompareOp::Ne)
+                    && self.func.constant(args[1]) == Some(0)
+                    && matches!(self.data_of(args[0]), Some(InstData::Compare { .. })) =>
+            {
+                Some((args[0], *op == CompareOp::Eq))
+            }
+            _ => None,
+        }
     }
 
     /// Sets the flags as a comparison of `value` with 0 would.
@@ -134,35 +151,45 @@ impl Lower<'_> {
         let InstData::Compare { op, args } = self.func.insts[inst].data else {
             unreachable!("the caller looked")
         };
-        let cond = if matches!(op, CompareOp::Eq | CompareOp::Ne)
-            && self.func.constant(args[1]) == Some(0)
-            && self.func.ty(args[0]) == Type::I32
-        {
-            let inner = self.flags(args[0]);
-            if op == CompareOp::Eq {
-                inner.inverse()
-            } else {
-                inner
+        if matches!(op, CompareOp::FEq | CompareOp::FNe) {
+            return self.float_equality(op, args, dst);
+        }
+        let cond = match self.test_of_comparison(self.func.result(inst)) {
+            Some((inner, inverted)) if !self.is_float_equality(inner) => {
+                let cond = self.flags(inner);
+                if inverted { cond.inverse() } else { cond }
             }
-        } else {
-            self.compare(op, args)
+            _ => self.compare(op, args),
         };
-        let byte = match cond {
-            Cond::FloatEq => self.both(Cond::E, Cond::Np, Row::And),
-            Cond::FloatNe => self.both(Cond::Ne, Cond::P, Row::Or),
-            _ => self.set(cond),
-        };
+        let byte = self.set(cond);
         self.emit(Inst::new(Row::Movzx8, W32).dst(dst).rm(byte));
+    }
+
+    /// Equality of floats as 0 or 1: no single flag says it, but a mask does.
+    fn float_equality(&mut self, op: CompareOp, [x, y]: [Value; 2], dst: Reg) {
+        let predicate = if op == CompareOp::FEq { EQUAL } else { NOT_EQUAL };
+        let width = width_of(self.func.ty(x));
+        let (x, y) = (self.reg(x), self.reg(y));
+        let mask = self.temp(Class::Float);
+        let compare = Inst::new(Row::FCompare, width).imm(predicate);
+        self.emit(compare.dst(mask).src(x).rm(y));
+        let bits = self.temp(Class::Int);
+        self.emit(Inst::new(Row::FToInt, W32).dst(bits).src(mask));
+        self.emit(Inst::new(Row::AndImm, W32).dst(dst).src(bits).imm(1));
+    }
+
+    /// Whether the flags for this comparison may be a compound condition.
+    fn is_float_equality(&self, value: Value) -> bool {
+        match self.data_of(value) {
+            Some(&InstData::Compare { op, .. }) if matches!(op, CompareOp::FEq | CompareOp::FNe) => true,
+            // Rare, so the exact answer is not worth a walk.
+            _ => self.test_of_comparison(value).is_some(),
+        }
     }
 
     fn set(&mut self, cond: Cond) -> Reg {
         let byte = self.temp(Class::Int);
         self.emit(Inst::new(Row::Setcc, W8).cond(cond).dst(byte));
         byte
-    }
-
-    fn both(&mut self, x: Cond, y: Cond, row: Row) -> Reg {
-        let (x, y) = (self.set(x), self.set(y));
-        self.step(row, W32, x, y)
     }
 }

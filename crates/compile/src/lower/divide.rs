@@ -104,7 +104,8 @@ impl Lower<'_> {
             self.emit(Inst::new(Row::TrapIf, W64).cond(Cond::E).trap(by_zero));
         }
         if op == BinaryOp::RemS {
-            return self.emit(Inst::new(Row::RemS, width).src(x).rm(y).dst(dst).dst2(other));
+            let rem = Inst::new(Row::RemS, width).src(x).rm(y).dst(dst).dst2(other);
+            return self.emit(rem.trap(trap_code(Trap::IntegerOverflow)));
         }
         let high = self.temp(Class::Int);
         let (row, trap) = if signed {

@@ -208,7 +208,8 @@ impl Lower<'_> {
         let narrow = self.func.ty(addr) == Type::I32;
         let mut index = self.reg(addr);
         let trap = trap_code(Trap::MemoryOutOfBounds);
-        if slack > 0 {
+        // The guard behind every memory faults for what the compare lets through.
+        if !self.unit.target.guard_covers(0, slack) {
             let sum = self.temp(Class::Int);
             if let Ok(slack) = i32::try_from(slack) {
                 let add = Inst::new(Row::AddImm, W64).imm(i64::from(slack));

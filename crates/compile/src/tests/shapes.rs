@@ -137,7 +137,7 @@ fn division_traps_by_a_test_or_by_the_processor() {
                8 cmp rsi,-1
               12 je 25
               14 cqo
-              16 idiv rsi
+              16 idiv rsi ; IntegerOverflow
             > 19 mov rax,rdx
               22 ret
             > 23 ud2 ; IntegerDivisionByZero
@@ -318,12 +318,10 @@ fn floats() {
         "i32",
         "(f64.eq (local.get 0) (local.get 1))",
         &expect![[r#"
-               0 ucomisd xmm0,xmm1
-               4 sete dil
-               8 setnp al
-              11 and edi,eax
-              13 movzx eax,dil
-              17 ret
+               0 cmpeqsd xmm0,xmm1
+               5 movd eax,xmm0
+               9 and eax,1
+              12 ret
         "#]],
     );
     check_expr(

@@ -97,6 +97,7 @@ impl Asm<'_> {
                 self.emit(Inst::new(Row::CmpImm, inst.width).rm(inst.base).imm(-1));
                 self.jump_if(Cond::E, slow);
                 self.emit(Inst::new(Row::Cdq, inst.width).src(inst.src).dst(inst.dst));
+                self.trap_site(inst.trap, inst.origin);
                 self.emit(Inst::new(Row::Idiv, inst.width).rm(inst.base));
                 self.bind(back);
             }

@@ -269,7 +269,8 @@ rows! {
     /// After a truncating signed conversion of the float `base` to `src` (of the width): traps
     /// unless it fitted. `disp` is the offset in rodata of the limits; see `expand`.
     CheckTrunc "checktrunc" Pseudo I, One 0/0 [32 64] Int Float Same;
-    /// `dst = rdx ← src = rax % base`, signed, without a trap for -1; `dst2` is rax.
+    /// `dst = rdx ← src = rax % base`, signed, without a trap for -1; `dst2` is rax, `trap` the code
+    /// of the division inside.
     RemS "rem_s" Pseudo I, One 0/0 [32 64] Int Int Same;
 
     /// Defines the parameters of the function in their registers; emits nothing.
