@@ -194,9 +194,12 @@ impl Code {
 
     /// The code whose text has the byte at this address.
     pub(crate) fn at(address: usize) -> Option<Arc<Self>> {
-        let registry = REGISTRY.read().unwrap_or_else(PoisonError::into_inner);
-        let (_, code) = registry.range(..=address).next_back()?;
-        code.upgrade().filter(|code| code.pc_of(address).is_some())
+        let below = {
+            let registry = REGISTRY.read().unwrap_or_else(PoisonError::into_inner);
+            registry.range(..=address).next_back()?.1.clone()
+        };
+        // Not under the lock: this may turn out to be the last user, whose drop takes it.
+        below.upgrade().filter(|code| code.pc_of(address).is_some())
     }
 }
 

@@ -211,6 +211,9 @@ impl StoreOpaque {
         let memory = &self.fields.memories[index];
         let (old_bytes, ty, pages_max) = (memory.bytes(), memory.ty, memory.pages_max());
         let old = old_bytes as u64 / PAGE_BYTES;
+        if delta_pages == 0 {
+            return Ok(Some(old));
+        }
         let new = old.saturating_add(delta_pages);
         let desired = new.saturating_mul(PAGE_BYTES);
         let ask = Ask::MemoryGrowing(old_bytes, desired as usize, max_bytes(ty));

@@ -273,6 +273,9 @@ impl StoreOpaque {
     pub(crate) fn grow_table(&mut self, index: usize, delta: u64, init: u32) -> Result<Option<u64>, Error> {
         let table = &self.fields.tables[index];
         let (old, max) = (table.len(), table.ty.max);
+        if delta == 0 {
+            return Ok(Some(old));
+        }
         let desired = old.saturating_add(delta);
         let ask = Ask::TableGrowing(old as usize, desired as usize, max.map(|max| max as usize));
         if !self.may_grow(ask).map_err(Error::host)? {

@@ -272,7 +272,7 @@ fn read_tables(artifact: &mut Artifact, code: &[u8], start: u32, traps: Vec<Trap
         pc: start,
         frame_bytes: 0,
     });
-    let mut row = |artifact: &mut Artifact, pc: u32, frame_bytes: u32| {
+    let row = |artifact: &mut Artifact, pc: u32, frame_bytes: u32| {
         if pc < start + code.len() as u32 {
             artifact.unwind.push(UnwindRow { pc, frame_bytes });
         }
