@@ -26,7 +26,10 @@ fn constants_fold_but_traps_stay() {
             }
         "#]],
     );
-    optimizes("i32", "(i32.div_u (i32.const 6) (i32.const 0))", expect![[r#"
+    optimizes(
+        "i32",
+        "(i32.div_u (i32.const 6) (i32.const 0))",
+        expect![[r#"
         func f0(i32, i32, i64) -> (i32) {
         b0(v0: i32, v1: i32, v2: i64):
           v3: i32 = const 6
@@ -34,7 +37,8 @@ fn constants_fold_but_traps_stay() {
           v5: i32 = div_u v3, v4
           return v5
         }
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -51,14 +55,18 @@ fn constants_move_right_and_meet() {
             }
         "#]],
     );
-    optimizes("i64", "(i64.rem_u (local.get 2) (i64.const 16))", expect![[r#"
+    optimizes(
+        "i64",
+        "(i64.rem_u (local.get 2) (i64.const 16))",
+        expect![[r#"
         func f0(i32, i32, i64) -> (i64) {
         b0(v0: i32, v1: i32, v2: i64):
           v5: i64 = const 15
           v4: i64 = and v2, v5
           return v4
         }
-    "#]]);
+    "#]],
+    );
     optimizes(
         "i32",
         "(i32.and (i32.and (local.get 0) (i32.const 0xff0)) (i32.const 0xff))",

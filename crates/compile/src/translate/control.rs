@@ -253,6 +253,7 @@ impl<'m> Translator<'m> {
     }
 
     fn make_label(&mut self, types: &[ValType]) -> Block {
+        self.spend(types.len());
         let types = types.iter().map(|&ty| ir_type(ty));
         self.ssa.make_block(&mut self.func, types)
     }

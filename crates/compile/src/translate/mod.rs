@@ -9,6 +9,7 @@ mod control;
 mod memory;
 mod numeric;
 #[cfg(any(test, feature = "oracle"))]
+#[cfg_attr(not(feature = "oracle"), allow(unreachable_pub, reason = "tests use it from inside"))]
 pub mod oracle;
 mod ssa;
 #[cfg(test)]
@@ -165,6 +166,13 @@ impl<'m> Translator<'m> {
         [self.pop(), y, z]
     }
 
+    /// Takes steps for as many values as signatures and block types make of a few bytes.
+    fn spend(&mut self, values: usize) {
+        if let Err(limit) = self.ssa.spend(values) {
+            self.exceeded.get_or_insert(limit);
+        }
+    }
+
     /// Removes the topmost values as a list.
     fn pop_list(&mut self, count: usize) -> ValueList {
         let list = self.top_list(count);
@@ -174,6 +182,7 @@ impl<'m> Translator<'m> {
 
     /// The topmost values as a list; they stay.
     fn top_list(&mut self, count: usize) -> ValueList {
+        self.spend(count);
         let from = self.stack.len() - count;
         self.func.make_list(&self.stack[from..])
     }
@@ -184,6 +193,7 @@ impl<'m> Translator<'m> {
 
     /// Appends an instruction and pushes its results.
     fn push_results(&mut self, data: InstData, results: &[Type]) -> Inst {
+        self.spend(results.len());
         let inst = self.build().push(data, results);
         self.stack.extend(self.func.insts[inst].results.iter());
         inst

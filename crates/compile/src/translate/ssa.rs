@@ -18,9 +18,9 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// Steps that every body may take, however small.
-const STEPS_MIN: u64 = 1 << 22;
-/// Steps per byte of the body beyond that.
-const STEPS_PER_BYTE: u64 = 256;
+const STEPS_MIN: u64 = 1 << 18;
+/// Steps per byte of the body beyond that. Large real functions take up to 15.
+const STEPS_PER_BYTE: u64 = 64;
 /// Rounds of the last clean-up; each finds parameters that became needless in the one before.
 const CLEANING_ROUNDS: usize = 4;
 
@@ -195,7 +195,7 @@ impl Ssa {
                 Ok(())
             }
             None => Err(Limit {
-                what: "work to put the locals of one function in SSA form, per byte of its body,",
+                what: "work to bring one function into SSA form, per byte of its body,",
                 max: STEPS_PER_BYTE,
             }),
         }
@@ -253,19 +253,20 @@ impl Ssa {
                     Ok(value) => found.push(value),
                     Err((meeting, param)) => {
                         tasks.push(Task::Complete(param, meeting, from));
+                        let reads = tasks.len();
                         let mut next = self.blocks[meeting].first_edge;
                         while let Some(edge) = next {
                             tasks.push(Task::Read(self.edges[edge as usize].from));
                             next = self.edges[edge as usize].next;
                         }
+                        // Earlier edges first: what they find is met on the way from later ones.
+                        tasks[reads..].reverse();
                     }
                 },
                 Task::Complete(param, meeting, from) => {
                     let count = self.blocks[meeting].edges as usize;
                     self.spend(count)?;
-                    // The last edge was read first.
-                    let mut args = found.split_off(found.len() - count);
-                    args.reverse();
+                    let args = found.split_off(found.len() - count);
                     self.complete(param, &args);
                     let value = self.params[param as usize].value;
                     let value = self.resolve(value);

@@ -86,6 +86,22 @@ fn work_beyond_the_limit_is_refused() {
 }
 
 #[test]
+fn wide_signatures_cannot_multiply() {
+    let calls = |count: usize| {
+        let types = " i32".repeat(500);
+        let many = "call $f ".repeat(count);
+        let locals: String = (0..500).map(|i| format!("local.get {i} ")).collect();
+        let wat = format!(
+            "(module (func $g (param{types}) (result{types}) {locals} {many})
+               (func $f (param{types}) (result{types}) unreachable))"
+        );
+        translate(&module(&wat), FuncIdx::from_u32(0), &target())
+    };
+    calls(100).expect("a few calls are in the limits");
+    assert!(matches!(calls(5_000), Err(CompileError::Limit(_))));
+}
+
+#[test]
 fn deep_nesting_does_not_recurse() {
     let depth = 20_000;
     let body = format!(
