@@ -355,6 +355,7 @@ impl Function<'_> {
 
     fn store_slot(&mut self, start: u32, width: u32, kind: Kind) -> Check<()> {
         let at = (start - 1) as usize / 8;
+        self.state.copies.forget_slot(at);
         let old = self.slot_kinds.kind(self.slots[at]);
         let new = match width {
             8 => match kind.spilled() {
@@ -365,6 +366,7 @@ impl Function<'_> {
                 return refuse(not_data(kind), format!("a store of {kind:?}"));
             }
             16 => {
+                self.state.copies.forget_slot(at - 1);
                 self.slots[at - 1] = self.slot_kinds.byte(Kind::Any);
                 Kind::Any
             }
@@ -382,6 +384,7 @@ impl Function<'_> {
     /// Forgets the slots between two depths, which are no longer or not yet part of the frame.
     pub(crate) fn forget_slots(&mut self, from: u32, to: u32) {
         self.slots[from as usize / 8..to as usize / 8].fill(SlotKinds::UNDEFINED);
+        self.state.copies.forget_slots();
     }
 }
 

@@ -193,6 +193,8 @@ pub(crate) enum Readable {
 pub(crate) struct Registers {
     /// Kinds of the general-purpose registers; those of `rsp`, `r14` and `r15` are not used.
     pub(crate) gprs: [Kind; 16],
+    /// Which registers and slots hold the same value.
+    pub(crate) copies: Copies,
     /// Which vector registers have a defined low half (bits 0 to 15), and whether the flags are
     /// defined (bit 16).
     pub(crate) defined: u32,
@@ -204,6 +206,105 @@ pub(crate) struct Registers {
     pub(crate) readable: Readable,
 }
 
+/// Equalities between registers, and between a register and a frame slot: what a comparison says
+/// of one copy holds of all. A register has a root, the first of those with its value, and perhaps
+/// a home, a slot with its value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Copies {
+    roots: [u8; 16],
+    homes: [u32; 16],
+    /// Registers that may have another root than themselves, be one, or have a home.
+    linked: u16,
+}
+
+const HOMELESS: u32 = u32::MAX;
+
+impl Copies {
+    /// No equality is known.
+    pub(crate) const NONE: Self = Self {
+        roots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
+        homes: [HOMELESS; 16],
+        linked: 0,
+    };
+
+    /// The register is about to hold another value.
+    pub(crate) fn forget(&mut self, register: usize) {
+        if self.linked & 1 << register == 0 {
+            return;
+        }
+        self.linked &= !(1 << register);
+        self.homes[register] = HOMELESS;
+        let old = register as u8;
+        if self.roots[register] != old {
+            self.roots[register] = old;
+            return;
+        }
+        let mut heir = None;
+        for other in 0..16 {
+            if other != register && self.roots[other] == old {
+                self.roots[other] = *heir.get_or_insert(other as u8);
+            }
+        }
+    }
+
+    /// A register that was just forgotten holds the value of another.
+    pub(crate) fn copy(&mut self, to: usize, from: usize) {
+        self.roots[to] = self.roots[from];
+        self.homes[to] = self.homes[from];
+        self.linked |= 1 << to | 1 << from | 1 << self.roots[from];
+    }
+
+    /// A slot holds the value of a register.
+    pub(crate) fn settle(&mut self, register: usize, slot: usize) {
+        self.homes[register] = slot as u32;
+        self.linked |= 1 << register;
+    }
+
+    /// A slot is about to hold another value.
+    pub(crate) fn forget_slot(&mut self, slot: usize) {
+        let mut linked = self.linked;
+        while linked != 0 {
+            let register = linked.trailing_zeros() as usize;
+            linked &= linked - 1;
+            if self.homes[register] == slot as u32 {
+                self.homes[register] = HOMELESS;
+            }
+        }
+    }
+
+    /// All slots are about to hold other values.
+    pub(crate) fn forget_slots(&mut self) {
+        self.homes = [HOMELESS; 16];
+    }
+
+    /// The slot that holds the value of a register.
+    pub(crate) fn home(&self, register: usize) -> Option<usize> {
+        Some(self.homes[register])
+            .filter(|&home| home != HOMELESS)
+            .map(|home| home as usize)
+    }
+
+    /// Whether two registers hold the same value.
+    pub(crate) fn equal(&self, a: usize, b: usize) -> bool {
+        self.roots[a] == self.roots[b] || self.homes[a] != HOMELESS && self.homes[a] == self.homes[b]
+    }
+
+    fn join(&mut self, other: &Copies) {
+        if self == other {
+            return;
+        }
+        for register in 0..16 {
+            if self.roots[register] != other.roots[register] {
+                self.roots[register] = register as u8;
+            }
+            if self.homes[register] != other.homes[register] {
+                self.homes[register] = HOMELESS;
+            }
+        }
+        self.linked |= other.linked;
+    }
+}
+
 /// Bit of [`Registers::defined`] for the flags.
 pub(crate) const FLAGS: u32 = 1 << 16;
 
@@ -211,6 +312,7 @@ impl Registers {
     /// Nothing is known; at the return address.
     pub(crate) const UNKNOWN: Self = Self {
         gprs: [Undefined; 16],
+        copies: Copies::NONE,
         defined: 0,
         depth: 0,
         probed: 0,
@@ -223,6 +325,7 @@ impl Registers {
         for (mine, theirs) in self.gprs.iter_mut().zip(other.gprs) {
             *mine = mine.join(theirs);
         }
+        self.copies.join(&other.copies);
         self.defined &= other.defined;
         self.probed = self.probed.min(other.probed);
         if self.readable != other.readable {
@@ -368,6 +471,25 @@ mod tests {
         assert_eq!(TypedEntry(TypeIdx::from_u32(0)).spilled(), None);
         assert_eq!(Entry { private: false }.spilled(), None);
         assert_eq!(U32.spilled(), Some(U32));
+    }
+
+    #[test]
+    fn equalities_end_when_either_side_changes() {
+        let mut copies = Copies::NONE;
+        copies.copy(1, 0);
+        copies.copy(2, 1);
+        copies.settle(2, 7);
+        assert!(copies.equal(0, 1) && copies.equal(1, 2) && !copies.equal(1, 3));
+        copies.forget(0); // the root
+        assert!(!copies.equal(0, 1) && copies.equal(1, 2));
+        copies.forget(0);
+        copies.settle(0, 7);
+        assert!(copies.equal(0, 2) && !copies.equal(0, 1));
+        copies.forget_slot(7);
+        assert!(!copies.equal(0, 2) && copies.home(2).is_none());
+        let mut joined = copies;
+        joined.join(&Copies::NONE);
+        assert!(copies.equal(1, 2) && !joined.equal(1, 2));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! is handed to `function`.
 
 use crate::access::{Place, not_data};
-use crate::domain::{FLAGS, Fact, Kind, Readable, U32};
+use crate::domain::{Copies, FLAGS, Fact, Kind, Readable, SlotKind, U32};
 use crate::encoding;
 use crate::function::{Check, Function, Next, refuse};
 use crate::module::{Convention, Places};
@@ -243,6 +243,7 @@ impl Function<'_> {
 
     fn set_gpr(&mut self, number: usize, kind: Kind) {
         self.state.gprs[number] = kind;
+        self.state.copies.forget(number);
         if self.fact.register() == Some(number as u8) {
             self.fact = Fact::Nothing;
         }
@@ -271,7 +272,40 @@ impl Function<'_> {
             self.data(0, row)?;
         }
         self.write(0, kind, row)?;
+        if kind.is_data() {
+            self.note_copy();
+        }
         Ok(Next::Continue)
+    }
+
+    /// After a move that changed no bit of the value: both sides are equal.
+    fn note_copy(&mut self) {
+        let general = |i| (self.insn.op_kind(i) == OpKind::Register).then(|| self.insn.op_register(i));
+        let number = |register: Register| {
+            let whole = register.size() >= 4 && register.is_gpr();
+            whole.then(|| usize::from(encoding::number(register)))
+        };
+        let slot = |function: &Self| match function.place(8) {
+            Ok(Place::Frame(start)) if function.width() == 8 => Some(start as usize / 8 - 1),
+            _ => None,
+        };
+        match (general(0), general(1)) {
+            (Some(to), Some(from)) => {
+                // A 32-bit move of more than 32 bits changes the value.
+                if let (Some(to), Some(from)) = (number(to), number(from))
+                    && to != from
+                    && (self.insn.op0_register().size() == 8 || self.state.gprs[from].max().is_some())
+                {
+                    self.state.copies.copy(to, from);
+                }
+            }
+            (Some(register), None) | (None, Some(register)) if self.insn.memory_base() == Register::RSP => {
+                if let (Some(number), Some(slot)) = (number(register), slot(self)) {
+                    self.state.copies.settle(number, slot);
+                }
+            }
+            _ => {}
+        }
     }
 
     fn step_extend(&mut self, row: &Row) -> Check<Next> {
@@ -628,9 +662,8 @@ impl Function<'_> {
         Ok(Next::Continue)
     }
 
-    /// Sharpens the state by what the flags say under this condition; what to restore for the
-    /// other outcome.
-    fn sharpen(&mut self, condition: ConditionCode) -> Option<(usize, Kind)> {
+    /// What the flags say of a register under this condition.
+    fn sharpened(&self, condition: ConditionCode) -> Option<(usize, Kind)> {
         let number = usize::from(self.fact.register()?);
         let old = self.state.gprs[number];
         let below = condition == ConditionCode::b;
@@ -655,8 +688,26 @@ impl Function<'_> {
             },
             _ => return None,
         };
-        self.state.gprs[number] = new;
-        Some((number, old))
+        Some((number, new))
+    }
+
+    /// Makes a register and all copies of it of this kind; what to put back into slots for the
+    /// other outcome.
+    fn sharpen(&mut self, number: usize, kind: Kind) -> Vec<(usize, SlotKind)> {
+        let copies = self.state.copies;
+        let mut old_slots = Vec::new();
+        for register in 0..16 {
+            if register != number && !(copies.equal(register, number) && self.state.gprs[register].is_data())
+            {
+                continue;
+            }
+            self.state.gprs[register] = kind;
+            if let (Some(slot), Some(kind)) = (copies.home(register), kind.spilled()) {
+                old_slots.push((slot, self.slots[slot]));
+                self.slots[slot] = self.slot_kinds.byte(kind);
+            }
+        }
+        old_slots
     }
 
     // ---- control ----
@@ -665,12 +716,21 @@ impl Function<'_> {
         self.check_flags()?;
         let block = self.block_at(self.insn.near_branch64())?;
         let condition = self.insn.condition_code();
-        let restore = self.sharpen(condition);
-        self.reach(block)?;
-        if let Some((number, kind)) = restore {
-            self.state.gprs[number] = kind;
+        match self.sharpened(condition) {
+            None => self.reach(block)?,
+            Some((number, kind)) => {
+                let gprs = self.state.gprs;
+                let slots = self.sharpen(number, kind);
+                self.reach(block)?;
+                self.state.gprs = gprs;
+                for (slot, kind) in slots.into_iter().rev() {
+                    self.slots[slot] = kind;
+                }
+            }
         }
-        self.sharpen(negated(condition));
+        if let Some((number, kind)) = self.sharpened(negated(condition)) {
+            self.sharpen(number, kind);
+        }
         Ok(Next::Continue)
     }
 
@@ -777,6 +837,7 @@ impl Function<'_> {
         self.check_places(&convention.params, "argument")?;
         self.block.clear();
         self.state.gprs = [Kind::Undefined; 16];
+        self.state.copies = Copies::NONE;
         for &(register, is_32) in &convention.results.gprs {
             self.state.gprs[usize::from(register)] = if is_32 { U32 } else { Kind::Any };
         }

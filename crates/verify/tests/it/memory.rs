@@ -476,3 +476,64 @@ fn stray_pointers_are_refused() {
         then_return(|f| f.access().mov(rax, qword_ptr(rdi).gs())),
     );
 }
+
+#[test]
+fn a_comparison_holds_of_every_copy() {
+    let small = Target {
+        memory_reservation_bytes: 1 << 20,
+        memory_guard_bytes: 65536,
+        ..Target::new(Default::default())
+    };
+    // The index is compared in one register and used from another, or from its slot.
+    let through = |copy: fn(&mut CodeAssembler) -> Asm, again: fn(&mut CodeAssembler) -> Asm| {
+        move |f: &mut Fun| {
+            f.target = small;
+            let mut out = f.a.create_label();
+            f.a.sub(rsp, 24).unwrap();
+            f.frame(24);
+            f.a.mov(qword_ptr(rsp), rdi).unwrap();
+            copy(&mut f.a).unwrap();
+            f.a.cmp(rdi, qword_ptr(r15 + At::memory(1) + LENGTH as i32))
+                .unwrap();
+            f.a.ja(out).unwrap();
+            again(&mut f.a).unwrap();
+            f.a.mov(rax, qword_ptr(r15 + At::memory(1))).unwrap();
+            f.access().mov(eax, dword_ptr(rax + rcx)).unwrap();
+            f.a.add(rsp, 24).unwrap();
+            f.frame(0);
+            f.a.ret().unwrap();
+            f.frame(24);
+            f.trap(&mut out, TrapCode::MemoryOutOfBounds);
+        }
+    };
+    let nothing = |_: &mut CodeAssembler| Ok(());
+    accept(I32_TO_I32, through(|a| a.mov(rcx, rdi), nothing));
+    accept(I32_TO_I32, through(|a| a.mov(ecx, edi), nothing));
+    accept(I32_TO_I32, through(nothing, |a| a.mov(rcx, qword_ptr(rsp))));
+    accept(I32_TO_I32, through(|a| a.mov(rcx, qword_ptr(rsp)), nothing));
+    let changed = |copy, again| refuse(I32_TO_I32, Rule::MemoryAccess, through(copy, again));
+    changed(|a| a.lea(ecx, ptr(rdi)), nothing);
+    changed(
+        |a| {
+            a.mov(rcx, rdi)?;
+            a.add(ecx, 1)
+        },
+        nothing,
+    );
+    changed(
+        |a| {
+            a.mov(rcx, rdi)?;
+            a.add(edi, 1)
+        },
+        nothing,
+    );
+    changed(|a| a.add(dword_ptr(rsp), 1), |a| a.mov(rcx, qword_ptr(rsp)));
+    changed(|a| a.mov(dword_ptr(rsp + 4), 0), |a| a.mov(rcx, qword_ptr(rsp)));
+    // A 32-bit move of a 64-bit value is no copy, unless the upper half is known to be zero.
+    let truncated = |a: &mut CodeAssembler| {
+        a.mov(rcx, rdi)?;
+        a.mov(edi, ecx)
+    };
+    refuse(I64_TO_I64, Rule::MemoryAccess, through(truncated, nothing));
+    accept(I32_TO_I32, through(truncated, nothing));
+}
