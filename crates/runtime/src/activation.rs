@@ -7,10 +7,10 @@
 
 use crate::code::in_arena;
 use crate::engine::EngineInner;
-use crate::error::Error;
-use crate::stack::{CellStack, StackRange};
-use crate::sys::{self, StubPlace, ThreadGuard, ThreadSlot, stub_at};
-use std::cell::{Cell, RefCell};
+use crate::stack::StackRange;
+use crate::sys::{StubPlace, stub_at};
+use crate::thread::{self, Thread};
+use std::cell::Cell;
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -96,9 +96,9 @@ pub(crate) struct Activation {
     pub(crate) stack: StackRange,
     /// Address of the store, which the stubs reach through the context.
     _store: usize,
-    engine: *const EngineInner,
+    pub(crate) engine: *const EngineInner,
     /// The activation below on this thread.
-    below_on_thread: *const Activation,
+    pub(crate) below_on_thread: *const Activation,
     /// The activation below in this store.
     pub(crate) below_in_store: *const Activation,
     /// What was going on when a handler ended the call.
@@ -107,7 +107,9 @@ pub(crate) struct Activation {
 }
 
 impl Activation {
+    #[inline]
     pub(crate) fn new(
+        thread: &Thread,
         engine: &EngineInner,
         store: usize,
         stack: StackRange,
@@ -121,130 +123,33 @@ impl Activation {
             stack,
             _store: store,
             engine,
-            below_on_thread: THREAD.with(|t| t.top.get()),
+            below_on_thread: thread.top.get(),
             below_in_store,
             machine: Cell::new(Machine::default()),
             fault: Cell::new((FaultKind::Other, 0)),
         }
     }
-}
 
-/// What a thread keeps about its own calls; plain words, so that handlers can read them.
-struct Thread {
-    top: Cell<*const Activation>,
-    slot: Cell<*const ThreadSlot>,
-    /// Below this address of the host's stack no call is started.
-    host_limit: Cell<usize>,
-}
-
-thread_local! {
-    static THREAD: Thread = const {
-        Thread {
-            top: Cell::new(ptr::null()),
-            slot: Cell::new(ptr::null()),
-            host_limit: Cell::new(0),
-        }
-    };
-    static GUARD: RefCell<Option<ThreadGuard>> = const { RefCell::new(None) };
-    static SPARE: Cell<Option<CellStack>> = const { Cell::new(None) };
-}
-
-/// Host stack that is left for host functions under a call, at most.
-const HOST_RESERVE_BYTES: usize = 512 << 10;
-
-/// Prepares this thread for guest code if it is not, and tells whether the host's stack has room
-/// for one more call.
-#[inline]
-pub(crate) fn host_stack_has_room() -> Result<bool, Error> {
-    THREAD.with(|thread| {
-        if thread.slot.get().is_null() {
-            prepare(thread)?;
-        }
-        Ok(sys::stack_pointer() > thread.host_limit.get())
-    })
-}
-
-#[cold]
-fn prepare(thread: &Thread) -> Result<(), Error> {
-    let os = |error| Error::Os {
-        what: "cannot prepare this thread for guest code",
-        error,
-    };
-    let guard = sys::thread_setup().map_err(os)?;
-    let slot: *const ThreadSlot = &*guard.slot;
-    GUARD
-        .try_with(|place| *place.borrow_mut() = Some(guard))
-        .map_err(|_| os(std::io::Error::other("the thread is ending")))?;
-    let here = sys::stack_pointer();
-    // Without an answer, a quarter of the smallest usual stack has to be enough.
-    let (low, bytes) = sys::stack_low().unwrap_or((here.saturating_sub(512 << 10), 1 << 20));
-    thread.host_limit.set(low + HOST_RESERVE_BYTES.min(bytes / 4));
-    thread.slot.set(slot);
-    Ok(())
-}
-
-/// Takes the spare stack of this thread if it has this size, else one of the engine's.
-#[inline]
-pub(crate) fn take_stack(engine: &EngineInner) -> Result<CellStack, Error> {
-    match SPARE.try_with(Cell::take) {
-        Ok(Some(stack)) if stack.fits(engine) => Ok(stack),
-        Ok(Some(other)) => {
-            engine.keep_stack(other);
-            engine.take_stack()
-        }
-        _ => engine.take_stack(),
+    /// Whether no call is under way below it.
+    #[inline]
+    pub(crate) fn is_outermost(&self) -> bool {
+        self.below_on_thread.is_null() && self.below_in_store.is_null()
     }
-}
 
-/// Gives a stack back that no frame lies on.
-#[inline]
-pub(crate) fn give_stack(engine: &EngineInner, stack: CellStack) {
-    let mut stack = Some(stack);
-    let other = SPARE.try_with(|spare| spare.replace(stack.take()));
-    if let Some(stack) = stack.or(other.ok().flatten()) {
-        engine.keep_stack(stack);
-    }
-}
-
-/// Runs `body` with the activation on top of this thread. It may end early only through a return.
-#[inline]
-pub(crate) fn with_top<R>(activation: &Activation, engine_id: u64, body: impl FnOnce() -> R) -> R {
-    THREAD.with(|thread| {
-        // SAFETY: set by `prepare`, which every caller has been through; the slot lives as long
-        // as the thread's guard.
-        let slot = unsafe { &*thread.slot.get() };
-        let before = slot.engine.load(Ordering::Relaxed);
-        let now = if before == 0 || before == engine_id {
-            engine_id
-        } else {
-            ThreadSlot::MIXED
-        };
-        slot.engine.store(now, Ordering::Relaxed);
-        thread.top.set(activation);
-        // From here on an interruption finds this thread; the epoch is read after that, so either
-        // this call is marked or it started after the interruption.
-        sys::light_fence();
-        // SAFETY: the engine lives as long as the store of the activation.
-        let epoch = unsafe { (*activation.engine).epoch() };
-        // A call inside an interrupted one of the same engine is part of it.
+    /// When the oldest call started that this one is part of, at most `epoch`: a call inside an
+    /// interrupted one of the same engine is interrupted too.
+    pub(crate) fn oldest_start(&self, epoch: u64) -> u64 {
         // SAFETY: the activation below in the store, if any, is under way.
-        let outer = unsafe { activation.below_in_store.as_ref() };
+        let outer = unsafe { self.below_in_store.as_ref() };
         // SAFETY: the activation below on the thread, if any, is under way.
-        let under = unsafe { activation.below_on_thread.as_ref() };
-        let under = under.filter(|under| ptr::eq(under.engine, activation.engine));
-        let start = [outer, under]
+        let under = unsafe { self.below_on_thread.as_ref() };
+        let under = under.filter(|under| ptr::eq(under.engine, self.engine));
+        let starts = [outer, under]
             .into_iter()
             .flatten()
-            .fold(epoch, |start, call| start.min(call.start_epoch.get()));
-        activation.start_epoch.set(start);
-        if start < epoch {
-            activation.mark.store(1, Ordering::Relaxed);
-        }
-        let result = body();
-        thread.top.set(activation.below_on_thread);
-        slot.engine.store(before, Ordering::Relaxed);
-        result
-    })
+            .map(|call| call.start_epoch.get());
+        starts.fold(epoch, u64::min)
+    }
 }
 
 /// A handler's question: a fault happened there; is it guest code's?
@@ -254,7 +159,7 @@ pub(crate) fn fault(machine: Machine, kind: FaultKind, address: usize) -> Option
     } else {
         Some(stub_at(machine.pc)?)
     };
-    let top = THREAD.with(|t| t.top.get());
+    let top = thread::current().top.get();
     // SAFETY: the top of this thread is under way, and handlers run on the thread itself.
     let activation = unsafe { top.as_ref() }?;
     match place {
@@ -276,7 +181,7 @@ pub(crate) fn fault(machine: Machine, kind: FaultKind, address: usize) -> Option
 
 /// A handler's question: the interruption signal arrived there; does the thread leave?
 pub(crate) fn interruption(machine: Machine) -> Option<Leave> {
-    let top = THREAD.with(|t| t.top.get());
+    let top = thread::current().top.get();
     let mut next = top;
     // Ends: each activation was made before the one above it.
     // SAFETY: activations of this thread are under way until they are no longer in this chain.

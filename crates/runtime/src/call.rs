@@ -4,9 +4,7 @@
 //! activation on top of store and thread, and enters. Guarantees that a guest and a host that call
 //! each other without end meet a trap before either stack is used up.
 
-use crate::activation::{
-    self, Activation, FaultKind, Status, give_stack, host_stack_has_room, take_stack, with_top,
-};
+use crate::activation::{Activation, FaultKind, Machine, Status};
 use crate::backtrace::{Frame, Start};
 use crate::code::Code;
 use crate::context::is_poisoned;
@@ -14,9 +12,10 @@ use crate::error::Error;
 use crate::func::{CallTarget, TypedFunc};
 use crate::host::Outcome;
 use crate::id::{FuncId, assert_store};
-use crate::stack::StackRange;
+use crate::stack::{CellStack, StackRange};
 use crate::store::StoreOpaque;
-use crate::sys;
+use crate::sys::{self, Width};
+use crate::thread;
 use crate::value::{RawList, RawVal};
 use cellwall_abi::{TrapCode, assign};
 use std::any::Any;
@@ -46,7 +45,7 @@ impl StoreOpaque {
     ) -> Result<R, Error> {
         assert_store(self.id(), func.func().store());
         params.write_params(self.block_mut());
-        self.call_target_now(func.target)?;
+        self.call_target_now(func.target, const { Width::of(P::TYPES, R::TYPES) })?;
         Ok(R::read_results(self.block()))
     }
 
@@ -83,7 +82,7 @@ impl StoreOpaque {
         for (&value, place) in params.iter().zip(&places.params) {
             self.block_mut().write_val(place.block_offset(), value);
         }
-        self.call_target_now(target)?;
+        self.call_target_now(target, Width::of(&signature.params, &signature.results))?;
         for ((result, &ty), place) in results.iter_mut().zip(&signature.results).zip(&places.results) {
             *result = self.block().read_val(place.block_offset(), ty);
         }
@@ -91,27 +90,28 @@ impl StoreOpaque {
     }
 
     #[inline]
-    fn call_target_now(&mut self, target: CallTarget) -> Result<(), Error> {
+    fn call_target_now(&mut self, target: CallTarget, width: Width) -> Result<(), Error> {
         match target {
-            CallTarget::Wasm { code, context } => self.enter(code, context),
+            CallTarget::Wasm { code, context } => self.enter(code, context, width),
             CallTarget::Host { entry, env } => self.call_host(entry, env),
         }
     }
 
     /// Runs a function of an instance; arguments and results are in the block.
-    fn enter(&mut self, code: usize, context: usize) -> Result<(), Error> {
+    fn enter(&mut self, code: usize, context: usize, width: Width) -> Result<(), Error> {
         // SAFETY: the context of an instance of this store.
         if unsafe { is_poisoned(context) } {
             return Err(Error::Interrupted);
         }
-        if !host_stack_has_room()? {
+        let thread = thread::current();
+        if !thread.has_room()? {
             return Err(self.stack_overflow());
         }
         let below = self.fields.activation.get();
         // SAFETY: activations of a store are under way while they are in its chain.
         let (stack, range) = match unsafe { below.as_ref() } {
             None => {
-                let stack = take_stack(&self.fields.engine.0)?;
+                let stack = thread.take_stack(&self.fields.engine.0)?;
                 let range = stack.range();
                 (Some(stack), range)
             }
@@ -124,28 +124,41 @@ impl StoreOpaque {
                 (None, range)
             }
         };
-        let engine_id = self.fields.engine.0.id;
         let store = self.expose();
-        let activation = Activation::new(&self.fields.engine.0, store, range, below);
+        let engine = &self.fields.engine.0;
+        let activation = Activation::new(thread, engine, store, range, below);
         self.fields.activation.set(&activation);
-        let status = with_top(&activation, engine_id, || {
+        let status = thread.with_top(&activation, engine, || {
             // SAFETY: code and context belong to an instance of this store; the activation is on
             // top of store and thread; the range of the stack is free below its end; the caller
             // wrote the arguments.
-            unsafe { sys::enter(&activation, code, context, range.high) }
+            unsafe { sys::enter(&activation, code, context, range.high, width) }
         });
         self.fields.activation.set(below);
-        let ended = match Status::from_raw(status) {
-            Status::Returned => None,
-            other => Some(self.ended(other, &activation)),
-        };
+        if status == Status::Returned as u32 {
+            if let Some(stack) = stack {
+                thread.give_stack(&self.fields.engine.0, stack);
+            }
+            return Ok(());
+        }
+        self.not_returned(Status::from_raw(status), &activation, stack)
+    }
+
+    /// Ends a call that did not return: as an error, or with the panic of a host function.
+    #[cold]
+    fn not_returned(
+        &mut self,
+        status: Status,
+        activation: &Activation,
+        stack: Option<Box<CellStack>>,
+    ) -> Result<(), Error> {
+        let ended = self.ended(status, activation);
         if let Some(stack) = stack {
-            give_stack(&self.fields.engine.0, stack);
+            thread::current().give_stack(&self.fields.engine.0, stack);
         }
         match ended {
-            None => Ok(()),
-            Some(Ended::Error(error)) => Err(error),
-            Some(Ended::Panic(panic)) => std::panic::resume_unwind(panic),
+            Ended::Error(error) => Err(error),
+            Ended::Panic(panic) => std::panic::resume_unwind(panic),
         }
     }
 
@@ -158,7 +171,6 @@ impl StoreOpaque {
     }
 
     /// Why a call ended; its stack is still as it was.
-    #[cold]
     fn ended(&mut self, status: Status, activation: &Activation) -> Ended {
         let at_boundary = Start::Return(activation.guest_rsp.get());
         let stopped = Start::Machine(activation.machine.get());
@@ -232,7 +244,7 @@ impl StoreOpaque {
     }
 
     /// Whether an address lies in a memory, or its guard, of the instance that was running.
-    fn memory_covers(&self, machine: &activation::Machine, address: usize) -> bool {
+    fn memory_covers(&self, machine: &Machine, address: usize) -> bool {
         let instances = &self.fields.instances;
         let running = instances.iter().find(|i| i.context.address() == machine.context);
         running.is_some_and(|instance| {

@@ -1,7 +1,8 @@
 //! What stores share: configuration, the numbers of signatures, unused stacks, interruption.
 
 use crate::error::Error;
-use crate::stack::CellStack;
+use crate::pool::MemoryPool;
+use crate::stack::{self, CellStack};
 use crate::sys;
 use cellwall_abi::{CpuFeatures, Signature, Target};
 use std::collections::HashMap;
@@ -46,7 +47,10 @@ pub(crate) struct EngineInner {
     /// Counts interruptions.
     epoch: AtomicU64,
     signatures: Mutex<HashMap<Signature, u32>>,
-    stacks: Mutex<Vec<CellStack>>,
+    stacks: Mutex<Vec<Box<CellStack>>>,
+    /// Bytes of stack and of guard.
+    pub(crate) stack_sizes: (usize, usize),
+    pub(crate) memories: MemoryPool,
 }
 
 /// Unused stacks that an engine keeps.
@@ -85,10 +89,12 @@ impl Engine {
         sys::prepare_fences();
         Ok(Self(Arc::new(EngineInner {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
+            stack_sizes: stack::sizes(&config),
             config,
             epoch: AtomicU64::new(0),
             signatures: Mutex::default(),
             stacks: Mutex::default(),
+            memories: MemoryPool::default(),
         })))
     }
 
@@ -146,12 +152,12 @@ impl EngineInner {
         self.epoch.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn take_stack(&self) -> Result<CellStack, Error> {
+    pub(crate) fn take_stack(&self) -> Result<Box<CellStack>, Error> {
         let kept = self.stacks.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        kept.map_or_else(|| CellStack::new(self), Ok)
+        kept.map_or_else(|| CellStack::new(self).map(Box::new), Ok)
     }
 
-    pub(crate) fn keep_stack(&self, stack: CellStack) {
+    pub(crate) fn keep_stack(&self, stack: Box<CellStack>) {
         if !stack.fits(self) {
             return;
         }

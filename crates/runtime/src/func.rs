@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::host::{HostEntry, HostRecord};
 use crate::id::{FuncId, assert_store};
 use crate::store::StoreOpaque;
-use crate::sys::{Stub, stub_address};
+use crate::sys::{Stub, Width, stub_address};
 use crate::value::{FuncRef, RawList};
 use cellwall_abi::Signature;
 use cellwall_abi::context::func_entry;
@@ -271,7 +271,10 @@ impl StoreOpaque {
         let (call, code, context, number) = match self.resolve(reference) {
             None => return Ok(FuncEntry::NULL),
             Some(Resolved::Host(record)) => (
-                stub_address(Stub::Host),
+                stub_address(Stub::Host(Width::of(
+                    &record.signature.params,
+                    &record.signature.results,
+                ))),
                 record.entry as usize,
                 record.env,
                 record.number,

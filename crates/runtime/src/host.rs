@@ -180,14 +180,13 @@ impl<T: 'static> StoreInner<T> {
     }
 }
 
-/// Runs `body` for a host function and puts away what is not a success.
-fn guarded(store: &mut StoreOpaque, result: std::thread::Result<Result<(), HostError>>) -> u32 {
-    let outcome = match result {
-        Ok(Ok(())) => return 0,
-        Ok(Err(error)) => Outcome::Host(error),
+/// Puts away why a host function leaves the guest.
+#[cold]
+fn leave(store: &mut StoreOpaque, why: std::thread::Result<HostError>) -> u32 {
+    store.fields.outcome = Some(match why {
+        Ok(error) => Outcome::Host(error),
         Err(panic) => Outcome::Panic(panic),
-    };
-    store.fields.outcome = Some(outcome);
+    });
     1
 }
 
@@ -210,9 +209,14 @@ where
         store: &mut *store,
         instance,
     };
-    let result = catch_unwind(AssertUnwindSafe(|| closure(caller, params)));
-    let result = result.map(|result| result.map(|results| results.write_results(store.block_mut())));
-    guarded(store, result)
+    match catch_unwind(AssertUnwindSafe(|| closure(caller, params))) {
+        Ok(Ok(results)) => {
+            results.write_results(store.block_mut());
+            0
+        }
+        Ok(Err(error)) => leave(store, Ok(error)),
+        Err(panic) => leave(store, Err(panic)),
+    }
 }
 
 unsafe extern "C" fn untyped_entry<T, F>(env: usize, context: usize) -> u32
@@ -230,8 +234,11 @@ where
         store: &mut *store,
         instance,
     };
-    let result = catch_unwind(AssertUnwindSafe(|| untyped_call(caller, env)));
-    guarded(store, result)
+    match catch_unwind(AssertUnwindSafe(|| untyped_call(caller, env))) {
+        Ok(Ok(())) => 0,
+        Ok(Err(error)) => leave(store, Ok(error)),
+        Err(panic) => leave(store, Err(panic)),
+    }
 }
 
 fn untyped_call<T, F>(caller: Caller<'_, T>, env: &Untyped<F>) -> Result<(), HostError>

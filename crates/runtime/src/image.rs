@@ -6,6 +6,7 @@ use cellwall_abi::Artifact;
 use cellwall_abi::shape::{ConstOp, DataSegment, Shape};
 use cellwall_base::limits::PAGE_BYTES;
 use cellwall_base::{DataIdx, IdMap, MemoryIdx};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Less data than this is copied: mapping would cost more.
 const IMAGE_BYTES_MIN: usize = 4096;
@@ -13,6 +14,8 @@ const IMAGE_BYTES_MIN: usize = 4096;
 /// The image of one memory.
 #[derive(Debug)]
 pub(crate) struct Image {
+    /// Unique in the process.
+    pub(crate) id: u64,
     pub(crate) file: ImageFile,
     /// Where in the memory it begins, a multiple of the page.
     pub(crate) offset: usize,
@@ -62,6 +65,11 @@ impl MemoryImages {
         self.images.iter().map(|(memory, image)| (*memory, image))
     }
 
+    /// The image of a memory.
+    pub(crate) fn of(&self, memory: MemoryIdx) -> Option<&Image> {
+        self.iter().find(|(of, _)| *of == memory).map(|(_, image)| image)
+    }
+
     /// Whether an image has the bytes of a segment.
     pub(crate) fn has(&self, segment: DataIdx) -> bool {
         self.done[segment]
@@ -77,7 +85,12 @@ fn image_of(mut pieces: Vec<(usize, &[u8])>) -> Option<Image> {
     let end = pieces.iter().map(|&(at, piece)| at + piece.len()).max()?;
     pieces.iter_mut().for_each(|(at, _)| *at -= start);
     let file = ImageFile::new(page_up(end - start), &pieces).ok()?;
-    Some(Image { file, offset: start })
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    Some(Image {
+        id: NEXT.fetch_add(1, Ordering::Relaxed),
+        file,
+        offset: start,
+    })
 }
 
 /// Where an active segment goes in every instance: constant, in an own memory, in bounds.

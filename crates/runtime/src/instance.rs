@@ -224,6 +224,12 @@ impl StoreOpaque {
 
     fn make_memories(&mut self, index: u32) -> Result<(), Error> {
         let code = self.fields.instances[index as usize].code.clone();
+        // If a segment may fail after another one put a function into somebody else's table, then
+        // that function must see the memory as it was before data; nobody else can tell.
+        let may_leak = code.shape().elements.values().any(|segment| match segment.mode {
+            ElementMode::Active(table, _) => code.shape().tables.get(table).is_none_or(|t| t.imported),
+            _ => false,
+        });
         for (memory, shape) in code.shape().memories.iter().filter(|(_, shape)| !shape.imported) {
             let context = &self.fields.instances[index as usize].context;
             let place = context.place(code.layout.memory(memory), definition::BYTES as usize);
@@ -232,7 +238,8 @@ impl StoreOpaque {
                 min_pages: shape.min_pages,
                 max_pages: shape.max_pages,
             };
-            let number = self.add_memory(ty, Some(place.cast()))?;
+            let image = code.images.of(memory).filter(|_| !may_leak);
+            let number = self.add_memory(ty, Some(place.cast()), image)?;
             let base = self.fields.memories[number as usize].base() as usize;
             let instance = &mut self.fields.instances[index as usize];
             if instance.memories.push(number) == MemoryIdx::from_u32(0) {

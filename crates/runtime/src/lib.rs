@@ -33,10 +33,12 @@ mod library;
 mod limits;
 mod link;
 mod memory;
+mod pool;
 mod stack;
 mod store;
 mod sys;
 mod table;
+mod thread;
 mod value;
 
 pub use backtrace::{FRAMES_MAX, Frame};

@@ -5,10 +5,11 @@ use crate::error::Error;
 use crate::id::{MemoryId, assert_store};
 use crate::image::Image;
 use crate::limits::Ask;
+use crate::pool::Slot;
 use crate::store::StoreOpaque;
-use crate::sys::{PAGE, Reservation, page_up};
 use cellwall_base::limits::{MEMORY32_PAGES_MAX, PAGE_BYTES};
 use std::io;
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
 /// The type of a memory.
@@ -33,7 +34,10 @@ pub(crate) struct Definition {
 /// A memory of a store.
 #[derive(Debug)]
 pub(crate) struct Memory {
-    reservation: Reservation,
+    /// Taken out on drop only.
+    slot: ManuallyDrop<Slot>,
+    /// Where the slot goes then.
+    engine: Engine,
     /// In the context of the owner, or in `own`.
     definition: NonNull<Definition>,
     /// For memories of the host.
@@ -49,6 +53,7 @@ impl Memory {
         engine: &Engine,
         ty: MemoryType,
         definition: Option<NonNull<Definition>>,
+        image: Option<&Image>,
     ) -> Result<Self, Error> {
         let target = engine.target();
         if ty.is_64 {
@@ -66,9 +71,7 @@ impl Memory {
             what: "cannot reserve a memory",
             error,
         };
-        let total = (target.memory_reservation_bytes + target.memory_guard_bytes) as usize;
-        let reservation = Reservation::new(total).map_err(os)?;
-        reservation.commit(0, bytes as usize).map_err(os)?;
+        let slot = Slot::take(engine, bytes as usize, image).map_err(os)?;
         let mut own = definition.is_none().then(|| {
             Box::new(Definition {
                 base: std::ptr::null_mut(),
@@ -79,13 +82,14 @@ impl Memory {
             NonNull::from(&mut **own.as_mut().expect("made just above if there is no definition"))
         });
         let value = Definition {
-            base: reservation.base(),
+            base: slot.base(),
             length: bytes,
         };
         // SAFETY: a place in a context or in the box, for this memory alone.
         unsafe { definition.write(value) };
         Ok(Self {
-            reservation,
+            slot: ManuallyDrop::new(slot),
+            engine: engine.clone(),
             definition,
             _own: own,
             ty,
@@ -98,7 +102,7 @@ impl Memory {
     }
 
     pub(crate) fn base(&self) -> *mut u8 {
-        self.reservation.base()
+        self.slot.base()
     }
 
     /// Current length in bytes.
@@ -109,14 +113,12 @@ impl Memory {
 
     /// Whether an address lies in the memory or where its accesses may fault.
     pub(crate) fn covers(&self, address: usize) -> bool {
-        address.wrapping_sub(self.base() as usize) < self.reservation.bytes()
+        address.wrapping_sub(self.base() as usize) < self.slot.reserved_bytes()
     }
 
-    /// Puts an image over the first pages; what lay there is gone.
+    /// Puts the module's image into the memory, unless it is there; what lay there is gone.
     pub(crate) fn map_image(&mut self, image: &Image) -> io::Result<()> {
-        let len = image.file.bytes();
-        debug_assert!(image.offset + len <= page_up(self.bytes()));
-        self.reservation.map_image(image.offset, len, &image.file, 0)
+        self.slot.map_image(image)
     }
 
     /// Largest size in pages that the type and the reservation allow.
@@ -126,9 +128,7 @@ impl Memory {
     }
 
     fn set_bytes(&mut self, bytes: u64) -> io::Result<()> {
-        let old = self.bytes();
-        debug_assert!(old % PAGE == 0 && bytes as usize >= old);
-        self.reservation.commit(old, bytes as usize - old)?;
+        self.slot.grow(bytes as usize)?;
         // SAFETY: the definition lives as long as the store, and no guest code runs now.
         unsafe { (*self.definition.as_ptr()).length = bytes };
         Ok(())
@@ -146,6 +146,15 @@ impl Memory {
     }
 }
 
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // SAFETY: taken once, here.
+        let slot = unsafe { ManuallyDrop::take(&mut self.slot) };
+        // SAFETY: memories are dropped with their store, when no guest can run in it any more.
+        unsafe { slot.give_back(&self.engine) };
+    }
+}
+
 impl StoreOpaque {
     /// Makes a memory for the host.
     ///
@@ -153,7 +162,7 @@ impl StoreOpaque {
     /// If a limit or the operating system refuses.
     pub fn new_memory(&mut self, ty: MemoryType) -> Result<MemoryId, Error> {
         self.may_have(Ask::Memories, "memory", self.fields.memories.len(), 1)?;
-        let index = self.add_memory(ty, None)?;
+        let index = self.add_memory(ty, None, None)?;
         Ok(MemoryId::new(self.id(), index))
     }
 
@@ -161,6 +170,7 @@ impl StoreOpaque {
         &mut self,
         ty: MemoryType,
         definition: Option<NonNull<Definition>>,
+        image: Option<&Image>,
     ) -> Result<u32, Error> {
         let bytes = ty.min_pages.saturating_mul(PAGE_BYTES) as usize;
         if !self
@@ -172,7 +182,7 @@ impl StoreOpaque {
                 ty.min_pages
             )));
         }
-        let memory = Memory::new(&self.fields.engine, ty, definition)?;
+        let memory = Memory::new(&self.fields.engine, ty, definition, image)?;
         self.fields.memories.push(memory);
         Ok(self.fields.memories.len() as u32 - 1)
     }

@@ -1,7 +1,7 @@
 //! Cell stacks: where guest code runs. A guard without access lies below each; an engine keeps a
 //! few that are not in use, and each thread one.
 
-use crate::engine::EngineInner;
+use crate::engine::{EngineConfig, EngineInner};
 use crate::error::Error;
 use crate::sys::{Reservation, page_up};
 
@@ -42,7 +42,7 @@ impl StackRange {
 impl CellStack {
     /// Maps a stack of the engine's size.
     pub(crate) fn new(engine: &EngineInner) -> Result<Self, Error> {
-        let (bytes, guard) = sizes(engine);
+        let (bytes, guard) = engine.stack_sizes;
         let os = |error| Error::Os {
             what: "cannot map a stack",
             error,
@@ -55,7 +55,7 @@ impl CellStack {
     /// Whether the stack has the size that the engine asks for.
     #[inline]
     pub(crate) fn fits(&self, engine: &EngineInner) -> bool {
-        let (bytes, guard) = sizes(engine);
+        let (bytes, guard) = engine.stack_sizes;
         self.guard == guard && self.reservation.bytes() == guard + bytes
     }
 
@@ -71,8 +71,8 @@ impl CellStack {
     }
 }
 
-#[inline]
-fn sizes(engine: &EngineInner) -> (usize, usize) {
-    let guard = engine.config.target.stack_guard_bytes as usize + GUARD_EXTRA_BYTES;
-    (page_up(engine.config.stack_bytes), page_up(guard))
+/// Bytes of stack and of guard that an engine's stacks have.
+pub(crate) fn sizes(config: &EngineConfig) -> (usize, usize) {
+    let guard = config.target.stack_guard_bytes as usize + GUARD_EXTRA_BYTES;
+    (page_up(config.stack_bytes), page_up(guard))
 }

@@ -16,7 +16,7 @@ pub(crate) use linux::thread::{
     thread_setup,
 };
 pub(crate) use x64::{
-    Stub, StubPlace, enter, features, is_foreign_return, leave_address, library_stub, stack_pointer,
+    Stub, StubPlace, Width, enter, features, is_foreign_return, leave_address, library_stub, stack_pointer,
     stub_address, stub_at,
 };
 

@@ -16,71 +16,207 @@ use crate::activation::{Activation, Status};
 use crate::library;
 use cellwall_abi::context::{self, func_entry};
 use cellwall_abi::convention::{block_arg_gpr, block_arg_xmm, block_result_gpr, block_result_xmm};
-use cellwall_abi::{CpuFeatures, LibCall};
+use cellwall_abi::{CpuFeatures, LibCall, ValType};
 use std::arch::{asm, global_asm};
 use std::ffi::c_void;
 use std::mem::offset_of;
 
+/// Vector registers that pass nothing need not be moved.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Width {
+    /// Integers and references only.
+    Gprs,
+    /// Floats or vectors as well.
+    All,
+}
+
+impl Width {
+    /// What a function with these parameters and results needs.
+    pub(crate) const fn of(params: &[ValType], results: &[ValType]) -> Self {
+        if any_float(params) || any_float(results) {
+            Self::All
+        } else {
+            Self::Gprs
+        }
+    }
+}
+
+const fn any_float(types: &[ValType]) -> bool {
+    let mut i = 0;
+    while i < types.len() {
+        if types[i].is_float() {
+            return true;
+        }
+        i += 1;
+    }
+    false
+}
+
+/// Labels of this crate alone.
+macro_rules! hidden {
+    ($($name:literal)*) => {
+        concat!($(".hidden ", $name, "\n.globl ", $name, "\n",)* "")
+    };
+}
+
+macro_rules! hidden_sub {
+    ($name:literal, $suffix:literal) => {
+        concat!(".hidden ", $name, $suffix, "\n.globl ", $name, $suffix, "\n")
+    };
+}
+
 // The order of registers is that of `cellwall_abi::convention`; a test compares them.
+
+/// `enter`, in two widths: (rdi = activation, rsi = code, rdx = context, rcx = cell stack) ->
+/// eax = status.
+macro_rules! enter_stub {
+    ($name:literal, $load:expr, $store:expr) => {
+        global_asm!(
+            ".text",
+            ".balign 16",
+            hidden!($name),
+            concat!(hidden_sub!($name, "_tail"), hidden_sub!($name, "_return")),
+            concat!($name, ":"),
+            "push rbp",
+            "push rbx",
+            "push r12",
+            "push r13",
+            "push r14",
+            "push r15",
+            "sub rsp, 8",
+            "mov [rdi + {HOST_RSP}], rsp",
+            "mov r15, rdx",
+            "mov r11, rsi",
+            "mov rsp, rcx",
+            "mov r14, [r15 + {BASE}]",
+            "mov r10, [r15 + {BLOCK}]",
+            "mov eax, {EARLY}",
+            "cmp dword ptr [rdi + {MARK}], 0",
+            "jne cellwall_leave",
+            concat!($name, "_tail:"),
+            $load,
+            "mov rdi, [r10 + {AG}]",
+            "mov rsi, [r10 + {AG} + 8]",
+            "mov rdx, [r10 + {AG} + 16]",
+            "mov rcx, [r10 + {AG} + 24]",
+            "mov r8, [r10 + {AG} + 32]",
+            "mov r9, [r10 + {AG} + 40]",
+            "call r11",
+            concat!($name, "_return:"),
+            "mov r10, [r15 + {BLOCK}]",
+            "mov [r10 + {RG}], rax",
+            "mov [r10 + {RG} + 8], rdx",
+            "mov [r10 + {RG} + 16], rcx",
+            "mov [r10 + {RG} + 24], rsi",
+            $store,
+            "mov rdi, [r15 + {STORE}]",
+            "mov rdi, [rdi]",
+            "xor eax, eax",
+            "jmp cellwall_leave",
+            "# {AX} {RX}",
+            HOST_RSP = const offset_of!(Activation, host_rsp),
+            MARK = const offset_of!(Activation, mark),
+            STORE = const context::STORE,
+            BLOCK = const context::BLOCK,
+            BASE = const context::BASE,
+            AG = const block_arg_gpr(0),
+            AX = const block_arg_xmm(0),
+            RG = const block_result_gpr(0),
+            RX = const block_result_xmm(0),
+            EARLY = const Status::Early as u32,
+        );
+    };
+}
+
+/// `host`, in two widths.
+macro_rules! host_stub {
+    ($name:literal, $store:expr, $load:expr) => {
+        global_asm!(
+            ".text",
+            ".balign 16",
+            hidden!($name),
+            concat!(hidden_sub!($name, "_tail"), hidden_sub!($name, "_end")),
+            concat!($name, ":"),
+            "mov r10, [r15 + {BLOCK}]",
+            "mov [r10 + {AG}], rdi",
+            "mov [r10 + {AG} + 8], rsi",
+            "mov [r10 + {AG} + 16], rdx",
+            "mov [r10 + {AG} + 24], rcx",
+            "mov [r10 + {AG} + 32], r8",
+            "mov [r10 + {AG} + 40], r9",
+            $store,
+            "mov rbx, [r15 + {STORE}]",
+            "mov rbx, [rbx]",
+            "mov [rbx + {GUEST_RSP}], rsp",
+            "mov rdi, [r11 + {CONTEXT}]",
+            "mov rsi, r15",
+            "mov rsp, [rbx + {HOST_RSP}]",
+            "call [r11 + {CODE}]",
+            "test eax, eax",
+            "jne cellwall_leave_outcome",
+            "mov r10, [r15 + {BLOCK}]",
+            "mov rsp, [rbx + {GUEST_RSP}]",
+            "cmp dword ptr [rbx + {MARK}], 0",
+            "jne cellwall_leave_marked",
+            concat!($name, "_tail:"),
+            "mov rax, [r10 + {RG}]",
+            "mov rdx, [r10 + {RG} + 8]",
+            "mov rcx, [r10 + {RG} + 16]",
+            "mov rsi, [r10 + {RG} + 24]",
+            $load,
+            "ret",
+            concat!($name, "_end:"),
+            "nop # {AX} {RX}",
+            HOST_RSP = const offset_of!(Activation, host_rsp),
+            GUEST_RSP = const offset_of!(Activation, guest_rsp),
+            MARK = const offset_of!(Activation, mark),
+            STORE = const context::STORE,
+            BLOCK = const context::BLOCK,
+            CODE = const func_entry::CODE,
+            CONTEXT = const func_entry::CONTEXT,
+            AG = const block_arg_gpr(0),
+            AX = const block_arg_xmm(0),
+            RG = const block_result_gpr(0),
+            RX = const block_result_xmm(0),
+        );
+    };
+}
+
+/// Moves of vector registers 0 to N-1 between registers and the block.
+macro_rules! xmms {
+    (load $place:literal $($n:literal)*) => {
+        concat!($("movups xmm", $n, ", [r10 + {", $place, "} + 16*", $n, "]\n",)*)
+    };
+    (store $place:literal $($n:literal)*) => {
+        concat!($("movups [r10 + {", $place, "} + 16*", $n, "], xmm", $n, "\n",)*)
+    };
+}
+
+enter_stub!(
+    "cellwall_enter",
+    xmms!(load "AX" 0 1 2 3 4 5 6 7),
+    xmms!(store "RX" 0 1 2 3)
+);
+enter_stub!("cellwall_enter_gprs", "", "");
+host_stub!(
+    "cellwall_host",
+    xmms!(store "AX" 0 1 2 3 4 5 6 7),
+    xmms!(load "RX" 0 1 2 3)
+);
+host_stub!("cellwall_host_gprs", "", "");
+
 global_asm!(
     ".text",
     ".balign 16",
-    ".hidden cellwall_enter",
-    ".globl cellwall_enter",
-    // (rdi = activation, rsi = code, rdx = context, rcx = cell stack) -> eax = status
-    "cellwall_enter:",
-    "push rbp",
-    "push rbx",
-    "push r12",
-    "push r13",
-    "push r14",
-    "push r15",
-    "sub rsp, 8",
-    "mov [rdi + {HOST_RSP}], rsp",
-    "mov r15, rdx",
-    "mov r11, rsi",
-    "mov rsp, rcx",
-    "mov r14, [r15 + {BASE}]",
-    "mov r10, [r15 + {BLOCK}]",
-    "mov eax, {EARLY}",
-    "cmp dword ptr [rdi + {MARK}], 0",
-    "jne cellwall_leave",
-    ".hidden cellwall_enter_tail",
-    ".globl cellwall_enter_tail",
-    "cellwall_enter_tail:",
-    "movups xmm0, [r10 + {AX}]",
-    "movups xmm1, [r10 + {AX} + 16]",
-    "movups xmm2, [r10 + {AX} + 32]",
-    "movups xmm3, [r10 + {AX} + 48]",
-    "movups xmm4, [r10 + {AX} + 64]",
-    "movups xmm5, [r10 + {AX} + 80]",
-    "movups xmm6, [r10 + {AX} + 96]",
-    "movups xmm7, [r10 + {AX} + 112]",
-    "mov rdi, [r10 + {AG}]",
-    "mov rsi, [r10 + {AG} + 8]",
-    "mov rdx, [r10 + {AG} + 16]",
-    "mov rcx, [r10 + {AG} + 24]",
-    "mov r8, [r10 + {AG} + 32]",
-    "mov r9, [r10 + {AG} + 40]",
-    "call r11",
-    ".hidden cellwall_enter_return",
-    ".globl cellwall_enter_return",
-    "cellwall_enter_return:",
-    "mov r10, [r15 + {BLOCK}]",
-    "mov [r10 + {RG}], rax",
-    "mov [r10 + {RG} + 8], rdx",
-    "mov [r10 + {RG} + 16], rcx",
-    "mov [r10 + {RG} + 24], rsi",
-    "movups [r10 + {RX}], xmm0",
-    "movups [r10 + {RX} + 16], xmm1",
-    "movups [r10 + {RX} + 32], xmm2",
-    "movups [r10 + {RX} + 48], xmm3",
-    "mov rdi, [r15 + {STORE}]",
-    "mov rdi, [rdi]",
-    "xor eax, eax",
+    hidden!("cellwall_leave" "cellwall_leave_outcome" "cellwall_leave_marked"),
+    "cellwall_leave_outcome:",
+    "mov rdi, rbx",
+    "mov eax, {OUTCOME}",
+    "jmp cellwall_leave",
+    "cellwall_leave_marked:",
+    "mov rdi, rbx",
+    "mov eax, {MARKED}",
     // (rdi = activation, eax = status)
-    ".hidden cellwall_leave",
-    ".globl cellwall_leave",
     "cellwall_leave:",
     "mov rsp, [rdi + {HOST_RSP}]",
     "add rsp, 8",
@@ -91,14 +227,11 @@ global_asm!(
     "pop rbx",
     "pop rbp",
     "ret",
-    "",
     ".balign 16",
-    ".hidden cellwall_foreign",
-    ".globl cellwall_foreign",
+    hidden!("cellwall_foreign" "cellwall_foreign_frame" "cellwall_foreign_return"),
+    hidden!("cellwall_foreign_unframe" "cellwall_foreign_end"),
     "cellwall_foreign:",
     "sub rsp, 24",
-    ".hidden cellwall_foreign_frame",
-    ".globl cellwall_foreign_frame",
     "cellwall_foreign_frame:",
     "mov [rsp + 8], r15",
     "mov [rsp], r14",
@@ -107,18 +240,12 @@ global_asm!(
     "cmp dword ptr [r15 + {POISON}], 0",
     "jne 2f",
     "call [r11 + {CODE}]",
-    ".hidden cellwall_foreign_return",
-    ".globl cellwall_foreign_return",
     "cellwall_foreign_return:",
     "mov r15, [rsp + 8]",
     "mov r14, [rsp]",
     "add rsp, 24",
-    ".hidden cellwall_foreign_unframe",
-    ".globl cellwall_foreign_unframe",
     "cellwall_foreign_unframe:",
     "ret",
-    ".hidden cellwall_foreign_end",
-    ".globl cellwall_foreign_end",
     "cellwall_foreign_end:",
     "2:",
     "mov rdi, [r15 + {STORE}]",
@@ -127,65 +254,9 @@ global_asm!(
     "mov [rdi + {GUEST_RSP}], rsp",
     "mov eax, {POISONED}",
     "jmp cellwall_leave",
-    "",
-    ".balign 16",
-    ".hidden cellwall_host",
-    ".globl cellwall_host",
-    "cellwall_host:",
-    "mov r10, [r15 + {BLOCK}]",
-    "mov [r10 + {AG}], rdi",
-    "mov [r10 + {AG} + 8], rsi",
-    "mov [r10 + {AG} + 16], rdx",
-    "mov [r10 + {AG} + 24], rcx",
-    "mov [r10 + {AG} + 32], r8",
-    "mov [r10 + {AG} + 40], r9",
-    "movups [r10 + {AX}], xmm0",
-    "movups [r10 + {AX} + 16], xmm1",
-    "movups [r10 + {AX} + 32], xmm2",
-    "movups [r10 + {AX} + 48], xmm3",
-    "movups [r10 + {AX} + 64], xmm4",
-    "movups [r10 + {AX} + 80], xmm5",
-    "movups [r10 + {AX} + 96], xmm6",
-    "movups [r10 + {AX} + 112], xmm7",
-    "mov rbx, [r15 + {STORE}]",
-    "mov rbx, [rbx]",
-    "mov [rbx + {GUEST_RSP}], rsp",
-    "mov rdi, [r11 + {CONTEXT}]",
-    "mov rsi, r15",
-    "mov rsp, [rbx + {HOST_RSP}]",
-    "call [r11 + {CODE}]",
-    "test eax, eax",
-    "jne 3f",
-    "mov r10, [r15 + {BLOCK}]",
-    "mov rsp, [rbx + {GUEST_RSP}]",
-    "cmp dword ptr [rbx + {MARK}], 0",
-    "jne 4f",
-    ".hidden cellwall_host_tail",
-    ".globl cellwall_host_tail",
-    "cellwall_host_tail:",
-    "mov rax, [r10 + {RG}]",
-    "mov rdx, [r10 + {RG} + 8]",
-    "mov rcx, [r10 + {RG} + 16]",
-    "mov rsi, [r10 + {RG} + 24]",
-    "movups xmm0, [r10 + {RX}]",
-    "movups xmm1, [r10 + {RX} + 16]",
-    "movups xmm2, [r10 + {RX} + 32]",
-    "movups xmm3, [r10 + {RX} + 48]",
-    "ret",
-    ".hidden cellwall_host_end",
-    ".globl cellwall_host_end",
-    "cellwall_host_end:",
-    "3:",
-    "mov rdi, rbx",
-    "mov eax, {OUTCOME}",
-    "jmp cellwall_leave",
-    "4:",
-    "mov rdi, rbx",
-    "mov eax, {MARKED}",
-    "jmp cellwall_leave",
-    "",
     // (r11 = library function, arguments in place)
     ".balign 16",
+    hidden!("cellwall_library_common" "cellwall_library_tail" "cellwall_library_end"),
     "cellwall_library_common:",
     "mov rbx, [r15 + {STORE}]",
     "mov rbx, [rbx]",
@@ -194,35 +265,25 @@ global_asm!(
     "mov rsp, [rbx + {HOST_RSP}]",
     "call r11",
     "test edx, edx",
-    "jne 3b",
+    "jne cellwall_leave_outcome",
     "mov rsp, [rbx + {GUEST_RSP}]",
     "cmp dword ptr [rbx + {MARK}], 0",
-    "jne 4b",
-    ".hidden cellwall_library_tail",
-    ".globl cellwall_library_tail",
+    "jne cellwall_leave_marked",
     "cellwall_library_tail:",
     "ret",
-    ".hidden cellwall_library_end",
-    ".globl cellwall_library_end",
     "cellwall_library_end:",
     "nop",
     HOST_RSP = const offset_of!(Activation, host_rsp),
     GUEST_RSP = const offset_of!(Activation, guest_rsp),
     MARK = const offset_of!(Activation, mark),
     STORE = const context::STORE,
-    BLOCK = const context::BLOCK,
     BASE = const context::BASE,
     POISON = const context::POISON,
     CODE = const func_entry::CODE,
     CONTEXT = const func_entry::CONTEXT,
-    AG = const block_arg_gpr(0),
-    AX = const block_arg_xmm(0),
-    RG = const block_result_gpr(0),
-    RX = const block_result_xmm(0),
     OUTCOME = const Status::Outcome as u32,
     MARKED = const Status::Marked as u32,
     POISONED = const Status::Poisoned as u32,
-    EARLY = const Status::Early as u32,
 );
 
 /// One stub per library call: names the function and goes to the common part.
@@ -273,8 +334,11 @@ library_stubs! {
 
 unsafe extern "C" {
     fn cellwall_enter(activation: *const c_void, code: usize, context: usize, stack: usize) -> u32;
+    fn cellwall_enter_gprs(activation: *const c_void, code: usize, context: usize, stack: usize) -> u32;
     fn cellwall_enter_tail();
     fn cellwall_enter_return();
+    fn cellwall_enter_gprs_tail();
+    fn cellwall_enter_gprs_return();
     fn cellwall_leave();
     fn cellwall_foreign();
     fn cellwall_foreign_frame();
@@ -284,6 +348,9 @@ unsafe extern "C" {
     fn cellwall_host();
     fn cellwall_host_tail();
     fn cellwall_host_end();
+    fn cellwall_host_gprs();
+    fn cellwall_host_gprs_tail();
+    fn cellwall_host_gprs_end();
     fn cellwall_library_tail();
     fn cellwall_library_end();
 }
@@ -295,9 +362,20 @@ unsafe extern "C" {
 /// `activation` the top activation of its store and of this thread, `stack` a 16-byte aligned
 /// address on its cell stack with nothing in use below it, and the block holds the arguments.
 #[inline]
-pub(crate) unsafe fn enter(activation: *const Activation, code: usize, context: usize, stack: usize) -> u32 {
-    // SAFETY: as the caller promises.
-    unsafe { cellwall_enter(activation.cast(), code, context, stack) }
+pub(crate) unsafe fn enter(
+    activation: *const Activation,
+    code: usize,
+    context: usize,
+    stack: usize,
+    width: Width,
+) -> u32 {
+    let activation = activation.cast();
+    match width {
+        // SAFETY: as the caller promises.
+        Width::All => unsafe { cellwall_enter(activation, code, context, stack) },
+        // SAFETY: as the caller promises.
+        Width::Gprs => unsafe { cellwall_enter_gprs(activation, code, context, stack) },
+    }
 }
 
 /// The stubs that function entries name.
@@ -305,15 +383,16 @@ pub(crate) unsafe fn enter(activation: *const Activation, code: usize, context: 
 pub(crate) enum Stub {
     /// Into another instance.
     Foreign,
-    /// Into a host function.
-    Host,
+    /// Into a host function with parameters and results of this width.
+    Host(Width),
 }
 
 /// The address of a stub for [`func_entry::CALL`].
 pub(crate) fn stub_address(stub: Stub) -> usize {
     match stub {
         Stub::Foreign => cellwall_foreign as *const () as usize,
-        Stub::Host => cellwall_host as *const () as usize,
+        Stub::Host(Width::All) => cellwall_host as *const () as usize,
+        Stub::Host(Width::Gprs) => cellwall_host_gprs as *const () as usize,
     }
 }
 
@@ -341,15 +420,20 @@ pub(crate) fn stub_at(pc: usize) -> Option<StubPlace> {
     let within = |from: unsafe extern "C" fn(), to: unsafe extern "C" fn()| {
         (from as *const () as usize..to as *const () as usize).contains(&pc)
     };
-    if pc == cellwall_enter_return as *const () as usize {
+    let enter_return = cellwall_enter_return as *const () as usize;
+    let enter_gprs_return = cellwall_enter_gprs_return as *const () as usize;
+    if pc == enter_return || pc == enter_gprs_return {
         Some(StubPlace::EnterReturn)
-    } else if within(cellwall_enter_tail, cellwall_enter_return) {
+    } else if within(cellwall_enter_tail, cellwall_enter_return)
+        || within(cellwall_enter_gprs_tail, cellwall_enter_gprs_return)
+    {
         Some(StubPlace::EnterTail)
     } else if within(cellwall_foreign_frame, cellwall_foreign_unframe) {
         Some(StubPlace::Foreign(24))
     } else if within(cellwall_foreign, cellwall_foreign_end) {
         Some(StubPlace::Foreign(0))
     } else if within(cellwall_host_tail, cellwall_host_end)
+        || within(cellwall_host_gprs_tail, cellwall_host_gprs_end)
         || within(cellwall_library_tail, cellwall_library_end)
     {
         Some(StubPlace::Tail)

@@ -1,7 +1,7 @@
 //! Calls in both directions: values, errors, panics, stores.
 
 use crate::build::*;
-use cellwall_abi::ValType::{F64, I32, I64};
+use cellwall_abi::ValType::{F32, F64, I32, I64};
 use cellwall_abi::{Signature, TrapCode};
 use cellwall_runtime::*;
 use iced_x86::code_asm::*;
@@ -182,4 +182,37 @@ fn many_arguments_pass_in_the_block() {
     let params = (1i64, 2i64, 3i64, 4i64, 5i64, 6i64, 7i64, 8i64);
     let result: (i64,) = call(&mut store, instance, "last", params).unwrap();
     assert_eq!(result, (8,));
+}
+
+#[test]
+fn floats_pass_in_their_own_registers() {
+    let mut m = Module::new();
+    let ty = m.ty(&[F64, I32, F32], &[F32, F64, I32]);
+    let host = m.import_func("host", ty);
+    m.export_func("call", ty, move |e| {
+        e.frame(8);
+        e.call(host);
+        e.leave(8);
+    });
+    let engine = engine();
+    let mut store = Store::new(&engine, ());
+    let turn = |_: Caller<'_, ()>, (a, b, c): (f64, i32, f32)| Ok((c + 1.0, a * 2.0, -b));
+    let host = store.add_host_func(&HostFunc::typed(&engine, turn));
+    let instance = store.instantiate(&m.map(&engine), &[Extern::Func(host)]).unwrap();
+    let result: (f32, f64, i32) = call(&mut store, instance, "call", (1.5f64, 7i32, 0.25f32)).unwrap();
+    assert_eq!(result, (1.25, 3.0, -7));
+    let id = func(&store, instance, "call");
+    let params = [
+        RawVal::F64(1.5f64.to_bits()),
+        RawVal::I32(7),
+        RawVal::F32(0.25f32.to_bits()),
+    ];
+    let mut results = [RawVal::I32(0); 3];
+    store.call(id, &params, &mut results).unwrap();
+    let expected = [
+        RawVal::F32(1.25f32.to_bits()),
+        RawVal::F64(3f64.to_bits()),
+        RawVal::I32(-7),
+    ];
+    assert_eq!(results, expected);
 }

@@ -122,6 +122,49 @@ fn images_are_mapped_and_not_shared() {
 }
 
 #[test]
+fn nothing_is_left_in_a_memory_for_the_next_one() {
+    let mut with_image = module(2, None);
+    with_image.data(Some(65536), &[7; 8192]);
+    let engine = engine();
+    let codes = [
+        with_image.map(&engine),
+        module(1, None).map(&engine),
+        with_image.map(&engine),
+    ];
+    for round in 0..12 {
+        let code = &codes[round % 3];
+        let mut store = Store::new(&engine, ());
+        let instance = store.instantiate(code, &[]).unwrap();
+        let id = memory(&store, instance, "memory");
+        let pages = [2, 1, 2][round % 3];
+        assert_eq!(store.memory_pages(id), pages);
+        let expected = |at: usize| {
+            if pages == 2 && (65536..65536 + 8192).contains(&at) {
+                7
+            } else {
+                0
+            }
+        };
+        assert!(
+            store
+                .memory(id)
+                .iter()
+                .enumerate()
+                .all(|(at, &byte)| byte == expected(at)),
+            "{round}"
+        );
+        let end = (pages << 16) as i32;
+        assert_eq!(
+            trap_of(load(&mut store, instance, end)),
+            TrapCode::MemoryOutOfBounds
+        );
+        store.memory_grow(id, round as u64 + 1).unwrap();
+        assert_eq!(load(&mut store, instance, end).unwrap(), 0);
+        store.memory_mut(id).fill(0xaa);
+    }
+}
+
+#[test]
 fn small_data_is_copied_and_late_segments_win() {
     let mut m = module(1, None);
     m.data(Some(0), &[1, 2, 3]);

@@ -79,6 +79,27 @@ impl Reservation {
         self.protect(offset, len, libc::PROT_READ)
     }
 
+    /// Takes all access from pages; they keep their contents.
+    pub(crate) fn hide(&self, offset: usize, len: usize) -> io::Result<()> {
+        self.protect(offset, len, libc::PROT_NONE)
+    }
+
+    /// Gives the contents of pages back: they are zero, or the image's, from now on.
+    ///
+    /// # Safety
+    /// Nobody may rely on the contents any more.
+    pub(crate) unsafe fn forget(&self, offset: usize, len: usize) -> io::Result<()> {
+        let start = self.at(offset, len);
+        if len == 0 {
+            return Ok(());
+        }
+        // SAFETY: the range belongs to this reservation and the caller says that nobody uses it.
+        match unsafe { libc::madvise(start.cast(), len, libc::MADV_DONTNEED) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
     /// Makes pages readable and executable, and no longer writable.
     pub(crate) fn seal_code(&self, offset: usize, len: usize) -> io::Result<()> {
         self.protect(offset, len, libc::PROT_READ | libc::PROT_EXEC)

@@ -1,0 +1,136 @@
+//! Memories that are not in use: their address space, and often their image, can serve the next
+//! instance without a word to the kernel.
+//!
+//! Guarantees that a slot taken out has nothing in it but zeros and its image: pages are given back
+//! before it is put in.
+
+use crate::engine::Engine;
+use crate::image::Image;
+use crate::sys::Reservation;
+use std::io;
+use std::sync::{Mutex, PoisonError};
+
+/// Most slots that an engine keeps; each takes the address space of a memory.
+const SLOTS_KEPT_MAX: usize = 64;
+
+/// The address space of a memory: accessible pages, then none.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    reservation: Reservation,
+    /// Accessible bytes.
+    bytes: usize,
+    image: Option<Mapped>,
+}
+
+/// An image that lies in a slot.
+#[derive(Clone, Copy, Debug)]
+struct Mapped {
+    id: u64,
+    offset: usize,
+    len: usize,
+}
+
+/// The unused slots of an engine.
+#[derive(Debug, Default)]
+pub(crate) struct MemoryPool(Mutex<Vec<Slot>>);
+
+impl Slot {
+    /// A slot with `bytes` accessible and only this image in it.
+    pub(crate) fn take(engine: &Engine, bytes: usize, image: Option<&Image>) -> io::Result<Self> {
+        let wanted = image.map(|image| image.id);
+        let mut slot = match engine.0.memories.pop(wanted) {
+            Some(slot) => slot,
+            None => {
+                let target = engine.target();
+                let all = target.memory_reservation_bytes + target.memory_guard_bytes;
+                Slot {
+                    reservation: Reservation::new(all as usize)?,
+                    bytes: 0,
+                    image: None,
+                }
+            }
+        };
+        if slot.image.map(|image| image.id) != wanted
+            && let Some(other) = slot.image.take()
+        {
+            // SAFETY: the slot is not in use yet.
+            unsafe { slot.reservation.release(other.offset, other.len)? };
+            slot.reservation.commit(0, slot.bytes)?;
+        }
+        if slot.bytes > bytes {
+            slot.reservation.hide(bytes, slot.bytes - bytes)?;
+            slot.bytes = bytes;
+        }
+        slot.grow(bytes)?;
+        if let Some(image) = image {
+            // Whoever asks again, to write the data, hears of a failure and copies.
+            let _ = slot.map_image(image);
+        }
+        Ok(slot)
+    }
+
+    pub(crate) fn base(&self) -> *mut u8 {
+        self.reservation.base()
+    }
+
+    /// Bytes with what is never accessible.
+    pub(crate) fn reserved_bytes(&self) -> usize {
+        self.reservation.bytes()
+    }
+
+    /// Makes `bytes` accessible, which are not less than now.
+    pub(crate) fn grow(&mut self, bytes: usize) -> io::Result<()> {
+        self.reservation.commit(self.bytes, bytes - self.bytes)?;
+        self.bytes = bytes;
+        Ok(())
+    }
+
+    /// Puts an image over its pages, unless it is there; what lay there is gone.
+    pub(crate) fn map_image(&mut self, image: &Image) -> io::Result<()> {
+        if self.image.is_some_and(|mapped| mapped.id == image.id) {
+            return Ok(());
+        }
+        let len = image.file.bytes();
+        assert!(
+            image.offset + len <= self.bytes && self.image.is_none(),
+            "a memory has one image, inside"
+        );
+        self.reservation.map_image(image.offset, len, &image.file, 0)?;
+        self.image = Some(Mapped {
+            id: image.id,
+            offset: image.offset,
+            len,
+        });
+        Ok(())
+    }
+
+    /// Keeps the slot for the next memory.
+    ///
+    /// # Safety
+    /// Nobody may use its pages any more.
+    pub(crate) unsafe fn give_back(self, engine: &Engine) {
+        // SAFETY: the caller's promise.
+        if unsafe { self.reservation.forget(0, self.bytes) }.is_ok() {
+            engine.0.memories.push(self);
+        }
+    }
+}
+
+impl MemoryPool {
+    /// A slot with the wanted image, or else any.
+    fn pop(&self, image: Option<u64>) -> Option<Slot> {
+        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = |slot: &Slot| slot.image.map(|mapped| mapped.id) == image;
+        match slots.iter().rposition(fits) {
+            Some(at) => Some(slots.swap_remove(at)),
+            None => slots.pop(),
+        }
+    }
+
+    fn push(&self, slot: Slot) {
+        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if slots.len() < SLOTS_KEPT_MAX {
+            slots.push(slot);
+        }
+    }
+}
