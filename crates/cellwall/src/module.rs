@@ -35,8 +35,8 @@ use std::sync::Arc;
 /// assert_eq!(export.name(), "add");
 /// assert!(matches!(export.ty(), ExternType::Func(_)));
 ///
-/// let error = Module::new(&engine, b"\0asm\x01\0\0\0\x63").unwrap_err();
-/// assert_eq!(error.downcast_ref::<Invalid>().unwrap().offset, 8);
+/// let error = Module::new(&engine, b"\0asm\x01\0\0\0 and more").unwrap_err();
+/// assert!(error.downcast_ref::<Invalid>().unwrap().offset >= 8);
 /// # cellwall::Ok(())
 /// ```
 #[derive(Clone)]

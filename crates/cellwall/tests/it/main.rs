@@ -1,5 +1,6 @@
 //! The public API from outside: one file per noun; what works beside what is refused.
 
+mod allocation;
 mod engine;
 mod func;
 mod global;
