@@ -254,10 +254,18 @@ impl Copies {
         self.linked |= 1 << to | 1 << from | 1 << self.roots[from];
     }
 
-    /// A slot holds the value of a register.
+    /// A slot holds the value of a register, and of its copies.
     pub(crate) fn settle(&mut self, register: usize, slot: usize) {
-        self.homes[register] = slot as u32;
         self.linked |= 1 << register;
+        let root = self.roots[register];
+        let mut linked = self.linked;
+        while linked != 0 {
+            let copy = linked.trailing_zeros() as usize;
+            linked &= linked - 1;
+            if self.roots[copy] == root {
+                self.homes[copy] = slot as u32;
+            }
+        }
     }
 
     /// A slot is about to hold another value.
