@@ -47,6 +47,8 @@ pub(crate) struct EngineInner {
     /// Counts interruptions.
     epoch: AtomicU64,
     signatures: Mutex<HashMap<Signature, u32>>,
+    /// Boxed, so that a thread keeps one in a word.
+    #[expect(clippy::vec_box, reason = "boxes come from threads and go back to them")]
     stacks: Mutex<Vec<Box<CellStack>>>,
     /// Bytes of stack and of guard.
     pub(crate) stack_sizes: (usize, usize),

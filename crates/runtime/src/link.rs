@@ -110,10 +110,12 @@ fn global_text(mutable: bool, ty: &str) -> String {
     format!("{kind} global of type {ty}")
 }
 
+/// The texts below name this size.
+const _: () = assert!(PAGE_BYTES == 64 << 10);
+
 fn memory_text(is_64: bool, pages: u64, max: Option<u64>) -> String {
     let bits = if is_64 { 64 } else { 32 };
     let max = max.map_or("no maximum".into(), |max| format!("at most {max}"));
-    debug_assert!(PAGE_BYTES == 64 << 10);
     format!("a {bits}-bit memory of {pages} pages of 64 KiB, {max}")
 }
 

@@ -35,7 +35,7 @@ impl StackRange {
 
     /// Whether a word at `address` lies on the stack.
     pub(crate) fn has_word(&self, address: usize) -> bool {
-        address % 8 == 0 && address >= self.low && address < self.high
+        address.is_multiple_of(8) && address >= self.low && address < self.high
     }
 }
 

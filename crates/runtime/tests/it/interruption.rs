@@ -1,8 +1,11 @@
 //! Interruption: everywhere, at once, of nobody else.
 
 use crate::build::*;
-use cellwall_abi::TrapCode;
+use cellwall_abi::ValType::I64;
+use cellwall_abi::shape::Item;
+use cellwall_abi::{LibCall, TrapCode};
 use cellwall_runtime::*;
+use iced_x86::code_asm::*;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -46,11 +49,11 @@ fn store(
     (store, instance)
 }
 
+/// When a call ended and how, and where it was.
+type Ended = (Instant, Result<(), Error>, Store<()>, InstanceId);
+
 /// Runs `name` on a thread; sends when it ended, and the result.
-fn run(
-    engine: &Engine,
-    name: &'static str,
-) -> mpsc::Receiver<(Instant, Result<(), Error>, Store<()>, InstanceId)> {
+fn run(engine: &Engine, name: &'static str) -> mpsc::Receiver<Ended> {
     let (sender, receiver) = mpsc::channel();
     let (mut store, instance) = store(engine, |_, ()| Ok(()));
     thread::spawn(move || {
@@ -179,5 +182,74 @@ fn interruptions_between_guest_and_host_are_never_lost() {
             thread::yield_now();
         }
         assert_eq!(trap_of(guest.join().unwrap()), TrapCode::Interrupt);
+    }
+}
+
+#[test]
+fn a_long_library_call_is_left_between_its_chunks() {
+    let engine = engine();
+    let mut m = Module::new();
+    const PAGES: u64 = 2 << 14;
+    let memory = m.memory(PAGES, None);
+    m.export("memory", Item::Memory(memory));
+    let ty = m.ty(&[I64], &[]);
+    m.export_func("fill", ty, |e| {
+        e.frame(8);
+        e.a.mov(rcx, rdi).unwrap();
+        e.a.mov(edx, 1).unwrap();
+        e.a.xor(edi, edi).unwrap();
+        e.a.xor(esi, esi).unwrap();
+        e.library(LibCall::MemoryFill);
+        e.leave(8);
+    });
+    let mut store = Store::new(&engine, ());
+    let instance = store.instantiate(&m.map(&engine), &[]).unwrap();
+    let guest = thread::spawn(move || {
+        let result = call::<_, _, ()>(&mut store, instance, "fill", ((PAGES << 16) as i64,));
+        (result, store)
+    });
+    thread::sleep(Duration::from_millis(30));
+    engine.interrupt();
+    let (result, mut store) = guest.join().unwrap();
+    assert_eq!(trap_of(result), TrapCode::Interrupt);
+    let id = crate::build::memory(&store, instance, "memory");
+    let bytes = store.memory(id);
+    assert_eq!(
+        (bytes[0], bytes[bytes.len() - 1]),
+        (1, 0),
+        "neither all nor nothing"
+    );
+    call::<_, _, ()>(&mut store, instance, "fill", (8i64,)).expect("stopped at a call, not in code");
+}
+
+#[test]
+fn a_stopped_instance_is_not_entered_by_others_either() {
+    let engine = engine();
+    let (mut store, spinning) = store(&engine, |_, ()| Ok(()));
+    let mut m = Module::new();
+    let nothing = m.ty(&[], &[]);
+    let imports = [m.import_func("spin", nothing), m.import_func("nothing", nothing)];
+    for (name, import) in ["spin", "nothing"].into_iter().zip(imports) {
+        m.export_func(name, nothing, move |e| {
+            e.frame(8);
+            e.call(import);
+            e.leave(8);
+        });
+    }
+    let given = ["spin", "nothing"].map(|name| Extern::Func(func(&store, spinning, name)));
+    let outer = store.instantiate(&m.map(&engine), &given).unwrap();
+    call::<_, _, ()>(&mut store, outer, "nothing", ()).unwrap();
+    let stopper = engine.clone();
+    let stop = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(50));
+        stopper.interrupt();
+    });
+    let error = call::<_, _, ()>(&mut store, outer, "spin", ()).unwrap_err();
+    stop.join().unwrap();
+    assert_eq!(frames_of(&error), ["spin", "spin"]);
+    assert_eq!(trap_of::<()>(Err(error)), TrapCode::Interrupt);
+    for instance in [outer, spinning] {
+        let again = call::<_, _, ()>(&mut store, instance, "nothing", ());
+        assert!(matches!(again, Err(Error::Interrupted)), "{again:?}");
     }
 }

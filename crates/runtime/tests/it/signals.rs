@@ -51,7 +51,9 @@ extern "C" fn plain(_: libc::c_int) {
 
 extern "C" fn full(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
     // SAFETY: the information of a fault, from the kernel.
-    let address = unsafe { (*info).si_addr() } as usize;
+    let info = unsafe { &*info };
+    // SAFETY: a fault has an address.
+    let address = unsafe { info.si_addr() } as usize;
     // SAFETY: ends the process.
     unsafe { libc::_exit(if address == 8 { 42 } else { 1 }) }
 }
@@ -62,10 +64,8 @@ fn handle(handler: usize, flags: libc::c_int) {
     action.sa_sigaction = handler;
     action.sa_flags = flags;
     // SAFETY: the handlers of this file only end the process.
-    assert_eq!(
-        unsafe { libc::sigaction(libc::SIGSEGV, &action, std::ptr::null_mut()) },
-        0
-    );
+    let result = unsafe { libc::sigaction(libc::SIGSEGV, &action, std::ptr::null_mut()) };
+    assert_eq!(result, 0);
 }
 
 #[test]

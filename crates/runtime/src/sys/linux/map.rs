@@ -27,7 +27,7 @@ unsafe impl Sync for Reservation {}
 impl Reservation {
     /// Reserves `bytes` (a multiple of the page) without access.
     pub(crate) fn new(bytes: usize) -> io::Result<Self> {
-        debug_assert!(bytes > 0 && bytes % PAGE == 0);
+        debug_assert!(bytes > 0 && bytes.is_multiple_of(PAGE));
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         // SAFETY: a new anonymous mapping at an address of the kernel's choice overlaps nothing.
         let base = unsafe { libc::mmap(ptr::null_mut(), bytes, libc::PROT_NONE, flags, -1, 0) };
@@ -50,7 +50,7 @@ impl Reservation {
 
     fn at(&self, offset: usize, len: usize) -> *mut u8 {
         assert!(
-            offset % PAGE == 0 && offset <= self.bytes && len <= self.bytes - offset,
+            offset.is_multiple_of(PAGE) && offset <= self.bytes && len <= self.bytes - offset,
             "page ranges stay inside their reservation"
         );
         // SAFETY: the assertion keeps the address inside the reservation.
@@ -114,7 +114,7 @@ impl Reservation {
         image_offset: usize,
     ) -> io::Result<()> {
         let start = self.at(offset, len);
-        assert!(image_offset % PAGE == 0 && page_up(len) <= image.bytes - image_offset);
+        assert!(image_offset.is_multiple_of(PAGE) && page_up(len) <= image.bytes - image_offset);
         let flags = libc::MAP_PRIVATE | libc::MAP_FIXED | libc::MAP_NORESERVE;
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         let fd = image.file.as_raw_fd();

@@ -165,7 +165,9 @@ unsafe fn chain(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void)
     // SAFETY: within the table.
     let place = unsafe { &raw const (*PREVIOUS.0.get())[row] };
     // SAFETY: written before this handler was installed.
-    let old = unsafe { (*place).assume_init_ref() };
+    let place = unsafe { &*place };
+    // SAFETY: as above.
+    let old = unsafe { place.assume_init_ref() };
     if old.sa_sigaction == libc::SIG_DFL || old.sa_sigaction == libc::SIG_IGN {
         // The fault happens again after the return and meets what was there before.
         // SAFETY: restores a disposition that the process had.

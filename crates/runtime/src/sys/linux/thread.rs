@@ -105,19 +105,15 @@ impl Drop for ThreadGuard {
 
 /// Sends the interruption signal to every registered thread that `wanted` accepts.
 pub(crate) fn interrupt_threads(wanted: impl Fn(&ThreadSlot) -> bool) {
+    // SAFETY: asks only.
+    let process = unsafe { libc::getpid() };
     // Slots leave the registry under this lock, so the thread ids stay valid while it is held.
     for slot in threads().iter().filter(|slot| wanted(slot)) {
         // The queue of real-time signals can be full for a moment; each round yields.
         for _ in 0..1000 {
             // SAFETY: sends a signal for which a handler is installed to a thread of this process.
-            let sent = unsafe {
-                libc::syscall(
-                    libc::SYS_tgkill,
-                    libc::getpid(),
-                    slot.thread,
-                    interruption_signal(),
-                )
-            };
+            let sent =
+                unsafe { libc::syscall(libc::SYS_tgkill, process, slot.thread, interruption_signal()) };
             if sent == 0 || io::Error::last_os_error().raw_os_error() != Some(libc::EAGAIN) {
                 break;
             }
@@ -129,8 +125,10 @@ pub(crate) fn interrupt_threads(wanted: impl Fn(&ThreadSlot) -> bool) {
 /// Lowest address of this thread's stack; `None` if the system does not tell.
 pub(crate) fn stack_low() -> Option<(usize, usize)> {
     let mut attributes = MaybeUninit::<libc::pthread_attr_t>::zeroed();
+    // SAFETY: asks only.
+    let own = unsafe { libc::pthread_self() };
     // SAFETY: fills in the attributes of this thread.
-    if unsafe { libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) } != 0 {
+    if unsafe { libc::pthread_getattr_np(own, attributes.as_mut_ptr()) } != 0 {
         return None;
     }
     let (mut low, mut bytes) = (ptr::null_mut(), 0);
