@@ -36,7 +36,7 @@ impl<Params: WasmParams, Results: WasmResults> Clone for TypedFunc<Params, Resul
     fn clone(&self) -> Self {
         Self {
             func: self.func,
-            raw: self.raw.clone(),
+            raw: self.raw,
         }
     }
 }

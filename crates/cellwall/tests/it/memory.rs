@@ -92,7 +92,7 @@ fn a_memory_of_another_store_panics() {
     let engine = Engine::default();
     let mut store = Store::new(&engine, ());
     let memory = Memory::new(&mut store, MemoryType::new(1, None)).expect("there is room");
-    memory.size(&Store::new(&engine, ()));
+    memory.size(Store::new(&engine, ()));
 }
 
 #[test]
