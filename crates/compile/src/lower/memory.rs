@@ -204,9 +204,14 @@ impl Lower<'_> {
         Operand::mem(at, definition::LENGTH as i32)
     }
 
-    pub(super) fn bounds_check(&mut self, memory: MemoryIdx, addr: Value, slack: u64) {
+    pub(super) fn bounds_check(&mut self, inst: ir::Inst, memory: MemoryIdx, addr: Value, slack: u64) {
         let narrow = self.func.ty(addr) == Type::I32;
         let mut index = self.reg(addr);
+        if self.func.constant(addr).is_some() {
+            let result = self.def(self.func.result(inst));
+            self.emit(Inst::new(Row::Mov, W64).dst(result).rm(index));
+            index = result;
+        }
         let trap = trap_code(Trap::MemoryOutOfBounds);
         // The guard behind every memory faults for what the compare lets through.
         if !self.unit.target.guard_covers(0, slack) {

@@ -257,7 +257,7 @@ impl Lower<'_> {
                 self.compare_value(inst, dst);
             }
             InstData::Select { cond, args } => self.select(inst, cond, args),
-            InstData::BoundsCheck { memory, addr, slack } => self.bounds_check(memory, addr, slack),
+            InstData::BoundsCheck { memory, addr, slack } => self.bounds_check(inst, memory, addr, slack),
             InstData::Load { .. } => self.load(inst),
             InstData::Store { .. } => self.store(inst),
             InstData::MemorySize { memory } => self.memory_size(inst, memory),

@@ -109,10 +109,14 @@ impl Lower<'_> {
             Some(&InstData::Unary {
                 op: UnaryOp::ExtendU,
                 arg,
-            })
-            | Some(&InstData::BoundsCheck { addr: arg, .. }) => {
+            }) => {
                 self.take(value, &[arg]);
                 self.reg(arg)
+            }
+            // A constant made anew would not be the register that was compared.
+            Some(&InstData::BoundsCheck { addr, .. }) if self.func.constant(addr).is_none() => {
+                self.take(value, &[addr]);
+                self.reg(addr)
             }
             _ => self.def(value),
         }

@@ -9,7 +9,10 @@ mod control;
 mod memory;
 mod numeric;
 #[cfg(any(test, feature = "oracle"))]
-#[cfg_attr(not(feature = "oracle"), allow(unreachable_pub, reason = "tests use it from inside"))]
+#[cfg_attr(
+    not(feature = "oracle"),
+    allow(unreachable_pub, reason = "tests use it from inside")
+)]
 pub mod oracle;
 mod ssa;
 #[cfg(test)]
