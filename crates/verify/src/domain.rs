@@ -70,7 +70,8 @@ impl Kind {
         self == Any || self.length_like() || matches!(self, UpTo(_))
     }
 
-    fn length_like(self) -> bool {
+    /// Whether it is data whose relation to a length is known.
+    pub(crate) fn length_like(self) -> bool {
         matches!(
             self,
             MemoryIndex { .. }

@@ -674,7 +674,8 @@ impl Function<'_> {
                 match old {
                     Kind::UpTo(old) => Kind::UpTo(old.min(max)),
                     Kind::Any if wide => Kind::UpTo(max),
-                    _ => return None,
+                    // Of this register alone, see `sharpen`: copies keep what they are.
+                    _ => Kind::UpTo(old.max()?.min(max)),
                 }
             }
             Fact::Memory { memory, .. } if at_most && old.is_data() => Kind::MemoryIndex {
@@ -694,6 +695,11 @@ impl Function<'_> {
     /// Makes a register and all copies of it of this kind; what to put back into slots for the
     /// other outcome.
     fn sharpen(&mut self, number: usize, kind: Kind) -> Vec<(usize, SlotKind)> {
+        if self.state.gprs[number].length_like() && matches!(kind, Kind::UpTo(_)) {
+            // Both facts hold, but a kind says only one: the copies keep the relation to a length.
+            self.state.gprs[number] = kind;
+            return Vec::new();
+        }
         let copies = self.state.copies;
         let mut old_slots = Vec::new();
         for register in 0..16 {
