@@ -1,12 +1,19 @@
 //! For all generated modules: compiled code and the reference interpreter agree on instantiation,
 //! results, traps and the final contents of memories and globals.
 
-use crate::oracle::{MEMORY_PAGES_MAX, Oracle, Outcome, TABLE_ELEMENTS_MAX};
 use crate::rng::Rng;
 use cellwall::{Engine, Instance, Module, Store, StoreLimits, StoreLimitsBuilder, Val, ValType};
-use cellwall_abi::shape::Item;
 use cellwall_abi::{CpuFeatures, Target};
+use cellwall_base::limits::{PAGE_BYTES, TABLE_ELEMENTS_MAX};
+use cellwall_compile::oracle;
 use cellwall_ir::Trap;
+use cellwall_ir::interp::{Environment, Stop};
+use cellwall_wasm::Item;
+
+/// Pages that a memory may grow to, on both sides.
+const MEMORY_PAGES_MAX: u64 = 1024;
+/// Instructions that one call may take in the interpreter before it counts as endless.
+const FUEL: u64 = 50_000_000;
 
 /// What a comparison saw.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
@@ -37,26 +44,29 @@ pub fn compare(engine: &Engine, bytes: &[u8], compile: Compile<'_>, seed: u64) -
     let module = compile(engine, bytes).map_err(|error| format!("the module is refused: {error:#}"))?;
     let mut seen = Seen::default();
     let limits = StoreLimitsBuilder::new()
-        .memory_size(MEMORY_PAGES_MAX as usize * 65536)
+        .memory_size((MEMORY_PAGES_MAX * PAGE_BYTES) as usize)
         .table_elements(TABLE_ELEMENTS_MAX as usize)
         .build();
     let mut store = Store::new(engine, limits);
     store.limiter(|limits: &mut StoreLimits| limits);
-    let ours = Instance::new(&mut store, &module, &[]);
-    let theirs = Oracle::new(bytes, &Target::new(CpuFeatures::default()));
-    let (instance, mut oracle) = match (ours, theirs) {
-        (Ok(instance), Ok(oracle)) => (instance, oracle),
-        (_, Err(Outcome::Unknown)) => {
+    let decoded = cellwall_wasm::decode(bytes).map_err(|error| error.to_string())?;
+    let mut oracle = interpreted(&decoded);
+    let instance = match (
+        Instance::new(&mut store, &module, &[]),
+        oracle.start(&mut { FUEL }),
+    ) {
+        (Ok(instance), Ok(())) => instance,
+        (_, Err(Stop::Exhausted)) => {
             seen.given_up += 1;
             return Ok(seen);
         }
-        (Err(error), Err(Outcome::Trap(trap))) => {
+        (Err(error), Err(Stop::Trap(trap))) => {
             same_trap(&error, trap, "instantiation")?;
             seen.trapped += 1;
             return Ok(seen);
         }
-        (Err(error), Ok(_)) => return Err(format!("instantiation fails only when compiled: {error:#}")),
-        (Ok(_), Err(outcome)) => return Err(format!("instantiation ends only interpreted: {outcome:?}")),
+        (Err(error), Ok(())) => return Err(format!("instantiation fails only when compiled: {error:#}")),
+        (Ok(_), Err(stop)) => return Err(format!("instantiation ends only interpreted: {stop:?}")),
     };
     let mut rng = Rng::new(seed);
     let exports: Vec<_> = oracle
@@ -76,16 +86,16 @@ pub fn compare(engine: &Engine, bytes: &[u8], compile: Compile<'_>, seed: u64) -
                 .iter()
                 .map(|v| bits(v).expect("arguments are numbers or null"))
                 .collect();
-            match (ours, oracle.call(index, &bits)) {
-                (_, Outcome::Unknown) => {
+            match (ours, oracle.call(index, &bits, &mut { FUEL })) {
+                (_, Err(Stop::Exhausted)) => {
                     seen.given_up += 1;
                     return Ok(seen);
                 }
-                (Err(error), Outcome::Trap(trap)) => {
-                    same_trap(&error, trap, &name)?;
+                (Err(error), Err(Stop::Trap(trap))) => {
+                    same_trap(&error, trap, name)?;
                     seen.trapped += 1;
                 }
-                (Ok(()), Outcome::Values(values)) => {
+                (Ok(()), Ok(values)) => {
                     same_values(&results, &values).map_err(|e| format!("{name}({args:?}): {e}"))?;
                     seen.returned += 1;
                 }
@@ -101,8 +111,17 @@ pub fn compare(engine: &Engine, bytes: &[u8], compile: Compile<'_>, seed: u64) -
             }
         }
     }
-    same_state(&mut store, instance, &oracle)?;
+    same_state(&mut store, instance, &decoded, &oracle)?;
     Ok(seen)
+}
+
+/// The module in the reference interpreter, as translated: passes are not trusted to be right.
+fn interpreted(module: &cellwall_wasm::Module) -> oracle::Instance<'_> {
+    let host: oracle::Host = Box::new(|_, _| unreachable!("generated modules have no imports"));
+    let target = Target::new(CpuFeatures::default());
+    let mut instance = oracle::Instance::new(module, target, false, host);
+    instance.pages_max = MEMORY_PAGES_MAX;
+    instance
 }
 
 fn argument(rng: &mut Rng, ty: &ValType) -> Val {
@@ -175,15 +194,20 @@ fn same_trap(error: &cellwall::Error, theirs: Trap, place: &str) -> Result<(), S
     }
 }
 
-fn same_state(store: &mut Store<StoreLimits>, instance: Instance, oracle: &Oracle) -> Result<(), String> {
-    for export in &oracle.shape().exports {
+fn same_state(
+    store: &mut Store<StoreLimits>,
+    instance: Instance,
+    module: &cellwall_wasm::Module,
+    oracle: &oracle::Instance<'_>,
+) -> Result<(), String> {
+    for export in module.exports() {
         let name = &export.name;
         match export.item {
             Item::Memory(memory) => {
                 let ours = instance
                     .get_memory(&mut *store, name)
                     .ok_or("the memory is exported")?;
-                let (ours, theirs) = (ours.data(&*store), oracle.memory(memory));
+                let (ours, theirs) = (ours.data(&*store), &oracle.memories[memory]);
                 if ours.len() != theirs.len() {
                     return Err(format!(
                         "{name}: {} bytes compiled, {} interpreted",
@@ -203,7 +227,7 @@ fn same_state(store: &mut Store<StoreLimits>, instance: Instance, oracle: &Oracl
                     .get_global(&mut *store, name)
                     .ok_or("the global is exported")?;
                 let ours = ours.get(&mut *store);
-                same_values(&[ours], &[oracle.global(global)]).map_err(|e| format!("{name}: {e}"))?;
+                same_values(&[ours], &[oracle.globals[global]]).map_err(|e| format!("{name}: {e}"))?;
             }
             _ => {}
         }

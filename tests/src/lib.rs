@@ -4,5 +4,4 @@
 pub mod differential;
 pub mod generate;
 pub mod mutate;
-pub mod oracle;
 pub mod rng;
