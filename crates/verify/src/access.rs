@@ -4,7 +4,6 @@
 //! one of the forms of V3 and V4. Deliberately knows nothing of what the instruction computes.
 
 use crate::domain::{Kind, Readable, SlotKinds, U32};
-use crate::encoding::has_memory;
 use crate::function::{Check, Function, refuse};
 use crate::module::Places;
 use crate::violation::Rule;
@@ -43,7 +42,6 @@ impl Function<'_> {
     /// What the memory operand of the current instruction points to, with its width in bytes.
     pub(crate) fn place(&self, width: u32) -> Check<Place> {
         let insn = &self.insn;
-        debug_assert!(has_memory(insn));
         let (base, index) = (insn.memory_base(), insn.memory_index());
         let disp = insn.memory_displacement64() as i64;
         if base == Register::RIP {

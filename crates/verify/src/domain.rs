@@ -298,19 +298,23 @@ impl Copies {
         self.roots[a] == self.roots[b] || self.homes[a] != HOMELESS && self.homes[a] == self.homes[b]
     }
 
-    fn join(&mut self, other: &Copies) {
-        if self == other {
-            return;
-        }
-        for register in 0..16 {
-            if self.roots[register] != other.roots[register] {
-                self.roots[register] = register as u8;
-            }
-            if self.homes[register] != other.homes[register] {
-                self.homes[register] = HOMELESS;
-            }
-        }
+    /// Keeps what both know; whether this one changed.
+    fn join(&mut self, other: &Copies) -> bool {
+        let mut linked = self.linked;
         self.linked |= other.linked;
+        let mut changed = false;
+        while linked != 0 {
+            let register = linked.trailing_zeros() as usize;
+            linked &= linked - 1;
+            let alone = register as u8;
+            if self.roots[register] != other.roots[register] && self.roots[register] != alone {
+                (self.roots[register], changed) = (alone, true);
+            }
+            if self.homes[register] != other.homes[register] && self.homes[register] != HOMELESS {
+                (self.homes[register], changed) = (HOMELESS, true);
+            }
+        }
+        changed
     }
 }
 
@@ -330,17 +334,23 @@ impl Registers {
 
     /// Joins another state of the same depth into this one; whether this one changed.
     pub(crate) fn join(&mut self, other: &Registers) -> bool {
-        let before = *self;
-        for (mine, theirs) in self.gprs.iter_mut().zip(other.gprs) {
-            *mine = mine.join(theirs);
+        let mut changed = self.copies.join(&other.copies);
+        for (mine, &theirs) in self.gprs.iter_mut().zip(&other.gprs) {
+            if *mine != theirs {
+                let joined = mine.join(theirs);
+                changed |= joined != *mine;
+                *mine = joined;
+            }
         }
-        self.copies.join(&other.copies);
-        self.defined &= other.defined;
-        self.probed = self.probed.min(other.probed);
+        let defined = self.defined & other.defined;
+        let probed = self.probed.min(other.probed);
+        changed |= (defined, probed) != (self.defined, self.probed);
+        (self.defined, self.probed) = (defined, probed);
         if self.readable != other.readable {
+            changed |= self.readable != Readable::Nothing;
             self.readable = Readable::Nothing;
         }
-        *self != before
+        changed
     }
 }
 
@@ -493,7 +503,7 @@ mod tests {
         assert!(!copies.equal(0, 1) && copies.equal(1, 2));
         copies.forget(0);
         copies.settle(0, 7);
-        assert!(copies.equal(0, 2) && !copies.equal(0, 1));
+        assert!(copies.equal(0, 2) && copies.home(1) == Some(7));
         copies.forget_slot(7);
         assert!(!copies.equal(0, 2) && copies.home(2).is_none());
         let mut joined = copies;

@@ -67,7 +67,7 @@ pub(crate) fn check(bytes: &[u8], insn: &Instruction, row: &Row) -> Result<(), &
     if row.form == Form::Set && modrm & 0x38 != 0 {
         return Err("an ignored field that is not zero");
     }
-    if has_memory(insn) {
+    if extended.memory {
         check_memory(insn, modrm, byte(at + opcode_bytes + 1))?;
     }
     Ok(())
@@ -79,6 +79,8 @@ struct Extended {
     count: u32,
     /// Whether a byte register needs REX as such.
     byte: bool,
+    /// Whether there is a memory operand.
+    memory: bool,
 }
 
 impl Extended {
@@ -86,22 +88,27 @@ impl Extended {
         let mut extended = Self {
             count: 0,
             byte: false,
+            memory: false,
         };
         let mut see = |register: Register| {
             extended.count += u32::from(number(register) >= 8);
         };
-        let mut byte = false;
+        let (mut byte, mut memory) = (false, false);
         for i in 0..insn.op_count() {
-            if insn.op_kind(i) == OpKind::Register {
-                let register = insn.op_register(i);
-                see(register);
-                byte |= matches!(
-                    register,
-                    Register::SPL | Register::BPL | Register::SIL | Register::DIL
-                );
+            match insn.op_kind(i) {
+                OpKind::Register => {
+                    let register = insn.op_register(i);
+                    see(register);
+                    byte |= matches!(
+                        register,
+                        Register::SPL | Register::BPL | Register::SIL | Register::DIL
+                    );
+                }
+                OpKind::Memory => memory = true,
+                _ => {}
             }
         }
-        if has_memory(insn) {
+        if memory {
             let base = insn.memory_base();
             if base != Register::None && base != Register::RIP && base != Register::EIP {
                 see(base);
@@ -110,14 +117,9 @@ impl Extended {
                 see(insn.memory_index());
             }
         }
-        extended.byte = byte;
+        (extended.byte, extended.memory) = (byte, memory);
         extended
     }
-}
-
-/// Whether there is a memory operand. On this allow-list it is one of the first three.
-pub(crate) fn has_memory(insn: &Instruction) -> bool {
-    (0..insn.op_count()).any(|i| insn.op_kind(i) == OpKind::Memory)
 }
 
 fn check_memory(insn: &Instruction, modrm: u8, sib: u8) -> Result<(), &'static str> {

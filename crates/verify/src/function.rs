@@ -75,6 +75,8 @@ pub(crate) struct Function<'a> {
     traps: &'a [TrapSite],
     calls: &'a [CallSite],
     unwind: &'a [UnwindRow],
+    /// For each block, how many rows of the three tables lie before it.
+    rows_before: Vec<[u32; 3]>,
 }
 
 /// Proves the function at this index of the artifact.
@@ -126,6 +128,7 @@ impl<'a> Function<'a> {
             dirty: Vec::new(),
             next_dirty: 0,
             work: 0,
+            rows_before: Vec::new(),
             starts,
             traps: part(&artifact.traps, range.start, end, |site| site.pc),
             calls: part(&artifact.calls, range.start + 1, end + 1, |call| call.return_pc),
@@ -151,6 +154,7 @@ impl<'a> Function<'a> {
         self.slots_at_start = vec![SlotKinds::UNDEFINED; blocks * slots];
         self.at_start = vec![None; blocks];
         self.dirty = vec![false; blocks];
+        self.rows_before = self.count_rows();
         self.state = self.entry_state();
         self.reach(0)?;
         let text = &self.module.artifact.text[..(self.range.start + self.range.len) as usize];
@@ -167,6 +171,24 @@ impl<'a> Function<'a> {
                 refuse(Rule::Unreachable, "nothing leads to this block")
             }
         }
+    }
+
+    /// One pass over blocks and tables.
+    fn count_rows(&self) -> Vec<[u32; 3]> {
+        let (mut traps, mut calls, mut unwind) = (0, 0, 0);
+        let count = |start: &u32| {
+            while self.traps.get(traps).is_some_and(|site| site.pc < *start) {
+                traps += 1;
+            }
+            while self.calls.get(calls).is_some_and(|call| call.return_pc <= *start) {
+                calls += 1;
+            }
+            while self.unwind.get(unwind).is_some_and(|row| row.pc <= *start) {
+                unwind += 1;
+            }
+            [traps as u32, calls as u32, unwind as u32]
+        };
+        self.starts.iter().map(count).collect()
     }
 
     fn entry_state(&self) -> Registers {
@@ -233,7 +255,7 @@ impl<'a> Function<'a> {
         let end = self.starts.get(block + 1).copied().unwrap_or(end_of_function);
         self.enter(block);
         self.spend(u64::from(end - self.pc))?;
-        let mut tables = Tables::at(self, self.pc, first);
+        let mut tables = Tables::at(self, block, first);
         decoder
             .set_position(self.pc as usize)
             .expect("blocks start inside the text");
@@ -359,11 +381,12 @@ struct Tables<'a> {
 }
 
 impl<'a> Tables<'a> {
-    fn at(function: &Function<'a>, pc: u32, first: bool) -> Self {
-        let unwind = function.unwind.partition_point(|row| row.pc <= pc);
+    fn at(function: &Function<'a>, block: usize, first: bool) -> Self {
+        let [traps, calls, unwind] = function.rows_before[block].map(|count| count as usize);
         Self {
-            traps: &function.traps[function.traps.partition_point(|site| site.pc < pc)..],
-            calls: &function.calls[function.calls.partition_point(|call| call.return_pc <= pc)..],
+            traps: &function.traps[traps..],
+            calls: &function.calls[calls..],
+            // The function starts with a row.
             frame_bytes: function.unwind[unwind - 1].frame_bytes,
             unwind: &function.unwind[unwind..],
             first,
