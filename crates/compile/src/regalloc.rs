@@ -40,6 +40,8 @@ impl Default for Scratch {
 /// The function in the allocator's words.
 #[derive(Default)]
 struct Lists {
+    /// For each virtual register, its first and last mention in layout order.
+    spans: Vec<(u32, u32)>,
     operands: Vec<Operand>,
     /// End of each instruction's operands.
     ends: Vec<u32>,
@@ -65,6 +67,19 @@ struct View<'a> {
 /// If the allocator refuses the function for another reason, or its answer is wrong (in debug
 /// builds): both are our bugs.
 pub(crate) fn regalloc(func: MFunc<Virt>, scratch: &mut Scratch) -> Result<MFunc<Phys>, CompileError> {
+    regalloc_by(func, None, scratch)
+}
+
+/// How many values may be alive at once on average before the allocator that takes linear time is
+/// chosen. The other one takes time in proportion to it.
+const LIVE_VALUES_MAX: u64 = 256;
+
+/// Allocates registers by an algorithm, or by the one that fits the function.
+fn regalloc_by(
+    func: MFunc<Virt>,
+    algorithm: Option<ra::Algorithm>,
+    scratch: &mut Scratch,
+) -> Result<MFunc<Phys>, CompileError> {
     let too_large = Limit {
         what: "the number of values in a function",
         max: VReg::MAX as u64,
@@ -73,18 +88,14 @@ pub(crate) fn regalloc(func: MFunc<Virt>, scratch: &mut Scratch) -> Result<MFunc
         return Err(too_large.into());
     }
     scratch.view.fill(&func);
+    let algorithm = algorithm.unwrap_or_else(|| scratch.view.algorithm());
     let view = View {
         func: &func,
         lists: &scratch.view,
         all: ra::PRegSet::from(&scratch.env),
     };
-    let options = ra::RegallocOptions {
-        verbose_log: false,
-        validate_ssa: cfg!(debug_assertions),
-        algorithm: ra::Algorithm::Ion,
-    };
-    let output = match ra::run_with_ctx(&view, &scratch.env, &options, &mut scratch.ctx) {
-        Ok(output) => output,
+    let output = match allocate(&view, algorithm, &scratch.env, &mut scratch.ctx) {
+        Ok(()) => &scratch.ctx.output,
         Err(ra::RegAllocError::TooManyLiveRegs | ra::RegAllocError::TooManyOperands) => {
             return Err(too_large.into());
         }
@@ -113,6 +124,20 @@ pub(crate) fn regalloc(func: MFunc<Virt>, scratch: &mut Scratch) -> Result<MFunc
     let (phys, old) = func.allocated(storage, &scratch.blocks, slots);
     scratch.insts = old;
     Ok(phys)
+}
+
+fn allocate(
+    view: &View<'_>,
+    algorithm: ra::Algorithm,
+    env: &ra::MachineEnv,
+    ctx: &mut ra::Ctx,
+) -> Result<(), ra::RegAllocError> {
+    let options = ra::RegallocOptions {
+        verbose_log: false,
+        validate_ssa: cfg!(debug_assertions),
+        algorithm,
+    };
+    ra::run_with_ctx(view, env, &options, ctx).map(|_| ())
 }
 
 #[cfg(test)]
@@ -231,10 +256,29 @@ fn move_between(from: Allocation, to: Allocation) -> Inst {
 }
 
 impl Lists {
+    /// The better allocator, unless very many values are alive at once.
+    fn algorithm(&self) -> ra::Algorithm {
+        let mentioned = self.spans.iter().filter(|span| span.1 > 0);
+        let total: u64 = mentioned.map(|&(first, last)| u64::from(last - first)).sum();
+        if total > LIVE_VALUES_MAX * (self.ends.len() as u64 + 1000) {
+            ra::Algorithm::Fastalloc
+        } else {
+            ra::Algorithm::Ion
+        }
+    }
+
+    fn mention(&mut self, vreg: VReg, at: u32) {
+        let span = &mut self.spans[vreg.vreg()];
+        *span = (span.0.min(at), span.1.max(at));
+    }
+
     fn fill(&mut self, func: &MFunc<Virt>) {
         self.operands.clear();
         self.ends.clear();
-        for mut inst in func.insts.iter().copied() {
+        self.spans.clear();
+        self.spans.resize(func.virtual_regs as usize, (u32::MAX, 0));
+        for (at, mut inst) in func.insts.iter().copied().enumerate() {
+            let start = self.operands.len();
             if matches!(inst.row, Row::Call | Row::Ret | Row::Params) {
                 for fixed in func.fixed_of(&func.calls[inst.imm as usize]) {
                     let vreg = vreg(fixed.reg).expect("registers of calls are virtual");
@@ -254,6 +298,9 @@ impl Lists {
                 });
             }
             self.ends.push(self.operands.len() as u32);
+            for at_operand in start..self.operands.len() {
+                self.mention(self.operands[at_operand].vreg(), at as u32);
+            }
         }
         self.regs.clear();
         self.regs.extend(
@@ -389,5 +436,26 @@ impl ra::Function for View<'_> {
 
     fn spillslot_size(&self, _class: ra::RegClass) -> usize {
         1
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Allocates by the allocator for functions with very many values.
+    pub(crate) fn regalloc_linear(func: MFunc<Virt>, scratch: &mut Scratch) -> MFunc<Phys> {
+        regalloc_by(func, Some(ra::Algorithm::Fastalloc), scratch).expect("the function is small")
+    }
+
+    #[test]
+    fn the_algorithm_depends_on_how_many_values_are_alive() {
+        let lists = |alive: u32| Lists {
+            ends: vec![0; 10_000],
+            spans: (0..alive).map(|_| (0, 9_999)).collect(),
+            ..Lists::default()
+        };
+        assert!(matches!(lists(200).algorithm(), ra::Algorithm::Ion));
+        assert!(matches!(lists(300).algorithm(), ra::Algorithm::Fastalloc));
     }
 }

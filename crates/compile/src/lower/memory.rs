@@ -8,7 +8,7 @@ use cellwall_abi::context::definition;
 use cellwall_base::{EntityId, GlobalIdx, MemoryIdx, TableIdx, limits};
 use cellwall_ir as ir;
 use cellwall_ir::{BinaryOp, InstData, LoadOp, StoreOp, Trap, Type, Value};
-use cellwall_isa::x64::{Cond, Inst, Row, Width};
+use cellwall_isa::x64::{Inst, Row, Width};
 use cellwall_isa::{Class, Reg};
 
 /// The field of the context that is the value of a global, if the global is not imported.
@@ -204,33 +204,18 @@ impl Lower<'_> {
         Operand::mem(at, definition::LENGTH as i32)
     }
 
+    /// The result is the register that was compared, so that the verifier knows it wherever it goes.
     pub(super) fn bounds_check(&mut self, inst: ir::Inst, memory: MemoryIdx, addr: Value, slack: u64) {
-        let narrow = self.func.ty(addr) == Type::I32;
-        let mut index = self.reg(addr);
-        if self.func.constant(addr).is_some() {
-            let result = self.def(self.func.result(inst));
-            self.emit(Inst::new(Row::Mov, W64).dst(result).rm(index));
-            index = result;
-        }
-        let trap = trap_code(Trap::MemoryOutOfBounds);
-        // The guard behind every memory faults for what the compare lets through.
-        if !self.unit.target.guard_covers(0, slack) {
-            let sum = self.temp(Class::Int);
-            if let Ok(slack) = i32::try_from(slack) {
-                let add = Inst::new(Row::AddImm, W64).imm(i64::from(slack));
-                self.emit(add.dst(sum).src(index));
-            } else {
-                let slack = self.integer(slack as i64);
-                self.emit(Inst::new(Row::Add, W64).dst(sum).src(slack).rm(index));
-            }
-            if !narrow {
-                self.emit(Inst::new(Row::TrapIf, W64).cond(Cond::B).trap(trap));
-            }
-            index = sum;
-        }
+        assert!(
+            self.unit.target.guard_covers(0, slack),
+            "translation adds offsets that the guard does not cover to the address"
+        );
+        let index = self.reg(addr);
         let length = self.memory_length(memory);
-        self.emit(length.on(Inst::new(Row::Cmp, W64).src(index)));
-        self.emit(Inst::new(Row::TrapIf, W64).cond(Cond::A).trap(trap));
+        let dst = self.def(self.func.result(inst));
+        let check = Inst::new(Row::CheckIndex, W64).dst(dst).src(index);
+        let trap = trap_code(Trap::MemoryOutOfBounds);
+        self.emit(check.mem(length.base, length.disp).trap(trap));
     }
 
     pub(super) fn memory_size(&mut self, inst: ir::Inst, memory: MemoryIdx) {

@@ -113,11 +113,6 @@ impl Lower<'_> {
                 self.take(value, &[arg]);
                 self.reg(arg)
             }
-            // A constant made anew would not be the register that was compared.
-            Some(&InstData::BoundsCheck { addr, .. }) if self.func.constant(addr).is_none() => {
-                self.take(value, &[addr]);
-                self.reg(addr)
-            }
             _ => self.def(value),
         }
     }

@@ -2,7 +2,7 @@
 //! on each function.
 
 use super::{baseline, modern};
-use crate::{Scratch, Unit, function};
+use crate::{Scratch, Unit, emit, function, lower, opt, regalloc, translate};
 use cellwall_abi::Target;
 use cellwall_wasm::Module;
 
@@ -148,5 +148,21 @@ fn values_that_do_not_fit_in_registers_are_spilled() {
         cellwall_wasm::decode(wat::parse_str(text).expect("it is well-formed")).expect("it is valid");
     for target in targets() {
         compile_all(&module, &target);
+    }
+}
+
+#[test]
+fn the_linear_allocator_serves_every_operator_too() {
+    let module =
+        cellwall_wasm::decode(wat::parse_str(operators()).expect("it is well-formed")).expect("it is valid");
+    let (shape, target) = (cellwall_link::shape(&module), modern());
+    let unit = Unit::new(&module, &shape, &target);
+    let mut scratch = Scratch::default();
+    for func in module.defined_funcs() {
+        let mut ir = translate::translate(&module, func, &target).expect("it is small");
+        opt::run(&mut ir);
+        let virt = lower::lower(&ir, &unit, &mut scratch.lower);
+        let phys = regalloc::tests::regalloc_linear(virt, &mut scratch.regalloc);
+        emit::emit(&phys, func, &target).expect("it is small");
     }
 }

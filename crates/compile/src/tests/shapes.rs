@@ -5,14 +5,24 @@ use expect_test::expect;
 
 #[test]
 fn a_static_offset_and_a_constant_index_fold_into_the_address() {
-    check_expr("i32", "i32", "(i32.load offset=16 (local.get 0))", &expect![[r#"
-           0 mov eax,[r14+rdi+16] ; MemoryOutOfBounds
-           5 ret
-    "#]]);
-    check_expr("i32", "i32", "(i32.load offset=16 (i32.const 4))", &expect![[r#"
-           0 mov eax,[r14+20] ; MemoryOutOfBounds
-           4 ret
-    "#]]);
+    check_expr(
+        "i32",
+        "i32",
+        "(i32.load offset=16 (local.get 0))",
+        &expect![[r#"
+               0 mov eax,[r14+rdi+16] ; MemoryOutOfBounds
+               5 ret
+        "#]],
+    );
+    check_expr(
+        "i32",
+        "i32",
+        "(i32.load offset=16 (i32.const 4))",
+        &expect![[r#"
+               0 mov eax,[r14+20] ; MemoryOutOfBounds
+               4 ret
+        "#]],
+    );
 }
 
 #[test]
@@ -298,7 +308,11 @@ fn floats() {
               22 jmp 10
         "#]],
     );
-    check_expr("f64", "i32", "(i32.trunc_f64_s (local.get 0))", &expect![[r#"
+    check_expr(
+        "f64",
+        "i32",
+        "(i32.trunc_f64_s (local.get 0))",
+        &expect![[r#"
            0 cvttsd2si eax,xmm0
            4 cmp eax,1
            7 jo 10
@@ -312,7 +326,8 @@ fn floats() {
           36 jmp 9
         > 38 ud2 ; BadConversionToInteger
         > 40 ud2 ; IntegerOverflow
-    "#]]);
+    "#]],
+    );
     check_expr(
         "f64 f64",
         "i32",
@@ -374,11 +389,13 @@ fn a_small_reservation_is_checked_and_a_full_one_is_not() {
            9 mov eax,[r14+rdi] ; MemoryOutOfBounds
           13 ret
         > 14 ud2 ; MemoryOutOfBounds
-    "#]].assert_eq(&super::assembly(&compile(wat, &small)));
+    "#]]
+    .assert_eq(&super::assembly(&compile(wat, &small)));
     expect![[r#"
            0 mov eax,[r14+rdi] ; MemoryOutOfBounds
            4 ret
-    "#]].assert_eq(&super::assembly(&compile(wat, &modern())));
+    "#]]
+    .assert_eq(&super::assembly(&compile(wat, &modern())));
 }
 
 #[test]
@@ -390,9 +407,11 @@ fn old_processors_get_longer_sequences() {
            8 bsf eax,edi
           11 cmove eax,ebx
           14 ret
-    "#]].assert_eq(&super::assembly(&compile(wat, &baseline())));
+    "#]]
+    .assert_eq(&super::assembly(&compile(wat, &baseline())));
     expect![[r#"
            0 tzcnt eax,edi
            4 ret
-    "#]].assert_eq(&super::assembly(&compile(wat, &modern())));
+    "#]]
+    .assert_eq(&super::assembly(&compile(wat, &modern())));
 }

@@ -51,6 +51,11 @@ impl Asm<'_> {
                 let trap = self.trap_label(inst.trap, inst.origin);
                 self.jump_if(inst.cond, trap);
             }
+            Row::CheckIndex => {
+                let trap = self.trap_label(inst.trap, inst.origin);
+                self.emit(Inst::new(Row::Cmp, W64).src(inst.dst).mem(inst.base, inst.disp));
+                self.jump_if(Cond::A, trap);
+            }
             Row::TrapIfFloat => {
                 let trap = self.cold_label(inst.origin, Cold::TruncTrap { inst });
                 self.jump_if(inst.cond, trap);

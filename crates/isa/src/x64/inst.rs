@@ -384,6 +384,11 @@ impl Inst {
                 f(&mut self.base, Role::Use);
                 f(&mut self.dst, Role::DefTied);
             }
+            Row::CheckIndex => {
+                f(&mut self.src, Role::Use);
+                f(&mut self.base, Role::Use);
+                f(&mut self.dst, Role::DefTied);
+            }
             Row::U64ToFloat => {
                 f(&mut self.src, Role::Use);
                 f(&mut self.dst, Role::DefEarly);

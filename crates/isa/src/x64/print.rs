@@ -174,6 +174,7 @@ impl Inst {
                 name(self.src, Width::W64),
                 name(self.dst2, Width::W64),
             ],
+            Row::CheckIndex => vec![self.modified(), address(self)],
             Row::CheckTrunc => vec![name(self.src, self.width), name(self.base, self.width)],
             Row::RemS => vec![name(self.dst, self.width), name(self.base, self.width)],
             Row::TrapIfFloat => vec![name(self.base, self.width)],

@@ -273,6 +273,9 @@ rows! {
     /// of the division inside.
     RemS "rem_s" Pseudo I, One 0/0 [32 64] Int Int Same;
 
+    /// `dst=src`, not above the memory operand; otherwise traps. 64 bits, unsigned.
+    CheckIndex "checkindex" Pseudo I, One 0/0 [64] Int Int Same;
+
     /// Defines the parameters of the function in their registers; emits nothing.
     Params "params" Pseudo I, One 0/0 [64] Int Int Same;
     /// A call; `imm` is the index in the function's list.
@@ -313,7 +316,10 @@ impl Row {
     pub fn is_tied(self) -> bool {
         match self.form() {
             Form::RmMod | Form::RmModImm | Form::Imm | Form::Unary | Form::ShiftCl | Form::ShiftImm => true,
-            _ => matches!(self, Self::FSelect | Self::FMinWasm | Self::FMaxWasm),
+            _ => matches!(
+                self,
+                Self::FSelect | Self::FMinWasm | Self::FMaxWasm | Self::CheckIndex
+            ),
         }
     }
 
