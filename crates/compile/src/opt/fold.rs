@@ -5,7 +5,7 @@
 //! instruction that gets a new meaning keeps its place and result; one that is replaced by an
 //! operand is left for the removal of dead code.
 
-use super::{Aliases, algebra};
+use super::{Aliases, algebra, divide};
 use cellwall_ir::{BlockCall, CompareOp, Func, Inst, InstData, Type, Value};
 
 /// Whether a branch lost a target, so that blocks may be out of reach.
@@ -59,7 +59,13 @@ fn fold_inst(func: &mut Func, aliases: &mut Aliases, before: &mut Vec<Inst>, ins
     const ROUNDS_MAX: usize = 4;
     for _ in 0..ROUNDS_MAX {
         let data = match algebra::simplify(func, inst) {
-            None => return,
+            None => match divide::expand(func, before, inst) {
+                Some(data) => {
+                    func.insts[inst].data = data;
+                    return;
+                }
+                None => return,
+            },
             Some(Simpler::Value(value)) => {
                 let result = func.result(inst);
                 aliases.replace(result, value);

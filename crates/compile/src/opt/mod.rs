@@ -6,6 +6,7 @@
 mod algebra;
 mod aliases;
 mod dead;
+mod divide;
 mod fold;
 mod straighten;
 #[cfg(test)]

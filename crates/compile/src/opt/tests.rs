@@ -188,3 +188,59 @@ fn a_dead_variable_of_a_loop_is_removed() {
         "#]],
     );
 }
+
+#[test]
+fn division_by_a_constant_multiplies() {
+    optimizes("i32", "(i32.div_u (local.get 0) (i32.const 10))", expect![[r#"
+        func f0(i32, i32, i64) -> (i32) {
+        b0(v0: i32, v1: i32, v2: i64):
+          v5: i64 = extend_u v0
+          v6: i64 = const 3435973837
+          v7: i64 = mul v5, v6
+          v8: i64 = const 35
+          v9: i64 = shr_u v7, v8
+          v4: i32 = wrap v9
+          return v4
+        }
+    "#]]);
+    optimizes("i32", "(i32.rem_s (local.get 0) (i32.const 7))", expect![[r#"
+        func f0(i32, i32, i64) -> (i32) {
+        b0(v0: i32, v1: i32, v2: i64):
+          v5: i64 = extend_s v0
+          v6: i64 = const 2454267027
+          v7: i64 = mul v5, v6
+          v8: i64 = const 34
+          v9: i64 = shr_s v7, v8
+          v10: i32 = wrap v9
+          v11: i32 = const 31
+          v12: i32 = shr_u v0, v11
+          v13: i32 = add v10, v12
+          v14: i32 = const 7
+          v15: i32 = mul v13, v14
+          v4: i32 = sub v0, v15
+          return v4
+        }
+    "#]]);
+    optimizes("i64", "(i64.div_s (local.get 2) (i64.const 8))", expect![[r#"
+        func f0(i32, i32, i64) -> (i64) {
+        b0(v0: i32, v1: i32, v2: i64):
+          v5: i64 = const 63
+          v6: i64 = shr_s v2, v5
+          v7: i64 = const 61
+          v8: i64 = shr_u v6, v7
+          v9: i64 = add v2, v8
+          v10: i64 = const 3
+          v4: i64 = shr_s v9, v10
+          return v4
+        }
+    "#]]);
+    // It may overflow, so it stays.
+    optimizes("i32", "(i32.div_s (local.get 0) (i32.const -1))", expect![[r#"
+        func f0(i32, i32, i64) -> (i32) {
+        b0(v0: i32, v1: i32, v2: i64):
+          v3: i32 = const -1
+          v4: i32 = div_s v0, v3
+          return v4
+        }
+    "#]]);
+}

@@ -179,11 +179,6 @@ impl Ssa {
         self.switches.push(SwitchEdges { inst, edges });
     }
 
-    /// How many edges lead to a block.
-    pub(super) fn edge_count(&self, block: Block) -> u32 {
-        self.blocks[block].edges
-    }
-
     /// Takes the steps of work that a caller did.
     ///
     /// # Errors

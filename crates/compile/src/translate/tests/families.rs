@@ -290,3 +290,108 @@ fn selects_and_tees() {
     returns(&typed, &[9, 1], &[0]);
     returns(&typed, &[9, 0], &[1]);
 }
+
+#[test]
+fn division_by_constants() {
+    let divisors = [
+        1,
+        2,
+        3,
+        5,
+        6,
+        7,
+        9,
+        10,
+        11,
+        12,
+        14,
+        25,
+        28,
+        60,
+        100,
+        125,
+        625,
+        641,
+        1000,
+        3600,
+        65535,
+        65537,
+        1_000_000_007,
+        0x7fff_ffff,
+        0x8000_0000,
+        0x8000_0001,
+        0xffff_fff9,
+        0xffff_fff6,
+        0xffff_fffc,
+        0xffff_fffe,
+        0xffff_ffff_u32,
+    ];
+    let mut dividends = vec![
+        0,
+        1,
+        2,
+        3,
+        0x7fff_ffff,
+        0x8000_0000,
+        0x8000_0001,
+        0xffff_fffe,
+        0xffff_ffff_u64,
+    ];
+    for &d in &divisors {
+        for k in [1, 2, 3, 1000] {
+            let multiple = u64::from(d.wrapping_mul(k));
+            dividends.extend([multiple, multiple.saturating_sub(1), (multiple + 1) & 0xffff_ffff]);
+        }
+    }
+    for d in divisors {
+        for op in ["div_s", "div_u", "rem_s", "rem_u"] {
+            let text = function(
+                "(param i32) (result i32)",
+                &format!("local.get 0 i32.const {} i32.{op}", d as i32),
+            );
+            let module = super::module(&text);
+            let mut ways = [false, true]
+                .map(|optimize| super::Instance::new(&module, target(), optimize, super::zeros(&module)));
+            for &x in &dividends {
+                let [plain, expanded] = &mut ways;
+                let answer = |way: &mut super::Instance<'_>| {
+                    use cellwall_ir::interp::Environment;
+                    way.call(cellwall_base::FuncIdx::from_u32(0), &[x], &mut 1000)
+                };
+                assert_eq!(answer(plain), answer(expanded), "{x} {op} {d}");
+            }
+        }
+    }
+}
+
+#[test]
+fn wide_division_by_powers_of_two() {
+    for k in [1u32, 2, 31, 32, 62, 63] {
+        for sign in ["", "-"] {
+            let magnitude = 1u128 << k;
+            if k == 63 && sign.is_empty() {
+                continue;
+            }
+            for op in ["div_s", "rem_s"] {
+                let text = function(
+                    "(param i64) (result i64)",
+                    &format!("local.get 0 i64.const {sign}{magnitude} i64.{op}"),
+                );
+                for x in [
+                    0,
+                    1,
+                    7,
+                    -1,
+                    -7,
+                    i64::MAX,
+                    i64::MIN,
+                    i64::MIN + 1,
+                    1 << k.min(62),
+                    -(1 << k.min(62)),
+                ] {
+                    run(&text, &[x as u64]).expect("no division here traps");
+                }
+            }
+        }
+    }
+}
