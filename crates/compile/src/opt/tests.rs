@@ -191,7 +191,10 @@ fn a_dead_variable_of_a_loop_is_removed() {
 
 #[test]
 fn division_by_a_constant_multiplies() {
-    optimizes("i32", "(i32.div_u (local.get 0) (i32.const 10))", expect![[r#"
+    optimizes(
+        "i32",
+        "(i32.div_u (local.get 0) (i32.const 10))",
+        expect![[r#"
         func f0(i32, i32, i64) -> (i32) {
         b0(v0: i32, v1: i32, v2: i64):
           v5: i64 = extend_u v0
@@ -202,8 +205,12 @@ fn division_by_a_constant_multiplies() {
           v4: i32 = wrap v9
           return v4
         }
-    "#]]);
-    optimizes("i32", "(i32.rem_s (local.get 0) (i32.const 7))", expect![[r#"
+    "#]],
+    );
+    optimizes(
+        "i32",
+        "(i32.rem_s (local.get 0) (i32.const 7))",
+        expect![[r#"
         func f0(i32, i32, i64) -> (i32) {
         b0(v0: i32, v1: i32, v2: i64):
           v5: i64 = extend_s v0
@@ -220,8 +227,12 @@ fn division_by_a_constant_multiplies() {
           v4: i32 = sub v0, v15
           return v4
         }
-    "#]]);
-    optimizes("i64", "(i64.div_s (local.get 2) (i64.const 8))", expect![[r#"
+    "#]],
+    );
+    optimizes(
+        "i64",
+        "(i64.div_s (local.get 2) (i64.const 8))",
+        expect![[r#"
         func f0(i32, i32, i64) -> (i64) {
         b0(v0: i32, v1: i32, v2: i64):
           v5: i64 = const 63
@@ -233,14 +244,19 @@ fn division_by_a_constant_multiplies() {
           v4: i64 = shr_s v9, v10
           return v4
         }
-    "#]]);
+    "#]],
+    );
     // It may overflow, so it stays.
-    optimizes("i32", "(i32.div_s (local.get 0) (i32.const -1))", expect![[r#"
+    optimizes(
+        "i32",
+        "(i32.div_s (local.get 0) (i32.const -1))",
+        expect![[r#"
         func f0(i32, i32, i64) -> (i32) {
         b0(v0: i32, v1: i32, v2: i64):
           v3: i32 = const -1
           v4: i32 = div_s v0, v3
           return v4
         }
-    "#]]);
+    "#]],
+    );
 }
