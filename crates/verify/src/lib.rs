@@ -1,4 +1,113 @@
 //! The machine-code verifier: artifact in, proven code or the first violation out.
+//!
+//! Requires nothing of the artifact: every field may have been written by an adversary who knows
+//! this text. Guarantees, for code in a [`Verified`], that it stays inside its cell: whatever it
+//! does, it touches only its own frames, memories, globals and constants, calls only functions by
+//! their signatures, and faults only at listed sites. Deliberately knows no compiler and no
+//! WebAssembly, decodes with iced-x86 alone, and does not claim that the code computes anything in
+//! particular.
+//!
+//! # The proof
+//!
+//! For each function, abstract interpretation: a state is computed for every block head that holds
+//! on all paths to it, every instruction is checked in the state before it, and its row says what
+//! holds after it. This page is the definition; each rule is a [`Rule`], by which a [`Violation`]
+//! names what does not hold.
+//!
+//! ## Decoding and blocks (V1, V2)
+//!
+//! The artifact lists *heads*. They cut a function into blocks, from one head to the next. A block
+//! is decoded linearly from its head and must end exactly where the next begins; so the blocks
+//! together decode the function once, without overlap, and every head is an instruction boundary.
+//! Every branch and every entry of a jump table goes to a listed head of the same function.
+//! Every block must be reached, and none may run off the function's end. Thus heads are a hint that
+//! cannot lie: one that is missing, superfluous by splitting an instruction, or unreachable refuses
+//! the function, and any other set of heads gives a proof of the same bytes.
+//!
+//! An instruction is accepted only if its form has a *row*: how its operands are used, which
+//! encoding is canonical (no prefix, SIB byte, displacement or ignored bit beyond need, read from
+//! the bytes themselves), which CPU feature it needs, and its transfer function. No row exists for
+//! what has implicit memory operands, writes `rsp` otherwise than by constants, names segments,
+//! flags, clocks, control registers or the system.
+//!
+//! ## States
+//!
+//! A state says of each general-purpose register and each 8-byte frame slot a *kind*:
+//!
+//! | kind | values |
+//! |---|---|
+//! | undefined, low 8, low 32 | nothing, one byte, four bytes were written by this activation |
+//! | any | some 64 bits of data |
+//! | up to *n* | at most *n*; *n* = 2³² - 1 is "zero-extended" |
+//! | memory index *m* | at most the current length of memory *m* |
+//! | table index *t*, scaled | below the current length of table *t*, times the size of an entry |
+//! | memory or table length | a length that it has or had |
+//! | base *m*, definition, global, block | a pointer, usable for that alone |
+//! | entry, typed entry, import entry | address of a function entry; signature matched |
+//! | signature | the engine-wide number of a type |
+//! | jump table, distance, target | the steps of an indirect jump |
+//!
+//! From *any* to *table length* kinds are data: what they say more is dropped wherever they are
+//! used as data. Of the others, none is ever data. A state also says which vector registers have a
+//! defined low half (no row moves the upper half anywhere), whether the flags are defined, the
+//! depth of the frame and how far it was probed, what of the store's block may be read, and which
+//! registers and slots hold equal values. Between heads it also says what the flags say about a
+//! register, and which overflow places were written; both are dropped at heads.
+//!
+//! *Join*: of two equal kinds, the kind; of two data, "zero-extended" if both are, otherwise "any";
+//! of all else, what part both define, or undefined. Depths must be equal. Each chain is short, so
+//! the iteration ends; its budget is a constant per byte of code, and code that exceeds it is
+//! refused.
+//!
+//! *Entry state*: parameters have the kinds of their types (32-bit ones zero-extended), all else is
+//! undefined, the depth is 0, overflow arguments may be read.
+//!
+//! *Call*: the arguments have the kinds of the callee's type, the frame is aligned and inside what
+//! guard and probes cover. Afterwards the results have the kinds of theirs, every other register
+//! and the flags are undefined, and overflow results may be read, arguments no longer. Frame slots
+//! stay: they may hold only kinds that no call ends (lengths never shrink, bases and definitions
+//! never move).
+//!
+//! *Comparison and branch*: of `cmp x, y`, on the edge where `x < y` or `x ≤ y` holds unsigned,
+//! `x` and its copies get the bound of `y`: a constant, the length of a memory, the length of a
+//! table. A 32-bit comparison counts only for a zero-extended `x`. Of a comparison of an entry's
+//! signature, on the edge where it is equal, the entry becomes a typed one: against a module-local
+//! number if the table is private, against an engine-wide number otherwise.
+//!
+//! ## Accesses (V3, V4)
+//!
+//! Each memory operand is one of
+//!
+//! * `[rsp + d]`: inside the frame, within a slot or on whole slots, no deeper than a guard beyond
+//!   what was probed; reads only of what was written. Below the frame only compares and tests, which
+//!   probe: they leave the flags undefined;
+//! * `[r15 + d]`: the start of a field, in its width, as its kind permits: base, length, definition,
+//!   signature: load; a global: load, store if mutable; a library slot or import entry: call;
+//! * `[base m + x + d]`, scale 1, `d ≥ 0`, with `x` up to *n* and *n* + *d* + width inside
+//!   reservation and guard, or `x` a memory index *m* and *d* + width inside the guard, or no `x`;
+//! * `[definition + 8]`, `[global]`, an overflow place of the block; `[entry + signature]` to compare,
+//!   `[r11]` with a typed entry to call; `[jump table + 4 x]` with `x` below its length;
+//! * `[rip + d]`: inside the constants, loads only.
+//!
+//! `r14` is the base of memory 0. `r14` and `r15` occur as bases only, `rsp` moves by constants
+//! only (V5).
+//!
+//! ## Tables (V6, V7)
+//!
+//! At every instruction the listed frame size is the depth of the state. An instruction is a listed
+//! trap site, with a code that fits, exactly if it accesses a linear memory, divides, probes or is
+//! `ud2`. Exactly the calls are listed as calls. All tables are ascending and in range, functions
+//! do not overlap, only `int3` lies between them, and the shape is consistent in itself.
+//!
+//! ## What is left to the runtime
+//!
+//! Reservation, guards, stack guard and CPU features are those of the artifact's target; lengths
+//! never shrink; bases and definitions never move; entries are changed on the store's own thread
+//! only; library calls treat every argument as hostile; a fault is a trap only if site and address
+//! fit.
+//!
+//! Not yet proven here: vector registers beyond their low half, 64-bit memories, stack maps and
+//! landing pads (none of which has a row or a place in an artifact).
 
 mod access;
 mod domain;

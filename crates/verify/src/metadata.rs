@@ -11,8 +11,8 @@ use cellwall_abi::shape::{ConstExpr, ConstOp, ElementItems, ElementMode, Item};
 use cellwall_abi::{Artifact, FuncRange, Shape, ValType};
 use cellwall_base::{EntityId, FuncIdx, limits};
 
-/// Bytes of text, of constants and of data: displacements are signed 32-bit numbers.
-const IMAGE_BYTES_MAX: usize = 1 << 30;
+/// Bytes of text and constants together: displacements are signed 32-bit numbers.
+const IMAGE_BYTES_MAX: usize = (1 << 31) - (1 << 16);
 /// Types and functions of a shape: the layout of the context is 32-bit arithmetic.
 const ITEMS_MAX: usize = 4_000_000;
 
@@ -39,9 +39,9 @@ pub(crate) fn check(artifact: &Artifact) -> Check {
         "the facts about memories make no sense",
     )?;
     ensure(
-        artifact.text.len() <= IMAGE_BYTES_MAX && artifact.rodata.len() <= IMAGE_BYTES_MAX,
+        artifact.text.len().saturating_add(artifact.rodata.len()) <= IMAGE_BYTES_MAX,
         Rule::Metadata,
-        "more than 1 GiB of text or constants",
+        "text and constants are larger than displacements reach",
     )?;
     check_shape(&artifact.shape, artifact.data.len())?;
     check_ranges(artifact)?;
@@ -257,7 +257,6 @@ fn check_definitions(shape: &Shape) -> Check {
         let init = t.init.as_ref();
         t.element.is_ref()
             && t.min <= t.max.unwrap_or(u64::MAX)
-            && t.min <= limits::TABLE_ELEMENTS_MAX
             && !(t.imported && init.is_some())
             && init.is_none_or(|init| gives(shape, init, t.element))
     });

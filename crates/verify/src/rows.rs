@@ -143,6 +143,7 @@ const FLAGS_R: Row = Row {
     writes_flags: true,
     ..R
 };
+const ALIGNED_W: Row = Row { aligned: true, ..W };
 const ALIGNED_RW: Row = Row { aligned: true, ..RW };
 
 const fn add(rows: &mut [Row; CODES], form: Form, group: Row, prefix: u8, w: bool, codes: &[Code]) {
@@ -273,7 +274,7 @@ static ROWS: [Row; CODES] = rows! {
     // Scalar floats.
     Move W, 0xf3 0: Movss_xmm_xmmm32 Movss_xmmm32_xmm;
     Move W, 0xf2 0: Movsd_xmm_xmmm64 Movsd_xmmm64_xmm;
-    Plain W, 0 0: Movaps_xmm_xmmm128;
+    Plain ALIGNED_W, 0 0: Movaps_xmm_xmmm128;
     Plain W, 0x66 0: Movd_xmm_rm32 Movd_rm32_xmm;
     Plain W, 0x66 1: Movq_xmm_rm64 Movq_rm64_xmm;
     Plain RW, 0xf3 0: Addss_xmm_xmmm32 Subss_xmm_xmmm32 Mulss_xmm_xmmm32 Divss_xmm_xmmm32
@@ -335,6 +336,9 @@ mod tests {
                 _ if info.operand_size() == 16 => 0x66,
                 _ => 0,
             };
+            // An unaligned operand of 16 bytes would fault in a way that is no trap.
+            let wide = info.memory_size().size() == 16 && has_memory_form(info);
+            assert_eq!(row.aligned, wide, "{code:?}");
             let is_vex = info.encoding() == EncodingKind::VEX;
             assert_eq!(row.vex, is_vex, "{code:?}");
             if !is_vex {
@@ -345,6 +349,13 @@ mod tests {
             }
         }
         assert!(listed > 250, "{listed} rows");
+    }
+
+    fn has_memory_form(info: &iced_x86::OpCodeInfo) -> bool {
+        use iced_x86::OpCodeOperandKind::{mem, xmm_or_mem};
+        info.op_kinds()
+            .iter()
+            .any(|&kind| kind == mem || kind == xmm_or_mem)
     }
 
     fn is_control(form: Form) -> bool {

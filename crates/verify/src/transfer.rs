@@ -17,6 +17,19 @@ use cellwall_abi::{FieldKind, TrapCode};
 use cellwall_base::{EntityId, TypeIdx, limits};
 use iced_x86::{ConditionCode, OpKind, Register};
 
+/// What guest code may say of itself. Interruption and the end of the stack come from outside.
+const EXPLICIT: &[TrapCode] = &[
+    TrapCode::MemoryOutOfBounds,
+    TrapCode::TableOutOfBounds,
+    TrapCode::IndirectCallToNull,
+    TrapCode::BadSignature,
+    TrapCode::IntegerOverflow,
+    TrapCode::IntegerDivisionByZero,
+    TrapCode::BadConversionToInteger,
+    TrapCode::Unreachable,
+    TrapCode::NullReference,
+];
+
 /// Number of `rax`.
 const RAX: usize = 0;
 /// Number of `rdx`.
@@ -56,7 +69,7 @@ impl Function<'_> {
             Form::CallIndirect => self.step_call_indirect(),
             Form::Return => self.step_return(),
             Form::Trap => {
-                self.fault = Some(TrapCode::ALL);
+                self.fault = Some(EXPLICIT);
                 Ok(Next::Stop)
             }
         }

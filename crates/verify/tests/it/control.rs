@@ -181,6 +181,9 @@ fn jumps_through_registers_and_memory_are_refused() {
 fn traps_end_a_path() {
     accept(NOTHING, |f| f.site(TrapCode::Unreachable).ud2().unwrap());
     refuse(NOTHING, Rule::TrapSite, |f| f.a.ud2().unwrap());
+    for code in [TrapCode::Interrupt, TrapCode::StackOverflow] {
+        refuse(NOTHING, Rule::TrapSite, |f| f.site(code).ud2().unwrap());
+    }
 }
 
 #[test]

@@ -425,6 +425,9 @@ fn constants_are_read_inside_the_artifact() {
     };
     accept(FLOAT, load(Code::Movsd_xmm_xmmm64, Register::XMM1, 24));
     accept(FLOAT, load(Code::Andps_xmm_xmmm128, Register::XMM0, 16));
+    accept(FLOAT, load(Code::Movaps_xmm_xmmm128, Register::XMM0, 0));
+    let from_memory = |f: &mut Fun| f.access().movaps(xmm0, xmmword_ptr(r14));
+    refuse(FLOAT, Rule::Address, then_return(from_memory));
     refuse(
         FLOAT,
         Rule::Address,
