@@ -69,13 +69,12 @@ pub fn compare(engine: &Engine, bytes: &[u8], compile: Compile<'_>, seed: u64) -
         (Ok(_), Err(stop)) => return Err(format!("instantiation ends only interpreted: {stop:?}")),
     };
     let mut rng = Rng::new(seed);
-    let exports: Vec<_> = oracle
-        .exported_funcs()
-        .map(|(name, func)| (name.to_owned(), func))
-        .collect();
-    for (name, index) in exports {
+    for export in decoded.exports() {
+        let (name, Item::Func(index)) = (&export.name, export.item) else {
+            continue;
+        };
         let func = instance
-            .get_func(&mut store, &name)
+            .get_func(&mut store, name)
             .ok_or_else(|| format!("{name} is not exported"))?;
         let ty = func.ty(&store);
         for _ in 0..2 {

@@ -96,7 +96,7 @@ fn mutants(count: u64, seed: u64, corpus: &[PathBuf]) -> Result<()> {
 fn differential(seconds: u64, seed: u64) -> Result<()> {
     let mut config = Config::new();
     config.parallel_compilation(false);
-    let engine = Engine::new(&config)?;
+    let engine = Engine::new(&config).map_err(|error| anyhow::anyhow!("{error:#}"))?;
     let (start, mut modules, mut returned, mut trapped) = (Instant::now(), 0u64, 0u64, 0u64);
     for seed in seed.. {
         if start.elapsed() >= Duration::from_secs(seconds) {
