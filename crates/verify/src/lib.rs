@@ -110,11 +110,13 @@
 //! landing pads (none of which has a row or a place in an artifact).
 
 mod access;
+mod control;
 mod domain;
 mod encoding;
 mod function;
 mod metadata;
 mod module;
+mod operand;
 mod rows;
 mod transfer;
 mod violation;
