@@ -60,7 +60,8 @@ fn assembly(blob: &CodeBlob) -> String {
         if let Some(site) = blob.traps.iter().find(|t| t.pc == pc) {
             line += &format!(" ; {:?}", site.code);
         }
-        let _ = writeln!(text, "{head}{pc:3} {line}");
+        // A line begins with its number, since goldens lose the indentation that all lines share.
+        let _ = writeln!(text, "{pc:<3}{head} {line}");
     }
     text
 }

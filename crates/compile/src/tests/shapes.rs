@@ -10,8 +10,8 @@ fn a_static_offset_and_a_constant_index_fold_into_the_address() {
         "i32",
         "(i32.load offset=16 (local.get 0))",
         &expect![[r#"
-               0 mov eax,[r14+rdi+16] ; MemoryOutOfBounds
-               5 ret
+            0    mov eax,[r14+rdi+16] ; MemoryOutOfBounds
+            5    ret
         "#]],
     );
     check_expr(
@@ -19,8 +19,8 @@ fn a_static_offset_and_a_constant_index_fold_into_the_address() {
         "i32",
         "(i32.load offset=16 (i32.const 4))",
         &expect![[r#"
-               0 mov eax,[r14+20] ; MemoryOutOfBounds
-               4 ret
+            0    mov eax,[r14+20] ; MemoryOutOfBounds
+            4    ret
         "#]],
     );
 }
@@ -32,9 +32,9 @@ fn a_sum_of_indexes_does_not_fold_because_it_wraps() {
         "i32",
         "(i32.load (i32.add (local.get 0) (i32.const 8)))",
         &expect![[r#"
-               0 add edi,8
-               3 mov eax,[r14+rdi] ; MemoryOutOfBounds
-               7 ret
+            0    add edi,8
+            3    mov eax,[r14+rdi] ; MemoryOutOfBounds
+            7    ret
         "#]],
     );
 }
@@ -46,9 +46,9 @@ fn a_load_moves_into_its_only_user_but_not_past_a_store() {
         "i32",
         "(i32.sub (local.get 1) (i32.load (local.get 0)))",
         &expect![[r#"
-               0 mov rax,rsi
-               3 sub eax,[r14+rdi] ; MemoryOutOfBounds
-               7 ret
+            0    mov rax,rsi
+            3    sub eax,[r14+rdi] ; MemoryOutOfBounds
+            7    ret
         "#]],
     );
     check_expr(
@@ -56,11 +56,11 @@ fn a_load_moves_into_its_only_user_but_not_past_a_store() {
         "i32",
         "(local.get 1) (i32.load (local.get 0)) (i32.store (local.get 1) (i32.const 7)) i32.sub",
         &expect![[r#"
-               0 mov edx,[r14+rdi] ; MemoryOutOfBounds
-               4 mov dword [r14+rsi],7 ; MemoryOutOfBounds
-              12 mov rax,rsi
-              15 sub eax,edx
-              17 ret
+            0    mov edx,[r14+rdi] ; MemoryOutOfBounds
+            4    mov dword [r14+rsi],7 ; MemoryOutOfBounds
+            12   mov rax,rsi
+            15   sub eax,edx
+            17   ret
         "#]],
     );
 }
@@ -71,8 +71,8 @@ fn a_store_of_a_changed_load_is_one_instruction() {
         "(module (memory 1) (func (param i32)
            (i32.store offset=4 (local.get 0) (i32.add (i32.load offset=4 (local.get 0)) (i32.const 1)))))",
         &expect![[r#"
-               0 add dword [r14+rdi+4],1 ; MemoryOutOfBounds
-               6 ret
+            0    add dword [r14+rdi+4],1 ; MemoryOutOfBounds
+            6    ret
         "#]],
     );
     // Not of a load elsewhere.
@@ -80,10 +80,10 @@ fn a_store_of_a_changed_load_is_one_instruction() {
         "(module (memory 1) (func (param i32)
            (i32.store offset=4 (local.get 0) (i32.add (i32.load offset=8 (local.get 0)) (i32.const 1)))))",
         &expect![[r#"
-               0 mov ecx,[r14+rdi+8] ; MemoryOutOfBounds
-               5 add ecx,1
-               8 mov [r14+rdi+4],ecx ; MemoryOutOfBounds
-              13 ret
+            0    mov ecx,[r14+rdi+8] ; MemoryOutOfBounds
+            5    add ecx,1
+            8    mov [r14+rdi+4],ecx ; MemoryOutOfBounds
+            13   ret
         "#]],
     );
 }
@@ -98,12 +98,12 @@ fn a_loop_compares_and_branches_back() {
              (br_if 0 (i32.lt_u (local.get 0) (local.get 1))))
            (local.get 2)))",
         &expect![[r#"
-               0 xor eax,eax
-            >  2 add eax,[r14+rdi] ; MemoryOutOfBounds
-               6 lea edi,[rdi+4]
-               9 cmp edi,esi
-              11 jb 2
-              13 ret
+            0    xor eax,eax
+            2  > add eax,[r14+rdi] ; MemoryOutOfBounds
+            6    lea edi,[rdi+4]
+            9    cmp edi,esi
+            11   jb 2
+            13   ret
         "#]],
     );
 }
@@ -115,13 +115,13 @@ fn division_traps_by_a_test_or_by_the_processor() {
         "i32",
         "(i32.div_s (local.get 0) (local.get 1))",
         &expect![[r#"
-               0 test esi,esi
-               2 je 11
-               4 mov rax,rdi
-               7 cdq
-               8 idiv esi ; IntegerOverflow
-              10 ret
-            > 11 ud2 ; IntegerDivisionByZero
+            0    test esi,esi
+            2    je 11
+            4    mov rax,rdi
+            7    cdq
+            8    idiv esi ; IntegerOverflow
+            10   ret
+            11 > ud2 ; IntegerDivisionByZero
         "#]],
     );
     check_expr(
@@ -129,11 +129,11 @@ fn division_traps_by_a_test_or_by_the_processor() {
         "i32",
         "(i32.rem_u (local.get 0) (local.get 1))",
         &expect![[r#"
-               0 xor edx,edx
-               2 mov rax,rdi
-               5 div esi ; IntegerDivisionByZero
-               7 mov rax,rdx
-              10 ret
+            0    xor edx,edx
+            2    mov rax,rdi
+            5    div esi ; IntegerDivisionByZero
+            7    mov rax,rdx
+            10   ret
         "#]],
     );
     check_expr(
@@ -141,18 +141,18 @@ fn division_traps_by_a_test_or_by_the_processor() {
         "i64",
         "(i64.rem_s (local.get 0) (local.get 1))",
         &expect![[r#"
-               0 test rsi,rsi
-               3 je 23
-               5 mov rax,rdi
-               8 cmp rsi,-1
-              12 je 25
-              14 cqo
-              16 idiv rsi ; IntegerOverflow
-            > 19 mov rax,rdx
-              22 ret
-            > 23 ud2 ; IntegerDivisionByZero
-            > 25 xor edx,edx
-              27 jmp 19
+            0    test rsi,rsi
+            3    je 23
+            5    mov rax,rdi
+            8    cmp rsi,-1
+            12   je 25
+            14   cqo
+            16   idiv rsi ; IntegerOverflow
+            19 > mov rax,rdx
+            22   ret
+            23 > ud2 ; IntegerDivisionByZero
+            25 > xor edx,edx
+            27   jmp 19
         "#]],
     );
 }
@@ -162,79 +162,79 @@ fn calls_are_direct_through_the_context_or_through_a_table() {
     check(
         "(module (func (param i32) (result i32) (call 1 (local.get 0))) (func (param i32) (result i32) (local.get 0)))",
         &expect![[r#"
-               0 sub rsp,8
-               4 call 9 ; f1
-               9 add rsp,8
-              13 ret
+            0    sub rsp,8
+            4    call 9 ; f1
+            9    add rsp,8
+            13   ret
         "#]],
     );
     check(
         r#"(module (import "a" "b" (func (param i64))) (func (call 0 (i64.const 5))))"#,
         &expect![[r#"
-               0 sub rsp,8
-               4 mov edi,5
-               9 lea r11,[r15+160]
-              16 call qword [r15+160]
-              23 add rsp,8
-              27 ret
+            0    sub rsp,8
+            4    mov edi,5
+            9    lea r11,[r15+160]
+            16   call qword [r15+160]
+            23   add rsp,8
+            27   ret
         "#]],
     );
     check(
         "(module (table 4 funcref) (type (func (result i32)))
            (func (param i32) (result i32) (call_indirect (type 0) (local.get 0))))",
         &expect![[r#"
-               0 sub rsp,8
-               4 mov r11,rdi
-               7 cmp r11,[r15+168]
-              14 jae 42
-              16 shl r11,5
-              20 add r11,[r15+160]
-              27 cmp dword [r11+24],0
-              32 jne 44
-              34 call qword [r11]
-              37 add rsp,8
-              41 ret
-            > 42 ud2 ; TableOutOfBounds
-            > 44 cmp dword [r11+24],-1
-              49 je 53
-              51 ud2 ; BadSignature
-            > 53 ud2 ; IndirectCallToNull
+            0    sub rsp,8
+            4    mov r11,rdi
+            7    cmp r11,[r15+168]
+            14   jae 42
+            16   shl r11,5
+            20   add r11,[r15+160]
+            27   cmp dword [r11+24],0
+            32   jne 44
+            34   call qword [r11]
+            37   add rsp,8
+            41   ret
+            42 > ud2 ; TableOutOfBounds
+            44 > cmp dword [r11+24],-1
+            49   je 53
+            51   ud2 ; BadSignature
+            53 > ud2 ; IndirectCallToNull
         "#]],
     );
     check(
         r#"(module (import "a" "t" (table 1 funcref)) (type (func))
            (func (param i32) (call_indirect (type 0) (local.get 0))))"#,
         &expect![[r#"
-               0 sub rsp,8
-               4 mov r11,rdi
-               7 mov r10,[r15+160]
-              14 cmp r11,[r10+8]
-              18 jae 48
-              20 shl r11,5
-              24 add r11,[r10]
-              27 mov r10d,[r15+144]
-              34 cmp [r11+24],r10d
-              38 jne 50
-              40 call qword [r11]
-              43 add rsp,8
-              47 ret
-            > 48 ud2 ; TableOutOfBounds
-            > 50 cmp dword [r11+24],-1
-              55 je 59
-              57 ud2 ; BadSignature
-            > 59 ud2 ; IndirectCallToNull
+            0    sub rsp,8
+            4    mov r11,rdi
+            7    mov r10,[r15+160]
+            14   cmp r11,[r10+8]
+            18   jae 48
+            20   shl r11,5
+            24   add r11,[r10]
+            27   mov r10d,[r15+144]
+            34   cmp [r11+24],r10d
+            38   jne 50
+            40   call qword [r11]
+            43   add rsp,8
+            47   ret
+            48 > ud2 ; TableOutOfBounds
+            50 > cmp dword [r11+24],-1
+            55   je 59
+            57   ud2 ; BadSignature
+            59 > ud2 ; IndirectCallToNull
         "#]],
     );
     check(
         "(module (memory 1) (func (result i32) (memory.grow (i32.const 1))))",
         &expect![[r#"
-               0 sub rsp,8
-               4 xor edi,edi
-               6 mov esi,1
-              11 call qword [r15+32]
-              15 mov eax,eax
-              17 add rsp,8
-              21 ret
+            0    sub rsp,8
+            4    xor edi,edi
+            6    mov esi,1
+            11   call qword [r15+32]
+            15   mov eax,eax
+            17   add rsp,8
+            21   ret
         "#]],
     );
 }
@@ -248,19 +248,19 @@ fn a_switch_goes_through_a_table_in_rodata() {
              (return (i32.const 20)))
            (i32.const 30)))",
         &expect![[r#"
-               0 mov r11d,edi
-               3 cmp r11d,3
-               7 jae 38
-               9 lea r10,[rel 16] ; table0 [26, 32, 26]
-              16 movsxd r11,[r10+r11*4]
-              20 add r10,r11
-              23 jmp r10
-            > 26 mov eax,10
-              31 ret
-            > 32 mov eax,20
-              37 ret
-            > 38 mov eax,30
-              43 ret
+            0    mov r11d,edi
+            3    cmp r11d,3
+            7    jae 38
+            9    lea r10,[rel 16] ; table0 [26, 32, 26]
+            16   movsxd r11,[r10+r11*4]
+            20   add r10,r11
+            23   jmp r10
+            26 > mov eax,10
+            31   ret
+            32 > mov eax,20
+            37   ret
+            38 > mov eax,30
+            43   ret
         "#]],
     );
 }
@@ -270,22 +270,22 @@ fn what_does_not_fit_in_registers_passes_in_the_block() {
     check(
         "(module (func (param i32 i32 i32 i32 i32 i32 i32 i64) (result i64) (local.get 7)))",
         &expect![[r#"
-               0 mov rdx,[r15+8]
-               4 mov rax,[rdx+304]
-              11 ret
+            0    mov rdx,[r15+8]
+            4    mov rax,[rdx+304]
+            11   ret
         "#]],
     );
     check(
         "(module (func (result i32 i32 i32 i32 i32) (i32.const 1) (i32.const 2) (i32.const 3) (i32.const 4) (i32.const 5)))",
         &expect![[r#"
-               0 mov eax,1
-               5 mov edx,2
-              10 mov ecx,3
-              15 mov esi,4
-              20 mov ebx,5
-              25 mov rbp,[r15+8]
-              29 mov [rbp+288],rbx
-              36 ret
+            0    mov eax,1
+            5    mov edx,2
+            10   mov ecx,3
+            15   mov esi,4
+            20   mov ebx,5
+            25   mov rbp,[r15+8]
+            29   mov [rbp+288],rbx
+            36   ret
         "#]],
     );
 }
@@ -297,15 +297,15 @@ fn floats() {
         "f64",
         "(f64.min (local.get 0) (local.get 1))",
         &expect![[r#"
-               0 ucomisd xmm0,xmm1
-               4 je 11
-               6 minsd xmm0,xmm1
-            > 10 ret
-            > 11 jp 18
-              13 orps xmm0,xmm1
-              16 jmp 10
-            > 18 addsd xmm0,xmm1
-              22 jmp 10
+            0    ucomisd xmm0,xmm1
+            4    je 11
+            6    minsd xmm0,xmm1
+            10 > ret
+            11 > jp 18
+            13   orps xmm0,xmm1
+            16   jmp 10
+            18 > addsd xmm0,xmm1
+            22   jmp 10
         "#]],
     );
     check_expr(
@@ -313,30 +313,30 @@ fn floats() {
         "i32",
         "(i32.trunc_f64_s (local.get 0))",
         &expect![[r#"
-           0 cvttsd2si eax,xmm0
-           4 cmp eax,1
-           7 jo 10
-        >  9 ret
-        > 10 ucomisd xmm0,xmm0
-          14 jp 38
-          16 ucomisd xmm0,[rel 24] ; rodata+0
-          24 jbe 40
-          26 ucomisd xmm0,[rel 34] ; rodata+8
-          34 jae 40
-          36 jmp 9
-        > 38 ud2 ; BadConversionToInteger
-        > 40 ud2 ; IntegerOverflow
-    "#]],
+            0    cvttsd2si eax,xmm0
+            4    cmp eax,1
+            7    jo 10
+            9  > ret
+            10 > ucomisd xmm0,xmm0
+            14   jp 38
+            16   ucomisd xmm0,[rel 24] ; rodata+0
+            24   jbe 40
+            26   ucomisd xmm0,[rel 34] ; rodata+8
+            34   jae 40
+            36   jmp 9
+            38 > ud2 ; BadConversionToInteger
+            40 > ud2 ; IntegerOverflow
+        "#]],
     );
     check_expr(
         "f64 f64",
         "i32",
         "(f64.eq (local.get 0) (local.get 1))",
         &expect![[r#"
-               0 cmpeqsd xmm0,xmm1
-               5 movd eax,xmm0
-               9 and eax,1
-              12 ret
+            0    cmpeqsd xmm0,xmm1
+            5    movd eax,xmm0
+            9    and eax,1
+            12   ret
         "#]],
     );
     check_expr(
@@ -344,12 +344,12 @@ fn floats() {
         "f32",
         "(select (local.get 0) (local.get 1) (f32.lt (local.get 0) (local.get 1)))",
         &expect![[r#"
-               0 ucomiss xmm1,xmm0
-               3 movaps xmm5,xmm0
-               6 movaps xmm0,xmm1
-               9 jbe 14
-              11 movaps xmm0,xmm5
-            > 14 ret
+            0    ucomiss xmm1,xmm0
+            3    movaps xmm5,xmm0
+            6    movaps xmm0,xmm1
+            9    jbe 14
+            11   movaps xmm0,xmm5
+            14 > ret
         "#]],
     );
 }
@@ -359,19 +359,19 @@ fn other_memories_and_imported_ones_have_their_base_loaded() {
     check(
         "(module (memory 1) (memory 1) (func (param i32) (result i32) (i32.load 1 offset=8 (local.get 0))))",
         &expect![[r#"
-               0 mov rdx,[r15+176]
-               7 mov eax,[rdx+rdi+8] ; MemoryOutOfBounds
-              11 ret
+            0    mov rdx,[r15+176]
+            7    mov eax,[rdx+rdi+8] ; MemoryOutOfBounds
+            11   ret
         "#]],
     );
     check(
         r#"(module (import "a" "m" (memory 1)) (func (result i32) (memory.size)))"#,
         &expect![[r#"
-               0 mov rdx,[r15+168]
-               7 mov rbp,[rdx+8]
-              11 shr rbp,16
-              15 mov eax,ebp
-              17 ret
+            0    mov rdx,[r15+168]
+            7    mov rbp,[rdx+8]
+            11   shr rbp,16
+            15   mov eax,ebp
+            17   ret
         "#]],
     );
 }
@@ -384,16 +384,16 @@ fn a_small_reservation_is_checked_and_a_full_one_is_not() {
     };
     let wat = "(module (memory 1) (func (param i32) (result i32) (i32.load (local.get 0))))";
     expect![[r#"
-           0 cmp rdi,[r15+168]
-           7 ja 14
-           9 mov eax,[r14+rdi] ; MemoryOutOfBounds
-          13 ret
-        > 14 ud2 ; MemoryOutOfBounds
+        0    cmp rdi,[r15+168]
+        7    ja 14
+        9    mov eax,[r14+rdi] ; MemoryOutOfBounds
+        13   ret
+        14 > ud2 ; MemoryOutOfBounds
     "#]]
     .assert_eq(&super::assembly(&compile(wat, &small)));
     expect![[r#"
-           0 mov eax,[r14+rdi] ; MemoryOutOfBounds
-           4 ret
+        0    mov eax,[r14+rdi] ; MemoryOutOfBounds
+        4    ret
     "#]]
     .assert_eq(&super::assembly(&compile(wat, &modern())));
 }
@@ -402,16 +402,16 @@ fn a_small_reservation_is_checked_and_a_full_one_is_not() {
 fn old_processors_get_longer_sequences() {
     let wat = "(module (func (param i32) (result i32) (i32.ctz (local.get 0))))";
     expect![[r#"
-           0 mov ebx,32
-           5 mov rax,rbx
-           8 bsf eax,edi
-          11 cmove eax,ebx
-          14 ret
+        0    mov ebx,32
+        5    mov rax,rbx
+        8    bsf eax,edi
+        11   cmove eax,ebx
+        14   ret
     "#]]
     .assert_eq(&super::assembly(&compile(wat, &baseline())));
     expect![[r#"
-           0 tzcnt eax,edi
-           4 ret
+        0    tzcnt eax,edi
+        4    ret
     "#]]
     .assert_eq(&super::assembly(&compile(wat, &modern())));
 }
