@@ -200,7 +200,9 @@ impl Function<'_> {
             Kind::Block => {
                 let first = block_overflow(0);
                 match at.checked_sub(first) {
-                    Some(rest) if rest % 16 == 0 && ((rest / 16) as usize) < BLOCK_OVERFLOW_PLACES => {
+                    Some(rest)
+                        if rest.is_multiple_of(16) && ((rest / 16) as usize) < BLOCK_OVERFLOW_PLACES =>
+                    {
                         Ok(Place::Block((rest / 16) as usize))
                     }
                     _ => refuse(Rule::BlockAccess, format!("no overflow place is at {at}")),
@@ -273,7 +275,9 @@ impl Function<'_> {
             ),
             8 => Ok(kind),
             16 if kind.is_data() && slot(start - 8).is_data() => Ok(Kind::Any),
-            _ if width <= 4 && (kind.is_data() || kind == Kind::Low32 && start % 8 == 0) => Ok(plain),
+            _ if width <= 4 && (kind.is_data() || kind == Kind::Low32 && start.is_multiple_of(8)) => {
+                Ok(plain)
+            }
             _ if matches!(kind, Kind::Undefined | Kind::Low8 | Kind::Low32) => refuse(
                 Rule::Undefined,
                 format!("frame slot {start} bytes below the return address"),
@@ -369,10 +373,10 @@ impl Function<'_> {
                 Kind::Any
             }
             // A part of a slot: what was defined stays defined.
-            _ if old.max().is_some() && start % 8 == 0 => U32,
+            _ if old.max().is_some() && start.is_multiple_of(8) => U32,
             _ if old.is_data() => Kind::Any,
-            4 if start % 8 == 0 => Kind::Low32,
-            _ if old == Kind::Low32 && start % 8 == 0 => Kind::Low32,
+            4 if start.is_multiple_of(8) => Kind::Low32,
+            _ if old == Kind::Low32 && start.is_multiple_of(8) => Kind::Low32,
             _ => Kind::Undefined,
         };
         self.slots[at] = self.slot_kinds.byte(new);

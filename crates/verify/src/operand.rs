@@ -24,7 +24,7 @@ impl Function<'_> {
         let place = self.place(self.width())?;
         let aligned = match place {
             _ if !row.aligned => true,
-            Place::Rodata(at) => at % 16 == 0,
+            Place::Rodata(at) => at.is_multiple_of(16),
             // The return address lies at 8 modulo 16.
             Place::Frame(start) => start % 16 == 8,
             _ => false,

@@ -236,7 +236,11 @@ impl Function<'_> {
             _ => return refuse(Rule::StackPointer, "not by a constant"),
         };
         let depth = i64::from(self.state.depth) + if down { n } else { -n };
-        if n <= 0 || n % 8 != 0 || depth < 0 || depth > i64::from(limits::FRAME_BYTES_MAX) {
+        if n <= 0
+            || !n.unsigned_abs().is_multiple_of(8)
+            || depth < 0
+            || depth > i64::from(limits::FRAME_BYTES_MAX)
+        {
             return refuse(Rule::StackPointer, format!("a frame of {depth} bytes"));
         }
         let depth = depth as u32;
