@@ -46,6 +46,8 @@ enum Task {
         #[arg(long, default_value_t = 60)]
         seconds: u64,
     },
+    /// Runs the tests and takes what they print as the new goldens; the diff is the review.
+    Bless,
     /// The comparison with other engines (`bench/`); arguments are handed on.
     Bench {
         /// Arguments of the benchmark.
@@ -60,6 +62,7 @@ fn main() -> Result<()> {
         Task::Mutants { count, seed, corpus } => mutants(count, seed, &corpus),
         Task::Differential { seconds, seed } => differential(seconds, seed),
         Task::Race { seconds } => race(seconds),
+        Task::Bless => bless(),
         Task::Bench { args } => bench(&args),
     }
 }
@@ -147,6 +150,20 @@ fn race(seconds: u64) -> Result<()> {
         .current_dir(root())
         .status()?;
     ensure!(status.success(), "the race test failed");
+    Ok(())
+}
+
+fn bless() -> Result<()> {
+    let status = Command::new(env!("CARGO"))
+        .args(["test", "--workspace"])
+        .env("BLESS", "1")
+        .env("UPDATE_EXPECT", "1")
+        .current_dir(root())
+        .status()?;
+    ensure!(
+        status.success(),
+        "a test fails for another reason than its golden"
+    );
     Ok(())
 }
 

@@ -195,7 +195,7 @@ impl ContextLayout {
                 BASE if !self.memory_imported.is_empty() => {
                     field(8, FieldKind::MemoryBase(MemoryIdx::from_u32(0)))
                 }
-                _ if offset >= LIBRARY && offset % 8 == 0 => {
+                _ if offset >= LIBRARY && offset.is_multiple_of(8) => {
                     let call = LibCall::from_index(((offset - LIBRARY) / 8) as usize)?;
                     field(8, FieldKind::Library(call))
                 }

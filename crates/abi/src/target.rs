@@ -64,11 +64,11 @@ impl Target {
 
     /// Whether the facts make sense: multiples of the page, a guard of at least one page.
     pub const fn is_valid(&self) -> bool {
-        self.memory_reservation_bytes % PAGE_BYTES == 0
-            && self.memory_guard_bytes % PAGE_BYTES == 0
+        self.memory_reservation_bytes.is_multiple_of(PAGE_BYTES)
+            && self.memory_guard_bytes.is_multiple_of(PAGE_BYTES)
             && self.memory_guard_bytes >= PAGE_BYTES
             && self.memory_reservation_bytes <= Self::FULL_RESERVATION_BYTES
             && self.stack_guard_bytes >= 4096
-            && self.stack_guard_bytes % 4096 == 0
+            && self.stack_guard_bytes.is_multiple_of(4096)
     }
 }

@@ -201,8 +201,14 @@ impl<K: EntityId, V: fmt::Debug> fmt::Debug for IdMap<K, V> {
 mod tests {
     use super::*;
 
-    id! { /// A test id.
-    Apple, "apple" }
+    #[expect(unreachable_pub, reason = "the macro makes public ids")]
+    mod fruit {
+        crate::id! {
+            /// A test id.
+            Apple, "apple"
+        }
+    }
+    use fruit::Apple;
 
     #[test]
     fn push_hands_out_consecutive_ids() {
@@ -212,6 +218,7 @@ mod tests {
         assert_eq!(format!("{a} {b:?}"), "apple0 apple1");
         assert_eq!(map.get(Apple::new(2)), None);
         assert_eq!(map.ids().collect::<Vec<_>>(), [a, b]);
+        assert_eq!(Apple::from_u32(7).as_u32(), 7);
     }
 
     #[test]

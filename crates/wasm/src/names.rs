@@ -11,7 +11,7 @@ use wasmparser::{BinaryReader, Name, NameSectionReader};
 pub(crate) fn read(reader: BinaryReader<'_>, module: &[u8], funcs: usize) -> (Option<Range<u32>>, Names) {
     let mut module_name = None;
     let mut names = Names::new();
-    for subsection in NameSectionReader::new(reader).into_iter().map_while(Result::ok) {
+    for subsection in NameSectionReader::new(reader).map_while(Result::ok) {
         match subsection {
             Name::Module { name, .. } => module_name = Some(span(module, name)),
             Name::Function(map) => {

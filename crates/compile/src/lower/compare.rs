@@ -4,7 +4,7 @@ use super::operand::Operand;
 use super::{Lower, width_of};
 use Width::{W8, W32};
 use cellwall_ir as ir;
-use cellwall_ir::{BinaryOp, CompareOp, InstData, Type, Value};
+use cellwall_ir::{BinaryOp, CompareOp, InstData, Value};
 use cellwall_isa::x64::{Cond, Inst, Row, Width};
 use cellwall_isa::{Class, Reg};
 
@@ -181,7 +181,10 @@ impl Lower<'_> {
     /// Whether the flags for this comparison may be a compound condition.
     fn is_float_equality(&self, value: Value) -> bool {
         match self.data_of(value) {
-            Some(&InstData::Compare { op, .. }) if matches!(op, CompareOp::FEq | CompareOp::FNe) => true,
+            Some(InstData::Compare {
+                op: CompareOp::FEq | CompareOp::FNe,
+                ..
+            }) => true,
             // Rare, so the exact answer is not worth a walk.
             _ => self.test_of_comparison(value).is_some(),
         }

@@ -79,7 +79,7 @@ fn with_constant(func: &Func, op: BinaryOp, ty: Type, x: Value, c: u64) -> Optio
     match op {
         BinaryOp::Add | BinaryOp::Sub | BinaryOp::Or | BinaryOp::Xor if c == 0 => return Some(Same(x)),
         BinaryOp::Shl | BinaryOp::ShrS | BinaryOp::ShrU | BinaryOp::Rotl | BinaryOp::Rotr
-            if c % bits == 0 =>
+            if c.is_multiple_of(bits) =>
         {
             return Some(Same(x));
         }

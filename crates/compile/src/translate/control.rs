@@ -62,7 +62,7 @@ impl<'m> Frame<'m> {
 }
 
 /// Parameter and result types of a block.
-fn block_types<'m>(module: &'m Module, ty: BlockType) -> (&'m [ValType], &'m [ValType]) {
+fn block_types(module: &Module, ty: BlockType) -> (&[ValType], &[ValType]) {
     match ty {
         BlockType::Empty => (&[], &[]),
         BlockType::Type(ty) => (
