@@ -131,7 +131,7 @@ fn argument(rng: &mut Rng, ty: &ValType) -> Val {
         ValType::F32 => {
             let raw = rng.interesting() as u32;
             let value = f32::from_bits(raw);
-            Val::F32(if value.is_nan() || raw % 2 == 0 {
+            Val::F32(if value.is_nan() || raw.is_multiple_of(2) {
                 ((raw as i32) as f32).to_bits()
             } else {
                 raw
@@ -140,7 +140,7 @@ fn argument(rng: &mut Rng, ty: &ValType) -> Val {
         ValType::F64 => {
             let raw = rng.interesting();
             let value = f64::from_bits(raw);
-            Val::F64(if value.is_nan() || raw % 2 == 0 {
+            Val::F64(if value.is_nan() || raw.is_multiple_of(2) {
                 ((raw as i64) as f64).to_bits()
             } else {
                 raw
