@@ -8,13 +8,14 @@
 //! * [`context`]: the layout of the instance context, with the kind of each field.
 //! * [`traps`] and [`library`]: the tables of trap codes and library calls.
 //! * [`shape`]: all that the rooms after the compiler know of a module.
-//! * [`blob`] and [`artifact`]: compiled functions, alone and linked.
+//! * [`blob`] and [`artifact`]: compiled functions, alone and linked; [`pack`]: linked ones as bytes.
 
 pub mod artifact;
 pub mod blob;
 pub mod context;
 pub mod convention;
 pub mod library;
+pub mod pack;
 pub mod shape;
 pub mod target;
 pub mod traps;

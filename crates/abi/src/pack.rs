@@ -1,0 +1,324 @@
+//! Packed artifacts (`.cwall`): linked code of one module as a flat sequence of bytes.
+//!
+//! Requires nothing of the bytes: [`unpack`] may be given any. Guarantees that both directions are
+//! exact inverses (equal artifacts give equal bytes, and bytes that are accepted are those that
+//! [`pack`] makes of the result), that reading neither panics nor allocates more than a small
+//! multiple of the input, and that each refusal says where. Deliberately judges no meaning: what
+//! was read is as untrusted as the file, and the verifier comes next.
+//!
+//! # The format
+//!
+//! All numbers are little-endian.
+//!
+//! | bytes | |
+//! |---|---|
+//! | 8 | [`MAGIC`] |
+//! | 4 | [`FORMAT_VERSION`] |
+//! | 4 | number of sections |
+//! | 8 | length of the file |
+//! | 16 each | offset and length of each section, in order |
+//!
+//! Sections follow one another at multiples of 16, with zeros between; all of [`SECTIONS`] are
+//! there, in this order. A table is its rows, a string its length in 4 bytes and then UTF-8, a list
+//! its length in 4 bytes and then the items, an option a byte 0 or 1 and then the item.
+
+mod bytes;
+mod shape;
+
+use crate::artifact::{Artifact, FuncRange, JumpTable};
+use crate::blob::{CallSite, TrapSite, UnwindRow};
+use crate::shape::Shape;
+use crate::shape::{DataSegment, ElementSegment, Export, GlobalShape, Import, MemoryShape, TableShape};
+use crate::target::{CpuFeatures, Target};
+use crate::traps::TrapCode;
+use crate::types::Signature;
+use bytes::{Pack, Reader, Writer, packed};
+use cellwall_base::{DataIdx, ElemIdx, FuncIdx, GlobalIdx, IdMap, Invalid, MemoryIdx, TableIdx, TypeIdx};
+
+/// How every packed artifact begins.
+pub const MAGIC: [u8; 8] = *b"\0cwall\r\n";
+/// Version of this format and of everything in it that only numbers name: the layout of the
+/// context, the calling convention, trap codes and library calls. One more with every change.
+pub const FORMAT_VERSION: u32 = 1;
+/// Who packs here. Artifacts of another version are refused: their code would be proven again, but
+/// may mean something else by the same numbers.
+pub const COMPILER: &str = concat!("cellwall ", env!("CARGO_PKG_VERSION"));
+
+/// The sections, in order.
+pub const SECTIONS: [&str; 16] = [
+    "compiler",
+    "target",
+    "shape",
+    "text",
+    "rodata",
+    "functions",
+    "jump tables",
+    "traps",
+    "calls",
+    "unwind",
+    "heads",
+    "data",
+    "names",
+    "module name",
+    "bodies",
+    "debug",
+];
+
+/// Multiples at which sections start.
+const ALIGN: usize = 16;
+/// Bytes before the table of sections.
+const HEADER_BYTES: usize = 24;
+/// Bytes before the first section.
+const TABLE_END: usize = HEADER_BYTES + 16 * SECTIONS.len();
+
+/// What is told of a module beside its code: for messages only.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Origin {
+    /// Its name, from the name section.
+    pub name: Option<String>,
+    /// Where the body of each defined function starts in the binary.
+    pub body_starts: Vec<u32>,
+    /// Where the contents of the code section start in the binary.
+    pub code_start: u32,
+    /// Its DWARF sections, by name.
+    pub debug: Vec<(String, Vec<u8>)>,
+}
+
+/// Whether these bytes begin as a packed artifact does; nothing else is looked at.
+pub fn is_packed(bytes: &[u8]) -> bool {
+    bytes.starts_with(&MAGIC)
+}
+
+/// The bytes of an artifact.
+///
+/// # Panics
+/// If a list has more than 2³² items; the linker makes none.
+pub fn pack(artifact: &Artifact, origin: &Origin) -> Vec<u8> {
+    let Artifact {
+        target,
+        shape,
+        text,
+        rodata,
+        funcs,
+        jump_tables,
+        traps,
+        calls,
+        unwind,
+        heads,
+        data,
+        names,
+    } = artifact;
+    let Origin {
+        name,
+        body_starts,
+        code_start,
+        debug,
+    } = origin;
+    let mut file = Sections::begin();
+    file.section(|to| to.raw(COMPILER.as_bytes()));
+    file.section(|to| target.write(to));
+    file.section(|to| shape.write(to));
+    file.section(|to| to.raw(text));
+    file.section(|to| to.raw(rodata));
+    file.section(|to| rows(funcs, to));
+    file.section(|to| rows(jump_tables, to));
+    file.section(|to| rows(traps, to));
+    file.section(|to| rows(calls, to));
+    file.section(|to| rows(unwind, to));
+    file.section(|to| rows(heads, to));
+    file.section(|to| to.raw(data));
+    file.section(|to| rows(names, to));
+    file.section(|to| name.write(to));
+    file.section(|to| rows(body_starts, to));
+    file.section(|to| {
+        code_start.write(to);
+        debug.write(to);
+    });
+    file.end()
+}
+
+/// The artifact of these bytes, not yet proven to be safe.
+///
+/// # Errors
+/// The first place where the bytes are not what [`pack`] would write; first of all if the format or
+/// the compiler is another version than this one.
+pub fn unpack(bytes: &[u8]) -> Result<(Artifact, Origin), Invalid> {
+    let mut file = Contents::of(bytes)?;
+    let compiler = file.next();
+    if compiler.rest() != COMPILER.as_bytes() {
+        let by = String::from_utf8_lossy(compiler.rest()).into_owned();
+        let by: String = by.chars().take(64).filter(|c| !c.is_control()).collect();
+        return compiler.fail(format!(
+            "made by `{by}`, and this is `{COMPILER}`: compile it again"
+        ));
+    }
+    let artifact = Artifact {
+        target: file.next().whole()?,
+        shape: file.next().whole()?,
+        text: file.next().rest().to_vec(),
+        rodata: file.next().rest().to_vec(),
+        funcs: file.next().rows()?,
+        jump_tables: file.next().rows()?,
+        traps: file.next().rows()?,
+        calls: file.next().rows()?,
+        unwind: file.next().rows()?,
+        heads: file.next().rows()?,
+        data: file.next().rest().to_vec(),
+        names: file.next().rows()?,
+    };
+    let name = file.next().whole()?;
+    let body_starts = file.next().rows()?;
+    let (code_start, debug) = file.next().whole()?;
+    let origin = Origin {
+        name,
+        body_starts,
+        code_start,
+        debug,
+    };
+    Ok((artifact, origin))
+}
+
+fn rows<T: Pack>(rows: &[T], to: &mut Writer) {
+    rows.iter().for_each(|row| row.write(to));
+}
+
+/// A file in the making.
+struct Sections {
+    file: Writer,
+    /// Offset and length of each section so far.
+    table: Vec<(u64, u64)>,
+}
+
+impl Sections {
+    fn begin() -> Self {
+        let mut file = Writer::default();
+        file.raw(&[0; TABLE_END]);
+        let table = Vec::with_capacity(SECTIONS.len());
+        Self { file, table }
+    }
+
+    fn section(&mut self, write: impl FnOnce(&mut Writer)) {
+        self.file.align(ALIGN);
+        let start = self.file.len();
+        write(&mut self.file);
+        self.table.push((start as u64, (self.file.len() - start) as u64));
+    }
+
+    fn end(self) -> Vec<u8> {
+        assert_eq!(self.table.len(), SECTIONS.len(), "every section was written");
+        let mut header = Writer::default();
+        header.raw(&MAGIC);
+        FORMAT_VERSION.write(&mut header);
+        (SECTIONS.len() as u32).write(&mut header);
+        (self.file.len() as u64).write(&mut header);
+        rows(&self.table, &mut header);
+        let mut bytes = self.file.into_bytes();
+        bytes[..TABLE_END].copy_from_slice(&header.into_bytes());
+        bytes
+    }
+}
+
+/// The sections of a file that is being read.
+struct Contents<'a> {
+    sections: std::vec::IntoIter<Reader<'a>>,
+}
+
+impl<'a> Contents<'a> {
+    /// Checks header and table: the sections cover the file, in order.
+    fn of(bytes: &'a [u8]) -> Result<Self, Invalid> {
+        let mut header = Reader::new("header", bytes, 0);
+        if header.array::<8>()? != MAGIC {
+            return Reader::new("header", bytes, 0).fail("this is no compiled artifact (.cwall)");
+        }
+        let at = header;
+        let version = u32::read(&mut header)?;
+        if version != FORMAT_VERSION {
+            return at.fail(format!(
+                "the artifact has version {version} of the format, and this reads {FORMAT_VERSION}: compile it again"
+            ));
+        }
+        let at = header;
+        if u32::read(&mut header)? as usize != SECTIONS.len() {
+            return at.fail(format!("there must be {} sections", SECTIONS.len()));
+        }
+        let at = header;
+        if u64::read(&mut header)? != bytes.len() as u64 {
+            return at.fail(format!("the file has another length: {}", bytes.len()));
+        }
+        let mut end = TABLE_END;
+        let mut sections = Vec::with_capacity(SECTIONS.len());
+        for name in SECTIONS {
+            let at = header;
+            let (start, len) = <(u64, u64)>::read(&mut header)?;
+            // Cannot overflow: `end` is at most the length of the file.
+            let expected = end.next_multiple_of(ALIGN);
+            let gap = bytes.get(end..expected).unwrap_or(&[1]);
+            if start != expected as u64 || gap.iter().any(|&byte| byte != 0) {
+                return at.fail(format!("section `{name}` is not where it must be"));
+            }
+            let section = usize::try_from(len)
+                .ok()
+                .and_then(|len| bytes[expected..].get(..len));
+            let Some(section) = section else {
+                return at.fail(format!("section `{name}` reaches beyond the end"));
+            };
+            sections.push(Reader::new(name, section, expected));
+            end = expected + section.len();
+        }
+        if end != bytes.len() {
+            return Reader::new("file", &bytes[end..], end).fail("there are bytes after the last section");
+        }
+        Ok(Self {
+            sections: sections.into_iter(),
+        })
+    }
+
+    fn next(&mut self) -> Reader<'a> {
+        self.sections
+            .next()
+            .expect("`unpack` takes each of SECTIONS once")
+    }
+}
+
+packed! {
+    FuncRange { func: FuncIdx, start: u32, len: u32 }
+    JumpTable { offset: u32, len: u32, func: FuncIdx }
+    TrapSite { pc: u32, code: TrapCode, wasm_offset: u32 }
+    CallSite { return_pc: u32, wasm_offset: u32 }
+    UnwindRow { pc: u32, frame_bytes: u32 }
+    Target { features: CpuFeatures, memory_reservation_bytes: u64, memory_guard_bytes: u64, stack_guard_bytes: u32 }
+    CpuFeatures { popcnt: bool, lzcnt: bool, bmi1: bool, bmi2: bool, avx: bool, avx2: bool, fma: bool }
+    Shape {
+        types: IdMap<TypeIdx, Signature>,
+        canonical_types: IdMap<TypeIdx, TypeIdx>,
+        funcs: IdMap<FuncIdx, TypeIdx>,
+        imported_funcs: u32,
+        memories: IdMap<MemoryIdx, MemoryShape>,
+        tables: IdMap<TableIdx, TableShape>,
+        globals: IdMap<GlobalIdx, GlobalShape>,
+        imports: Vec<Import>,
+        exports: Vec<Export>,
+        data: IdMap<DataIdx, DataSegment>,
+        elements: IdMap<ElemIdx, ElementSegment>,
+        start: Option<FuncIdx>
+    }
+}
+
+impl Pack for TrapCode {
+    const BYTES_MIN: usize = 1;
+
+    fn write(&self, to: &mut Writer) {
+        (*self as u8).write(to);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Invalid> {
+        let at = *from;
+        match Self::from_u8(u8::read(from)?) {
+            Some(code) => Ok(code),
+            None => at.fail("no such trap code"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
