@@ -1,5 +1,6 @@
 //! Options of an engine.
 
+use crate::Cache;
 use cellwall_abi::Target;
 
 /// Options of an [`Engine`](crate::Engine). The defaults are right for almost everyone.
@@ -20,6 +21,7 @@ pub struct Config {
     pub(crate) wasm_backtrace: bool,
     pub(crate) wasm_multi_memory: bool,
     pub(crate) parallel_compilation: bool,
+    pub(crate) cache: Option<Cache>,
 }
 
 impl Default for Config {
@@ -32,6 +34,7 @@ impl Default for Config {
             wasm_backtrace: true,
             wasm_multi_memory: true,
             parallel_compilation: true,
+            cache: None,
         }
     }
 }
@@ -83,6 +86,13 @@ impl Config {
     /// resulting code is the same either way.
     pub fn parallel_compilation(&mut self, enable: bool) -> &mut Self {
         self.parallel_compilation = enable;
+        self
+    }
+
+    /// Where compiled modules are kept between processes; nowhere by default. What comes from there
+    /// is proven again before it can run.
+    pub fn cache(&mut self, cache: Option<Cache>) -> &mut Self {
+        self.cache = cache;
         self
     }
 }

@@ -1,7 +1,7 @@
 //! The engine: options, the target of compilation, and the handle to stop guest code.
 
-use crate::{Config, Error, Result};
-use cellwall_abi::Target;
+use crate::{Config, Error, Module, Result};
+use cellwall_abi::{Target, pack};
 use cellwall_base::limits::PAGE_BYTES;
 use cellwall_runtime as runtime;
 use std::fmt;
@@ -105,6 +105,22 @@ impl Engine {
         self.inner.runtime.interrupt();
     }
 
+    /// Compiles a module, binary or text, to bytes that [`Module::deserialize`] loads without
+    /// compiling: in this engine, or in another with the same options on a processor with the same
+    /// features.
+    ///
+    /// # Errors
+    /// As [`Module::new`].
+    pub fn precompile_module(&self, bytes: &[u8]) -> Result<Vec<u8>> {
+        Module::compile(self, &crate::module::binary(bytes)?)?.serialize()
+    }
+
+    /// What these bytes are, if they begin as something that was compiled before. Whether the rest
+    /// is sound is for [`Module::deserialize`] to say.
+    pub fn detect_precompiled(bytes: &[u8]) -> Option<Precompiled> {
+        pack::is_packed(bytes).then_some(Precompiled::Module)
+    }
+
     pub(crate) fn runtime(&self) -> &runtime::Engine {
         &self.inner.runtime
     }
@@ -112,6 +128,14 @@ impl Engine {
     pub(crate) fn target(&self) -> &Target {
         self.inner.runtime.target()
     }
+}
+
+/// What [`Engine::detect_precompiled`] finds.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Precompiled {
+    /// A compiled module, for [`Module::deserialize`].
+    Module,
 }
 
 impl Default for Engine {

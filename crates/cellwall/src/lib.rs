@@ -49,6 +49,7 @@
 #![deny(missing_docs)]
 
 mod backtrace;
+mod cache;
 mod config;
 mod engine;
 mod error;
@@ -69,10 +70,11 @@ mod types;
 mod val;
 
 pub use backtrace::{FrameInfo, WasmBacktrace};
+pub use cache::{Cache, CacheConfig, CacheUsage};
 pub use cellwall_base::{Invalid, Limit};
-pub use cellwall_verify::Violation;
+pub use cellwall_verify::{Rule, Violation};
 pub use config::Config;
-pub use engine::Engine;
+pub use engine::{Engine, Precompiled};
 pub use error::{Chain, Context, Error, Ok, Result};
 pub use externals::{Export, Extern};
 pub use func::{Caller, Func, IntoFunc, TypedFunc, WasmParams, WasmResults, WasmRet, WasmTy, WasmTyList};

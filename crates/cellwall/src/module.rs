@@ -8,13 +8,15 @@ mod build;
 mod symbols;
 
 pub use build::CompileError;
-pub(crate) use build::{decode, refused};
+pub(crate) use build::{compile, decode, prove, refused};
 pub use symbols::FrameSymbol;
 
-use crate::{Context, Engine, ExportType, ExternType, ImportType, Result};
+use crate::{Context, Engine, Error, ExportType, ExternType, ImportType, Result};
 use cellwall_abi::Shape;
+use cellwall_abi::pack::{self, Origin};
 use cellwall_base::FuncIdx;
 use cellwall_runtime::Code;
+use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -48,7 +50,7 @@ struct Inner {
     engine: Engine,
     code: Arc<Code>,
     name: Option<String>,
-    /// Where the body of each defined function starts in the binary.
+    /// Where the body of each defined function starts in the binary; from a file it may be anything.
     body_starts: Vec<u32>,
     debug: Option<symbols::DebugInfo>,
 }
@@ -76,25 +78,104 @@ impl Module {
         Self::new(engine, bytes).with_context(|| format!("cannot compile `{}`", file.display()))
     }
 
-    /// Compiles a module in the binary format.
+    /// Compiles a module in the binary format, or takes it from the engine's [`Cache`](crate::Cache).
     ///
     /// # Errors
     /// As [`new`](Self::new).
     pub fn from_binary(engine: &Engine, binary: &[u8]) -> Result<Self> {
+        match &engine.config().cache {
+            None => Self::compile(engine, binary),
+            Some(cache) => cache.module(engine, binary),
+        }
+    }
+
+    /// Compiles a module in the binary format, whatever the cache has.
+    pub(crate) fn compile(engine: &Engine, binary: &[u8]) -> Result<Self> {
         let module = decode(engine, binary)?;
-        let code = build::compile(engine, &module)?;
+        let artifact = build::compile(engine, &module)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 engine: engine.clone(),
-                code,
+                code: build::accept_own(engine, artifact)?,
                 name: module.name().map(str::to_owned),
-                body_starts: module
-                    .defined_funcs()
-                    .map(|func| module.body(func).map_or(0, |body| body.start))
-                    .collect(),
+                body_starts: body_starts(&module),
                 debug: symbols::DebugInfo::of(&module),
             }),
         })
+    }
+
+    /// The compiled module as bytes, from which [`deserialize`](Self::deserialize) makes it again.
+    /// Equal modules, options and processors give equal bytes.
+    ///
+    /// # Errors
+    /// None today.
+    pub fn serialize(&self) -> Result<Vec<u8>> {
+        let debug = self.inner.debug.as_ref();
+        let origin = Origin {
+            name: self.inner.name.clone(),
+            body_starts: self.inner.body_starts.clone(),
+            code_start: debug.map_or(0, symbols::DebugInfo::code_start),
+            debug: debug.map_or_else(Vec::new, symbols::DebugInfo::sections),
+        };
+        Ok(pack::pack(self.inner.code.artifact(), &origin))
+    }
+
+    /// Makes a module from the bytes of [`serialize`](Self::serialize) or
+    /// [`Engine::precompile_module`], without compiling.
+    ///
+    /// Any bytes may be given, from anyone: the machine code in them is copied, then proven like
+    /// code that was just compiled, and only then mapped. What is proven is that it stays inside
+    /// its cell, not that it computes what some WebAssembly module means.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::Invalid), with an offset, if the bytes are no compiled module, or one of
+    /// another version; [`Violation`](crate::Violation) if the machine code is refused; an error
+    /// with words if it needs a processor feature that is missing here, or relies on larger
+    /// reservations or guards than this engine makes.
+    ///
+    /// ```
+    /// use cellwall::{Engine, Instance, Invalid, Module, Store};
+    ///
+    /// let engine = Engine::default();
+    /// let six = br#"(module (func (export "six") (result i32) (i32.const 6)))"#;
+    /// let bytes = engine.precompile_module(six)?;
+    ///
+    /// let module = Module::deserialize(&engine, &bytes)?;
+    /// let mut store = Store::new(&engine, ());
+    /// let instance = Instance::new(&mut store, &module, &[])?;
+    /// let six = instance.get_typed_func::<(), i32>(&mut store, "six")?;
+    /// assert_eq!(six.call(&mut store, ())?, 6);
+    ///
+    /// let error = Module::deserialize(&engine, &bytes[..100]).unwrap_err();
+    /// assert!(error.is::<Invalid>());
+    /// # cellwall::Ok(())
+    /// ```
+    pub fn deserialize(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Self> {
+        let bytes = bytes.as_ref();
+        let (artifact, origin) = pack::unpack(bytes).map_err(|invalid| match what_is(bytes) {
+            Some(what) => Error::new(invalid).context(what),
+            None => Error::new(invalid),
+        })?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                engine: engine.clone(),
+                code: build::accept_foreign(engine, artifact)?,
+                debug: symbols::DebugInfo::from_sections(origin.code_start, &origin.debug),
+                name: origin.name,
+                body_starts: origin.body_starts,
+            }),
+        })
+    }
+
+    /// Like [`deserialize`](Self::deserialize), from a file. The file is read first, so that it does
+    /// not matter what happens to it later.
+    ///
+    /// # Errors
+    /// If the file cannot be read; otherwise as [`deserialize`](Self::deserialize).
+    pub fn deserialize_file(engine: &Engine, file: impl AsRef<Path>) -> Result<Self> {
+        let file = file.as_ref();
+        let bytes = std::fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+        Self::deserialize(engine, bytes).with_context(|| format!("cannot load `{}`", file.display()))
     }
 
     /// Whether these bytes are a valid module in the binary format; compiles nothing.
@@ -184,15 +265,41 @@ impl fmt::Debug for Module {
     }
 }
 
-/// The binary of a module that may be text.
+/// Where the body of each defined function starts in the binary.
+fn body_starts(module: &cellwall_wasm::Module) -> Vec<u32> {
+    let start = |func| module.body(func).map_or(0, |body| body.start);
+    module.defined_funcs().map(start).collect()
+}
+
+/// What bytes are that were taken for a compiled module, if they are something known.
+fn what_is(bytes: &[u8]) -> Option<&'static str> {
+    const WASM: &[u8] = b"\0asm";
+    if bytes.starts_with(WASM) {
+        Some("this is a WebAssembly binary, which `Module::new` compiles")
+    } else if bytes.trim_ascii_start().starts_with(b"(") {
+        Some("this is a module in the text format, which `Module::new` compiles")
+    } else {
+        None
+    }
+}
+
+/// The binary of a module that may be text; refuses what is compiled already.
+pub(crate) fn binary(bytes: &[u8]) -> Result<Cow<'_, [u8]>> {
+    if pack::is_packed(bytes) {
+        return Err(Error::msg(
+            "this is a compiled module, which `Module::deserialize` loads",
+        ));
+    }
+    from_text(bytes)
+}
+
 #[cfg(feature = "wat")]
-pub(crate) fn binary(bytes: &[u8]) -> Result<std::borrow::Cow<'_, [u8]>> {
+fn from_text(bytes: &[u8]) -> Result<Cow<'_, [u8]>> {
     let parsed = wat::parse_bytes(bytes);
     Ok(parsed?)
 }
 
-/// The binary of a module.
 #[cfg(not(feature = "wat"))]
-pub(crate) fn binary(bytes: &[u8]) -> Result<std::borrow::Cow<'_, [u8]>> {
+fn from_text(bytes: &[u8]) -> Result<Cow<'_, [u8]>> {
     Ok(bytes.into())
 }

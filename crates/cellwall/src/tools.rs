@@ -1,7 +1,11 @@
-//! For tools that show how Cellwall works: the walk of one function, as text.
+//! For tools that show how Cellwall works: the walk of one function as text, and what is proven.
 //!
 //! Requires a valid module. Guarantees nothing about the text, which changes from version to
 //! version: it is for people.
+
+mod proof;
+
+pub use proof::{Proof, verify};
 
 use crate::module::{binary, decode, refused};
 use crate::{Engine, Result, format_err};

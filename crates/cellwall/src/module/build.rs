@@ -1,18 +1,20 @@
-//! The pipeline from bytes to mapped code, as straight-line code.
+//! The pipeline from bytes to mapped code, as straight-line code. There is one way into mapped
+//! code, [`prove`], and what was just compiled takes it like what comes from a file.
 
-use crate::{Engine, Error, Result, bail};
-use cellwall_abi::CodeBlob;
+use crate::{Context, Engine, Error, Result, bail};
+use cellwall_abi::{Artifact, CodeBlob};
 use cellwall_base::FuncIdx;
 use cellwall_compile::{Scratch, Unit};
 use cellwall_runtime::Code;
+use cellwall_verify::{Verified, Violation};
 use cellwall_wasm as wasm;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 
-/// Bytes of bodies below which threads cost more than they save.
-const PARALLEL_BODY_BYTES_MIN: usize = 64 << 10;
+/// Bytes of bodies or machine code below which threads cost more than they save.
+const PARALLEL_BYTES_MIN: usize = 64 << 10;
 
 /// Cellwall made code that it then refused to run: the fault is ours, not the module's.
 ///
@@ -61,22 +63,39 @@ fn check_options(engine: &Engine, module: &wasm::Module) -> Result<()> {
     Ok(())
 }
 
-/// Compiles, links, verifies and maps.
-pub(crate) fn compile(engine: &Engine, module: &wasm::Module) -> Result<Arc<Code>> {
-    let threads = threads(engine, module);
+/// Compiles and links; nothing is proven yet.
+pub(crate) fn compile(engine: &Engine, module: &wasm::Module) -> Result<Artifact> {
+    let threads = threads(engine, module.code_section().len());
     let shape = cellwall_link::shape(module);
     let blobs = functions(&Unit::new(module, &shape, engine.target()), module, threads)?;
-    let artifact = cellwall_link::link(module, shape, blobs, engine.target())?;
-    let verified = cellwall_verify::verify_with(artifact, |jobs, job| {
+    Ok(cellwall_link::link(module, shape, blobs, engine.target())?)
+}
+
+/// Proves an artifact, wherever it comes from.
+pub(crate) fn prove(engine: &Engine, artifact: Artifact) -> Result<Verified, Violation> {
+    let threads = threads(engine, artifact.text.len());
+    cellwall_verify::verify_with(artifact, |jobs, job| {
         spread(threads, jobs, || (), |(), index| job(index));
-    });
-    let verified = verified.map_err(|violation| CompileError { violation })?;
+    })
+}
+
+/// Proves and maps an artifact that was just compiled.
+pub(crate) fn accept_own(engine: &Engine, artifact: Artifact) -> Result<Arc<Code>> {
+    let verified = prove(engine, artifact).map_err(|violation| CompileError { violation })?;
     Ok(Code::map(engine.runtime(), verified)?)
 }
 
-fn threads(engine: &Engine, module: &wasm::Module) -> usize {
-    let body_bytes = module.code_section().len();
-    if !engine.config().parallel_compilation || body_bytes < PARALLEL_BODY_BYTES_MIN {
+/// Proves and maps an artifact of unknown origin.
+pub(crate) fn accept_foreign(engine: &Engine, artifact: Artifact) -> Result<Arc<Code>> {
+    if !engine.config().wasm_multi_memory && artifact.shape.memories.len() > 1 {
+        bail!("multiple memories are turned off");
+    }
+    let verified = prove(engine, artifact).context("the machine code is not proven to be safe")?;
+    Ok(Code::map(engine.runtime(), verified)?)
+}
+
+fn threads(engine: &Engine, code_bytes: usize) -> usize {
+    if !engine.config().parallel_compilation || code_bytes < PARALLEL_BYTES_MIN {
         return 1;
     }
     thread::available_parallelism().map_or(1, |count| count.get())

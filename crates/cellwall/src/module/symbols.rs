@@ -70,6 +70,36 @@ impl DebugInfo {
         })
     }
 
+    /// That of a module whose DWARF sections were kept by [`sections`](Self::sections).
+    pub(crate) fn from_sections(code_start: u32, kept: &[(String, Vec<u8>)]) -> Option<Self> {
+        let mut bytes = Vec::new();
+        let mut sections = BTreeMap::new();
+        for (name, contents) in kept {
+            let start = u32::try_from(bytes.len()).ok()?;
+            bytes.extend_from_slice(contents);
+            sections.insert(name.clone(), start..u32::try_from(bytes.len()).ok()?);
+        }
+        (!sections.is_empty()).then(|| Self {
+            bytes: bytes.into(),
+            sections,
+            code_start,
+            lookup: Mutex::new(None),
+        })
+    }
+
+    /// Where the contents of the code section start in the binary.
+    pub(crate) fn code_start(&self) -> u32 {
+        self.code_start
+    }
+
+    /// The DWARF sections by name, in order of the names.
+    pub(crate) fn sections(&self) -> Vec<(String, Vec<u8>)> {
+        let bytes = |range: &Range<u32>| self.bytes.get(range.start as usize..range.end as usize);
+        let sections = self.sections.iter();
+        let kept = sections.map(|(name, range)| (name.clone(), bytes(range).unwrap_or_default().to_vec()));
+        kept.collect()
+    }
+
     fn section(&self, id: gimli::SectionId) -> Result<Reader, gimli::Error> {
         let range = self.sections.get(id.name()).cloned().unwrap_or(0..0);
         let bytes = self.bytes.get(range.start as usize..range.end as usize);

@@ -1,6 +1,8 @@
 //! The public API from outside: one file per noun; what works beside what is refused.
 
 mod allocation;
+mod artifact;
+mod cache;
 mod engine;
 mod func;
 mod global;

@@ -81,11 +81,20 @@ fn add_custom_section(binary: &mut Vec<u8>, name: &str, bytes: &[u8]) {
     binary.extend(bytes);
 }
 
+/// The trace of a failing call, which is the same if the module went through its packed form.
 fn trace(binary: &[u8]) -> WasmBacktrace {
     let engine = Engine::default();
     let module = Module::new(&engine, binary).expect("valid");
-    let mut store = Store::new(&engine, ());
-    let instance = Instance::new(&mut store, &module, &[]).expect("it needs nothing");
+    let bytes = module.serialize().expect("it can be packed");
+    let again = Module::deserialize(&engine, bytes).expect("it is our own");
+    let trace = trace_of(&engine, &module);
+    assert_eq!(trace.to_string(), trace_of(&engine, &again).to_string());
+    trace
+}
+
+fn trace_of(engine: &Engine, module: &Module) -> WasmBacktrace {
+    let mut store = Store::new(engine, ());
+    let instance = Instance::new(&mut store, module, &[]).expect("it needs nothing");
     let run = instance
         .get_typed_func::<i32, i32>(&mut store, "run")
         .expect("exported");

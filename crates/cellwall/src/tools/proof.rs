@@ -1,0 +1,132 @@
+//! The verifier for people: what was proven of a module, and how long it took.
+//!
+//! Requires nothing of the bytes. Guarantees that a [`Proof`] exists only if the verifier accepted
+//! all of the code. Maps nothing, so that it also judges code for processors and options that this
+//! machine does not have.
+
+use crate::module::{binary, compile, decode, prove};
+use crate::{Engine, Result};
+use cellwall_abi::{CpuFeatures, Target, pack};
+use std::time::{Duration, Instant};
+
+/// What the verifier proves of every function.
+const RULES: &[&str] = &[
+    "V1 decoding",
+    "V2 control flow",
+    "V3 stack",
+    "V4 memory and kinds",
+    "V5 pinned state",
+    "V6 metadata",
+    "V7 runtime facts",
+    "V8 one cell",
+];
+
+/// What was proven; see [`verify`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Proof {
+    /// Functions that have code.
+    pub functions: usize,
+    /// Bytes of machine code, padding included.
+    pub code_bytes: usize,
+    /// Bytes of constants and jump tables.
+    pub constant_bytes: usize,
+    /// The groups of rules, each of which holds for every function.
+    pub rules: &'static [&'static str],
+    /// Processor features that the code may use.
+    pub features: Vec<&'static str>,
+    /// Bytes of address space per memory that the proof relies on.
+    pub memory_reservation_bytes: u64,
+    /// Bytes behind each reservation that must not be accessible.
+    pub memory_guard_bytes: u64,
+    /// Bytes below each stack that must not be accessible.
+    pub stack_guard_bytes: u32,
+    /// How long the proof took, without reading and compiling.
+    pub time: Duration,
+}
+
+/// Proves the code of a compiled module, or of a module (binary or text) as it would be compiled;
+/// runs nothing.
+///
+/// # Errors
+/// [`Violation`](crate::Violation) if the code is refused; otherwise as [`Module::new`] and
+/// [`Module::deserialize`].
+///
+/// [`Module::new`]: crate::Module::new
+/// [`Module::deserialize`]: crate::Module::deserialize
+///
+/// ```
+/// use cellwall::{Engine, Invalid, tools};
+///
+/// let engine = Engine::default();
+/// let bytes = engine.precompile_module(b"(module (func) (func))")?;
+/// assert_eq!(tools::verify(&engine, &bytes)?.functions, 2);
+/// assert!(tools::verify(&engine, &bytes[..99]).unwrap_err().is::<Invalid>());
+/// # cellwall::Ok(())
+/// ```
+pub fn verify(engine: &Engine, bytes: &[u8]) -> Result<Proof> {
+    let artifact = match pack::is_packed(bytes) {
+        true => pack::unpack(bytes)?.0,
+        false => compile(engine, &decode(engine, &binary(bytes)?)?)?,
+    };
+    let begin = Instant::now();
+    let verified = prove(engine, artifact)?;
+    let time = begin.elapsed();
+    let artifact = verified.artifact();
+    let Target {
+        features,
+        memory_reservation_bytes,
+        memory_guard_bytes,
+        stack_guard_bytes,
+    } = artifact.target;
+    Ok(Proof {
+        functions: artifact.funcs.len(),
+        code_bytes: artifact.text.len(),
+        constant_bytes: artifact.rodata.len(),
+        rules: RULES,
+        features: names(features),
+        memory_reservation_bytes,
+        memory_guard_bytes,
+        stack_guard_bytes,
+        time,
+    })
+}
+
+fn names(features: CpuFeatures) -> Vec<&'static str> {
+    let CpuFeatures {
+        popcnt,
+        lzcnt,
+        bmi1,
+        bmi2,
+        avx,
+        avx2,
+        fma,
+    } = features;
+    let all = [
+        (popcnt, "popcnt"),
+        (lzcnt, "lzcnt"),
+        (bmi1, "bmi1"),
+        (bmi2, "bmi2"),
+        (avx, "avx"),
+        (avx2, "avx2"),
+        (fma, "fma"),
+    ];
+    all.into_iter()
+        .filter_map(|(has, name)| has.then_some(name))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RULES;
+    use cellwall_verify::Rule;
+
+    #[test]
+    fn every_rule_is_in_a_group() {
+        for rule in Rule::ALL {
+            let word = rule.text().split(' ').next().expect("it has words");
+            let is_group = |group: &&str| group.split(' ').next() == Some(word);
+            assert!(!word.starts_with('V') || RULES.iter().any(is_group), "{rule:?}");
+        }
+    }
+}
