@@ -196,8 +196,8 @@ pub(crate) struct Registers {
     pub(crate) gprs: [Kind; 16],
     /// Which registers and slots hold the same value.
     pub(crate) copies: Copies,
-    /// Which vector registers have a defined low half (bits 0 to 15), and whether the flags are
-    /// defined (bit 16).
+    /// Which vector registers have a defined low half (bits 0 to 15), and which flags are defined
+    /// ([`FLAGS`]).
     pub(crate) defined: u32,
     /// Bytes between the stack pointer and the return address.
     pub(crate) depth: u32,
@@ -318,8 +318,18 @@ impl Copies {
     }
 }
 
-/// Bit of [`Registers::defined`] for the flags.
-pub(crate) const FLAGS: u32 = 1 << 16;
+/// Bit of [`Registers::defined`] for the carry flag.
+pub(crate) const CARRY: u32 = 1 << 16;
+/// For the parity flag.
+pub(crate) const PARITY: u32 = 1 << 17;
+/// For the zero flag.
+pub(crate) const ZERO: u32 = 1 << 18;
+/// For the sign flag.
+pub(crate) const SIGN: u32 = 1 << 19;
+/// For the overflow flag.
+pub(crate) const OVERFLOW: u32 = 1 << 20;
+/// Bits of [`Registers::defined`] for the flags that conditions read.
+pub(crate) const FLAGS: u32 = CARRY | PARITY | ZERO | SIGN | OVERFLOW;
 
 impl Registers {
     /// Nothing is known; at the return address.

@@ -6,7 +6,7 @@
 //! that every instruction passed. Deliberately knows no instruction; those are in `transfer`.
 
 use crate::access::BlockWrites;
-use crate::domain::{FLAGS, Fact, Kind, Readable, Registers, SlotKind, SlotKinds, U32};
+use crate::domain::{Fact, Kind, Readable, Registers, SlotKind, SlotKinds, U32};
 use crate::encoding;
 use crate::module::{Convention, Module};
 use crate::rows::{self, Feature, Form, Row};
@@ -362,11 +362,6 @@ impl<'a> Function<'a> {
         let mut text = String::new();
         NasmFormatter::new().format(&self.insn, &mut text);
         format!("`{text}`: ")
-    }
-
-    /// Whether the flags are defined.
-    pub(crate) fn has_flags(&self) -> bool {
-        self.state.defined & FLAGS != 0
     }
 }
 

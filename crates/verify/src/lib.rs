@@ -49,7 +49,9 @@
 //!
 //! From *any* to *table length* kinds are data: what they say more is dropped wherever they are
 //! used as data. Of the others, none is ever data. A state also says which vector registers have a
-//! defined low half (no row moves the upper half anywhere), whether the flags are defined, the
+//! defined low half (no row lets an upper half be seen: it moves at most to another upper half),
+//! which of the five flags that conditions read are defined (what the processor's manuals call
+//! undefined is not, nor what a shift by zero leaves alone), the
 //! depth of the frame and how far it was probed, what of the store's block may be read, and which
 //! registers and slots hold equal values. Between heads it also says what the flags say about a
 //! register, and which overflow places were written; both are dropped at heads.

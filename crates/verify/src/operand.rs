@@ -174,9 +174,17 @@ impl Function<'_> {
     }
 
     pub(crate) fn set_flags(&mut self, row: &Row, fact: Fact) {
-        if row.writes_flags {
-            self.state.defined |= FLAGS;
+        let flags = row.flags;
+        if flags.changes() && !(flags.unless_zero && self.shifts_by_zero(row)) {
+            let kept = self.state.defined & (flags.keeps | !FLAGS);
+            self.state.defined = kept | flags.sets;
             self.fact = fact;
         }
+    }
+
+    /// Whether the constant by which a shift shifts has no effect.
+    fn shifts_by_zero(&self, row: &Row) -> bool {
+        let bits = if row.w { 64 } else { 32 };
+        self.insn.immediate(1) % bits == 0
     }
 }

@@ -5,6 +5,7 @@
 //! instruction does to the abstract state is its [`Form`], in `transfer`. Deliberately knows
 //! nothing of the compiler's instruction table.
 
+use crate::domain::{CARRY, FLAGS, OVERFLOW, PARITY, ZERO};
 use iced_x86::Code;
 
 /// The transfer function of a row.
@@ -96,10 +97,42 @@ pub(crate) struct Row {
     pub(crate) w: bool,
     /// Whether the encoding is VEX.
     pub(crate) vex: bool,
-    /// Whether the flags are written.
-    pub(crate) writes_flags: bool,
+    /// Which flags are defined afterwards, as bits of `domain::FLAGS`.
+    pub(crate) flags: Flags,
     /// Whether a memory operand must be 16-byte aligned.
     pub(crate) aligned: bool,
+}
+
+/// Which flags are defined after an instruction: those that it sets, and of those that it keeps the
+/// ones that were before. What the processor's manuals call undefined is neither: it may be what
+/// code of someone else left behind. (The auxiliary flag is left out; no condition reads it.)
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Flags {
+    pub(crate) sets: u32,
+    pub(crate) keeps: u32,
+    /// A shift by a constant, which changes no flag if the constant is zero.
+    pub(crate) unless_zero: bool,
+}
+
+impl Flags {
+    const NONE: Self = Self {
+        sets: 0,
+        keeps: FLAGS,
+        unless_zero: false,
+    };
+
+    /// Whether any flag may change.
+    pub(crate) const fn changes(self) -> bool {
+        self.keeps != FLAGS
+    }
+
+    const fn sets(sets: u32) -> Self {
+        Self {
+            sets,
+            keeps: 0,
+            unless_zero: false,
+        }
+    }
 }
 
 const REFUSED: Row = Row {
@@ -109,7 +142,7 @@ const REFUSED: Row = Row {
     prefix: 0,
     w: false,
     vex: false,
-    writes_flags: false,
+    flags: Flags::NONE,
     aligned: false,
 };
 
@@ -131,18 +164,35 @@ const RW: Row = Row {
     ..REFUSED
 };
 const R: Row = REFUSED;
-const FLAGS_W: Row = Row {
-    writes_flags: true,
-    ..W
-};
-const FLAGS_RW: Row = Row {
-    writes_flags: true,
-    ..RW
-};
-const FLAGS_R: Row = Row {
-    writes_flags: true,
-    ..R
-};
+const FLAGS_W: Row = with_flags(W, Flags::sets(FLAGS));
+const FLAGS_RW: Row = with_flags(RW, Flags::sets(FLAGS));
+const FLAGS_R: Row = with_flags(R, Flags::sets(FLAGS));
+/// Products say by two flags whether they are too wide.
+const PRODUCT_W: Row = with_flags(W, Flags::sets(CARRY | OVERFLOW));
+const PRODUCT_RW: Row = with_flags(RW, Flags::sets(CARRY | OVERFLOW));
+const PRODUCT_R: Row = with_flags(R, Flags::sets(CARRY | OVERFLOW));
+/// Divisions leave every flag undefined.
+const QUOTIENT: Row = with_flags(R, Flags::sets(0));
+/// Shifts by a constant.
+const SHIFT: Row = with_flags(
+    RW,
+    Flags {
+        unless_zero: true,
+        ..Flags::sets(FLAGS & !OVERFLOW)
+    },
+);
+/// Shifts by a register, which may be zero, and rotations, which touch two flags at most.
+const TURN: Row = with_flags(
+    RW,
+    Flags {
+        sets: 0,
+        keeps: FLAGS & !OVERFLOW,
+        unless_zero: false,
+    },
+);
+const SCAN: Row = with_flags(RW, Flags::sets(ZERO));
+const COUNT: Row = with_flags(W, Flags::sets(CARRY | ZERO));
+const BITS: Row = with_flags(W, Flags::sets(FLAGS & !PARITY));
 const ALIGNED_W: Row = Row { aligned: true, ..W };
 const ALIGNED_RW: Row = Row { aligned: true, ..RW };
 
@@ -170,6 +220,9 @@ macro_rules! rows {
     }};
 }
 
+const fn with_flags(group: Row, flags: Flags) -> Row {
+    Row { flags, ..group }
+}
 const fn need(group: Row, feature: Feature) -> Row {
     Row { feature, ..group }
 }
@@ -222,27 +275,37 @@ static ROWS: [Row; CODES] = rows! {
         Test_AL_imm8;
     Test FLAGS_R, 0 1: Test_rm64_r64 Test_rm64_imm32 Test_RAX_imm32;
     Test FLAGS_R, 0x66 0: Test_rm16_r16 Test_rm16_imm16 Test_AX_imm16;
-    Plain FLAGS_RW, 0 0: Imul_r32_rm32 Neg_rm32;
-    Plain FLAGS_RW, 0 1: Imul_r64_rm64 Neg_rm64;
-    Plain FLAGS_W, 0 0: Imul_r32_rm32_imm8 Imul_r32_rm32_imm32;
-    Plain FLAGS_W, 0 1: Imul_r64_rm64_imm8 Imul_r64_rm64_imm32;
+    Plain FLAGS_RW, 0 0: Neg_rm32;
+    Plain FLAGS_RW, 0 1: Neg_rm64;
+    Plain PRODUCT_RW, 0 0: Imul_r32_rm32;
+    Plain PRODUCT_RW, 0 1: Imul_r64_rm64;
+    Plain PRODUCT_W, 0 0: Imul_r32_rm32_imm8 Imul_r32_rm32_imm32;
+    Plain PRODUCT_W, 0 1: Imul_r64_rm64_imm8 Imul_r64_rm64_imm32;
     Plain RW, 0 0: Not_rm32 Bswap_r32;
     Plain RW, 0 1: Not_rm64 Bswap_r64;
-    MulWide FLAGS_R, 0 0: Mul_rm32 Imul_rm32;
-    MulWide FLAGS_R, 0 1: Mul_rm64 Imul_rm64;
-    Divide FLAGS_R, 0 0: Div_rm32 Idiv_rm32;
-    Divide FLAGS_R, 0 1: Div_rm64 Idiv_rm64;
+    MulWide PRODUCT_R, 0 0: Mul_rm32 Imul_rm32;
+    MulWide PRODUCT_R, 0 1: Mul_rm64 Imul_rm64;
+    Divide QUOTIENT, 0 0: Div_rm32 Idiv_rm32;
+    Divide QUOTIENT, 0 1: Div_rm64 Idiv_rm64;
     SignSpread R, 0 0: Cdq;
     SignSpread R, 0 1: Cqo;
 
     // Shifts and bits.
-    Shl FLAGS_RW, 0 0: Shl_rm32_imm8 Shl_rm32_1;
-    Shl FLAGS_RW, 0 1: Shl_rm64_imm8 Shl_rm64_1;
-    Shr FLAGS_RW, 0 0: Shr_rm32_imm8 Shr_rm32_1;
-    Shr FLAGS_RW, 0 1: Shr_rm64_imm8 Shr_rm64_1;
-    Plain FLAGS_RW, 0 0: Shl_rm32_CL Shr_rm32_CL Sar_rm32_CL Sar_rm32_imm8 Sar_rm32_1
+    Shl SHIFT, 0 0: Shl_rm32_imm8;
+    Shl SHIFT, 0 1: Shl_rm64_imm8;
+    Shl FLAGS_RW, 0 0: Shl_rm32_1;
+    Shl FLAGS_RW, 0 1: Shl_rm64_1;
+    Shr SHIFT, 0 0: Shr_rm32_imm8;
+    Shr SHIFT, 0 1: Shr_rm64_imm8;
+    Shr FLAGS_RW, 0 0: Shr_rm32_1;
+    Shr FLAGS_RW, 0 1: Shr_rm64_1;
+    Plain SHIFT, 0 0: Sar_rm32_imm8;
+    Plain SHIFT, 0 1: Sar_rm64_imm8;
+    Plain FLAGS_RW, 0 0: Sar_rm32_1;
+    Plain FLAGS_RW, 0 1: Sar_rm64_1;
+    Plain TURN, 0 0: Shl_rm32_CL Shr_rm32_CL Sar_rm32_CL
         Rol_rm32_CL Rol_rm32_imm8 Rol_rm32_1 Ror_rm32_CL Ror_rm32_imm8 Ror_rm32_1;
-    Plain FLAGS_RW, 0 1: Shl_rm64_CL Shr_rm64_CL Sar_rm64_CL Sar_rm64_imm8 Sar_rm64_1
+    Plain TURN, 0 1: Shl_rm64_CL Shr_rm64_CL Sar_rm64_CL
         Rol_rm64_CL Rol_rm64_imm8 Rol_rm64_1 Ror_rm64_CL Ror_rm64_imm8 Ror_rm64_1;
     Set W, 0 0: Seto_rm8 Setno_rm8 Setb_rm8 Setae_rm8 Sete_rm8 Setne_rm8 Setbe_rm8 Seta_rm8
         Sets_rm8 Setns_rm8 Setp_rm8 Setnp_rm8 Setl_rm8 Setge_rm8 Setle_rm8 Setg_rm8;
@@ -254,17 +317,17 @@ static ROWS: [Row; CODES] = rows! {
         Cmovne_r64_rm64 Cmovbe_r64_rm64 Cmova_r64_rm64 Cmovs_r64_rm64 Cmovns_r64_rm64
         Cmovp_r64_rm64 Cmovnp_r64_rm64 Cmovl_r64_rm64 Cmovge_r64_rm64 Cmovle_r64_rm64
         Cmovg_r64_rm64;
-    BitScan FLAGS_RW, 0 0: Bsf_r32_rm32 Bsr_r32_rm32;
-    BitScan FLAGS_RW, 0 1: Bsf_r64_rm64 Bsr_r64_rm64;
+    BitScan SCAN, 0 0: Bsf_r32_rm32 Bsr_r32_rm32;
+    BitScan SCAN, 0 1: Bsf_r64_rm64 Bsr_r64_rm64;
     Plain need(FLAGS_W, Feature::Popcnt), 0xf3 0: Popcnt_r32_rm32;
     Plain need(FLAGS_W, Feature::Popcnt), 0xf3 1: Popcnt_r64_rm64;
-    Plain need(FLAGS_W, Feature::Lzcnt), 0xf3 0: Lzcnt_r32_rm32;
-    Plain need(FLAGS_W, Feature::Lzcnt), 0xf3 1: Lzcnt_r64_rm64;
-    Plain need(FLAGS_W, Feature::Bmi1), 0xf3 0: Tzcnt_r32_rm32;
-    Plain need(FLAGS_W, Feature::Bmi1), 0xf3 1: Tzcnt_r64_rm64;
-    Plain vex(FLAGS_W, Feature::Bmi1), 0 0: VEX_Andn_r32_r32_rm32 VEX_Blsr_r32_rm32
+    Plain need(COUNT, Feature::Lzcnt), 0xf3 0: Lzcnt_r32_rm32;
+    Plain need(COUNT, Feature::Lzcnt), 0xf3 1: Lzcnt_r64_rm64;
+    Plain need(COUNT, Feature::Bmi1), 0xf3 0: Tzcnt_r32_rm32;
+    Plain need(COUNT, Feature::Bmi1), 0xf3 1: Tzcnt_r64_rm64;
+    Plain vex(BITS, Feature::Bmi1), 0 0: VEX_Andn_r32_r32_rm32 VEX_Blsr_r32_rm32
         VEX_Blsmsk_r32_rm32 VEX_Blsi_r32_rm32;
-    Plain vex(FLAGS_W, Feature::Bmi1), 0 1: VEX_Andn_r64_r64_rm64 VEX_Blsr_r64_rm64
+    Plain vex(BITS, Feature::Bmi1), 0 1: VEX_Andn_r64_r64_rm64 VEX_Blsr_r64_rm64
         VEX_Blsmsk_r64_rm64 VEX_Blsi_r64_rm64;
     Plain vex(W, Feature::Bmi2), 0 0: VEX_Shlx_r32_rm32_r32 VEX_Sarx_r32_rm32_r32
         VEX_Shrx_r32_rm32_r32 VEX_Rorx_r32_rm32_imm8;
@@ -294,8 +357,6 @@ static ROWS: [Row; CODES] = rows! {
     Xor ALIGNED_RW, 0 0: Xorps_xmm_xmmm128;
     Plain FLAGS_R, 0 0: Ucomiss_xmm_xmmm32 Comiss_xmm_xmmm32;
     Plain FLAGS_R, 0x66 0: Ucomisd_xmm_xmmm64 Comisd_xmm_xmmm64;
-    Plain W, 0 0: Movmskps_r32_xmm;
-    Plain W, 0x66 0: Movmskpd_r32_xmm;
 
     // Control.
     Branch R, 0 0: Jo_rel8_64 Jno_rel8_64 Jb_rel8_64 Jae_rel8_64 Je_rel8_64 Jne_rel8_64
@@ -315,7 +376,8 @@ static ROWS: [Row; CODES] = rows! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use iced_x86::{EncodingKind, MandatoryPrefix};
+    use crate::domain::SIGN;
+    use iced_x86::{EncodingKind, Instruction, MandatoryPrefix, RflagsBits};
 
     /// Every row against the instruction-set description of an outside library.
     #[test]
@@ -349,6 +411,46 @@ mod tests {
             }
         }
         assert!(listed > 250, "{listed} rows");
+    }
+
+    /// What a row says of flags against the description of the instruction: it sets only what is
+    /// written in any case, and keeps nothing that is left undefined.
+    #[test]
+    fn flags_agree_with_the_instruction_set() {
+        let bits = |flags: u32| {
+            let pairs = [
+                (RflagsBits::CF, CARRY),
+                (RflagsBits::PF, PARITY),
+                (RflagsBits::ZF, ZERO),
+                (RflagsBits::SF, SIGN),
+                (RflagsBits::OF, OVERFLOW),
+            ];
+            let given = pairs.into_iter().filter(|(theirs, _)| flags & theirs != 0);
+            given.fold(0, |all, (_, ours)| all | ours)
+        };
+        for code in Code::values() {
+            let row = row(code);
+            if row.form == Form::Refused {
+                continue;
+            }
+            let mut insn = Instruction::default();
+            insn.set_code(code);
+            insn.set_immediate8(5);
+            let written = bits(insn.rflags_written() | insn.rflags_cleared() | insn.rflags_set());
+            let Flags { sets, keeps, .. } = row.flags;
+            assert_eq!(sets & !written, 0, "{code:?} sets what it does not write");
+            assert_eq!(keeps & bits(insn.rflags_undefined()), 0, "{code:?} keeps residue");
+            assert!(
+                row.flags.changes() || bits(insn.rflags_modified()) == 0,
+                "{code:?}"
+            );
+            let by_register = (0..code.op_code().op_count())
+                .any(|i| code.op_code().op_kind(i) == iced_x86::OpCodeOperandKind::cl);
+            assert!(!by_register || sets == 0, "{code:?} may shift by zero");
+            insn.set_immediate8(0);
+            let unchanged = bits(insn.rflags_modified()) == 0 && written != 0;
+            assert_eq!(unchanged && sets != 0, row.flags.unless_zero, "{code:?}");
+        }
     }
 
     fn has_memory_form(info: &iced_x86::OpCodeInfo) -> bool {

@@ -5,7 +5,7 @@
 //! in `control`. Deliberately knows no blocks.
 
 use crate::access::{Place, not_data};
-use crate::domain::{FLAGS, Fact, Kind, U32};
+use crate::domain::{CARRY, FLAGS, Fact, Kind, OVERFLOW, PARITY, SIGN, U32, ZERO};
 use crate::encoding;
 use crate::function::{Check, Function, Next, refuse};
 use crate::rows::{First, Form, Row};
@@ -13,7 +13,7 @@ use crate::violation::Rule;
 use cellwall_abi::context::func_entry;
 use cellwall_abi::{FieldKind, TrapCode};
 use cellwall_base::{EntityId, limits};
-use iced_x86::{OpKind, Register};
+use iced_x86::{ConditionCode, OpKind, Register};
 
 /// What guest code may say of itself. Interruption and the end of the stack come from outside.
 const EXPLICIT: &[TrapCode] = &[
@@ -27,6 +27,22 @@ const EXPLICIT: &[TrapCode] = &[
     TrapCode::Unreachable,
     TrapCode::NullReference,
 ];
+
+/// The flags that a condition reads.
+fn flags_read(condition: ConditionCode) -> u32 {
+    use ConditionCode::*;
+    match condition {
+        None => 0,
+        o | no => OVERFLOW,
+        b | ae => CARRY,
+        e | ne => ZERO,
+        be | a => CARRY | ZERO,
+        s | ns => SIGN,
+        p | np => PARITY,
+        l | ge => SIGN | OVERFLOW,
+        le | g => ZERO | SIGN | OVERFLOW,
+    }
+}
 
 /// Number of `rax`.
 const RAX: usize = 0;
@@ -378,7 +394,8 @@ impl Function<'_> {
     }
 
     pub(crate) fn check_flags(&self) -> Check<()> {
-        if self.has_flags() {
+        let missing = flags_read(self.insn.condition_code()) & !self.state.defined;
+        if missing == 0 {
             Ok(())
         } else {
             refuse(Rule::Undefined, "the flags")

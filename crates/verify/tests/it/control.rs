@@ -199,3 +199,66 @@ fn flags_are_defined_before_they_are_read() {
     accept(I32_TO_I32, |f| build(f, true));
     refuse(I32_TO_I32, Rule::Undefined, |f| build(f, false));
 }
+
+/// What an instruction leaves alone, or undefined, may be residue: of a callee, or of the stack
+/// below, bit by bit.
+#[test]
+fn flags_that_an_instruction_may_not_write_stay_undefined() {
+    type Step = fn(&mut Fun) -> Result<(), iced_x86::IcedError>;
+    let build = |f: &mut Fun, step: Step, defined: bool| {
+        f.a.mov(eax, 1).unwrap();
+        f.a.mov(ecx, edi).unwrap();
+        f.site(TrapCode::StackOverflow)
+            .cmp(dword_ptr(rsp - 64), ecx)
+            .unwrap();
+        if defined {
+            f.a.test(edi, edi).unwrap();
+        }
+        step(f).unwrap();
+        f.a.ret().unwrap();
+    };
+    // These write no flag that is read afterwards, or perhaps none: what was there before counts.
+    let keep: [Step; 8] = [
+        |f| f.a.shl(ecx, cl).and_then(|()| f.a.setb(al)),
+        |f| f.a.shr(rcx, cl).and_then(|()| f.a.sete(al)),
+        |f| f.a.sar(ecx, cl).and_then(|()| f.a.sets(al)),
+        |f| f.a.shl(ecx, 0).and_then(|()| f.a.sete(al)),
+        |f| f.a.shr(rcx, 64).and_then(|()| f.a.setb(al)),
+        |f| f.a.sar(ecx, 32).and_then(|()| f.a.sets(al)),
+        |f| f.a.ror(ecx, 5).and_then(|()| f.a.sete(al)),
+        |f| f.a.rol(rcx, cl).and_then(|()| f.a.setp(al)),
+    ];
+    for step in keep {
+        accept(I32_TO_I32, |f| build(f, step, true));
+        refuse(I32_TO_I32, Rule::Undefined, |f| build(f, step, false));
+    }
+    // These leave the flag undefined, whatever it was before.
+    let undefined: [Step; 9] = [
+        |f| f.a.imul_2(ecx, eax).and_then(|()| f.a.sete(al)),
+        |f| f.a.imul_3(rcx, rcx, 3).and_then(|()| f.a.sets(al)),
+        |f| f.a.bsf(ecx, edi).and_then(|()| f.a.setb(al)),
+        |f| f.a.bsr(rcx, rdi).and_then(|()| f.a.sets(al)),
+        |f| f.a.lzcnt(ecx, edi).and_then(|()| f.a.sets(al)),
+        |f| f.a.tzcnt(ecx, edi).and_then(|()| f.a.setl(al)),
+        |f| f.a.blsr(ecx, edi).and_then(|()| f.a.setp(al)),
+        |f| f.a.shl(ecx, 3).and_then(|()| f.a.seto(al)),
+        |f| f.a.ror(ecx, cl).and_then(|()| f.a.seto(al)),
+    ];
+    for step in undefined {
+        refuse(I32_TO_I32, Rule::Undefined, |f| build(f, step, true));
+    }
+    // Their neighbours read what is written.
+    let written: [Step; 8] = [
+        |f| f.a.imul_2(ecx, eax).and_then(|()| f.a.seto(al)),
+        |f| f.a.bsf(ecx, edi).and_then(|()| f.a.sete(al)),
+        |f| f.a.lzcnt(ecx, edi).and_then(|()| f.a.setb(al)),
+        |f| f.a.popcnt(ecx, edi).and_then(|()| f.a.setg(al)),
+        |f| f.a.blsr(ecx, edi).and_then(|()| f.a.setl(al)),
+        |f| f.a.shl(ecx, 3).and_then(|()| f.a.sete(al)),
+        |f| f.a.sar(rcx, 1).and_then(|()| f.a.setle(al)),
+        |f| f.a.add(ecx, 1).and_then(|()| f.a.seto(al)),
+    ];
+    for step in written {
+        accept(I32_TO_I32, |f| build(f, step, false));
+    }
+}
