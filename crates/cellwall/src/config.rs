@@ -95,4 +95,9 @@ impl Config {
         self.cache = cache;
         self
     }
+
+    /// The cache that was set by [`cache`](Self::cache).
+    pub fn get_cache(&self) -> Option<&Cache> {
+        self.cache.as_ref()
+    }
 }

@@ -1,10 +1,12 @@
 //! The module that a subcommand works on: a file or standard input, in the
-//! binary or the text format.
+//! binary or the text format, or compiled.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+
+use cellwall::Engine;
 
 use crate::failure::Failure;
 
@@ -51,6 +53,20 @@ impl Input {
     /// its line. What is neither text nor a module is returned as it is, so that
     /// the loader says at which offset it stops making sense.
     pub(crate) fn wasm(&self) -> Result<Cow<'_, [u8]>, Failure> {
+        if self.is_compiled() {
+            let message = "it is a compiled module: `cellwall verify` checks it, `cellwall run` runs it";
+            return Err(self.refused(cellwall::Error::msg(message)));
+        }
+        self.code()
+    }
+
+    /// Whether it was compiled by `cellwall compile`, or begins so.
+    pub(crate) fn is_compiled(&self) -> bool {
+        Engine::detect_precompiled(&self.bytes).is_some()
+    }
+
+    /// Like [`wasm`](Self::wasm), or what was compiled already, as it is.
+    pub(crate) fn code(&self) -> Result<Cow<'_, [u8]>, Failure> {
         if !self.is_text() {
             return Ok(Cow::Borrowed(&self.bytes));
         }

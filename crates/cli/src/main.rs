@@ -6,6 +6,7 @@
 //! error; a closed pipe ends the command quietly. Does not do any work itself:
 //! each subcommand is one file in `commands`.
 
+mod cache;
 mod commands;
 mod failure;
 mod grants;
@@ -34,10 +35,13 @@ Examples:
   cellwall run --dir . prog.wasm -- -v x    run it with a directory and arguments
   cellwall run --invoke add add.wat 2 3     call one function
   cellwall inspect prog.wasm                see what it would need
+  cellwall compile prog.wasm -o prog.cwall  compile it once
+  cellwall verify prog.cwall                prove that it is safe to run
 
 Environment:
-  CELLWALL_LOG  what to log, such as `debug` or `cellwall_wasi=trace`
-  NO_COLOR      no colours, whatever the terminal can do
+  CELLWALL_CACHE_DIR  where compiled modules are kept
+  CELLWALL_LOG        what to log, such as `debug` or `cellwall_wasi=trace`
+  NO_COLOR            no colours, whatever the terminal can do
 
 Exit status: the program's own; 1 it cannot be loaded, 2 wrong usage,
 134 it trapped or was stopped, 130 Ctrl-C.";
@@ -109,6 +113,8 @@ fn is_program(command: &clap::Command, first: &OsString) -> bool {
         return false;
     }
     let path = Path::new(first);
-    let is_named_so = path.extension().is_some_and(|ext| ext == "wasm" || ext == "wat");
+    let is_named_so = path
+        .extension()
+        .is_some_and(|ext| ext == "wasm" || ext == "wat" || ext == "cwall");
     text.starts_with('-') || is_named_so || text.contains('/') || (path.exists() && !path.is_dir())
 }

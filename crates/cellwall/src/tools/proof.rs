@@ -4,7 +4,7 @@
 //! all of the code. Maps nothing, so that it also judges code for processors and options that this
 //! machine does not have.
 
-use crate::module::{binary, compile, decode, prove};
+use crate::module::{compile, decode, prove};
 use crate::{Engine, Result};
 use cellwall_abi::{CpuFeatures, Target, pack};
 use std::time::{Duration, Instant};
@@ -45,14 +45,14 @@ pub struct Proof {
     pub time: Duration,
 }
 
-/// Proves the code of a compiled module, or of a module (binary or text) as it would be compiled;
-/// runs nothing.
+/// Proves the code of a compiled module, or of a module in the binary format as it would be
+/// compiled; runs nothing.
 ///
 /// # Errors
-/// [`Violation`](crate::Violation) if the code is refused; otherwise as [`Module::new`] and
+/// [`Violation`](crate::Violation) if the code is refused; otherwise as [`Module::from_binary`] and
 /// [`Module::deserialize`].
 ///
-/// [`Module::new`]: crate::Module::new
+/// [`Module::from_binary`]: crate::Module::from_binary
 /// [`Module::deserialize`]: crate::Module::deserialize
 ///
 /// ```
@@ -67,7 +67,7 @@ pub struct Proof {
 pub fn verify(engine: &Engine, bytes: &[u8]) -> Result<Proof> {
     let artifact = match pack::is_packed(bytes) {
         true => pack::unpack(bytes)?.0,
-        false => compile(engine, &decode(engine, &binary(bytes)?)?)?,
+        false => compile(engine, &decode(engine, bytes)?)?,
     };
     let begin = Instant::now();
     let verified = prove(engine, artifact)?;

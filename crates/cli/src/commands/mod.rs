@@ -1,6 +1,8 @@
 //! The subcommands, one file each: its arguments as a type with an example, and
 //! a function `run`.
 
+mod cache;
+mod compile;
 mod completion;
 mod explain;
 mod inspect;
@@ -8,6 +10,7 @@ mod parse;
 mod print;
 mod run;
 mod validate;
+mod verify;
 mod wast;
 
 use clap::Subcommand;
@@ -18,6 +21,9 @@ use crate::failure::Failure;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(run::Args),
+    Compile(compile::Args),
+    Verify(verify::Args),
+    Cache(cache::Args),
     Wast(wast::Args),
     Explain(explain::Args),
     Inspect(inspect::Args),
@@ -31,6 +37,9 @@ pub(crate) enum Command {
 pub(crate) fn dispatch(command: Command) -> Result<u8, Failure> {
     match command {
         Command::Run(args) => run::run(args),
+        Command::Compile(args) => compile::run(args),
+        Command::Verify(args) => verify::run(args),
+        Command::Cache(args) => cache::run(args),
         Command::Wast(args) => wast::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Inspect(args) => inspect::run(args),

@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use cellwall::{
-    Engine, Error, Extern, Func, Instance, Linker, Module, Store, StoreLimits, StoreLimitsBuilder, Trap, Val,
+    Config, Engine, Error, Extern, Func, Instance, Linker, Module, Store, StoreLimits, StoreLimitsBuilder,
+    Trap, Val,
 };
 use cellwall_wasi::{DirPerms, FilePerms, I32Exit, WasiCtx, WasiCtxBuilder};
 
@@ -13,7 +14,7 @@ use crate::grants::{self, Need};
 use crate::input::Input;
 use crate::options::{DirGrant, parse_duration, parse_env, parse_size};
 use crate::watchdog::{self, TimeLimit};
-use crate::{output, progress, values};
+use crate::{cache, output, progress, values};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -50,7 +51,10 @@ pub(crate) struct Args {
     /// What the program sees as its own name (argument 0)
     #[arg(long, value_name = "S")]
     argv0: Option<String>,
-    /// The module, `.wasm` or `.wat`, and its arguments; `-` is standard input
+    /// Compile anew: neither use nor fill the cache of compiled modules
+    #[arg(long)]
+    no_cache: bool,
+    /// The module, `.wasm`, `.wat` or `.cwall`, and its arguments; `-` is standard input
     #[arg(value_name = "FILE", required = true, trailing_var_arg = true)]
     file_and_args: Vec<OsString>,
 }
@@ -65,12 +69,10 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
     watchdog::exit_on_ctrl_c()?;
     let (file, words) = args.file_and_args.split_first().expect("clap requires one");
     let words = guest_words(words)?;
-    let engine = Engine::default();
+    let engine = engine(&args)?;
     let limit = args.timeout.map(|limit| start_time_limit(&engine, limit));
     let input = Input::read(file)?;
-    let wasm = input.wasm()?;
-    let what = format!("compiling {}", input.name());
-    let module = progress::during(&what, || Module::new(&engine, &*wasm)).map_err(|e| input.refused(e))?;
+    let module = load(&engine, &input)?;
 
     let mut linker = Linker::new(&engine);
     cellwall_wasi::add_to_linker(&mut linker, |host: &mut Host| &mut host.wasi)
@@ -84,6 +86,29 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
         .map_err(Stop::Instantiate)
         .and_then(|instance| call(&args, &words, &mut store, &instance));
     finish(ended, &args, &input, limit)
+}
+
+/// An engine with the cache that the user has, unless it is not wanted.
+fn engine(args: &Args) -> Result<Engine, Failure> {
+    let mut config = Config::new();
+    if !args.no_cache {
+        config.cache(cache::open_if_possible());
+    }
+    Engine::new(&config).map_err(Failure::Load)
+}
+
+/// The module, compiled here, before or already in the file.
+fn load(engine: &Engine, input: &Input) -> Result<Module, Failure> {
+    let code = input.code()?;
+    let what = format!("compiling {}", input.name());
+    let module = progress::during(&what, || match input.is_compiled() {
+        true => Module::deserialize(engine, &code),
+        false => Module::from_binary(engine, &code),
+    });
+    if let Some(cache) = engine.config().get_cache() {
+        tracing::debug!(hits = cache.cache_hits(), misses = cache.cache_misses(), "cache");
+    }
+    module.map_err(|e| input.refused(e))
 }
 
 /// Why there is no exit status yet.

@@ -1,5 +1,6 @@
 //! All tests of the command and of the script runner, as one binary.
 
+mod artifact;
 mod golden;
 mod process;
 mod programs;

@@ -1,0 +1,44 @@
+//! `cellwall compile`: a module to machine code in a file.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use cellwall::Engine;
+
+use crate::failure::Failure;
+use crate::input::Input;
+use crate::{output, progress};
+
+const EXAMPLE: &str = "\
+Example:
+  cellwall compile prog.wasm -o prog.cwall
+  cellwall run prog.cwall
+
+The result is for processors with the features of this one, and for this
+version of cellwall. It is proven to be safe again whenever it is run.";
+
+/// Compile a module to a file that runs without compiling
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
+pub(crate) struct Args {
+    /// The module, `.wasm` or `.wat`; `-` is standard input
+    #[arg(value_name = "FILE")]
+    file: OsString,
+    /// Write to this file (`.cwall`), not to standard output
+    #[arg(short, long, value_name = "OUT")]
+    output: Option<PathBuf>,
+}
+
+pub(super) fn run(args: Args) -> Result<u8, Failure> {
+    if args.output.is_none() && output::is_terminal() {
+        let message = "machine code is not for a terminal; name a file with -o OUT";
+        return Err(Failure::usage(message.to_string()));
+    }
+    let input = Input::read(&args.file)?;
+    let wasm = input.wasm()?;
+    let what = format!("compiling {}", input.name());
+    let compiled = progress::during(&what, || Engine::default().precompile_module(&wasm));
+    let compiled = compiled.map_err(|e| input.refused(e))?;
+    output::save(args.output.as_deref(), &compiled)?;
+    Ok(0)
+}
