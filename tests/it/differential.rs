@@ -1,7 +1,7 @@
 //! The bounded twin of `cargo xtask differential`, and the proof that it finds mistakes.
 
 use cellwall::{Config, Engine, Module};
-use cellwall_tests::{differential, generate};
+use cellwall_tests::{differential, generate, pressure};
 
 /// Where the seeds start; fixed, so that a failure can be repeated.
 const SEED: u64 = 0xce11;
@@ -39,4 +39,19 @@ fn compiled_code_agrees_with_the_interpreter() {
         "at least 80 % execute something: {executed} of {modules}"
     );
     assert!(returned > 200, "calls return");
+}
+
+#[test]
+fn code_that_spills_agrees_with_the_interpreter() {
+    let engine = engine();
+    let compile = |engine: &Engine, bytes: &[u8]| Module::new(engine, bytes);
+    for seed in SEED..SEED + MODULES / 3 {
+        let seen = differential::compare(&engine, &pressure::module(seed), &compile, seed);
+        let seen = seen.unwrap_or_else(|difference| panic!("seed {seed:#x}: {difference}"));
+        assert_eq!(
+            (seen.returned, seen.trapped, seen.given_up),
+            (6, 0, 0),
+            "seed {seed:#x}"
+        );
+    }
 }

@@ -3,3 +3,4 @@
 mod differential;
 mod house;
 mod mutants;
+mod planted;

@@ -4,4 +4,5 @@
 pub mod differential;
 pub mod generate;
 pub mod mutate;
+pub mod pressure;
 pub mod rng;

@@ -142,7 +142,7 @@ pub fn try_one(engine: &Engine, mutant: &[u8], time_max: Duration, tally: &mut T
 }
 
 /// Runs `work` and interrupts the engine when the time is over; whether that was needed.
-fn under_time(engine: &Engine, time_max: Duration, work: impl FnOnce()) -> bool {
+pub fn under_time(engine: &Engine, time_max: Duration, work: impl FnOnce()) -> bool {
     std::thread::scope(|scope| {
         let (done, waiting) = mpsc::channel::<()>();
         let watch = scope.spawn(move || {
