@@ -13,6 +13,8 @@ use iced_x86::Code;
 pub(crate) enum Form {
     /// No row: refused.
     Refused,
+    /// Does nothing, and accesses nothing whatever its operand is.
+    Nothing,
     /// Reads its sources, makes plain data of its destination.
     Plain,
     /// Copies a value of any kind.
@@ -371,6 +373,7 @@ static ROWS: [Row; CODES] = rows! {
     CallIndirect R, 0 0: Call_rm64;
     Return R, 0 0: Retnq;
     Trap R, 0 0: Ud2;
+    Nothing R, 0 0: Nopd Nop_rm32;
 };
 
 #[cfg(test)]

@@ -59,6 +59,7 @@ impl Function<'_> {
         }
         match row.form {
             Form::Refused => refuse(Rule::NotAllowed, "no row"),
+            Form::Nothing => Ok(Next::Continue),
             Form::Plain => self.plain(row, Kind::Any),
             Form::Move => self.step_move(row),
             Form::ZeroExtend | Form::SignExtend => self.step_extend(row),

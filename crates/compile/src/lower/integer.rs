@@ -39,9 +39,8 @@ impl Lower<'_> {
     /// or lets memory be the second one.
     fn modify(&mut self, row: Row, result: Value, [x, y]: [Value; 2], commutes: bool) {
         let ty = self.func.ty(result);
-        let (x, y) = if commutes
-            && (self.sinkable_load(x) || (self.is_single(y) && !self.is_single(x) && !self.sinkable_load(y)))
-        {
+        let better = self.sinkable_load(x) || (self.is_single(y) && !self.is_single(x));
+        let (x, y) = if commutes && better && !self.sinkable_load(y) {
             (y, x)
         } else {
             (x, y)
@@ -52,7 +51,7 @@ impl Lower<'_> {
         self.emit(rm.on(Inst::new(row, width_of(ty)).dst(dst).src(src)));
     }
 
-    fn sinkable_load(&self, value: Value) -> bool {
+    pub(super) fn sinkable_load(&self, value: Value) -> bool {
         self.sinkable(value).is_some_and(|inst| {
             matches!(
                 self.func.insts[inst].data,

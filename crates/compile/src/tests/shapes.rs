@@ -99,11 +99,17 @@ fn a_loop_compares_and_branches_back() {
            (local.get 2)))",
         &expect![[r#"
             0    xor eax,eax
-            2  > add eax,[r14+rdi] ; MemoryOutOfBounds
-            6    lea edi,[rdi+4]
-            9    cmp edi,esi
-            11   jb 2
-            13   ret
+            2    nop dword [rax+256]
+            9    nop dword [rax+256]
+            16   nop dword [rax+256]
+            23   nop dword [rax+256]
+            30   nop
+            31   nop
+            32 > add eax,[r14+rdi] ; MemoryOutOfBounds
+            36   lea edi,[rdi+4]
+            39   cmp edi,esi
+            41   jb 32
+            43   ret
         "#]],
     );
 }

@@ -1,8 +1,8 @@
 //! Encoding of a function: layout, branches, tables.
 //!
 //! Every branch is first emitted with a 32-bit displacement; one linear pass then shortens those
-//! whose target is near and moves all program counters. Blocks that only jump are skipped. What
-//! rarely runs (traps, slow paths) comes after the last block.
+//! whose target is near, aligns the heads of loops and moves all program counters. Blocks that only
+//! jump are skipped. What rarely runs (traps, slow paths) comes after the last block.
 
 use super::encode::Bytes;
 use super::expand::Cold;
@@ -125,6 +125,24 @@ impl Branch {
     }
 }
 
+/// Heads of loops lie at multiples of this many bytes, so that the processor fetches as few lines
+/// per round as it can. The function itself must lie at one.
+pub const LOOP_ALIGN: u32 = 32;
+
+/// The longest instruction that does nothing and has a canonical encoding: `nop [rax+256]`.
+const NOP7: [u8; 7] = [0x0f, 0x1f, 0x80, 0, 1, 0, 0];
+/// Three bytes: `nop [rax]`.
+const NOP3: [u8; 3] = [0x0f, 0x1f, 0x00];
+/// One byte.
+const NOP1: [u8; 1] = [0x90];
+
+/// How positions before relaxation become those after it: from `from` on, add `by`.
+#[derive(Clone, Copy, Debug)]
+struct Move {
+    from: u32,
+    by: i64,
+}
+
 /// Code under construction.
 pub(super) struct Asm<'f> {
     pub(super) func: &'f MFunc<Phys>,
@@ -134,6 +152,10 @@ pub(super) struct Asm<'f> {
     positions: Vec<u32>,
     referenced: Vec<bool>,
     bound: Vec<Label>,
+    /// Labels to be aligned, in order.
+    aligned: Vec<Label>,
+    /// Bytes put before each of them.
+    pads: Vec<(u32, u32)>,
     branches: Vec<Branch>,
     traps: Vec<TrapSite>,
     calls: Vec<CallSite>,
@@ -155,11 +177,18 @@ pub fn encode(func: &MFunc<Phys>, entry: Entry, limit: usize) -> Result<Code, Co
         .filter(|&b| b.index() == 0 || asm.threaded[b.index()] == b)
         .collect();
     asm.prologue();
+    let heads = loop_heads(func);
+    let mut falls = true;
     for (at, &block) in layout.iter().enumerate() {
-        asm.bind(Label(block.as_u32()));
+        let label = Label(block.as_u32());
+        asm.bind(label);
+        // What is jumped over cannot be padded: nothing would lead to the padding.
+        if heads[block.index()] && falls && asm.out.pos() > 0 {
+            asm.aligned.push(label);
+        }
         for inst in func.insts_of(block) {
             if inst.row.is_terminator() {
-                asm.terminator(block, inst, layout.get(at + 1).copied());
+                falls = asm.terminator(block, inst, layout.get(at + 1).copied());
             } else {
                 asm.inst(inst);
             }
@@ -180,6 +209,17 @@ pub fn encode(func: &MFunc<Phys>, entry: Entry, limit: usize) -> Result<Code, Co
     } else {
         Ok(code)
     }
+}
+
+/// Which blocks are jumped to from themselves or from further on.
+fn loop_heads(func: &MFunc<Phys>) -> Vec<bool> {
+    let mut heads = vec![false; func.blocks.len()];
+    for block in func.blocks.ids() {
+        for edge in func.edges_of(block) {
+            heads[edge.to.index()] |= edge.to <= block;
+        }
+    }
+    heads
 }
 
 /// Where a branch to each block may go instead, past blocks that only jump.
@@ -225,6 +265,8 @@ impl<'f> Asm<'f> {
             positions: vec![UNBOUND; blocks],
             referenced: vec![false; blocks],
             bound: Vec::with_capacity(blocks),
+            aligned: Vec::new(),
+            pads: Vec::new(),
             branches: Vec::new(),
             traps: Vec::new(),
             calls: Vec::new(),
@@ -370,14 +412,16 @@ impl<'f> Asm<'f> {
         self.out.inst(inst, self.stack());
     }
 
-    fn terminator(&mut self, block: Block, inst: &Inst, next: Option<Block>) {
+    /// Emits the end of a block; whether it runs on into the next one.
+    fn terminator(&mut self, block: Block, inst: &Inst, next: Option<Block>) -> bool {
         let next = next.map(|b| Label(b.as_u32()));
         match inst.row {
             Row::Jump => {
                 let to = self.target(block, 0);
-                if Some(to) != next {
-                    self.jump(to);
+                if Some(to) == next {
+                    return true;
                 }
+                self.jump(to);
             }
             Row::Branch => {
                 let (taken, not) = (self.target(block, 0), self.target(block, 1));
@@ -385,101 +429,120 @@ impl<'f> Asm<'f> {
                     if taken != not {
                         self.jump_if(inst.cond.inverse(), not);
                     }
-                } else {
-                    self.jump_if(inst.cond, taken);
-                    if Some(not) != next {
-                        self.jump(not);
-                    }
+                    return true;
                 }
+                self.jump_if(inst.cond, taken);
+                if Some(not) == next {
+                    return true;
+                }
+                self.jump(not);
             }
             Row::Switch => self.switch(block, inst),
             Row::Trap => {
                 self.trap_site(inst.trap, inst.origin);
                 self.out.bytes(&[0x0f, 0x0b]);
             }
-            _ => {
-                let frame_bytes = self.entry.frame_bytes;
-                if frame_bytes > 0 {
-                    let stack = self.func.pins.stack;
-                    let add = Inst::new(Row::AddImm, Width::W64).imm(i64::from(frame_bytes));
-                    self.out.inst(&add.src(stack).dst(stack), self.stack());
-                }
-                self.frame(0);
-                self.out.byte(0xc3);
-                self.frame(frame_bytes);
-            }
+            _ => self.epilogue(),
         }
+        false
     }
 
-    /// Decides which branches are short; `moved[label]` is each label's final position.
-    fn relax(&mut self, moved: &mut [u32]) -> Vec<(u32, u32)> {
-        let mut cuts = Vec::new();
-        let mut removed = 0;
-        let mut bound = self.bound.iter().peekable();
-        let positions = &self.positions;
-        let mut settle = |until: u32, removed: u32, moved: &mut [u32]| {
-            while let Some(label) = bound.next_if(|l| positions[l.0 as usize] <= until) {
-                moved[label.0 as usize] = positions[label.0 as usize] - removed;
-            }
+    fn epilogue(&mut self) {
+        let frame_bytes = self.entry.frame_bytes;
+        if frame_bytes > 0 {
+            let stack = self.func.pins.stack;
+            let add = Inst::new(Row::AddImm, Width::W64).imm(i64::from(frame_bytes));
+            self.out.inst(&add.src(stack).dst(stack), self.stack());
+        }
+        self.frame(0);
+        self.out.byte(0xc3);
+        self.frame(frame_bytes);
+    }
+
+    /// Decides which branches are short and how much is put before aligned labels;
+    /// `moved[label]` is each label's final position.
+    fn relax(&mut self, moved: &mut [u32]) -> Vec<Move> {
+        // How many aligned labels there are up to each label.
+        let mut pads_up_to = vec![0u32; self.positions.len()];
+        let mut aligned = self.aligned.iter().peekable();
+        let mut count = 0;
+        for label in &self.bound {
+            count += u32::from(aligned.next_if_eq(&label).is_some());
+            pads_up_to[label.0 as usize] = count;
+        }
+        let mut moves = Vec::new();
+        let mut by = 0i64;
+        let mut at = Settle {
+            bound: &self.bound,
+            aligned: &self.aligned,
+            pads: &mut self.pads,
         };
         for branch in &mut self.branches {
-            settle(branch.at, removed, moved);
+            at.settle(branch.at, &self.positions, &mut by, moved, &mut moves);
             let to = branch.to.0 as usize;
             let distance = if moved[to] != UNBOUND {
-                i64::from(moved[to]) - i64::from(branch.at - removed + 2)
+                i64::from(moved[to]) - (i64::from(branch.at) + by + 2)
             } else {
-                // What lies between can only shrink.
-                i64::from(positions[to]) - i64::from(branch.at + branch.len())
+                // What lies between can only shrink, but for the padding.
+                let pads = pads_up_to[to] - at.pads.len() as u32;
+                let padding = i64::from(pads * (LOOP_ALIGN - 1));
+                i64::from(self.positions[to]) - i64::from(branch.at + branch.len()) + padding
             };
             branch.short = i8::try_from(distance).is_ok();
             if branch.short {
-                removed += branch.len() - 2;
-                cuts.push((branch.at + branch.len(), removed));
+                by -= i64::from(branch.len() - 2);
+                let from = branch.at + branch.len();
+                moves.push(Move { from, by });
             }
         }
-        settle(UNBOUND - 1, removed, moved);
-        cuts
+        at.settle(UNBOUND - 1, &self.positions, &mut by, moved, &mut moves);
+        moves
     }
 
-    /// Closes the gaps behind short branches and fills in displacements.
+    /// Copies the code without the gaps behind short branches and with the padding, and fills in
+    /// displacements.
     fn compact(&mut self, moved: &[u32]) {
-        let code = &mut self.out.code;
-        let (mut from, mut to) = (0usize, 0usize);
+        let old = std::mem::take(&mut self.out.code);
+        let mut code = Vec::with_capacity(old.len() + self.pads.len() * LOOP_ALIGN as usize);
+        let mut pads = self.pads.iter().peekable();
+        let mut from = 0;
+        let mut copy = |code: &mut Vec<u8>, from: &mut usize, until: usize| {
+            while let Some(&(at, len)) = pads.next_if(|pad| pad.0 as usize <= until) {
+                code.extend_from_slice(&old[*from..at as usize]);
+                *from = at as usize;
+                pad(code, len as usize);
+            }
+            code.extend_from_slice(&old[*from..until]);
+            *from = until;
+        };
         for branch in &self.branches {
-            let at = branch.at as usize;
-            code.copy_within(from..at, to);
-            to += at - from;
-            from = at + branch.len() as usize;
-            let target = i64::from(moved[branch.to.0 as usize]);
-            let end = to as i64 + if branch.short { 2 } else { i64::from(branch.len()) };
-            let distance = (target - end) as i32;
-            let mut put = |bytes: &[u8]| {
-                code[to..to + bytes.len()].copy_from_slice(bytes);
-                to += bytes.len();
-            };
+            copy(&mut code, &mut from, branch.at as usize);
+            from += branch.len() as usize;
+            let len = if branch.short { 2 } else { i64::from(branch.len()) };
+            let end = code.len() as i64 + len;
+            let distance = (i64::from(moved[branch.to.0 as usize]) - end) as i32;
             match (branch.short, branch.cond) {
-                (true, None) => put(&[0xeb, distance as u8]),
-                (true, Some(cond)) => put(&[0x70 | cond.number(), distance as u8]),
-                (false, None) => put(&[0xe9]),
-                (false, Some(cond)) => put(&[0x0f, 0x80 | cond.number()]),
+                (true, None) => code.extend_from_slice(&[0xeb, distance as u8]),
+                (true, Some(cond)) => code.extend_from_slice(&[0x70 | cond.number(), distance as u8]),
+                (false, None) => code.push(0xe9),
+                (false, Some(cond)) => code.extend_from_slice(&[0x0f, 0x80 | cond.number()]),
             }
             if !branch.short {
-                put(&distance.to_le_bytes());
+                code.extend_from_slice(&distance.to_le_bytes());
             }
         }
-        let end = code.len();
-        code.copy_within(from..end, to);
-        code.truncate(to + end - from);
+        copy(&mut code, &mut from, old.len());
+        self.out.code = code;
     }
 
     fn finish(mut self) -> Code {
         let mut moved = vec![UNBOUND; self.positions.len()];
-        let cuts = self.relax(&mut moved);
+        let moves = self.relax(&mut moved);
         self.compact(&moved);
-        shift(&cuts, &mut self.out.relocs, |r| &mut r.at);
-        shift(&cuts, &mut self.traps, |t| &mut t.pc);
-        shift(&cuts, &mut self.calls, |c| &mut c.return_pc);
-        shift(&cuts, &mut self.frames, |f| &mut f.pc);
+        shift(&moves, &mut self.out.relocs, |r| &mut r.at, Side::After);
+        shift(&moves, &mut self.traps, |t| &mut t.pc, Side::After);
+        shift(&moves, &mut self.calls, |c| &mut c.return_pc, Side::Before);
+        shift(&moves, &mut self.frames, |f| &mut f.pc, Side::Before);
         let end = self.out.code.len() as u32;
         self.frames.retain(|row| row.pc < end);
         let mut heads: Vec<u32> = self
@@ -506,16 +569,74 @@ impl<'f> Asm<'f> {
     }
 }
 
-/// Moves the program counters of an ascending list: `cuts` says how many bytes are gone before each
-/// position.
-fn shift<T>(cuts: &[(u32, u32)], list: &mut [T], pc: impl Fn(&mut T) -> &mut u32) {
-    let mut cuts = cuts.iter().peekable();
-    let mut removed = 0;
+/// What is left of the labels while branches are decided in order.
+struct Settle<'a> {
+    bound: &'a [Label],
+    aligned: &'a [Label],
+    pads: &'a mut Vec<(u32, u32)>,
+}
+
+impl Settle<'_> {
+    /// Gives the labels up to a position their final one; `by` is what the padding adds to.
+    fn settle(
+        &mut self,
+        until: u32,
+        positions: &[u32],
+        by: &mut i64,
+        moved: &mut [u32],
+        moves: &mut Vec<Move>,
+    ) {
+        while let Some((&label, rest)) = self.bound.split_first() {
+            let old = positions[label.0 as usize];
+            if old > until {
+                break;
+            }
+            self.bound = rest;
+            let new = (i64::from(old) + *by) as u32;
+            moved[label.0 as usize] = new;
+            if self.aligned.first() == Some(&label) {
+                self.aligned = &self.aligned[1..];
+                let len = new.next_multiple_of(LOOP_ALIGN) - new;
+                moved[label.0 as usize] = new + len;
+                *by += i64::from(len);
+                self.pads.push((old, len));
+                moves.push(Move { from: old, by: *by });
+            }
+        }
+    }
+}
+
+/// This many bytes of instructions that do nothing.
+fn pad(code: &mut Vec<u8>, mut len: usize) {
+    while len > 0 {
+        let nop: &[u8] = match len {
+            7.. => &NOP7,
+            3.. => &NOP3,
+            _ => &NOP1,
+        };
+        code.extend_from_slice(nop);
+        len -= nop.len();
+    }
+}
+
+/// To which side of a position where something was put a program counter belongs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    /// It is the end of what comes before.
+    Before,
+    /// It is the start of what comes after.
+    After,
+}
+
+/// Moves the program counters of an ascending list.
+fn shift<T>(moves: &[Move], list: &mut [T], pc: impl Fn(&mut T) -> &mut u32, side: Side) {
+    let mut moves = moves.iter().peekable();
+    let mut by = 0;
     for item in list {
         let pc = pc(item);
-        while let Some(cut) = cuts.next_if(|cut| cut.0 <= *pc) {
-            removed = cut.1;
+        while let Some(next) = moves.next_if(|m| m.from < *pc || (m.from == *pc && side == Side::After)) {
+            by = next.by;
         }
-        *pc -= removed;
+        *pc = (i64::from(*pc) + by) as u32;
     }
 }

@@ -16,7 +16,9 @@ pub mod inst;
 mod print;
 pub mod row;
 
-pub use code::{CallSite, Code, CodeTooLarge, Entry, Frame, Reloc, RelocTarget, TrapSite, encode};
+pub use code::{
+    CallSite, Code, CodeTooLarge, Entry, Frame, LOOP_ALIGN, Reloc, RelocTarget, TrapSite, encode,
+};
 pub use func::{
     Block, BlockData, Call, Edge, Fixed, IndirectCall, MFunc, Pins, Signature, TableBase, TableLimit, Target,
 };
