@@ -1,6 +1,9 @@
 //! Compiled modules as bytes: what comes back, what is refused and why.
 
-use cellwall::{Config, Engine, Instance, Invalid, Module, Precompiled, Rule, Store, Violation};
+use cellwall::{
+    Config, Engine, Instance, Invalid, Module, Precompiled, Rule, Store, StoreLimits, StoreLimitsBuilder,
+    Val, Violation,
+};
 use cellwall_abi::pack;
 
 const TEXT: &str = r#"
@@ -8,6 +11,19 @@ const TEXT: &str = r#"
       (memory (export "memory") 1)
       (table funcref (elem $one $two))
       (global $g (mut i64) (i64.const 7))
+      (global $r funcref (ref.func $one))
+      (export "table" (table 1)) (table 3 9 externref)
+      (global (export "global") (mut f64) (f64.const 1))
+      (memory $second 1 2)
+      (elem $passive func $two)
+      (elem declare func $one)
+      (data $later "xyz")
+      (func (export "bulk")
+        (table.init 0 $passive (i32.const 0) (i32.const 0) (i32.const 1))
+        (memory.init $second $later (i32.const 4) (i32.const 0) (i32.const 3))
+        (drop (memory.grow $second (i32.const 1)))
+        (drop (table.grow 1 (ref.null extern) (i32.const 2)))
+        (table.set 1 (i32.const 1) (table.get 1 (i32.const 0))))
       (data (i32.const 8) "abc")
       (func $one (result i32) (i32.const 1))
       (func $two (result i32) (i32.const 2))
@@ -42,7 +58,7 @@ fn what_is_serialized_comes_back() {
     let names = |module: &Module| -> Vec<String> {
         module.exports().map(|export| export.name().to_owned()).collect()
     };
-    assert_eq!(names(&again), ["memory", "pick"]);
+    assert_eq!(names(&again), ["memory", "table", "global", "bulk", "pick"]);
     for module in [&module, &again] {
         assert_eq!(pick(module, 1).expect("it returns"), i32::from(b'b') + 2);
         assert!(pick(module, 2).is_err(), "outside the table");
@@ -157,7 +173,7 @@ fn hostile_code_is_refused_by_its_rule() {
     let engine = Engine::default();
     let packed = engine.precompile_module(TEXT.as_bytes()).expect("valid");
     let (artifact, origin) = pack::unpack(&packed).expect("it is our own");
-    assert!(artifact.funcs.len() == 3);
+    assert!(artifact.funcs.len() == 4);
     for range in &artifact.funcs {
         let mut hostile = artifact.clone();
         let at = range.start as usize;
@@ -177,6 +193,30 @@ fn hostile_code_is_refused_by_its_rule() {
     assert!(Module::deserialize(&engine, honest).is_ok());
 }
 
+/// Such a module was proven to be safe, not to mean anything.
+fn run_whatever_it_is(module: &Module) {
+    let limits = StoreLimitsBuilder::new()
+        .memory_size(1 << 24)
+        .table_elements(10_000);
+    let mut store = Store::new(module.engine(), limits.build());
+    store.limiter(|limits: &mut StoreLimits| limits);
+    let Ok(instance) = Instance::new(&mut store, module, &[]) else {
+        return;
+    };
+    for export in module.exports() {
+        let Some(func) = instance.get_func(&mut store, export.name()) else {
+            continue;
+        };
+        let ty = func.ty(&store);
+        let params: Vec<Val> = ty
+            .params()
+            .map(|ty| Val::default_for_ty(&ty).expect("there is one for every type"))
+            .collect();
+        let mut results = vec![Val::I32(0); ty.results().len()];
+        let _ = func.call(&mut store, &params, &mut results);
+    }
+}
+
 #[test]
 fn corrupted_bytes_are_refused_or_safe() {
     let engine = Engine::default();
@@ -184,21 +224,73 @@ fn corrupted_bytes_are_refused_or_safe() {
     for end in (0..packed.len()).step_by(7) {
         assert!(Module::deserialize(&engine, &packed[..end]).is_err(), "{end}");
     }
-    let (mut unreadable, mut refused, mut accepted) = (0, 0, 0);
+    let mut tally = Tally::default();
     for bit in (0..8 * packed.len()).step_by(5) {
         let mut corrupted = packed.clone();
         corrupted[bit / 8] ^= 1 << (bit % 8);
-        match Module::deserialize(&engine, &corrupted) {
+        tally.add(&engine, &corrupted);
+    }
+    println!("{tally:?}");
+    assert!(tally.unreadable > 500 && tally.refused > 500 && tally.accepted > 200);
+}
+
+/// Several bytes at once, often values that are special, behind a header that stays right.
+#[test]
+fn corrupted_contents_are_refused_or_safe() {
+    const ROUNDS: usize = 10_000;
+    let engine = Engine::default();
+    let packed = engine.precompile_module(TEXT.as_bytes()).expect("valid");
+    let contents = 24 + 16 * pack::SECTIONS.len() + pack::COMPILER.len();
+    // SplitMix64, from a fixed seed.
+    let mut state = 0xce11_u64;
+    let mut below = |end: usize| {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) % end as u64) as usize
+    };
+    let mut tally = Tally::default();
+    for _ in 0..ROUNDS {
+        let mut corrupted = packed.clone();
+        for _ in 0..1 + below(4) {
+            let at = contents + below(packed.len() - contents);
+            let other = contents + below(packed.len() - contents);
+            corrupted[at] = match below(4) {
+                0 => below(256) as u8,
+                1 => corrupted[at].wrapping_add(1),
+                2 => [0, 1, 0x7f, 0x80, 0xff][below(5)],
+                _ => corrupted[other],
+            };
+        }
+        tally.add(&engine, &corrupted);
+    }
+    println!("{tally:?}");
+    assert!(tally.unreadable > 500 && tally.refused > 500 && tally.accepted > 200);
+}
+
+/// What became of corrupted artifacts.
+#[derive(Default, Debug)]
+struct Tally {
+    unreadable: u32,
+    refused: u32,
+    other: u32,
+    accepted: u32,
+}
+
+impl Tally {
+    fn add(&mut self, engine: &Engine, corrupted: &[u8]) {
+        match Module::deserialize(engine, corrupted) {
             Ok(module) => {
-                accepted += 1;
-                // It was proven to be safe, not to mean anything.
-                let _ = module.exports().map(|export| export.ty()).count();
+                self.accepted += 1;
+                run_whatever_it_is(&module);
             }
-            Err(error) if error.is::<Invalid>() => unreadable += 1,
-            Err(error) if error.is::<Violation>() => refused += 1,
-            Err(error) => assert!(!error.to_string().is_empty()),
+            Err(error) if error.is::<Invalid>() => self.unreadable += 1,
+            Err(error) if error.is::<Violation>() => self.refused += 1,
+            // It relies on what this machine or this engine does not have.
+            Err(error) => {
+                assert!(!error.to_string().is_empty());
+                self.other += 1;
+            }
         }
     }
-    println!("{unreadable} unreadable, {refused} refused, {accepted} accepted");
-    assert!(unreadable > 50 && refused > 50 && accepted > 5);
 }
