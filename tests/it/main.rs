@@ -1,6 +1,8 @@
 //! Tests that span several rooms: the house itself, and the road from bytes to values.
 
+mod breach;
 mod differential;
+mod honest;
 mod house;
 mod mutants;
 mod planted;

@@ -1,8 +1,10 @@
 //! What the tests that span several rooms are made of. `it/` runs a bounded part of it; `cargo
 //! xtask` runs it for as long as one likes.
 
+pub mod breach;
 pub mod differential;
 pub mod generate;
+pub mod honest;
 pub mod mutate;
 pub mod pressure;
 pub mod rng;

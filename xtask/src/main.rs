@@ -3,8 +3,8 @@
 use anyhow::{Context, Result, ensure};
 use cellwall::{Config, Engine, Module};
 use cellwall_tests::differential::compare;
-use cellwall_tests::generate;
 use cellwall_tests::mutate::{self, Tally};
+use cellwall_tests::{breach, generate, honest};
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -40,6 +40,35 @@ enum Task {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Honest code with one corrupted instruction: the verifier answers, and what it accepts runs
+    /// beside neighbours that must not notice.
+    Breach {
+        /// How many mutants.
+        #[arg(long, default_value_t = 100_000)]
+        count: u64,
+        /// Where the random numbers start.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// The first mutant.
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// Say what this mutant is, and do nothing else.
+        #[arg(long)]
+        describe: Option<u64>,
+        /// Asks and runs in this very process, as the child of a breach test does.
+        #[arg(long, hide = true)]
+        child: bool,
+    },
+    /// Everything that our compiler makes is accepted by our verifier: the test suite, the programs
+    /// of a checkout, generated modules.
+    Honest {
+        /// How many generated modules.
+        #[arg(long, default_value_t = 1_000)]
+        generated: usize,
+        /// The largest module of the checkout, in bytes.
+        #[arg(long, default_value_t = 64 << 20)]
+        bytes_max: u64,
+    },
     /// Guests that open files while a folder is swapped for a link: no escape.
     Race {
         /// For how long.
@@ -61,6 +90,22 @@ fn main() -> Result<()> {
     match task {
         Task::Mutants { count, seed, corpus } => mutants(count, seed, &corpus),
         Task::Differential { seconds, seed } => differential(seconds, seed),
+        Task::Breach {
+            count,
+            seed,
+            from,
+            describe,
+            child,
+        } => match (describe, child) {
+            (Some(number), _) => {
+                println!("{}", breach::describe(seed, number));
+                Ok(())
+            }
+            (None, true) => breach::child(seed, from, from + count, &mut std::io::stdout())
+                .map_err(|error| anyhow::anyhow!("{error:#}")),
+            (None, false) => breaches(seed, from, count),
+        },
+        Task::Honest { generated, bytes_max } => honest(generated, bytes_max),
         Task::Race { seconds } => race(seconds),
         Task::Bless => bless(),
         Task::Bench { args } => bench(&args),
@@ -125,6 +170,57 @@ fn differential(seconds: u64, seed: u64) -> Result<()> {
         }
     }
     println!("{modules} modules agree; {returned} calls returned, {trapped} trapped");
+    Ok(())
+}
+
+fn breaches(seed: u64, from: u64, count: u64) -> Result<()> {
+    const BATCH: u64 = 20_000;
+    let itself = std::env::current_exe()?;
+    let command = |from: u64, to: u64| {
+        let mut command = Command::new(&itself);
+        command.args(["breach", "--child"]);
+        for (option, value) in [("--seed", seed), ("--from", from), ("--count", to - from)] {
+            command.arg(option).arg(value.to_string());
+        }
+        command
+    };
+    let (start, mut tally) = (Instant::now(), breach::Tally::default());
+    for first in (from..from + count).step_by(BATCH as usize) {
+        breach::run(first, (first + BATCH).min(from + count), &command, &mut tally)?;
+        eprintln!(
+            "{} asked, {} accepted, {} breaches after {:.0?}",
+            tally.asked(),
+            tally.accepted(),
+            tally.breaches.len(),
+            start.elapsed()
+        );
+    }
+    println!("{tally:#?}");
+    println!(
+        "{} mutants, {} accepted and run, {} breaches",
+        tally.asked(),
+        tally.accepted(),
+        tally.breaches.len()
+    );
+    ensure!(tally.breaches.is_empty(), "a mutant left its cell");
+    Ok(())
+}
+
+fn honest(generated: usize, bytes_max: u64) -> Result<()> {
+    let mut tally = honest::Tally::default();
+    let modules = honest::spec_modules()
+        .into_iter()
+        .chain(honest::shared_modules(bytes_max)?)
+        .chain(honest::generated(generated));
+    let mut refusals = 0;
+    for (name, binary) in modules {
+        if let Err(refusal) = honest::check(&name, &binary, &mut tally) {
+            refusals += 1;
+            println!("{refusal}");
+        }
+    }
+    println!("{refusals} refused; {tally:?}");
+    ensure!(refusals == 0, "honest code is refused");
     Ok(())
 }
 

@@ -1,0 +1,215 @@
+//! Honest artifacts to corrupt: generated modules, and hand-written ones that use what generated
+//! modules do not have (imports of every kind, private tables, many values, deep frames).
+
+use crate::{generate, honest};
+use cellwall_abi::Artifact;
+use iced_x86::{ConstantOffsets, Decoder, DecoderOptions, Instruction};
+
+/// What a hand-written guest imports: an instance of this, in the same store.
+pub const HELPER: &str = r#"(module
+    (memory (export "memory") 1 4)
+    (table (export "table") 12 20 funcref)
+    (global (export "global") (mut i64) (i64.const 5))
+    (global (export "constant") i32 (i32.const 16))
+    (type $f (func (param i32) (result i32)))
+    (elem (i32.const 0) func $double $add)
+    (func $double (export "double") (type $f) (i32.mul (local.get 0) (i32.const 2)))
+    (func $add (export "add") (param i32 i64) (result i32)
+        (i32.add (local.get 0) (i32.wrap_i64 (local.get 1)))))"#;
+
+/// Every kind of access, call and table.
+const EVERYTHING: &str = r#"(module
+    (type $f (func (param i32) (result i32)))
+    (import "h" "memory" (memory $far 1))
+    (import "h" "table" (table $shared 10 funcref))
+    (import "h" "global" (global $far_global (mut i64)))
+    (import "h" "constant" (global $constant i32))
+    (import "h" "double" (func $double (type $f)))
+    (import "h" "add" (func $add (param i32 i64) (result i32)))
+    (import "host" "mix" (func $mix (param i32 i64 f64) (result i64)))
+    (memory $own 1 3)
+    (table $private 8 8 funcref)
+    (table $exported (export "table") 6 12 funcref)
+    (global $count (export "count") (mut i32) (i32.const 0))
+    (global $fixed (export "fixed") i64 (i64.const 0x1122334455667788))
+    (global $real (export "real") (mut f64) (f64.const 1.5))
+    (elem (table $private) (i32.const 0) func $inc $double $fact)
+    (elem (table $exported) (i32.const 1) func $inc $fact)
+    (data (memory $own) (i32.const 32) "\01\02\03\04\05\06\07\08")
+    (func $inc (type $f)
+        (global.set $count (i32.add (global.get $count) (i32.const 1)))
+        (i32.add (local.get 0) (i32.const 1)))
+    (func $fact (export "fact") (type $f)
+        (if (result i32) (i32.lt_u (local.get 0) (i32.const 2)) (then (i32.const 1))
+            (else (i32.mul (local.get 0)
+                (call $fact (i32.sub (i32.and (local.get 0) (i32.const 15)) (i32.const 1)))))))
+    (func (export "loads") (param i32) (result i64)
+        (i64.add (i64.load offset=8 (local.get 0)) (i64.load32_s $own (local.get 0))))
+    (func (export "stores") (param i32 i64)
+        (i64.store $own offset=16 (local.get 0) (local.get 1))
+        (i32.store8 $far (i32.and (local.get 0) (i32.const 0xffff)) (i32.const 7))
+        (i32.store16 $own offset=0x10000 (local.get 0) (i32.const -1)))
+    (func (export "sum") (param $n i32) (result i64) (local $i i32) (local $s i64)
+        (loop $l
+            (local.set $s (i64.add (local.get $s)
+                (i64.load8_u $own (i32.shl (local.get $i) (i32.const 2)))))
+            (local.set $i (i32.add (local.get $i) (i32.const 1)))
+            (br_if $l (i32.lt_u (local.get $i) (i32.and (local.get $n) (i32.const 255)))))
+        (local.get $s))
+    (func (export "calls") (param i32 i32) (result i32)
+        (i32.add
+            (call_indirect $private (type $f) (local.get 0) (i32.and (local.get 1) (i32.const 3)))
+            (call_indirect $exported (type $f) (local.get 0) (i32.and (local.get 1) (i32.const 3)))))
+    (func (export "shared") (param i32 i32) (result i32)
+        (call_indirect $shared (type $f) (local.get 0) (local.get 1)))
+    (func (export "imports") (param i32 i64) (result i64)
+        (global.set $far_global (i64.add (global.get $far_global) (local.get 1)))
+        (i64.add
+            (call $mix (call $add (local.get 0) (local.get 1)) (local.get 1) (global.get $real))
+            (i64.extend_i32_s (call $double (global.get $constant)))))
+    (func (export "switch") (param i32) (result i32)
+        (block (block (block (block (block
+            (br_table 0 1 2 3 4 1 (local.get 0)))
+            (return (i32.const 10))) (return (i32.const 11)))
+            (return (call $double (local.get 0)))) (return (i32.const 13)))
+        (i32.const 14))
+    (func (export "grow") (param i32) (result i32)
+        (drop (memory.grow $own (i32.and (local.get 0) (i32.const 1))))
+        (memory.fill $own (i32.const 100) (local.get 0) (i32.const 50))
+        (memory.copy $far $own (i32.const 0) (local.get 0) (i32.const 20))
+        (table.set $exported (i32.and (local.get 0) (i32.const 7)) (ref.func $inc))
+        (i32.add (memory.size $own) (table.size $exported)))
+    (func (export "divide") (param i32 i32 i64 i64) (result i64)
+        (i64.add (i64.extend_i32_u (i32.div_s (local.get 0) (local.get 1)))
+            (i64.rem_u (local.get 2) (local.get 3))))
+    (func (export "bits") (param i32 i64) (result i64)
+        (i64.add (i64.rotl (local.get 1) (i64.extend_i32_u (i32.clz (local.get 0))))
+            (i64.shr_u (i64.popcnt (local.get 1)) (i64.extend_i32_u (i32.ctz (local.get 0))))))
+    (func (export "floats") (param f64 f32 i32) (result f64)
+        (global.set $real (f64.sqrt (f64.add (global.get $real) (local.get 0))))
+        (f64.add (f64.mul (local.get 0) (f64.promote_f32 (f32.neg (local.get 1))))
+            (f64.load $own (local.get 2))))
+    (func $many (param i32 i64 i32 i64 i32 i64 i32 i64 f64 i32) (result i64 i64 i64 i64 i64 i32)
+        (i64.extend_i32_u (local.get 0)) (local.get 1) (local.get 3) (local.get 5) (local.get 7)
+        (i32.add (local.get 9) (local.get 6)))
+    (func (export "many") (param i32 i64) (result i64) (local i64 i64 i64 i64 i64 i32)
+        (call $many (local.get 0) (local.get 1) (local.get 0) (local.get 1) (local.get 0)
+            (local.get 1) (local.get 0) (local.get 1) (f64.const 2) (i32.const 9))
+        (local.set 7) (local.set 6) (local.set 5) (local.set 4) (local.set 3) (local.set 2)
+        (i64.load $own (i32.add (local.get 7) (local.get 0)))
+        (i64.add (local.get 2)) (i64.add (local.get 3)) (i64.add (local.get 4))
+        (i64.add (local.get 5)) (i64.add (local.get 6)))
+    (func $sort (export "sort") (param $n i32) (local $i i32) (local $j i32) (local $t i32)
+        (local.set $n (i32.and (local.get $n) (i32.const 31)))
+        (block $done (loop $outer
+            (br_if $done (i32.ge_u (local.get $i) (local.get $n)))
+            (local.set $j (i32.const 0))
+            (block $end (loop $inner
+                (br_if $end (i32.ge_u (local.get $j) (local.get $n)))
+                (local.set $t (i32.shl (local.get $j) (i32.const 2)))
+                (if (i32.gt_s (i32.load $own (local.get $t))
+                              (i32.load $own offset=4 (local.get $t)))
+                    (then
+                        (i32.load $own (local.get $t))
+                        (i32.store $own (local.get $t)
+                            (i32.load $own offset=4 (local.get $t)))
+                        (local.set $j (i32.add (local.get $j) (i32.const 1)))
+                        (i32.store $own offset=4 (local.get $t))))
+                (local.set $j (i32.add (local.get $j) (i32.const 1)))
+                (br $inner)))
+            (local.set $i (i32.add (local.get $i) (i32.const 1)))
+            (br $outer)))))"#;
+
+/// Memory 0 owned, in the pinned base; a heap as compilers lay it out.
+const LIST: &str = r#"(module
+    (memory (export "memory") 2 2)
+    (global $free (export "free") (mut i32) (i32.const 64))
+    (func $cons (param $head i32) (param $tail i32) (result i32) (local $at i32)
+        (local.set $at (global.get $free))
+        (global.set $free (i32.add (local.get $at) (i32.const 8)))
+        (i32.store (local.get $at) (local.get $head))
+        (i32.store offset=4 (local.get $at) (local.get $tail))
+        (local.get $at))
+    (func (export "list") (param $n i32) (result i32) (local $l i32) (local $s i32)
+        (global.set $free (i32.const 64))
+        (local.set $n (i32.or (i32.and (local.get $n) (i32.const 255)) (i32.const 1)))
+        (loop $make
+            (local.set $l (call $cons (local.get $n) (local.get $l)))
+            (br_if $make (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+        (loop $walk
+            (local.set $s (i32.add (local.get $s) (i32.load (local.get $l))))
+            (br_if $walk (local.tee $l (i32.load offset=4 (local.get $l)))))
+        (local.get $s))
+    (func (export "hash") (param $at i32) (param $n i32) (result i64) (local $h i64)
+        (local.set $n (i32.or (i32.and (local.get $n) (i32.const 1023)) (i32.const 1)))
+        (loop $l
+            (local.set $h (i64.mul (i64.xor (local.get $h) (i64.load8_u (local.get $at)))
+                (i64.const 0x100000001b3)))
+            (local.set $at (i32.add (local.get $at) (i32.const 1)))
+            (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+        (local.get $h))
+    (func (export "poke") (param i32 i32 f32)
+        (i32.store offset=65532 (local.get 0) (local.get 1))
+        (f32.store (i32.and (local.get 1) (i32.const 0x1fffc)) (local.get 2))))"#;
+
+/// An honest artifact, and where its instructions are.
+#[derive(Debug)]
+pub struct Guest {
+    /// Where it comes from.
+    pub name: String,
+    /// Its code.
+    pub artifact: Artifact,
+    /// Whether memories of its engine have a small reservation.
+    pub small: bool,
+    /// Its instructions, by function.
+    pub insns: Vec<Vec<(Instruction, ConstantOffsets)>>,
+}
+
+/// Largest text of a guest; a proof of a small one is fast.
+const TEXT_BYTES_MAX: usize = 6 << 10;
+
+/// All guests: this many generated modules and the hand-written ones, for every target.
+///
+/// # Panics
+/// If a hand-written module is not well-formed.
+pub fn guests(generated: usize) -> Vec<Guest> {
+    let mut modules: Vec<(String, Vec<u8>)> = Vec::new();
+    for (name, text) in [("everything", EVERYTHING), ("list", LIST)] {
+        let binary = wat::parse_str(text).expect("the text is well-formed");
+        // As often as many of the others.
+        modules.extend((0..1 + generated / 5).map(|_| (name.to_owned(), binary.clone())));
+    }
+    let seeds = (0u64..).filter_map(|seed| Some((format!("seed {seed}"), generate::module(seed)?)));
+    let small = |binary: &[u8]| {
+        let (_, target) = honest::targets()[0];
+        honest::artifact(binary, &target).is_some_and(|artifact| artifact.text.len() <= TEXT_BYTES_MAX)
+    };
+    modules.extend(seeds.filter(|(_, binary)| small(binary)).take(generated));
+    let mut guests = Vec::new();
+    for (which, target) in honest::targets() {
+        for (name, binary) in &modules {
+            let artifact = honest::artifact(binary, &target).expect("guests are valid");
+            guests.push(Guest {
+                name: format!("{name}, compiled for {which}"),
+                insns: instructions(&artifact),
+                small: !target.index_always_reserved(),
+                artifact,
+            });
+        }
+    }
+    guests
+}
+
+fn instructions(artifact: &Artifact) -> Vec<Vec<(Instruction, ConstantOffsets)>> {
+    let decode = |range: &cellwall_abi::FuncRange| {
+        let code = &artifact.text[range.start as usize..][..range.len as usize];
+        let mut decoder = Decoder::with_ip(64, code, range.start.into(), DecoderOptions::NONE);
+        let mut insns = Vec::new();
+        while decoder.can_decode() {
+            let insn = decoder.decode();
+            insns.push((insn, decoder.get_constant_offsets(&insn)));
+        }
+        insns
+    };
+    artifact.funcs.iter().map(decode).collect()
+}
