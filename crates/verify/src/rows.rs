@@ -374,6 +374,7 @@ static ROWS: [Row; CODES] = rows! {
     Return R, 0 0: Retnq;
     Trap R, 0 0: Ud2;
     Nothing R, 0 0: Nopd Nop_rm32;
+    Nothing R, 0x66 0: Nopw;
 };
 
 #[cfg(test)]

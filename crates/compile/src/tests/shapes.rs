@@ -99,11 +99,10 @@ fn a_loop_compares_and_branches_back() {
            (local.get 2)))",
         &expect![[r#"
             0    xor eax,eax
-            2    nop dword [rax+256]
-            9    nop dword [rax+256]
-            16   nop dword [rax+256]
-            23   nop dword [rax+256]
-            30   nop
+            2    nop dword [rax+rax+256]
+            10   nop dword [rax+rax+256]
+            18   nop dword [rax+rax+256]
+            26   nop dword [rax+rax+1]
             31   nop
             32 > add eax,[r14+rdi] ; MemoryOutOfBounds
             36   lea edi,[rdi+4]

@@ -129,12 +129,16 @@ impl Branch {
 /// per round as it can. The function itself must lie at one.
 pub const LOOP_ALIGN: u32 = 32;
 
-/// The longest instruction that does nothing and has a canonical encoding: `nop [rax+256]`.
-const NOP7: [u8; 7] = [0x0f, 0x1f, 0x80, 0, 1, 0, 0];
-/// Three bytes: `nop [rax]`.
-const NOP3: [u8; 3] = [0x0f, 0x1f, 0x00];
-/// One byte.
-const NOP1: [u8; 1] = [0x90];
+/// Instructions that do nothing, longest first; those with an address have its canonical encoding.
+const NOPS: [&[u8]; 7] = [
+    &[0x0f, 0x1f, 0x84, 0x00, 0, 1, 0, 0], // [rax+rax+256]
+    &[0x0f, 0x1f, 0x80, 0, 1, 0, 0],       // [rax+256]
+    &[0x0f, 0x1f, 0x44, 0x00, 1],          // [rax+rax+1]
+    &[0x0f, 0x1f, 0x40, 1],                // [rax+1]
+    &[0x0f, 0x1f, 0x00],                   // [rax]
+    &[0x66, 0x90],
+    &[0x90],
+];
 
 /// How positions before relaxation become those after it: from `from` on, add `by`.
 #[derive(Clone, Copy, Debug)]
@@ -211,12 +215,22 @@ pub fn encode(func: &MFunc<Phys>, entry: Entry, limit: usize) -> Result<Code, Co
     }
 }
 
-/// Which blocks are jumped to from themselves or from further on.
+/// Which blocks are heads of loops whose place matters: they are jumped to from themselves or from
+/// further on, with no call on the way, beside which a fetched line counts for little.
 fn loop_heads(func: &MFunc<Phys>) -> Vec<bool> {
+    // For each block, how many blocks before it call.
+    let mut calls = Vec::with_capacity(func.blocks.len() + 1);
+    calls.push(0u32);
     let mut heads = vec![false; func.blocks.len()];
     for block in func.blocks.ids() {
+        let any = func.insts_of(block).iter().any(|inst| inst.row == Row::Call);
+        let count = calls[block.index()] + u32::from(any);
+        calls.push(count);
         for edge in func.edges_of(block) {
-            heads[edge.to.index()] |= edge.to <= block;
+            if edge.to <= block {
+                // The last such edge decides: it has the whole loop before it.
+                heads[edge.to.index()] = calls[edge.to.index()] == count;
+            }
         }
     }
     heads
@@ -608,14 +622,11 @@ impl Settle<'_> {
 
 /// This many bytes of instructions that do nothing.
 fn pad(code: &mut Vec<u8>, mut len: usize) {
-    while len > 0 {
-        let nop: &[u8] = match len {
-            7.. => &NOP7,
-            3.. => &NOP3,
-            _ => &NOP1,
-        };
-        code.extend_from_slice(nop);
-        len -= nop.len();
+    for nop in NOPS {
+        while len >= nop.len() {
+            code.extend_from_slice(nop);
+            len -= nop.len();
+        }
     }
 }
 

@@ -143,7 +143,22 @@ fn padding_comes_after_the_call_and_before_the_loop() {
     let code = encode(&code, NO_FRAME, 1 << 20).expect("it is small");
     assert_eq!(code.calls[0].return_pc, 5);
     assert_eq!(code.heads, [LOOP_ALIGN]);
-    // A loop that nothing falls into is not padded: the padding would be unreachable.
+    // A loop that calls is not padded.
+    let mut calling = func(&[
+        (vec![add(), op(Row::Jump)], vec![1]),
+        (
+            vec![op(Row::Call).imm(1), op(Row::Branch).cond(Cond::Ne)],
+            vec![1, 2],
+        ),
+        (vec![op(Row::Ret)], vec![]),
+    ]);
+    calling.calls.push(Call {
+        target: Target::Direct(7),
+        fixed: 0..0,
+    });
+    let calling = encode(&calling, NO_FRAME, 1 << 20).expect("it is small");
+    assert_eq!(calling.heads, [3]);
+    // Nor is one that nothing falls into: the padding would be unreachable.
     let code = func(&[
         (vec![op(Row::Jump)], vec![2]),
         (vec![add(), op(Row::Branch).cond(Cond::Ne)], vec![1, 3]),
