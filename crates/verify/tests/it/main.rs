@@ -8,4 +8,5 @@ mod harness;
 mod hostile;
 mod memory;
 mod metadata;
+mod processor;
 mod stack;
