@@ -12,7 +12,7 @@ use cellwall_base::FuncIdx;
 /// Alignment in bytes of `rodata` behind `text` in the image.
 pub const PAGE: u32 = 4096;
 /// Alignment in bytes of a function's first byte, and with it of the loops inside.
-pub const FUNC_ALIGN: u32 = 32;
+pub const FUNC_ALIGN: u32 = 64;
 /// Byte between functions (`int3`).
 pub const PADDING: u8 = 0xcc;
 

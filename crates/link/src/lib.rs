@@ -233,9 +233,9 @@ mod tests {
         let field = |at: usize| i32::from_le_bytes(artifact.text[at..at + 4].try_into().expect("four bytes"));
         assert_eq!(
             artifact.funcs.iter().map(|f| f.start).collect::<Vec<_>>(),
-            [0, 32]
+            [0, 64]
         );
-        assert_eq!(32 + 5 + field(33), 0, "the call goes to the first function");
+        assert_eq!(64 + 5 + field(65), 0, "the call goes to the first function");
         let table = artifact.rodata_offset() as i32 + 4;
         assert_eq!(
             5 + field(1),
@@ -245,8 +245,8 @@ mod tests {
         let entry =
             |i: usize| i32::from_le_bytes(artifact.rodata[4 + 4 * i..8 + 4 * i].try_into().expect("four"));
         assert_eq!([table + entry(0), table + entry(1)], [0, 5]);
-        assert_eq!(artifact.traps.iter().map(|t| t.pc).collect::<Vec<_>>(), [1, 33]);
-        assert_eq!(artifact.text[6..32], [PADDING; 26]);
+        assert_eq!(artifact.traps.iter().map(|t| t.pc).collect::<Vec<_>>(), [1, 65]);
+        assert_eq!(artifact.text[6..64], [PADDING; 58]);
         assert_eq!(artifact.data, b"xyz");
         assert_eq!(artifact.name(FuncIdx::from_u32(1)), Some("b"));
     }

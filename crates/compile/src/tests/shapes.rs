@@ -99,16 +99,11 @@ fn a_loop_compares_and_branches_back() {
            (local.get 2)))",
         &expect![[r#"
             0    xor eax,eax
-            2    nop dword [rax+rax+256]
-            10   nop dword [rax+rax+256]
-            18   nop dword [rax+rax+256]
-            26   nop dword [rax+rax+1]
-            31   nop
-            32 > add eax,[r14+rdi] ; MemoryOutOfBounds
-            36   lea edi,[rdi+4]
-            39   cmp edi,esi
-            41   jb 32
-            43   ret
+            2  > add eax,[r14+rdi] ; MemoryOutOfBounds
+            6    lea edi,[rdi+4]
+            9    cmp edi,esi
+            11   jb 2
+            13   ret
         "#]],
     );
 }

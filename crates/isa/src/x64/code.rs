@@ -1,7 +1,7 @@
 //! Encoding of a function: layout, branches, tables.
 //!
 //! Every branch is first emitted with a 32-bit displacement; one linear pass then shortens those
-//! whose target is near, aligns the heads of loops and moves all program counters. Blocks that only
+//! whose target is near, pads before loops and moves all program counters. Blocks that only
 //! jump are skipped. What rarely runs (traps, slow paths) comes after the last block.
 
 use super::encode::Bytes;
@@ -111,6 +111,30 @@ pub(super) struct Label(u32);
 /// Position of a label that is not bound yet.
 const UNBOUND: u32 = u32::MAX;
 
+/// A loop that may be moved by padding before it.
+#[derive(Clone, Copy, Debug)]
+struct Loop {
+    head: Label,
+    /// Length of the block at its head.
+    head_bytes: u32,
+    /// Length up to its last jump back.
+    bytes: u32,
+}
+
+impl Loop {
+    /// How many bytes to put before the loop, if it would start at `start`.
+    fn padding(self, start: u32) -> u32 {
+        let line_rest = LINE_BYTES - start % LINE_BYTES;
+        // Of a loop that is larger than a line, what counts is where it is entered.
+        let piece = match (self.bytes, self.head_bytes) {
+            (..=LINE_BYTES, _) => self.bytes,
+            (_, ..=LINE_BYTES) => self.head_bytes,
+            _ => LINE_BYTES / 2,
+        };
+        if piece <= line_rest { 0 } else { line_rest }
+    }
+}
+
 struct Branch {
     at: u32,
     to: Label,
@@ -125,9 +149,9 @@ impl Branch {
     }
 }
 
-/// Heads of loops lie at multiples of this many bytes, so that the processor fetches as few lines
-/// per round as it can. The function itself must lie at one.
-pub const LOOP_ALIGN: u32 = 32;
+/// Bytes that the processor fetches at once. Loops are moved so that they touch as few of these
+/// lines as they can; the function itself must start one.
+pub const LINE_BYTES: u32 = 64;
 
 /// Instructions that do nothing, longest first; those with an address have its canonical encoding.
 const NOPS: [&[u8]; 7] = [
@@ -156,8 +180,8 @@ pub(super) struct Asm<'f> {
     positions: Vec<u32>,
     referenced: Vec<bool>,
     bound: Vec<Label>,
-    /// Labels to be aligned, in order.
-    aligned: Vec<Label>,
+    /// Loops whose place matters, in order.
+    loops: Vec<Loop>,
     /// Bytes put before each of them.
     pads: Vec<(u32, u32)>,
     branches: Vec<Branch>,
@@ -181,14 +205,19 @@ pub fn encode(func: &MFunc<Phys>, entry: Entry, limit: usize) -> Result<Code, Co
         .filter(|&b| b.index() == 0 || asm.threaded[b.index()] == b)
         .collect();
     asm.prologue();
-    let heads = loop_heads(func);
+    let ends = loop_ends(func);
+    let mut block_ends = vec![0; func.blocks.len()];
     let mut falls = true;
     for (at, &block) in layout.iter().enumerate() {
         let label = Label(block.as_u32());
         asm.bind(label);
         // What is jumped over cannot be padded: nothing would lead to the padding.
-        if heads[block.index()] && falls && asm.out.pos() > 0 {
-            asm.aligned.push(label);
+        if ends[block.index()].is_some() && falls && asm.out.pos() > 0 {
+            asm.loops.push(Loop {
+                head: label,
+                head_bytes: 0,
+                bytes: 0,
+            });
         }
         for inst in func.insts_of(block) {
             if inst.row.is_terminator() {
@@ -197,10 +226,12 @@ pub fn encode(func: &MFunc<Phys>, entry: Entry, limit: usize) -> Result<Code, Co
                 asm.inst(inst);
             }
         }
+        block_ends[block.index()] = asm.out.pos();
         if asm.out.code.len() > limit {
             return Err(CodeTooLarge);
         }
     }
+    asm.measure_loops(&ends, &block_ends);
     let mut next = 0;
     while let Some((label, origin, cold)) = asm.cold.get(next).cloned() {
         asm.bind(label);
@@ -215,13 +246,13 @@ pub fn encode(func: &MFunc<Phys>, entry: Entry, limit: usize) -> Result<Code, Co
     }
 }
 
-/// Which blocks are heads of loops whose place matters: they are jumped to from themselves or from
-/// further on, with no call on the way, beside which a fetched line counts for little.
-fn loop_heads(func: &MFunc<Phys>) -> Vec<bool> {
+/// For each block that is the head of a loop whose place matters, the last block that jumps back to
+/// it. There is no call on the way, beside which a fetched line would count for little.
+fn loop_ends(func: &MFunc<Phys>) -> Vec<Option<Block>> {
     // For each block, how many blocks before it call.
     let mut calls = Vec::with_capacity(func.blocks.len() + 1);
     calls.push(0u32);
-    let mut heads = vec![false; func.blocks.len()];
+    let mut ends = vec![None; func.blocks.len()];
     for block in func.blocks.ids() {
         let any = func.insts_of(block).iter().any(|inst| inst.row == Row::Call);
         let count = calls[block.index()] + u32::from(any);
@@ -229,11 +260,11 @@ fn loop_heads(func: &MFunc<Phys>) -> Vec<bool> {
         for edge in func.edges_of(block) {
             if edge.to <= block {
                 // The last such edge decides: it has the whole loop before it.
-                heads[edge.to.index()] = calls[edge.to.index()] == count;
+                ends[edge.to.index()] = (calls[edge.to.index()] == count).then_some(block);
             }
         }
     }
-    heads
+    ends
 }
 
 /// Where a branch to each block may go instead, past blocks that only jump.
@@ -279,7 +310,7 @@ impl<'f> Asm<'f> {
             positions: vec![UNBOUND; blocks],
             referenced: vec![false; blocks],
             bound: Vec::with_capacity(blocks),
-            aligned: Vec::new(),
+            loops: Vec::new(),
             pads: Vec::new(),
             branches: Vec::new(),
             traps: Vec::new(),
@@ -473,22 +504,44 @@ impl<'f> Asm<'f> {
         self.frame(frame_bytes);
     }
 
+    /// Fills in how long loops will be, if their branches become short.
+    fn measure_loops(&mut self, ends: &[Option<Block>], block_ends: &[u32]) {
+        let branches = &self.branches;
+        let bytes = |start: u32, end: u32| {
+            let from = branches.partition_point(|branch| branch.at < start);
+            // What is longer than a few lines need not be known exactly.
+            let inside = branches[from..]
+                .iter()
+                .take(64)
+                .take_while(|branch| branch.at < end);
+            end - start - inside.map(|branch| branch.len() - 2).sum::<u32>()
+        };
+        for found in &mut self.loops {
+            let head = found.head.0 as usize;
+            let start = self.positions[head];
+            let last = ends[head].expect("only loops are in the list");
+            found.head_bytes = bytes(start, block_ends[head]);
+            // The last block may have been skipped, as one that only jumps.
+            found.bytes = bytes(start, block_ends[last.index()].max(block_ends[head]));
+        }
+    }
+
     /// Decides which branches are short and how much is put before aligned labels;
     /// `moved[label]` is each label's final position.
     fn relax(&mut self, moved: &mut [u32]) -> Vec<Move> {
-        // How many aligned labels there are up to each label.
+        // How many loops there are up to each label.
         let mut pads_up_to = vec![0u32; self.positions.len()];
-        let mut aligned = self.aligned.iter().peekable();
+        let mut loops = self.loops.iter().peekable();
         let mut count = 0;
         for label in &self.bound {
-            count += u32::from(aligned.next_if_eq(&label).is_some());
+            count += u32::from(loops.next_if(|l| l.head == *label).is_some());
             pads_up_to[label.0 as usize] = count;
         }
         let mut moves = Vec::new();
         let mut by = 0i64;
         let mut at = Settle {
             bound: &self.bound,
-            aligned: &self.aligned,
+            loops: &self.loops,
             pads: &mut self.pads,
         };
         for branch in &mut self.branches {
@@ -499,7 +552,7 @@ impl<'f> Asm<'f> {
             } else {
                 // What lies between can only shrink, but for the padding.
                 let pads = pads_up_to[to] - at.pads.len() as u32;
-                let padding = i64::from(pads * (LOOP_ALIGN - 1));
+                let padding = i64::from(pads * (LINE_BYTES - 1));
                 i64::from(self.positions[to]) - i64::from(branch.at + branch.len()) + padding
             };
             branch.short = i8::try_from(distance).is_ok();
@@ -517,7 +570,7 @@ impl<'f> Asm<'f> {
     /// displacements.
     fn compact(&mut self, moved: &[u32]) {
         let old = std::mem::take(&mut self.out.code);
-        let mut code = Vec::with_capacity(old.len() + self.pads.len() * LOOP_ALIGN as usize);
+        let mut code = Vec::with_capacity(old.len() + self.pads.len() * LINE_BYTES as usize);
         let mut pads = self.pads.iter().peekable();
         let mut from = 0;
         let mut copy = |code: &mut Vec<u8>, from: &mut usize, until: usize| {
@@ -586,7 +639,7 @@ impl<'f> Asm<'f> {
 /// What is left of the labels while branches are decided in order.
 struct Settle<'a> {
     bound: &'a [Label],
-    aligned: &'a [Label],
+    loops: &'a [Loop],
     pads: &'a mut Vec<(u32, u32)>,
 }
 
@@ -608,9 +661,11 @@ impl Settle<'_> {
             self.bound = rest;
             let new = (i64::from(old) + *by) as u32;
             moved[label.0 as usize] = new;
-            if self.aligned.first() == Some(&label) {
-                self.aligned = &self.aligned[1..];
-                let len = new.next_multiple_of(LOOP_ALIGN) - new;
+            if let Some((found, rest)) = self.loops.split_first()
+                && found.head == label
+            {
+                self.loops = rest;
+                let len = found.padding(new);
                 moved[label.0 as usize] = new + len;
                 *by += i64::from(len);
                 self.pads.push((old, len));

@@ -17,7 +17,7 @@ mod print;
 pub mod row;
 
 pub use code::{
-    CallSite, Code, CodeTooLarge, Entry, Frame, LOOP_ALIGN, Reloc, RelocTarget, TrapSite, encode,
+    CallSite, Code, CodeTooLarge, Entry, Frame, LINE_BYTES, Reloc, RelocTarget, TrapSite, encode,
 };
 pub use func::{
     Block, BlockData, Call, Edge, Fixed, IndirectCall, MFunc, Pins, Signature, TableBase, TableLimit, Target,

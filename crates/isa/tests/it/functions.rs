@@ -1,7 +1,7 @@
 //! Functions: branches, relaxation, skipped blocks, frames, tables.
 
 use cellwall_isa::x64::{
-    Block, BlockData, Call, Code, Cond, Edge, Entry, Inst, LOOP_ALIGN, MFunc, Pins, RelocTarget, Row, Target,
+    Block, BlockData, Call, Code, Cond, Edge, Entry, Inst, LINE_BYTES, MFunc, Pins, RelocTarget, Row, Target,
     Width, encode,
 };
 use cellwall_isa::{Phys, Reg, Virt};
@@ -113,64 +113,48 @@ fn branches_are_short_exactly_when_they_reach() {
             .filter(|i| i.flow_control() == FlowControl::ConditionalBranch)
             .map(|i| (i.ip(), i.near_branch_target(), i.len()))
             .collect();
+        let first = branches[0].2 as u64;
         assert_eq!(branches[0].1, code.bytes.len() as u64 - 1);
-        assert_eq!(
-            branches[1].1,
-            u64::from(LOOP_ALIGN),
-            "the head of the loop is aligned"
-        );
-        assert_eq!(code.heads, [LOOP_ALIGN, code.bytes.len() as u32 - 1]);
+        assert_eq!(branches[1].1, first);
+        assert_eq!(code.heads, [first as u32, code.bytes.len() as u32 - 1]);
         (branches[0].2, branches[1].2)
     };
-    // The forward one has to expect the largest padding on its way.
-    assert_eq!(lengths(30), (2, 2));
-    assert_eq!(lengths(31), (6, 2));
+    // The forward one has to expect padding on its way.
+    assert_eq!(lengths(19), (2, 2));
+    assert_eq!(lengths(22), (6, 2));
     assert_eq!(lengths(42), (6, 2));
     assert_eq!(lengths(43), (6, 6));
 }
 
-#[test]
-fn padding_comes_after_the_call_and_before_the_loop() {
+/// Code whose second block is a loop, and starts at byte 59 unless it is padded.
+fn with_loop(before: &[Inst], inside: &[Inst], to: u32) -> Code {
+    let enter = [before, &[op(Row::Jump)]].concat();
+    let again = [inside, &[op(Row::Branch).cond(Cond::Ne)]].concat();
     let mut code = func(&[
-        (vec![op(Row::Call).imm(1), op(Row::Jump)], vec![1]),
-        (vec![add(), op(Row::Branch).cond(Cond::Ne)], vec![1, 2]),
+        (enter, vec![to]),
+        (again, vec![1, 2]),
+        (vec![add(), op(Row::Branch).cond(Cond::E)], vec![1, 3]),
         (vec![op(Row::Ret)], vec![]),
     ]);
     code.calls.push(Call {
         target: Target::Direct(7),
         fixed: 0..0,
     });
-    let code = encode(&code, NO_FRAME, 1 << 20).expect("it is small");
-    assert_eq!(code.calls[0].return_pc, 5);
-    assert_eq!(code.heads, [LOOP_ALIGN]);
-    // A loop that calls is not padded.
-    let mut calling = func(&[
-        (vec![add(), op(Row::Jump)], vec![1]),
-        (
-            vec![op(Row::Call).imm(1), op(Row::Branch).cond(Cond::Ne)],
-            vec![1, 2],
-        ),
-        (vec![op(Row::Ret)], vec![]),
-    ]);
-    calling.calls.push(Call {
-        target: Target::Direct(7),
-        fixed: 0..0,
-    });
-    let calling = encode(&calling, NO_FRAME, 1 << 20).expect("it is small");
-    assert_eq!(calling.heads, [3]);
-    // Nor is one that nothing falls into: the padding would be unreachable.
-    let code = func(&[
-        (vec![op(Row::Jump)], vec![2]),
-        (vec![add(), op(Row::Branch).cond(Cond::Ne)], vec![1, 3]),
-        (vec![add(), op(Row::Jump)], vec![1]),
-        (vec![op(Row::Ret)], vec![]),
-    ]);
-    let code = encode(&code, NO_FRAME, 1 << 20).expect("it is small");
-    assert!(
-        code.heads.iter().all(|head| head % LOOP_ALIGN != 0),
-        "{:?}",
-        code.heads
-    );
+    encode(&code, NO_FRAME, 1 << 20).expect("it is small")
+}
+
+#[test]
+fn a_loop_that_would_cross_a_line_is_padded() {
+    let call = op(Row::Call).imm(1);
+    let before = [vec![add(); 18], vec![call]].concat();
+    let code = with_loop(&before, &[add()], 1);
+    assert_eq!(code.calls[0].return_pc, 59, "the padding comes after the call");
+    assert_eq!(code.heads[0], LINE_BYTES);
+    // One that does not cross a line, one that calls, and one that nothing falls into: there the
+    // padding would be unreachable.
+    assert_eq!(with_loop(&[add(), add()], &[add()], 1).heads[0], 6);
+    assert_eq!(with_loop(&before, &[add(), call], 1).heads[0], 59);
+    assert_eq!(with_loop(&[add(); 19], &[add()], 2).heads[0], 59);
 }
 
 #[test]
