@@ -12,6 +12,8 @@ pub(crate) struct DirGrant {
 }
 
 impl DirGrant {
+    /// Reads it. A guest name has no `:`, so that a suffix that is nearly `:ro`
+    /// is refused and not granted with every right.
     pub(crate) fn parse(text: &str) -> Result<DirGrant, String> {
         let (rest, is_read_only) = match text.strip_suffix(":ro") {
             Some(rest) => (rest, true),
@@ -20,6 +22,9 @@ impl DirGrant {
         let (host, guest) = rest.split_once("::").unwrap_or((rest, rest));
         if host.is_empty() || guest.is_empty() {
             return Err("a directory has an empty name".to_string());
+        }
+        if guest.contains(':') {
+            return Err("a guest name has no `:`, and the only suffix is `:ro`".to_string());
         }
         Ok(DirGrant {
             host: PathBuf::from(host),
@@ -47,7 +52,7 @@ pub(crate) fn parse_env(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// A time with its unit: `ms`, `s`, `m` or `h`. A bare number is seconds.
+/// A time, longer than none, with its unit: `ms`, `s`, `m` or `h`.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let end = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')
@@ -55,15 +60,19 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = text.split_at(end);
     let seconds_per_unit = match unit {
         "ms" => 0.001,
-        "s" | "" => 1.0,
+        "s" => 1.0,
         "m" => 60.0,
         "h" => 3600.0,
-        _ => return Err("the units are ms, s, m and h".to_string()),
+        _ => return Err("a time is a number and a unit (ms, s, m or h), such as 500ms".to_string()),
     };
     let number = number
         .parse::<f64>()
-        .map_err(|_| "a time is a number and a unit, such as 500ms")?;
-    Duration::try_from_secs_f64(number * seconds_per_unit).map_err(|e| e.to_string())
+        .map_err(|_| "a time is a number and a unit (ms, s, m or h), such as 500ms")?;
+    let time = Duration::try_from_secs_f64(number * seconds_per_unit).map_err(|e| e.to_string())?;
+    match time.is_zero() {
+        true => Err("a limit of no time lets nothing run".to_string()),
+        false => Ok(time),
+    }
 }
 
 /// A number of bytes, or of binary multiples of them: `K`, `M`, `G`.
