@@ -42,6 +42,9 @@ impl Default for Scratch {
 struct Lists {
     /// For each virtual register, its first and last mention in layout order.
     spans: Vec<(u32, u32)>,
+    /// For each value: another one that it flows into or from (itself at the root of a group), and
+    /// how often it is mentioned.
+    groups: Vec<(u32, u32)>,
     operands: Vec<Operand>,
     /// End of each instruction's operands.
     ends: Vec<u32>,
@@ -73,6 +76,12 @@ pub(crate) fn regalloc(func: MFunc<Virt>, scratch: &mut Scratch) -> Result<MFunc
 /// How many values may be alive at once on average before the allocator that takes linear time is
 /// chosen. The other one takes time in proportion to it.
 const LIVE_VALUES_MAX: u64 = 256;
+
+/// How much work the merging and splitting of values that flow into each other may be before the
+/// allocator that takes linear time is chosen: the sum of the squares of how often the values of
+/// each such group are mentioned. The other one takes time in proportion to it, about a
+/// nanosecond each.
+const MERGING_WORK_MAX: u64 = 250_000_000;
 
 /// Allocates registers by an algorithm, or by the one that fits the function.
 fn regalloc_by(
@@ -256,11 +265,12 @@ fn move_between(from: Allocation, to: Allocation) -> Inst {
 }
 
 impl Lists {
-    /// The better allocator, unless very many values are alive at once.
-    fn algorithm(&self) -> ra::Algorithm {
+    /// The better allocator, unless very many values are alive at once or flow into each other.
+    fn algorithm(&mut self) -> ra::Algorithm {
         let mentioned = self.spans.iter().filter(|span| span.1 > 0);
         let total: u64 = mentioned.map(|&(first, last)| u64::from(last - first)).sum();
-        if total > LIVE_VALUES_MAX * (self.ends.len() as u64 + 1000) {
+        if total > LIVE_VALUES_MAX * (self.ends.len() as u64 + 1000) || self.merging_work() > MERGING_WORK_MAX
+        {
             ra::Algorithm::Fastalloc
         } else {
             ra::Algorithm::Ion
@@ -270,6 +280,37 @@ impl Lists {
     fn mention(&mut self, vreg: VReg, at: u32) {
         let span = &mut self.spans[vreg.vreg()];
         *span = (span.0.min(at), span.1.max(at));
+        self.groups[vreg.vreg()].1 += 1;
+    }
+
+    /// The value that stands for the group of this one.
+    fn group(&mut self, mut vreg: usize) -> usize {
+        // Ends: a way to a root has no circle, and each step halves it.
+        while self.groups[vreg].0 as usize != vreg {
+            let next = self.groups[vreg].0 as usize;
+            self.groups[vreg].0 = self.groups[next].0;
+            vreg = next;
+        }
+        vreg
+    }
+
+    fn flows(&mut self, arg: VReg, param: VReg) {
+        let (arg, param) = (self.group(arg.vreg()), self.group(param.vreg()));
+        self.groups[arg].0 = param as u32;
+    }
+
+    /// See [`MERGING_WORK_MAX`].
+    fn merging_work(&mut self) -> u64 {
+        for vreg in 0..self.groups.len() {
+            let root = self.group(vreg);
+            if root != vreg {
+                self.groups[root].1 += std::mem::take(&mut self.groups[vreg].1);
+            }
+        }
+        self.groups
+            .iter()
+            .map(|&(_, count)| u64::from(count).pow(2))
+            .sum()
     }
 
     fn fill(&mut self, func: &MFunc<Virt>) {
@@ -277,6 +318,8 @@ impl Lists {
         self.ends.clear();
         self.spans.clear();
         self.spans.resize(func.virtual_regs as usize, (u32::MAX, 0));
+        self.groups.clear();
+        self.groups.extend((0..func.virtual_regs).map(|vreg| (vreg, 0)));
         for (at, mut inst) in func.insts.iter().copied().enumerate() {
             let start = self.operands.len();
             if matches!(inst.row, Row::Call | Row::Ret | Row::Params) {
@@ -309,6 +352,25 @@ impl Lists {
                 .map(|&r| vreg(r).expect("block parameters are virtual")),
         );
         self.fill_edges(func);
+        self.mention_edges(func);
+    }
+
+    /// Parameters are mentioned at the head of their block, arguments at the end of theirs.
+    fn mention_edges(&mut self, func: &MFunc<Virt>) {
+        for block in func.blocks.ids() {
+            let from = &func.blocks[block];
+            for at in from.params.clone() {
+                self.mention(self.regs[at as usize], from.insts.start);
+            }
+            for edge in func.edges_of(block) {
+                let params = func.blocks[edge.to].params.clone();
+                for (arg, param) in edge.args.clone().zip(params) {
+                    let (arg, param) = (self.regs[arg as usize], self.regs[param as usize]);
+                    self.mention(arg, from.insts.end - 1);
+                    self.flows(arg, param);
+                }
+            }
+        }
     }
 
     fn fill_edges(&mut self, func: &MFunc<Virt>) {
@@ -446,6 +508,26 @@ pub(crate) mod tests {
     /// Allocates by the allocator for functions with very many values.
     pub(crate) fn regalloc_linear(func: MFunc<Virt>, scratch: &mut Scratch) -> MFunc<Phys> {
         regalloc_by(func, Some(ra::Algorithm::Fastalloc), scratch).expect("the function is small")
+    }
+
+    #[test]
+    fn the_algorithm_depends_on_how_large_groups_are() {
+        let lists = |values: u32| {
+            let mut lists = Lists {
+                ends: vec![0; 100_000],
+                spans: vec![(u32::MAX, 0); values as usize],
+                groups: (0..values).map(|value| (value, 0)).collect(),
+                ..Lists::default()
+            };
+            for value in 0..values as usize {
+                let vreg = |number| VReg::new(number, ra::RegClass::Int);
+                lists.mention(vreg(value), 1);
+                lists.flows(vreg(value), vreg(value / 2));
+            }
+            lists
+        };
+        assert!(matches!(lists(15_000).algorithm(), ra::Algorithm::Ion));
+        assert!(matches!(lists(17_000).algorithm(), ra::Algorithm::Fastalloc));
     }
 
     #[test]

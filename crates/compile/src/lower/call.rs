@@ -154,7 +154,7 @@ impl Lower<'_> {
             (TableBase::Owned(field), TableLimit::Field(field + length))
         };
         let signature = if shape.private {
-            Signature::Constant(self.unit.shape.canonical_types[ty].as_u32() as i32)
+            Signature::Constant(self.unit.shape.local_signature(ty) as i32)
         } else {
             Signature::Field(self.unit.layout.signature(ty) as i32)
         };

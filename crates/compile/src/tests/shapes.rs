@@ -189,13 +189,13 @@ fn calls_are_direct_through_the_context_or_through_a_table() {
             14   jae 42
             16   shl r11,5
             20   add r11,[r15+160]
-            27   cmp dword [r11+24],0
+            27   cmp dword [r11+24],1
             32   jne 44
             34   call qword [r11]
             37   add rsp,8
             41   ret
             42 > ud2 ; TableOutOfBounds
-            44 > cmp dword [r11+24],-1
+            44 > cmp dword [r11+24],0
             49   je 53
             51   ud2 ; BadSignature
             53 > ud2 ; IndirectCallToNull
@@ -219,7 +219,7 @@ fn calls_are_direct_through_the_context_or_through_a_table() {
             43   add rsp,8
             47   ret
             48 > ud2 ; TableOutOfBounds
-            50 > cmp dword [r11+24],-1
+            50 > cmp dword [r11+24],0
             55   je 59
             57   ud2 ; BadSignature
             59 > ud2 ; IndirectCallToNull

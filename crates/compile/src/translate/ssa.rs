@@ -18,9 +18,9 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// Steps that every body may take, however small.
-const STEPS_MIN: u64 = 1 << 18;
+const STEPS_MIN: u64 = 1 << 22;
 /// Steps per byte of the body beyond that. Large real functions take up to 15.
-const STEPS_PER_BYTE: u64 = 64;
+const STEPS_PER_BYTE: u64 = 256;
 /// Rounds of the last clean-up; each finds parameters that became needless in the one before.
 const CLEANING_ROUNDS: usize = 4;
 

@@ -98,7 +98,7 @@ fn wide_signatures_cannot_multiply() {
         translate(&module(&wat), FuncIdx::from_u32(0), &target())
     };
     calls(100).expect("a few calls are in the limits");
-    assert!(matches!(calls(5_000), Err(CompileError::Limit(_))));
+    assert!(matches!(calls(20_000), Err(CompileError::Limit(_))));
 }
 
 #[test]
