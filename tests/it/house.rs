@@ -305,6 +305,39 @@ fn files_are_not_too_long() {
 }
 
 #[test]
+fn links_between_documents_lead_somewhere() {
+    let root = root();
+    let mut documents: Vec<PathBuf> = Vec::new();
+    for entry in fs::read_dir(&root).expect("the root can be listed") {
+        let path = entry.expect("the root can be listed").path();
+        if path.extension().is_some_and(|e| e == "md") {
+            documents.push(path);
+        }
+    }
+    files(&root.join("docs"), ".md", &mut documents);
+    let mut links = 0;
+    for document in &documents {
+        let folder = document.parent().expect("a document lies in a folder");
+        for part in read(document).split("](").skip(1) {
+            let target = part
+                .split([')', '#'])
+                .next()
+                .expect("split gives at least one part");
+            if target.is_empty() || target.contains("://") {
+                continue;
+            }
+            links += 1;
+            assert!(
+                folder.join(target).exists(),
+                "{}: no {target}",
+                document.display()
+            );
+        }
+    }
+    assert!(links > 20, "the links were found: {links}");
+}
+
+#[test]
 fn no_test_is_ignored() {
     for (name, text) in sources() {
         assert!(!text.contains(concat!("#[", "ignore")), "{name} ignores a test");
