@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! header    store, block, base of memory 0, library slots
-//! sigs      one u32 per type: the engine-wide signature number
+//! sigs      one u32 per type: the engine-wide signature number, never 0
 //! imports   one function entry per imported function
 //! memories  16 bytes each: owned { base, length }, imported { base, pointer to { base, length } }
 //! tables    16 bytes each: owned { base, length }, imported { pointer to { base, length }, 0 }
@@ -52,13 +52,19 @@ pub mod func_entry {
     pub const CODE: u32 = 8;
     /// For stubs: the context that the code belongs to, or the host function's environment.
     pub const CONTEXT: u32 = 16;
-    /// Signature number (32 bits): module-local in private tables, engine-wide elsewhere;
-    /// [`NULL_SIGNATURE`] if the entry is null.
+    /// Signature number (32 bits): module-local
+    /// ([`Shape::local_signature`](crate::shape::Shape::local_signature)) in private tables,
+    /// engine-wide elsewhere; [`NULL_SIGNATURE`] if the entry is null, [`FOREIGN_SIGNATURE`] if the
+    /// type of the function has no number of that kind.
     pub const SIGNATURE: u32 = 24;
     /// The reference to this function (32 bits); 0 if the entry is null.
     pub const REFERENCE: u32 = 28;
-    /// Signature number that no function has.
-    pub const NULL_SIGNATURE: u32 = u32::MAX;
+    /// Signature number that no function has: those of functions start at 1. It is 0, so that all
+    /// bytes of a null entry are: fresh pages are null entries, and cost nothing until used.
+    pub const NULL_SIGNATURE: u32 = 0;
+    /// Signature number, in a private table, of functions whose type the module does not have; no
+    /// type has it.
+    pub const FOREIGN_SIGNATURE: u32 = u32::MAX;
 }
 
 /// What `{ base, length }` pairs (memory and table definitions) are made of.
@@ -312,6 +318,27 @@ mod tests {
             kind(library_offset(LibCall::RefFunc)),
             Some(FieldKind::Library(LibCall::RefFunc))
         );
+    }
+
+    #[test]
+    fn local_signature_numbers_are_of_first_types_and_never_that_of_null() {
+        let mut shape = shape();
+        let [first, other] = [0, 2].map(TypeIdx::from_u32);
+        for (params, canonical) in [(vec![], first), (vec![ValType::I32], other)] {
+            shape.types.push(Signature {
+                params: params.into(),
+                results: [].into(),
+            });
+            shape.canonical_types.push(canonical);
+        }
+        let numbers: Vec<u32> = shape.types.ids().map(|ty| shape.local_signature(ty)).collect();
+        assert_eq!(numbers, [1, 1, 3]);
+        let types = [1, 3].map(|number| shape.type_of_local_signature(number));
+        assert_eq!(types, [Some(first), Some(other)]);
+        let not = [func_entry::NULL_SIGNATURE, 2, 4, func_entry::FOREIGN_SIGNATURE];
+        for number in not {
+            assert_eq!(shape.type_of_local_signature(number), None, "{number}");
+        }
     }
 
     #[test]

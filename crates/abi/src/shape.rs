@@ -3,6 +3,7 @@
 //! `link` projects a shape from a module; verifier and runtime read nothing else. All fields are
 //! plain data. A shape that comes from a file is untrusted: [`Shape::check`] holds before use.
 
+use crate::context::func_entry;
 use crate::types::{Signature, ValType};
 use cellwall_base::{
     DataIdx, ElemIdx, FuncIdx, GlobalIdx, IdMap, Invalid, MemoryIdx, TableIdx, TypeIdx, limits,
@@ -14,7 +15,8 @@ use std::ops::Range;
 pub struct Shape {
     /// Function types.
     pub types: IdMap<TypeIdx, Signature>,
-    /// For each type, the first type with an equal signature: the module-local signature number.
+    /// For each type, the first type with an equal signature: what module-local signature numbers
+    /// are made of, see [`Shape::local_signature`].
     pub canonical_types: IdMap<TypeIdx, TypeIdx>,
     /// Type of each function, imported ones first.
     pub funcs: IdMap<FuncIdx, TypeIdx>,
@@ -212,6 +214,18 @@ impl Shape {
     /// The signature of a function.
     pub fn signature(&self, func: FuncIdx) -> &Signature {
         &self.types[self.funcs[func]]
+    }
+
+    /// The module-local signature number of a type, which entries of private tables hold: one more
+    /// than the index of the first equal type, so that it is not that of null.
+    pub fn local_signature(&self, ty: TypeIdx) -> u32 {
+        func_entry::NULL_SIGNATURE + 1 + self.canonical_types[ty].as_u32()
+    }
+
+    /// The type (the first of its equals) with this module-local signature number, if one has it.
+    pub fn type_of_local_signature(&self, number: u32) -> Option<TypeIdx> {
+        let ty = TypeIdx::from_u32(number.checked_sub(func_entry::NULL_SIGNATURE + 1)?);
+        (self.canonical_types.get(ty) == Some(&ty)).then_some(ty)
     }
 
     /// Whether a function is imported.

@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::pool::MemoryPool;
 use crate::stack::{self, CellStack};
 use crate::sys;
+use cellwall_abi::context::func_entry;
 use cellwall_abi::{CpuFeatures, Signature, Target};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -58,7 +59,7 @@ pub(crate) struct EngineInner {
 /// Unused stacks that an engine keeps.
 const STACKS_KEPT_MAX: usize = 32;
 
-/// Largest engine-wide signature number; the ones above mean "none" and "none of this module".
+/// Largest engine-wide signature number; 0 means null.
 const SIGNATURES_MAX: usize = u32::MAX as usize - 2;
 
 impl Engine {
@@ -131,7 +132,7 @@ impl Engine {
         });
     }
 
-    /// The engine-wide number of a signature.
+    /// The engine-wide number of a signature, never that of null.
     ///
     /// # Panics
     /// After four billion different signatures.
@@ -141,7 +142,7 @@ impl Engine {
             return number;
         }
         assert!(numbers.len() < SIGNATURES_MAX, "too many different signatures");
-        let number = numbers.len() as u32;
+        let number = func_entry::NULL_SIGNATURE + 1 + numbers.len() as u32;
         numbers.insert(signature.clone(), number);
         number
     }

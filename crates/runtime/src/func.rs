@@ -8,12 +8,13 @@
 use crate::error::Error;
 use crate::host::{HostEntry, HostRecord};
 use crate::id::{FuncId, assert_store};
+use crate::slots::Slot;
 use crate::store::StoreOpaque;
 use crate::sys::{Stub, Width, stub_address};
 use crate::value::{FuncRef, RawList};
 use cellwall_abi::Signature;
 use cellwall_abi::context::func_entry;
-use cellwall_base::{EntityId, FuncIdx};
+use cellwall_base::FuncIdx;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub(crate) struct FuncEntry {
 }
 
 const _: () = {
+    assert!(func_entry::NULL_SIGNATURE == 0);
     assert!(size_of::<FuncEntry>() == func_entry::BYTES as usize);
     assert!(std::mem::offset_of!(FuncEntry, call) == func_entry::CALL as usize);
     assert!(std::mem::offset_of!(FuncEntry, code) == func_entry::CODE as usize);
@@ -39,6 +41,7 @@ const _: () = {
 };
 
 impl FuncEntry {
+    /// All bytes are zero, see [`Slot`].
     pub(crate) const NULL: Self = Self {
         call: 0,
         code: 0,
@@ -67,8 +70,15 @@ impl FuncEntry {
     }
 }
 
-/// The signature number, in a private table, of functions whose type the module does not have.
-const NOT_LOCAL: u32 = func_entry::NULL_SIGNATURE - 1;
+// SAFETY: all fields are numbers, for which zero is a value; only null has the reference 0 (what
+// resolves has another), and all its fields are zero.
+unsafe impl Slot for FuncEntry {
+    const NULL: Self = Self::NULL;
+
+    fn is_null(&self) -> bool {
+        self.reference == 0
+    }
+}
 
 #[derive(Clone, Copy, Debug)]
 enum Owner {
@@ -288,7 +298,7 @@ impl StoreOpaque {
                         call: code,
                         code,
                         context,
-                        signature: owner.code.shape().canonical_types[ty].as_u32(),
+                        signature: owner.code.shape().local_signature(ty),
                         reference,
                     });
                 }
@@ -315,9 +325,10 @@ impl StoreOpaque {
 
     /// The module-local number of an engine-wide one.
     fn local_number(&self, instance: u32, number: u32) -> u32 {
-        let signatures = &self.fields.instances[instance as usize].code.signatures;
-        // The first type with an equal signature is the canonical one.
-        let first = signatures.values().position(|&n| n == number);
-        first.map_or(NOT_LOCAL, |index| cellwall_base::TypeIdx::new(index).as_u32())
+        let code = &self.fields.instances[instance as usize].code;
+        let ty = code.signatures.iter().find(|&(_, &n)| n == number);
+        ty.map_or(func_entry::FOREIGN_SIGNATURE, |(ty, _)| {
+            code.shape().local_signature(ty)
+        })
     }
 }

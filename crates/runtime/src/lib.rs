@@ -34,6 +34,7 @@ mod limits;
 mod link;
 mod memory;
 mod pool;
+mod slots;
 mod stack;
 mod store;
 mod sys;

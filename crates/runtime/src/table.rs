@@ -1,12 +1,14 @@
 //! Tables: of functions as entries that guest code calls through, of host references as numbers.
 //!
-//! Every operation checks all of its bounds before it changes anything.
+//! Every operation checks all of its bounds before it changes anything. What is null takes no
+//! memory in a large table.
 
 use crate::error::Error;
 use crate::func::{FuncEntry, View};
 use crate::id::{TableId, assert_store};
 use crate::limits::Ask;
 use crate::memory::Definition;
+use crate::slots::Slots;
 use crate::store::StoreOpaque;
 use crate::value::RawVal;
 use cellwall_abi::{TrapCode, ValType};
@@ -27,8 +29,8 @@ pub struct TableType {
 
 #[derive(Debug)]
 enum Elements {
-    Funcs(Vec<FuncEntry>),
-    Externs(Vec<u32>),
+    Funcs(Slots<FuncEntry>),
+    Externs(Slots<u32>),
 }
 
 /// A table of a store.
@@ -77,23 +79,21 @@ impl Table {
 
     fn fill(&mut self, range: Range<usize>, value: Element) {
         match (&mut self.elements, value) {
-            (Elements::Funcs(entries), Element::Func(entry)) => entries[range].fill(entry),
-            (Elements::Externs(refs), Element::Extern(reference)) => refs[range].fill(reference),
+            (Elements::Funcs(entries), Element::Func(entry)) => entries.fill(range, entry),
+            (Elements::Externs(refs), Element::Extern(reference)) => refs.fill(range, reference),
             _ => unreachable!("elements are made for their table"),
         }
     }
 
     fn extend(&mut self, delta: usize, value: Element) -> Result<(), String> {
-        let failed = |error| format!("the allocator gives no more memory: {error}");
+        let max = self.ty.max.unwrap_or(u64::MAX).min(TABLE_ELEMENTS_MAX) as usize;
         let base: *mut u8 = match (&mut self.elements, value) {
             (Elements::Funcs(entries), Element::Func(entry)) => {
-                entries.try_reserve(delta).map_err(failed)?;
-                entries.resize(entries.len() + delta, entry);
+                entries.extend(delta, entry, max)?;
                 entries.as_mut_ptr().cast()
             }
             (Elements::Externs(refs), Element::Extern(reference)) => {
-                refs.try_reserve(delta).map_err(failed)?;
-                refs.resize(refs.len() + delta, reference);
+                refs.extend(delta, reference, max)?;
                 refs.as_mut_ptr().cast()
             }
             _ => unreachable!("elements are made for their table"),
@@ -159,8 +159,8 @@ impl StoreOpaque {
             NonNull::from(&mut **own.as_mut().expect("made just above if there is no definition"))
         });
         let elements = match ty.element {
-            ValType::FuncRef => Elements::Funcs(Vec::new()),
-            _ => Elements::Externs(Vec::new()),
+            ValType::FuncRef => Elements::Funcs(Slots::new()),
+            _ => Elements::Externs(Slots::new()),
         };
         self.fields.tables.push(Table {
             elements,

@@ -36,23 +36,24 @@ impl Function<'_> {
     }
 
     /// `cmp dword [entry + SIGNATURE], …`: with a module-local number in a private table, with the
-    /// engine-wide number of a type elsewhere; with the number of null anywhere.
+    /// engine-wide number of a type elsewhere; with the number of null anywhere, which says nothing
+    /// of the entry.
     fn compare_signature(&mut self, entry: Kind, at: u32, row: &Row) -> Check<Next> {
         let number = self.insn.memory_base().number() as u8;
         if at != func_entry::SIGNATURE || self.width() != 4 {
             return refuse(Rule::Kind, "entries are compared by signature only");
         }
-        let canonical = &self.module.artifact.shape.canonical_types;
         let ty = match (entry, self.read(1, row)?) {
             (_, Kind::UpTo(func_entry::NULL_SIGNATURE)) if self.insn.op1_kind() != OpKind::Register => None,
-            (Kind::Entry { private: true }, Kind::UpTo(ty)) if self.insn.op1_kind() != OpKind::Register => {
-                let ty = TypeIdx::from_u32(ty);
-                if canonical.get(ty) != Some(&ty) {
+            (Kind::Entry { private: true }, Kind::UpTo(local))
+                if self.insn.op1_kind() != OpKind::Register =>
+            {
+                let Some(ty) = self.module.artifact.shape.type_of_local_signature(local) else {
                     return refuse(
                         Rule::IndirectCall,
-                        format!("{ty} is no module-local signature number"),
+                        format!("{local} is no module-local signature number"),
                     );
-                }
+                };
                 Some(ty)
             }
             (Kind::Entry { private: false }, Kind::Signature(ty)) => Some(ty),

@@ -74,7 +74,8 @@
 //! `x` and its copies get the bound of `y`: a constant, the length of a memory, the length of a
 //! table. A 32-bit comparison counts only for a zero-extended `x`. Of a comparison of an entry's
 //! signature, on the edge where it is equal, the entry becomes a typed one: against a module-local
-//! number if the table is private, against an engine-wide number otherwise.
+//! number (the index of the first equal type, plus one) if the table is private, against an
+//! engine-wide number otherwise. Against 0, the number of null, it stays what it is.
 //!
 //! ## Accesses (V3, V4)
 //!

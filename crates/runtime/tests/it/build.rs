@@ -92,7 +92,7 @@ impl Env<'_> {
             self.a.add(r11, qword_ptr(r15 + at)).unwrap();
         }
         if shape.private {
-            let number = self.shape.canonical_types[ty].as_u32() as i32;
+            let number = self.shape.local_signature(ty) as i32;
             self.a.cmp(dword_ptr(r11 + 24), number).unwrap();
         } else {
             self.a
@@ -104,7 +104,7 @@ impl Env<'_> {
         self.a.call(qword_ptr(r11)).unwrap();
         self.leave(8);
         self.a.set_label(&mut sig).unwrap();
-        self.a.cmp(dword_ptr(r11 + 24), -1).unwrap();
+        self.a.cmp(dword_ptr(r11 + 24), 0).unwrap();
         self.a.je(null).unwrap();
         self.trap(TrapCode::BadSignature);
         self.a.set_label(&mut null).unwrap();

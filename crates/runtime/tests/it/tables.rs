@@ -7,7 +7,7 @@ use cellwall_abi::{LibCall, TrapCode};
 use cellwall_base::TableIdx;
 use cellwall_runtime::*;
 use iced_x86::code_asm::*;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// `call(index)` through a table of `[one, null, binary]`; `set(index, funcref)`.
 fn module(private: bool) -> Module {
@@ -202,4 +202,130 @@ fn the_host_works_on_tables_within_their_bounds_and_types() {
     assert_eq!(store.table_grow(a, 1, extern_ref(0)).unwrap(), None);
     let wrong = store.table_set(a, 0, RawVal::FuncRef(FuncRef(0)));
     assert!(matches!(wrong, Err(Error::Type(_))));
+}
+
+/// Resident memory of the process in bytes.
+fn resident() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("this is Linux");
+    let pages = statm.split(' ').nth(1).expect("the second number");
+    pages.parse::<usize>().expect("a number of pages") * 4096
+}
+
+/// Held by who measures, so that no other large table comes and goes meanwhile.
+static MEASURING: Mutex<()> = Mutex::new(());
+
+fn measuring() -> MutexGuard<'static, ()> {
+    MEASURING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The most elements that a table can have, of 32 bytes each.
+const MOST: u64 = 10_000_000;
+
+#[test]
+fn a_large_table_of_null_entries_takes_no_memory() {
+    let _alone = measuring();
+    for private in [true, false] {
+        let engine = engine();
+        let mut store = Store::new(&engine, ());
+        let mut m = module(private);
+        m.shape.tables[TableIdx::from_u32(0)].min = MOST;
+        let code = m.map(&engine);
+        let before = resident();
+        let i = store.instantiate(&code, &[]).unwrap();
+        let last = MOST as i32 - 1;
+        let one = func(&store, i, "one");
+        let set = |store: &mut Store<()>, f: Option<FuncId>| {
+            let reference = store.func_ref(f);
+            call::<_, _, ()>(store, i, "set", (last, reference)).unwrap();
+        };
+        assert_eq!(
+            trap_of(call_at(&mut store, i, last)),
+            TrapCode::IndirectCallToNull
+        );
+        set(&mut store, Some(one));
+        assert_eq!(call_at(&mut store, i, last).unwrap(), 1);
+        set(&mut store, None);
+        assert_eq!(
+            trap_of(call_at(&mut store, i, last)),
+            TrapCode::IndirectCallToNull
+        );
+        assert_eq!(call_at(&mut store, i, 0).unwrap(), 1);
+        assert_eq!(trap_of(call_at(&mut store, i, 1)), TrapCode::IndirectCallToNull);
+        assert_eq!(trap_of(call_at(&mut store, i, 2)), TrapCode::BadSignature);
+        assert_eq!(
+            trap_of(call_at(&mut store, i, last + 1)),
+            TrapCode::TableOutOfBounds
+        );
+        let more = resident().saturating_sub(before);
+        assert!(more < 32 << 20, "{more} bytes more");
+    }
+}
+
+#[test]
+fn growing_filling_and_copying_null_takes_no_memory_and_leaves_null() {
+    let _alone = measuring();
+    let engine = engine();
+    let mut store = Store::new(&engine, ());
+    let i = store.instantiate(&module(false).map(&engine), &[]).unwrap();
+    let Some(Extern::Table(table)) = store.export(i, "table") else {
+        unreachable!()
+    };
+    let null = RawVal::FuncRef(store.func_ref(None));
+    let one = RawVal::FuncRef(store.func_ref(Some(func(&store, i, "one"))));
+    let before = resident();
+    assert_eq!(store.table_grow(table, MOST - 5, null).unwrap(), Some(4));
+    assert_eq!(store.table_grow(table, 2, one).unwrap(), None);
+    assert_eq!(store.table_grow(table, 1, one).unwrap(), Some(MOST - 1));
+    let more = resident().saturating_sub(before);
+    assert!(more < 32 << 20, "{more} bytes more after growing");
+    let last = MOST as i32 - 1;
+    assert_eq!(call_at(&mut store, i, last).unwrap(), 1);
+    assert_eq!(
+        trap_of(call_at(&mut store, i, last - 1)),
+        TrapCode::IndirectCallToNull
+    );
+    assert_eq!(trap_of(call_at(&mut store, i, 2)), TrapCode::BadSignature);
+
+    // What was in use is given back, to the element.
+    store.table_fill(table, 3, one, 1_000_000).unwrap();
+    assert!(resident().saturating_sub(before) > 30 << 20);
+    store.table_fill(table, 4, null, MOST - 4).unwrap();
+    let more = resident().saturating_sub(before);
+    assert!(more < 32 << 20, "{more} bytes more after filling");
+    assert_eq!(call_at(&mut store, i, 3).unwrap(), 1);
+    for null in [1, 4, 1_000_002, last] {
+        assert_eq!(
+            trap_of(call_at(&mut store, i, null)),
+            TrapCode::IndirectCallToNull
+        );
+    }
+    store.table_copy(table, 4, table, 0, 4).unwrap();
+    assert_eq!(call_at(&mut store, i, 4).unwrap(), 1);
+    assert_eq!(trap_of(call_at(&mut store, i, 5)), TrapCode::IndirectCallToNull);
+    assert_eq!(trap_of(call_at(&mut store, i, 6)), TrapCode::BadSignature);
+}
+
+#[test]
+fn null_copied_over_functions_is_null() {
+    let _alone = measuring();
+    let engine = engine();
+    let mut store = Store::new(&engine, ());
+    let ty = TableType {
+        element: Fun,
+        min: MOST,
+        max: None,
+    };
+    let i = store.instantiate(&module(false).map(&engine), &[]).unwrap();
+    let Some(Extern::Table(table)) = store.export(i, "table") else {
+        unreachable!()
+    };
+    let empty = store.new_table(ty, 0).unwrap();
+    store.table_copy(table, 0, empty, MOST - 2, 2).unwrap();
+    for index in [0, 1] {
+        assert_eq!(
+            trap_of(call_at(&mut store, i, index)),
+            TrapCode::IndirectCallToNull
+        );
+    }
+    assert_eq!(trap_of(call_at(&mut store, i, 2)), TrapCode::BadSignature);
 }

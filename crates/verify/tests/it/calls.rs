@@ -230,7 +230,7 @@ fn indirect(f: &mut Fun, table: u32, flaw: Flaw) -> Asm {
     if flaw == Flaw::NoSignature {
         f.a.test(edi, edi)?;
     } else if (table == 1) == (flaw != Flaw::WrongSort) {
-        f.a.cmp(entry, ty)?;
+        f.a.cmp(entry, ty + 1)?;
     } else {
         f.a.mov(r10d, dword_ptr(r15 + At::signature(ty)))?;
         f.a.cmp(entry, r10d)?;
@@ -258,7 +258,7 @@ fn indirect(f: &mut Fun, table: u32, flaw: Flaw) -> Asm {
     f.a.ret()?;
     f.frame(24);
     f.bind(&mut signature);
-    f.a.cmp(entry, -1)?;
+    f.a.cmp(entry, 0)?;
     f.a.je(null)?;
     f.site(TrapCode::BadSignature).ud2()?;
     f.trap(&mut null, TrapCode::IndirectCallToNull);
@@ -308,8 +308,9 @@ fn a_call_through_a_table_is_bounded_and_its_signature_matched() {
 
 #[test]
 fn the_number_of_no_type_matches_nothing() {
-    // The private table's number of a type that is not the first of its kind, and of null.
-    for number in [7, 100, -1] {
+    // The private table's number of a type that is not the first of its kind, of no type, of null
+    // and of foreign types.
+    for number in [8, 100, 0, -1] {
         let result = answer(
             I32_TO_I32,
             framed(|f| {
