@@ -9,6 +9,8 @@ use std::path::PathBuf;
 
 use cellwall::{Cache, CacheConfig};
 
+use crate::escape;
+
 /// The variable that names another folder.
 const VARIABLE: &str = "CELLWALL_CACHE_DIR";
 
@@ -28,7 +30,8 @@ pub(crate) fn open_if_possible() -> Option<Cache> {
     open().unwrap_or_else(|error| {
         tracing::warn!("{error:#}");
         if chosen().is_some() {
-            let text = format!("Warning: running without a cache: {error:#}\n");
+            let error = format!("{error:#}");
+            let text = format!("Warning: running without a cache: {}\n", escape::name(&error));
             // If nobody reads it there is nobody to tell.
             let _ = std::io::stderr().write_all(text.as_bytes());
         }

@@ -1,10 +1,14 @@
 //! How a subcommand ends when it does not succeed: what is printed, and the
 //! exit status.
+//!
+//! Guarantees: what a module is called inside cannot steer the terminal.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 
 use cellwall::Error;
+
+use crate::escape::visible;
 
 /// The file cannot be read, loaded or linked.
 pub(crate) const EXIT_LOAD: u8 = 1;
@@ -34,6 +38,7 @@ impl Failure {
 
     /// A mistake on the command line that only its subcommand can see.
     pub(crate) fn usage(message: String) -> Failure {
+        let message = visible(&message);
         let message = format!("{message}\n\nFor more information, try '--help'.\n");
         Failure::Usage(clap::Error::raw(clap::error::ErrorKind::ValueValidation, message))
     }
@@ -66,8 +71,11 @@ pub(crate) fn complain(error: &Error) {
 
 /// The error, and below it its causes; several are numbered.
 fn describe(error: &Error) -> String {
-    let mut text = format!("Error: {error}\n");
-    let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
+    let mut text = format!("Error: {}\n", visible(&error.to_string()));
+    let causes = error.chain().skip(1);
+    let causes: Vec<String> = causes
+        .map(|cause| visible(&cause.to_string()).into_owned())
+        .collect();
     if !causes.is_empty() {
         text.push_str("\nCaused by:\n");
     }

@@ -8,6 +8,7 @@
 
 mod cache;
 mod commands;
+mod escape;
 mod failure;
 mod grants;
 mod input;

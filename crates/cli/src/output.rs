@@ -1,14 +1,16 @@
 //! Where a subcommand writes what it was asked for: standard output or a file.
-//! A closed pipe is no error of ours, and never a panic.
+//! A closed pipe is no error of ours, and never a panic. In text, what would steer
+//! a terminal is escaped.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
+use crate::escape::visible;
 use crate::failure::Failure;
 
-/// Writes all of `text` to standard output.
+/// Writes all of `text` to standard output, [`visible`].
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
-    write_all(&mut io::stdout().lock(), text.as_bytes())
+    write_all(&mut io::stdout().lock(), visible(text).as_bytes())
 }
 
 /// Writes to the file, or to standard output if there is none.

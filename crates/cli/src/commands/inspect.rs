@@ -7,6 +7,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
+use crate::escape;
 use crate::failure::Failure;
 use crate::grants::{self, Need};
 use crate::input::Input;
@@ -36,7 +37,7 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
     let text = match args.json {
         true => {
             let value = to_json(&input.name(), &info);
-            serde_json::to_string_pretty(&value).expect("a Value is always JSON") + "\n"
+            escape::json(&value)
         }
         false => to_text(&input.name(), &info).expect("a String takes every write"),
     };
@@ -85,11 +86,12 @@ fn to_text(name: &str, info: &ModuleInfo) -> Result<String, std::fmt::Error> {
     }
     writeln!(text, "\nimports: {}", info.imports.len())?;
     for import in &info.imports {
-        writeln!(text, "  {}::{}  {}", import.module, import.name, import.ty)?;
+        let (module, name) = (escape::name(&import.module), escape::name(&import.name));
+        writeln!(text, "  {module}::{name}  {}", import.ty)?;
     }
     writeln!(text, "\nexports: {}", info.exports.len())?;
     for export in &info.exports {
-        writeln!(text, "  {}  {}", export.name, export.ty)?;
+        writeln!(text, "  {}  {}", escape::name(&export.name), export.ty)?;
     }
     writeln!(text, "\nmemories: {}", info.memories.len())?;
     for (index, memory) in info.memories.iter().enumerate() {
@@ -107,7 +109,7 @@ fn to_text(name: &str, info: &ModuleInfo) -> Result<String, std::fmt::Error> {
             Need::Option(what, option) => writeln!(text, "  {what}: grant with `{option}`")?,
             Need::Missing(advice) => writeln!(text, "  not provided: {advice}")?,
         }
-        writeln!(text, "    for {}", imports.join(", "))?;
+        writeln!(text, "    for {}", escape::name(&imports.join(", ")))?;
     }
     if info.imports.is_empty() {
         writeln!(text, "  nothing")?;

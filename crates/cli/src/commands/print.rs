@@ -29,6 +29,10 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
         // Not one of our errors, so its causes are put into one line.
         input.refused(cellwall::Error::msg(format!("{e:#}")))
     })?;
-    output::save(args.output.as_deref(), text.as_bytes())?;
+    match &args.output {
+        Some(path) => output::save(Some(path), text.as_bytes())?,
+        // The text format reads `\u{9b}` in a string or a name as the character.
+        None => output::print(&text)?,
+    }
     Ok(0)
 }

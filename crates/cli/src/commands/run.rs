@@ -14,7 +14,7 @@ use crate::grants::{self, Need};
 use crate::input::Input;
 use crate::options::{DirGrant, parse_duration, parse_env, parse_size};
 use crate::watchdog::{self, TimeLimit};
-use crate::{cache, output, progress, values};
+use crate::{cache, escape, output, progress, values};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -276,6 +276,7 @@ fn check_imports(linker: &Linker<Host>, store: &mut Store<Host>, module: &Module
     }
     let mut text = String::from("unknown import: nothing provides");
     for (module, name) in &missing {
+        let (module, name) = (escape::name(module), escape::name(name));
         text.push_str(&format!("\n  `{module}::{name}`"));
     }
     let mut advice: Vec<&str> = Vec::new();
@@ -295,7 +296,7 @@ fn check_imports(linker: &Linker<Host>, store: &mut Store<Host>, module: &Module
 fn no_function(problem: &str, store: &mut Store<Host>, instance: &Instance) -> Error {
     let exports = instance.exports(&mut *store);
     let functions = exports.filter_map(|export| {
-        let name = export.name().to_string();
+        let name = escape::name(export.name()).into_owned();
         matches!(export.into_extern(), Extern::Func(_)).then_some(name)
     });
     let mut names: Vec<String> = functions.collect();

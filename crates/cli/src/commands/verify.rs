@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::failure::{EXIT_LOAD, Failure};
 use crate::input::Input;
-use crate::{output, progress};
+use crate::{escape, output, progress};
 
 const EXAMPLE: &str = "\
 Examples:
@@ -44,8 +44,7 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
             Ok(proof) => proven(&name, proof),
             Err(failure) => refused(&name, failure),
         };
-        let text = serde_json::to_string_pretty(&value).expect("a Value is always JSON");
-        output::print(&(text + "\n"))?;
+        output::print(&escape::json(&value))?;
         return Ok(if result.is_ok() { 0 } else { EXIT_LOAD });
     }
     let text = to_text(&name, &result?).expect("a String takes every write");

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use cellwall::Engine;
 use cellwall_cli::wast_runner::{self, Failure as Failed, Feature, Report, Skip};
 
+use crate::escape::visible;
 use crate::failure::{EXIT_LOAD, Failure};
 
 const EXAMPLE: &str = "\
@@ -40,14 +41,15 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
     let mut total = Report::new("total");
     for file in &args.files {
         let report = run_file(&engine, file, &skip);
-        let _ = writeln!(out, "{report}");
+        let _ = writeln!(out, "{}", visible(&report.to_string()));
         for Failed {
             line,
             column,
             message,
         } in &report.failures
         {
-            let _ = writeln!(out, "  {}:{line}:{column}: {message}", report.file);
+            let message = format!("  {}:{line}:{column}: {message}", report.file);
+            let _ = writeln!(out, "{}", visible(&message));
         }
         total.passed += report.passed;
         total.failed += report.failed;
