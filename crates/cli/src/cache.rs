@@ -28,7 +28,7 @@ pub(crate) fn open() -> Result<Option<Cache>, cellwall::Error> {
 /// folder is told so.
 pub(crate) fn open_if_possible() -> Option<Cache> {
     open().unwrap_or_else(|error| {
-        tracing::warn!("{error:#}");
+        tracing::warn!(target: "cellwall", "{}", escape::name(&format!("{error:#}")));
         if chosen().is_some() {
             let error = format!("{error:#}");
             let text = format!("Warning: running without a cache: {}\n", escape::name(&error));

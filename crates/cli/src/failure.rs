@@ -47,8 +47,15 @@ impl Failure {
     pub(crate) fn report(&self) -> u8 {
         match self {
             Failure::Usage(error) => {
-                // If nobody reads it there is nobody to tell.
-                let _ = error.print();
+                // If nobody reads it there is nobody to tell; help that cannot be
+                // written is another thing.
+                let printed = error.print().and_then(|()| std::io::stdout().flush());
+                if let Err(cause) = printed
+                    && !error.use_stderr()
+                    && cause.kind() != std::io::ErrorKind::BrokenPipe
+                {
+                    return Failure::load(cause, "cannot write to standard output".to_string()).report();
+                }
                 u8::try_from(error.exit_code()).expect("clap exits with 0 or 2")
             }
             Failure::Load(error) => {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use cellwall::Engine;
 
+use crate::escape;
 use crate::failure::Failure;
 
 /// What was read, not yet looked into.
@@ -33,6 +34,10 @@ impl Input {
             path: path.clone(),
             bytes,
         };
+        if let Ok(bytes) = &bytes {
+            let file = show(&path);
+            tracing::debug!(target: "cellwall", file = %escape::name(&file), bytes = bytes.len(), "read");
+        }
         bytes
             .map(input)
             .map_err(|e| Failure::load(e, format!("cannot read `{}`", show(&path))))
@@ -79,9 +84,13 @@ impl Input {
         Failure::load(error, format!("cannot load `{}`", self.name()))
     }
 
+    /// What was read, if it is text.
+    pub(crate) fn text(&self) -> Option<&str> {
+        std::str::from_utf8(&self.bytes).ok()
+    }
+
     fn is_text(&self) -> bool {
-        let text = !self.bytes.is_empty() && !self.bytes.contains(&0);
-        text && std::str::from_utf8(&self.bytes).is_ok()
+        !self.bytes.is_empty() && !self.bytes.contains(&0) && self.text().is_some()
     }
 }
 

@@ -41,7 +41,7 @@ Examples:
 
 Environment:
   CELLWALL_CACHE_DIR  where compiled modules are kept
-  CELLWALL_LOG        what to log, such as `debug` or `cellwall_wasi=trace`
+  CELLWALL_LOG        what to log: error, warn, info, debug or trace
   NO_COLOR            no colours, whatever the terminal can do
 
 Exit status: the program's own; 1 it cannot be loaded, 2 wrong usage,

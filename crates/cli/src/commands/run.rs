@@ -1,7 +1,7 @@
 //! `cellwall run`: a program of WASI 0.1, or one function of a module.
 
 use std::ffi::OsString;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cellwall::{
     Config, Engine, Error, Extern, Func, Instance, Linker, Module, Store, StoreLimits, StoreLimitsBuilder,
@@ -81,11 +81,26 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
     store.limiter(|host| &mut host.limits);
     check_imports(&linker, &mut store, &module).map_err(|e| input.refused(e))?;
 
+    tracing::debug!(target: "cellwall", "instantiate");
     let ended = linker
         .instantiate(&mut store, &module)
         .map_err(Stop::Instantiate)
         .and_then(|instance| call(&args, &words, &mut store, &instance));
-    finish(ended, &args, &input, limit)
+    let ended = finish(ended, &args, &input, limit);
+    log_end(&ended);
+    ended
+}
+
+fn log_end(ended: &Result<u8, Failure>) {
+    match ended {
+        Ok(status) => tracing::info!(target: "cellwall", status, "exit"),
+        Err(Failure::Trap(error)) => {
+            let cause = error.root_cause().to_string();
+            tracing::info!(target: "cellwall", cause = %escape::name(&cause), "trap");
+        }
+        // It is about to be printed in full.
+        Err(_) => {}
+    }
 }
 
 /// An engine with the cache that the user has, unless it is not wanted.
@@ -101,13 +116,17 @@ fn engine(args: &Args) -> Result<Engine, Failure> {
 fn load(engine: &Engine, input: &Input) -> Result<Module, Failure> {
     let code = input.code()?;
     let what = format!("compiling {}", input.name());
+    let begin = Instant::now();
     let module = progress::during(&what, || match input.is_compiled() {
         true => Module::deserialize(engine, &code),
         false => Module::from_binary(engine, &code),
     });
     if let Some(cache) = engine.config().get_cache() {
-        tracing::debug!(hits = cache.cache_hits(), misses = cache.cache_misses(), "cache");
+        let (hits, misses) = (cache.cache_hits(), cache.cache_misses());
+        tracing::debug!(target: "cellwall", hits, misses, "cache");
     }
+    let is_loaded = module.is_ok();
+    tracing::debug!(target: "cellwall", time = ?begin.elapsed(), is_loaded, "compile and verify");
     module.map_err(|e| input.refused(e))
 }
 
@@ -237,6 +256,8 @@ fn host(args: &Args, input: &Input, words: &[String]) -> Result<Host, Failure> {
         wasi.arg(word);
     }
     for (name, value) in &args.env {
+        // Values are often secrets; the name says enough.
+        tracing::info!(target: "cellwall", name = %escape::name(name), "grant a variable");
         wasi.env(name, value);
     }
     for DirGrant {
@@ -249,6 +270,14 @@ fn host(args: &Args, input: &Input, words: &[String]) -> Result<Host, Failure> {
             true => (DirPerms::READ, FilePerms::READ),
             false => (DirPerms::all(), FilePerms::all()),
         };
+        let host_name = host.to_string_lossy();
+        tracing::info!(
+            target: "cellwall",
+            host = %escape::name(&host_name),
+            guest = %escape::name(guest),
+            is_read_only,
+            "grant a directory"
+        );
         wasi.preopened_dir(host, guest, dir, file)
             .map_err(|e| Failure::load(e, format!("cannot grant the directory `{}`", host.display())))?;
     }

@@ -1,13 +1,14 @@
 //! `cellwall wast`: scripts of the specification's test format.
 
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
-use std::path::{Path, PathBuf};
 
 use cellwall::Engine;
 use cellwall_cli::wast_runner::{self, Failure as Failed, Feature, Report, Skip};
 
 use crate::escape::visible;
 use crate::failure::{EXIT_LOAD, Failure};
+use crate::input::Input;
 
 const EXAMPLE: &str = "\
 Examples:
@@ -21,9 +22,9 @@ that was named with --skip.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
 pub(crate) struct Args {
-    /// The scripts
+    /// The scripts; `-` is standard input
     #[arg(value_name = "FILE", required = true)]
-    files: Vec<PathBuf>,
+    files: Vec<OsString>,
     /// Skip what needs this feature, such as `simd`; may be repeated
     #[arg(long, value_name = "FEATURE")]
     skip: Vec<Feature>,
@@ -59,15 +60,17 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
     Ok(if total.failed == 0 { 0 } else { EXIT_LOAD })
 }
 
-/// A file that cannot be read is a script with one failure.
-fn run_file(engine: &Engine, path: &Path, skip: &Skip) -> Report {
-    let file = path.display().to_string();
-    match std::fs::read_to_string(path) {
-        Ok(text) => wast_runner::run(engine, &file, &text, skip),
-        Err(error) => {
-            let mut report = Report::new(&file);
-            report.fail(1, 1, format!("cannot read the file: {error}"));
-            report
-        }
-    }
+/// A file that cannot be read is a script with one failure, and is complained
+/// about as everywhere.
+fn run_file(engine: &Engine, file: &OsStr, skip: &Skip) -> Report {
+    let read = Input::read(file).and_then(|input| match input.text() {
+        Some(text) => Ok(wast_runner::run(engine, &input.name(), text, skip)),
+        None => Err(input.refused(cellwall::Error::msg("it is not text in UTF-8"))),
+    });
+    read.unwrap_or_else(|failure| {
+        failure.report();
+        let mut report = Report::new(&file.to_string_lossy());
+        report.failed = 1;
+        report
+    })
 }

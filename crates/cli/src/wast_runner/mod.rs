@@ -155,7 +155,7 @@ fn run_directives(
     for directive in script.directives {
         let span = directive.span();
         let (line, _) = span.linecol_in(text);
-        tracing::debug!(file = %report.file, line = line + 1, "directive");
+        tracing::debug!(target: "cellwall", file = %report.file, line = line + 1, "directive");
         match state.directive(directive) {
             Ok(Verdict::Passed) => report.passed += 1,
             Ok(Verdict::Skipped) => report.skipped += 1,

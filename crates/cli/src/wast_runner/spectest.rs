@@ -30,7 +30,7 @@ pub(super) fn define(engine: &Engine, store: &mut Store<()>, linker: &mut Linker
             let state = linker.instantiate(&mut *store, &module)?;
             linker.instance(&mut *store, "spectest", state)?;
         }
-        Err(error) => tracing::debug!("no 64-bit tables: {error:#}"),
+        Err(error) => tracing::debug!(target: "cellwall", "no 64-bit tables: {error:#}"),
     }
     linker.func_wrap("spectest", "print", || {})?;
     linker.func_wrap("spectest", "print_i32", |_: i32| {})?;

@@ -158,6 +158,29 @@ fn a_closed_pipe_is_quiet() {
     }
 }
 
+/// Help that could not be written is a failure, like every other output; written,
+/// it is none.
+#[test]
+fn help_for_a_full_disk_is_an_error() {
+    for args in [
+        &["--help"][..],
+        &["run", "--help"],
+        &["--version"],
+        &["inspect", "calc.wat"],
+    ] {
+        for (file, code) in [("/dev/full", 1), ("/dev/null", 0)] {
+            let to = std::fs::File::options().write(true).open(file);
+            let output = cellwall(args)
+                .stdout(to.expect("the system has it"))
+                .output()
+                .expect("the command can be started");
+            assert_eq!(output.status.code(), Some(code), "{args:?} to {file}");
+            let is_told = stderr(&output).starts_with("Error: cannot write to standard output\n");
+            assert_eq!(is_told, code == 1, "{args:?} to {file}");
+        }
+    }
+}
+
 /// A verdict is a verdict, also if nobody reads it.
 #[test]
 fn a_closed_pipe_does_not_pass_a_script() {
@@ -254,6 +277,46 @@ fn logging_is_as_loud_as_asked() {
         .env("CELLWALL_LOG", "warn")
         .output();
     assert_eq!(stderr(&quiet.expect("the command can be started")), "");
+}
+
+/// What a run did is said at the level asked for; values of variables never are.
+#[test]
+fn a_run_logs_what_it_was_given_and_how_it_ended() {
+    let run = |level: &str| {
+        let mut command = cellwall(&[
+            "run",
+            "--dir",
+            "tree::/data:ro",
+            "--env",
+            "K=secret",
+            "granted.wat",
+        ]);
+        let output = command.env("CELLWALL_LOG", level).output();
+        stderr(&output.expect("the command can be started"))
+    };
+    let info = run("info");
+    for part in [
+        "grant a directory host=tree guest=/data is_read_only=true",
+        "name=K",
+        "exit status=0",
+    ] {
+        assert!(info.contains(part), "no `{part}` in {info}");
+    }
+    assert!(!info.contains("read file="), "{info}");
+    let debug = run("cellwall=debug");
+    for part in [
+        "read file=granted.wat bytes=",
+        "compile and verify",
+        "instantiate",
+        "exit status=0",
+    ] {
+        assert!(debug.contains(part), "no `{part}` in {debug}");
+    }
+    assert!(!debug.contains("secret"), "{debug}");
+    let trapped = cellwall(&["start_trap.wat"]).env("CELLWALL_LOG", "info").output();
+    let trapped = stderr(&trapped.expect("the command can be started"));
+    assert!(trapped.contains("trap cause=wasm trap: "), "{trapped}");
+    assert_eq!(run("off"), "");
 }
 
 /// Broken modules are refused with a place, or they are modules and run; none
