@@ -87,7 +87,7 @@ fn ask(mutant: &Mutant) -> Result<Artifact, Rule> {
 }
 
 /// The mutant of a number, and the numbers for its arguments.
-fn numbered<'a>(seed: u64, number: u64, guests: &'a [Guest]) -> (Rng, &'a Guest, Option<Mutant>) {
+fn numbered(seed: u64, number: u64, guests: &[Guest]) -> (Rng, &Guest, Option<Mutant>) {
     let mut rng = Rng::new(seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let guest = &guests[rng.below(guests.len())];
     // Not every corruption applies to every instruction.
