@@ -185,6 +185,6 @@ impl Function<'_> {
     /// Whether the constant by which a shift shifts has no effect.
     fn shifts_by_zero(&self, row: &Row) -> bool {
         let bits = if row.w { 64 } else { 32 };
-        self.insn.immediate(1).is_multiple_of(bits)
+        self.insn.immediate(self.insn.op_count() - 1).is_multiple_of(bits)
     }
 }

@@ -47,8 +47,14 @@ pub(crate) enum Form {
     Cmov,
     /// Writes the low byte of a register by a condition.
     Set,
+    /// Adds or subtracts with the carry flag.
+    Carry,
     /// rdx:rax from rax and an operand.
     MulWide,
+    /// Two registers from rdx and an operand; leaves the flags alone.
+    MulFree,
+    /// Tests one bit of a register.
+    BitTest,
     /// rax and rdx from rdx:rax and a register; faults.
     Divide,
     /// rdx from the sign of rax.
@@ -193,6 +199,15 @@ const TURN: Row = with_flags(
     },
 );
 const SCAN: Row = with_flags(RW, Flags::sets(ZERO));
+/// Only the carry says what the bit is; zero stays.
+const BIT: Row = with_flags(
+    R,
+    Flags {
+        sets: CARRY,
+        keeps: ZERO,
+        unless_zero: false,
+    },
+);
 const COUNT: Row = with_flags(W, Flags::sets(CARRY | ZERO));
 const BITS: Row = with_flags(W, Flags::sets(FLAGS & !PARITY));
 const ALIGNED_W: Row = Row { aligned: true, ..W };
@@ -277,6 +292,10 @@ static ROWS: [Row; CODES] = rows! {
         Test_AL_imm8;
     Test FLAGS_R, 0 1: Test_rm64_r64 Test_rm64_imm32 Test_RAX_imm32;
     Test FLAGS_R, 0x66 0: Test_rm16_r16 Test_rm16_imm16 Test_AX_imm16;
+    Carry FLAGS_RW, 0 0: Adc_r32_rm32 Adc_rm32_r32 Adc_rm32_imm8 Adc_rm32_imm32 Adc_EAX_imm32
+        Sbb_r32_rm32 Sbb_rm32_r32 Sbb_rm32_imm8 Sbb_rm32_imm32 Sbb_EAX_imm32;
+    Carry FLAGS_RW, 0 1: Adc_r64_rm64 Adc_rm64_r64 Adc_rm64_imm8 Adc_rm64_imm32 Adc_RAX_imm32
+        Sbb_r64_rm64 Sbb_rm64_r64 Sbb_rm64_imm8 Sbb_rm64_imm32 Sbb_RAX_imm32;
     Plain FLAGS_RW, 0 0: Neg_rm32;
     Plain FLAGS_RW, 0 1: Neg_rm64;
     Plain PRODUCT_RW, 0 0: Imul_r32_rm32;
@@ -287,6 +306,8 @@ static ROWS: [Row; CODES] = rows! {
     Plain RW, 0 1: Not_rm64 Bswap_r64;
     MulWide PRODUCT_R, 0 0: Mul_rm32 Imul_rm32;
     MulWide PRODUCT_R, 0 1: Mul_rm64 Imul_rm64;
+    MulFree vex(W, Feature::Bmi2), 0 0: VEX_Mulx_r32_r32_rm32;
+    MulFree vex(W, Feature::Bmi2), 0 1: VEX_Mulx_r64_r64_rm64;
     Divide QUOTIENT, 0 0: Div_rm32 Idiv_rm32;
     Divide QUOTIENT, 0 1: Div_rm64 Idiv_rm64;
     SignSpread R, 0 0: Cdq;
@@ -309,6 +330,12 @@ static ROWS: [Row; CODES] = rows! {
         Rol_rm32_CL Rol_rm32_imm8 Rol_rm32_1 Ror_rm32_CL Ror_rm32_imm8 Ror_rm32_1;
     Plain TURN, 0 1: Shl_rm64_CL Shr_rm64_CL Sar_rm64_CL
         Rol_rm64_CL Rol_rm64_imm8 Rol_rm64_1 Ror_rm64_CL Ror_rm64_imm8 Ror_rm64_1;
+    Plain SHIFT, 0 0: Shld_rm32_r32_imm8 Shrd_rm32_r32_imm8;
+    Plain SHIFT, 0 1: Shld_rm64_r64_imm8 Shrd_rm64_r64_imm8;
+    Plain TURN, 0 0: Shld_rm32_r32_CL Shrd_rm32_r32_CL;
+    Plain TURN, 0 1: Shld_rm64_r64_CL Shrd_rm64_r64_CL;
+    BitTest BIT, 0 0: Bt_rm32_r32 Bt_rm32_imm8;
+    BitTest BIT, 0 1: Bt_rm64_r64 Bt_rm64_imm8;
     Set W, 0 0: Seto_rm8 Setno_rm8 Setb_rm8 Setae_rm8 Sete_rm8 Setne_rm8 Setbe_rm8 Seta_rm8
         Sets_rm8 Setns_rm8 Setp_rm8 Setnp_rm8 Setl_rm8 Setge_rm8 Setle_rm8 Setg_rm8;
     Cmov RW, 0 0: Cmovo_r32_rm32 Cmovno_r32_rm32 Cmovb_r32_rm32 Cmovae_r32_rm32 Cmove_r32_rm32
@@ -329,6 +356,8 @@ static ROWS: [Row; CODES] = rows! {
     Plain need(COUNT, Feature::Bmi1), 0xf3 1: Tzcnt_r64_rm64;
     Plain vex(BITS, Feature::Bmi1), 0 0: VEX_Andn_r32_r32_rm32 VEX_Blsr_r32_rm32
         VEX_Blsmsk_r32_rm32 VEX_Blsi_r32_rm32;
+    Plain vex(BITS, Feature::Bmi2), 0 0: VEX_Bzhi_r32_rm32_r32;
+    Plain vex(BITS, Feature::Bmi2), 0 1: VEX_Bzhi_r64_rm64_r64;
     Plain vex(BITS, Feature::Bmi1), 0 1: VEX_Andn_r64_r64_rm64 VEX_Blsr_r64_rm64
         VEX_Blsmsk_r64_rm64 VEX_Blsi_r64_rm64;
     Plain vex(W, Feature::Bmi2), 0 0: VEX_Shlx_r32_rm32_r32 VEX_Sarx_r32_rm32_r32

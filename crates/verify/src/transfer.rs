@@ -74,7 +74,17 @@ impl Function<'_> {
             Form::BitScan => self.step_bit_scan(row),
             Form::Cmov => self.step_cmov(row),
             Form::Set => self.step_set(row),
+            Form::Carry => {
+                self.check_flags_defined(CARRY)?;
+                self.plain(row, Kind::Any)
+            }
             Form::MulWide => self.step_mul_wide(row),
+            Form::MulFree => self.step_mul_free(row),
+            // With memory and a register, the address would be any: the number of the bit is part of it.
+            Form::BitTest if self.insn.op0_kind() == OpKind::Memory => {
+                refuse(Rule::Operand, "a string of bits in memory")
+            }
+            Form::BitTest => self.plain(row, Kind::Any),
             Form::Divide => self.step_divide(row),
             Form::SignSpread => self.step_sign_spread(row),
             Form::Branch => self.step_branch(),
@@ -395,8 +405,11 @@ impl Function<'_> {
     }
 
     pub(crate) fn check_flags(&self) -> Check<()> {
-        let missing = flags_read(self.insn.condition_code()) & !self.state.defined;
-        if missing == 0 {
+        self.check_flags_defined(flags_read(self.insn.condition_code()))
+    }
+
+    fn check_flags_defined(&self, needed: u32) -> Check<()> {
+        if needed & !self.state.defined == 0 {
             Ok(())
         } else {
             refuse(Rule::Undefined, "the flags")
@@ -416,6 +429,15 @@ impl Function<'_> {
         self.set_flags(row, Fact::Nothing);
         self.set_gpr(RAX, result);
         self.set_gpr(RDX, result);
+        Ok(Next::Continue)
+    }
+
+    fn step_mul_free(&mut self, row: &Row) -> Check<Next> {
+        self.data(2, row)?;
+        self.read_fixed(RDX, row)?;
+        let result = if row.w { Kind::Any } else { U32 };
+        self.write(1, result, row)?;
+        self.write(0, result, row)?;
         Ok(Next::Continue)
     }
 

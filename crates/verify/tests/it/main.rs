@@ -1,6 +1,7 @@
 //! The verifier from outside: snippets that are accepted, and their neighbours with one guard
 //! removed, which are refused for the right reason.
 
+mod arithmetic;
 mod calls;
 mod control;
 mod encoding;
