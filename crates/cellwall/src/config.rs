@@ -1,6 +1,6 @@
 //! Options of an engine.
 
-use crate::Cache;
+use crate::{Cache, ProfilingStrategy};
 use cellwall_abi::Target;
 
 /// Options of an [`Engine`](crate::Engine). The defaults are right for almost everyone.
@@ -22,6 +22,7 @@ pub struct Config {
     pub(crate) wasm_multi_memory: bool,
     pub(crate) parallel_compilation: bool,
     pub(crate) cache: Option<Cache>,
+    pub(crate) profiler: ProfilingStrategy,
 }
 
 impl Default for Config {
@@ -35,6 +36,7 @@ impl Default for Config {
             wasm_multi_memory: true,
             parallel_compilation: true,
             cache: None,
+            profiler: ProfilingStrategy::None,
         }
     }
 }
@@ -86,6 +88,12 @@ impl Config {
     /// resulting code is the same either way.
     pub fn parallel_compilation(&mut self, enable: bool) -> &mut Self {
         self.parallel_compilation = enable;
+        self
+    }
+
+    /// What a profiler is told of compiled code; nothing by default.
+    pub fn profiler(&mut self, strategy: ProfilingStrategy) -> &mut Self {
+        self.profiler = strategy;
         self
     }
 

@@ -35,7 +35,7 @@ impl Engine {
     ///
     /// # Errors
     /// If the processor or the operating system cannot do what Cellwall needs (x86-64 with
-    /// SSE4.1), or an option makes no sense.
+    /// SSE4.1), an option makes no sense, or the file for a profiler cannot be written.
     pub fn new(config: &Config) -> Result<Self> {
         let features = runtime::host_features();
         let whole_pages = |bytes: u64, max: u64| bytes.min(max).next_multiple_of(PAGE_BYTES);
@@ -47,6 +47,7 @@ impl Engine {
         if config.max_wasm_stack == 0 {
             crate::bail!("`max_wasm_stack` cannot be 0");
         }
+        crate::profile::prepare(config.profiler)?;
         let runtime = runtime::Engine::new(runtime::EngineConfig {
             target,
             stack_bytes: config.max_wasm_stack,

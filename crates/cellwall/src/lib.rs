@@ -62,6 +62,7 @@ mod linker;
 mod matching;
 mod memory;
 mod module;
+mod profile;
 mod store;
 mod table;
 pub mod tools;
@@ -87,6 +88,7 @@ pub use limits::{
 pub use linker::{Linker, UnknownImportError};
 pub use memory::{Memory, MemoryAccessError};
 pub use module::{CompileError, FrameSymbol, Module};
+pub use profile::ProfilingStrategy;
 pub use store::{AsContext, AsContextMut, Store, StoreContext, StoreContextMut};
 pub use table::Table;
 pub use trap::Trap;

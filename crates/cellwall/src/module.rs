@@ -11,6 +11,7 @@ pub use build::CompileError;
 pub(crate) use build::{compile, decode, prove, refused};
 pub use symbols::FrameSymbol;
 
+use crate::profile;
 use crate::{Context, Engine, Error, ExportType, ExternType, ImportType, Result};
 use cellwall_abi::Shape;
 use cellwall_abi::pack::{self, Origin};
@@ -93,15 +94,13 @@ impl Module {
     pub(crate) fn compile(engine: &Engine, binary: &[u8]) -> Result<Self> {
         let module = decode(engine, binary)?;
         let artifact = build::compile(engine, &module)?;
-        Ok(Self {
-            inner: Arc::new(Inner {
-                engine: engine.clone(),
-                code: build::accept_own(engine, artifact)?,
-                name: module.name().map(str::to_owned),
-                body_starts: body_starts(&module),
-                debug: symbols::DebugInfo::of(&module),
-            }),
-        })
+        Ok(Self::announced(Inner {
+            engine: engine.clone(),
+            code: build::accept_own(engine, artifact)?,
+            name: module.name().map(str::to_owned),
+            body_starts: body_starts(&module),
+            debug: symbols::DebugInfo::of(&module),
+        }))
     }
 
     /// The compiled module as bytes, from which [`deserialize`](Self::deserialize) makes it again.
@@ -156,15 +155,21 @@ impl Module {
             Some(what) => Error::new(invalid).context(what),
             None => Error::new(invalid),
         })?;
-        Ok(Self {
-            inner: Arc::new(Inner {
-                engine: engine.clone(),
-                code: build::accept_foreign(engine, artifact)?,
-                debug: symbols::DebugInfo::from_sections(origin.code_start, &origin.debug),
-                name: origin.name,
-                body_starts: origin.body_starts,
-            }),
-        })
+        Ok(Self::announced(Inner {
+            engine: engine.clone(),
+            code: build::accept_foreign(engine, artifact)?,
+            debug: symbols::DebugInfo::from_sections(origin.code_start, &origin.debug),
+            name: origin.name,
+            body_starts: origin.body_starts,
+        }))
+    }
+
+    /// The module, once the profiler knows its code.
+    fn announced(inner: Inner) -> Self {
+        profile::announce(inner.engine.config().profiler, &inner.code, inner.name.as_deref());
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     /// Like [`deserialize`](Self::deserialize), from a file. The file is read first, so that it does

@@ -3,8 +3,10 @@
 //! Requires a valid module. Guarantees nothing about the text, which changes from version to
 //! version: it is for people.
 
+mod objdump;
 mod proof;
 
+pub use objdump::{ObjdumpOptions, objdump};
 pub use proof::{Proof, verify};
 
 use crate::module::{binary, decode, refused};
@@ -91,18 +93,38 @@ fn assembly(shape: &Shape, blob: &CodeBlob) -> String {
         }
         let mut line = String::new();
         formatter.format(&instruction, &mut line);
-        let comments = comments(&layout, blob, &instruction);
-        if comments.is_empty() {
-            let _ = writeln!(text, "{pc:8x}  {line}");
-        } else {
-            let _ = writeln!(text, "{pc:8x}  {line:<40} ; {}", comments.join(", "));
-        }
+        let _ = writeln!(
+            text,
+            "{}",
+            annotated(pc, &line, &comments(&layout, blob, &instruction))
+        );
     }
     for (i, targets) in blob.jump_tables.iter().enumerate() {
         let targets: Vec<_> = targets.iter().map(|pc| format!("L{pc:x}")).collect();
         let _ = writeln!(text, "jump table {i}: {}", targets.join(" "));
     }
     text
+}
+
+/// A line of code with what is known of it.
+fn annotated(pc: u32, line: &str, comments: &[String]) -> String {
+    match comments.is_empty() {
+        true => format!("{pc:8x}  {line}"),
+        false => format!("{pc:8x}  {line:<40} ; {}", comments.join(", ")),
+    }
+}
+
+/// The field of the context that an instruction reads or writes, if it does.
+fn field_name(layout: &ContextLayout, instruction: &Instruction) -> Option<String> {
+    let has_memory = (0..instruction.op_count()).any(|i| instruction.op_kind(i) == OpKind::Memory);
+    if !has_memory
+        || instruction.memory_base().number() != usize::from(convention::CONTEXT)
+        || instruction.memory_index() != Register::None
+    {
+        return None;
+    }
+    let field = layout.field_at(instruction.memory_displacement64() as u32)?;
+    Some(format!("{:?}", field.kind))
 }
 
 /// What is known of an instruction beside itself.
@@ -116,13 +138,7 @@ fn comments(layout: &ContextLayout, blob: &CodeBlob, instruction: &Instruction) 
         Some(RelocKind::JumpTable(table)) => comments.push(format!("jump table {table}")),
         None => {}
     }
-    let has_memory = (0..instruction.op_count()).any(|i| instruction.op_kind(i) == OpKind::Memory);
-    if has_memory && instruction.memory_base().number() == usize::from(convention::CONTEXT) {
-        let field = layout.field_at(instruction.memory_displacement64() as u32);
-        if let Some(field) = field.filter(|_| instruction.memory_index() == Register::None) {
-            comments.push(format!("{:?}", field.kind));
-        }
-    }
+    comments.extend(field_name(layout, instruction));
     if let Ok(at) = blob.traps.binary_search_by_key(&start, |site| site.pc) {
         let site = blob.traps[at];
         comments.push(format!("may trap: {} (wasm {:#x})", site.code, site.wasm_offset));

@@ -168,6 +168,11 @@ impl Code {
         &self.engine
     }
 
+    /// Address of the first byte of the text, for profilers.
+    pub fn text_address(&self) -> usize {
+        self.start()
+    }
+
     /// Address of the first byte of the text.
     pub(crate) fn start(&self) -> usize {
         self.pages.arena.reservation.base() as usize + self.pages.offset

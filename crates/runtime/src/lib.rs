@@ -53,5 +53,6 @@ pub use id::{Extern, FuncId, GlobalId, InstanceId, MemoryId, StoreId, TableId};
 pub use limits::Limiter;
 pub use memory::MemoryType;
 pub use store::{Store, StoreInner, StoreOpaque};
+pub use sys::mark_for_profiler;
 pub use table::TableType;
 pub use value::{Block, ExternRef, FuncRef, Raw, RawList, RawVal};

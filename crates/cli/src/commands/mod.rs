@@ -6,6 +6,7 @@ mod compile;
 mod completion;
 mod explain;
 mod inspect;
+mod objdump;
 mod parse;
 mod print;
 mod run;
@@ -26,6 +27,7 @@ pub(crate) enum Command {
     Cache(cache::Args),
     Wast(wast::Args),
     Explain(explain::Args),
+    Objdump(objdump::Args),
     Inspect(inspect::Args),
     Validate(validate::Args),
     Print(print::Args),
@@ -42,6 +44,7 @@ pub(crate) fn dispatch(command: Command) -> Result<u8, Failure> {
         Command::Cache(args) => cache::run(args),
         Command::Wast(args) => wast::run(args),
         Command::Explain(args) => explain::run(args),
+        Command::Objdump(args) => objdump::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Validate(args) => validate::run(args),
         Command::Print(args) => print::run(args),

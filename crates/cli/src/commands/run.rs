@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
 use cellwall::{
-    Config, Engine, Error, Extern, Func, Instance, Linker, Module, Store, StoreLimits, StoreLimitsBuilder,
-    Trap, Val,
+    Config, Engine, Error, Extern, Func, Instance, Linker, Module, ProfilingStrategy, Store, StoreLimits,
+    StoreLimitsBuilder, Trap, Val,
 };
 use cellwall_wasi::{DirPerms, FilePerms, I32Exit, WasiCtx, WasiCtxBuilder};
 
@@ -54,9 +54,21 @@ pub(crate) struct Args {
     /// Compile anew: neither use nor fill the cache of compiled modules
     #[arg(long)]
     no_cache: bool,
+    /// Tell `perf` where functions lie
+    #[arg(long, value_name = "FORMAT")]
+    profile: Option<Profile>,
     /// The module, `.wasm`, `.wat` or `.cwall`, and its arguments; `-` is standard input
     #[arg(value_name = "FILE", required = true, trailing_var_arg = true)]
     file_and_args: Vec<OsString>,
+}
+
+/// In which format a profiler is told of functions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Profile {
+    /// `/tmp/perf-PID.map`: names only; `perf report` reads it by itself
+    Perfmap,
+    /// `jit-PID.dump` here: with the code; for `perf record -k mono` and `perf inject --jit`
+    Jitdump,
 }
 
 /// What the functions of the host see.
@@ -109,6 +121,11 @@ fn engine(args: &Args) -> Result<Engine, Failure> {
     if !args.no_cache {
         config.cache(cache::open_if_possible());
     }
+    config.profiler(match args.profile {
+        None => ProfilingStrategy::None,
+        Some(Profile::Perfmap) => ProfilingStrategy::PerfMap,
+        Some(Profile::Jitdump) => ProfilingStrategy::JitDump,
+    });
     Engine::new(&config).map_err(Failure::Load)
 }
 

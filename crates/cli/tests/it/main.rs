@@ -4,6 +4,7 @@ mod artifact;
 mod escapes;
 mod golden;
 mod process;
+mod profile;
 mod programs;
 mod spec;
 mod wast;

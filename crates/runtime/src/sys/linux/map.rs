@@ -151,6 +151,24 @@ impl Drop for Reservation {
     }
 }
 
+/// Maps the first page of a file so that `perf` sees the name of the file: it records executable
+/// mappings only. The page stays mapped until the process ends. Whoever makes the file sees to it
+/// that nothing but a fixed header is in its first page; no code is ever entered there.
+///
+/// # Errors
+/// What the operating system answers.
+pub fn mark_for_profiler(file: &File) -> io::Result<()> {
+    let protection = libc::PROT_READ | libc::PROT_EXEC;
+    let fd = file.as_raw_fd();
+    // SAFETY: a new mapping at an address of the kernel's choice overlaps nothing, and no reference
+    // into it is ever made.
+    let page = unsafe { libc::mmap(ptr::null_mut(), PAGE, protection, libc::MAP_PRIVATE, fd, 0) };
+    match page == libc::MAP_FAILED {
+        true => Err(io::Error::last_os_error()),
+        false => Ok(()),
+    }
+}
+
 /// Bytes in a sealed file in memory, from which private copies are mapped.
 #[derive(Debug)]
 pub(crate) struct ImageFile {

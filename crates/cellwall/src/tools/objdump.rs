@@ -1,0 +1,157 @@
+//! The machine code of a whole compiled module as text.
+//!
+//! Requires nothing of the bytes: what is printed need not be proven. Guarantees nothing about the
+//! text, which is for people.
+
+use super::{annotated, field_name};
+use crate::module::{compile, decode};
+use crate::{Engine, Result, format_err};
+use cellwall_abi::artifact::FuncRange;
+use cellwall_abi::shape::Item;
+use cellwall_abi::{Artifact, ContextLayout, pack};
+use cellwall_base::FuncIdx;
+use iced_x86::{Decoder, DecoderOptions, Formatter, Instruction, NasmFormatter};
+use std::fmt::Write;
+
+/// What to print of a compiled module; see [`objdump`].
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ObjdumpOptions {
+    /// Only this function: by index (imported ones come first), name, or a name that it is exported
+    /// as.
+    pub function: Option<String>,
+    /// The bytes of each instruction before it.
+    pub bytes: bool,
+}
+
+/// Bytes of an instruction at most.
+const INSTRUCTION_BYTES_MAX: usize = 15;
+
+/// The machine code of a compiled module, or of a module in the binary format as it would be
+/// compiled; function by function, with what the tables beside the code say.
+///
+/// # Errors
+/// If the bytes are neither, or have no code for the wanted function. The code is not proven.
+///
+/// ```
+/// use cellwall::{Engine, tools};
+///
+/// let engine = Engine::default();
+/// let bytes = engine.precompile_module(b"(module (func $one) (func unreachable))")?;
+/// let text = tools::objdump(&engine, &bytes, &Default::default())?;
+/// assert!(text.contains("function 0 (one)") && text.contains("unreachable"));
+///
+/// let mut options = tools::ObjdumpOptions::default();
+/// options.function = Some("two".to_string());
+/// assert!(tools::objdump(&engine, &bytes, &options).is_err());
+/// # cellwall::Ok(())
+/// ```
+pub fn objdump(engine: &Engine, bytes: &[u8], options: &ObjdumpOptions) -> Result<String> {
+    let artifact = match pack::is_packed(bytes) {
+        true => pack::unpack(bytes)?.0,
+        false => compile(engine, &decode(engine, bytes)?)?,
+    };
+    let mut ranges = artifact.funcs.clone();
+    if let Some(wanted) = &options.function {
+        let func = find(&artifact, wanted);
+        ranges.retain(|range| Some(range.func) == func);
+        if ranges.is_empty() {
+            return Err(format_err!(
+                "there is no code for a function `{}`",
+                wanted.escape_debug()
+            ));
+        }
+    }
+    let layout = ContextLayout::new(&artifact.shape);
+    let mut text = String::new();
+    for range in ranges {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        function(&artifact, &layout, range, options.bytes, &mut text);
+    }
+    Ok(text)
+}
+
+/// The function that the user means.
+fn find(artifact: &Artifact, wanted: &str) -> Option<FuncIdx> {
+    if let Ok(index) = wanted.parse() {
+        return Some(FuncIdx::from_u32(index));
+    }
+    let wanted = wanted.strip_prefix('$').unwrap_or(wanted);
+    let named = artifact.names.iter().find(|(_, name)| name == wanted);
+    let exported = || {
+        artifact
+            .shape
+            .exports
+            .iter()
+            .find_map(|export| match export.item {
+                Item::Func(func) if export.name == wanted => Some(func),
+                _ => None,
+            })
+    };
+    named.map(|(func, _)| *func).or_else(exported)
+}
+
+fn function(artifact: &Artifact, layout: &ContextLayout, range: FuncRange, bytes: bool, text: &mut String) {
+    let title = title(artifact, range);
+    let _ = writeln!(text, "{:08x} {title}: {} bytes", range.start, range.len);
+    let (start, end) = (range.start as usize, range.start as usize + range.len as usize);
+    let Some(code) = artifact.text.get(start..end) else {
+        let _ = writeln!(text, "  outside of the code");
+        return;
+    };
+    let mut formatter = NasmFormatter::new();
+    for instruction in Decoder::with_ip(64, code, u64::from(range.start), DecoderOptions::NONE) {
+        let pc = instruction.ip() as u32;
+        if artifact.heads.binary_search(&pc).is_ok() {
+            let _ = writeln!(text, "L{pc:x}:");
+        }
+        let mut line = String::new();
+        if bytes {
+            let at = pc as usize - start;
+            let raw: Vec<String> = code[at..at + instruction.len()]
+                .iter()
+                .map(|b| format!("{b:02x}"))
+                .collect();
+            let _ = write!(
+                line,
+                "{:<width$}",
+                raw.join(" "),
+                width = 3 * INSTRUCTION_BYTES_MAX
+            );
+        }
+        formatter.format(&instruction, &mut line);
+        let _ = writeln!(
+            text,
+            "{}",
+            annotated(pc, &line, &comments(artifact, layout, &instruction))
+        );
+    }
+}
+
+fn title(artifact: &Artifact, range: FuncRange) -> String {
+    match artifact.name(range.func) {
+        Some(name) => format!("function {} ({})", range.func.as_u32(), name.escape_debug()),
+        None => format!("function {}", range.func.as_u32()),
+    }
+}
+
+fn comments(artifact: &Artifact, layout: &ContextLayout, instruction: &Instruction) -> Vec<String> {
+    let mut comments = Vec::new();
+    if instruction.is_call_near() {
+        let target = instruction.near_branch_target() as u32;
+        match artifact.func_at(target) {
+            Some(range) if range.start == target => comments.push(title(artifact, range)),
+            _ => {}
+        }
+    }
+    comments.extend(field_name(layout, instruction));
+    if let Some(site) = artifact.trap_at(instruction.ip() as u32) {
+        comments.push(format!("may trap: {} (wasm {:#x})", site.code, site.wasm_offset));
+    }
+    if let Some(site) = artifact.call_at(instruction.next_ip() as u32) {
+        comments.push(format!("wasm {:#x}", site.wasm_offset));
+    }
+    comments
+}
