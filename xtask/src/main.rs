@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use cellwall::{Config, Engine, Module};
 use cellwall_tests::differential::compare;
 use cellwall_tests::mutate::{self, Tally};
-use cellwall_tests::{breach, generate, honest};
+use cellwall_tests::{breach, generate, honest, pressure};
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -150,7 +150,12 @@ fn differential(seconds: u64, seed: u64) -> Result<()> {
         if start.elapsed() >= Duration::from_secs(seconds) {
             break;
         }
-        let Some(bytes) = generate::module(seed) else {
+        // In turn: what a general generator writes, and what our own write.
+        let bytes = match seed % 4 {
+            0 => Some(pressure::module(seed)),
+            _ => generate::module(seed),
+        };
+        let Some(bytes) = bytes else {
             continue;
         };
         match compare(&engine, &bytes, &|engine, bytes| Module::new(engine, bytes), seed) {

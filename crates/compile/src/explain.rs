@@ -19,6 +19,19 @@ pub enum Stage {
     Code,
 }
 
+/// The SSA form as translated and after each step of optimization, in order, with the steps' names.
+///
+/// # Errors
+/// If the function cannot be compiled that far.
+pub fn explain_passes(unit: &Unit<'_>, func: FuncIdx) -> Result<Vec<(&'static str, String)>, CompileError> {
+    let mut ir = translate::translate(unit.module, func, unit.target)?;
+    let mut steps = vec![("translate", ir.to_string())];
+    opt::run(&mut ir, unit.passes, |name, ir| {
+        steps.push((name, ir.to_string()))
+    });
+    Ok(steps)
+}
+
 /// The result of a stage for one function.
 ///
 /// # Errors
@@ -28,7 +41,7 @@ pub fn explain(unit: &Unit<'_>, func: FuncIdx, stage: Stage) -> Result<String, C
     if stage == Stage::Translated {
         return Ok(ir.to_string());
     }
-    opt::run(&mut ir);
+    opt::run(&mut ir, unit.passes, |_, _| {});
     if stage == Stage::Optimized {
         return Ok(ir.to_string());
     }

@@ -26,7 +26,8 @@ use cellwall_base::{FuncIdx, Invalid, Limit};
 use cellwall_wasm::Module;
 use std::fmt;
 
-pub use explain::{Stage, explain};
+pub use explain::{Stage, explain, explain_passes};
+pub use opt::Passes;
 #[cfg(feature = "oracle")]
 pub use translate::oracle;
 
@@ -69,6 +70,7 @@ pub struct Unit<'m> {
     shape: &'m Shape,
     target: &'m Target,
     layout: ContextLayout,
+    passes: Passes,
 }
 
 impl<'m> Unit<'m> {
@@ -80,7 +82,14 @@ impl<'m> Unit<'m> {
             shape,
             target,
             layout,
+            passes: Passes::ALL,
         }
+    }
+
+    /// The same unit with these passes only.
+    #[must_use]
+    pub fn with_passes(self, passes: Passes) -> Self {
+        Self { passes, ..self }
     }
 }
 
@@ -107,8 +116,7 @@ impl fmt::Debug for Scratch {
 pub fn function(unit: &Unit<'_>, func: FuncIdx, scratch: &mut Scratch) -> Result<CodeBlob, CompileError> {
     let mut ir = translate::translate(unit.module, func, unit.target)?;
     check(&ir);
-    opt::run(&mut ir);
-    check(&ir);
+    opt::run(&mut ir, unit.passes, |_, ir| check(ir));
     let virt = lower::lower(&ir, unit, &mut scratch.lower);
     let phys = regalloc::regalloc(virt, &mut scratch.regalloc)?;
     let blob = emit::emit(&phys, func, unit.target)?;

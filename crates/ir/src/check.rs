@@ -4,6 +4,7 @@
 //! out of range is an error too where it is cheap to say). Guarantees what the crate's header
 //! promises. Meant for tests and debug builds: dominators are computed anew on every call.
 
+use crate::dominators::Dominators;
 use crate::func::{BlockCall, Func, InstData, Signature, ValueDef, ValueList};
 use crate::op::Type;
 use crate::{Block, Inst, Sig, Value};
@@ -294,97 +295,4 @@ fn check_address(func: &Func, access: Inst, addr: Value, offset: u32) -> Checked
         (Type::I64, Some(InstData::BoundsCheck { memory: of, .. })) if of == memory => Ok(()),
         _ => Err(CheckError(format!("{addr} is not an address in {memory}"))),
     }
-}
-
-/// The dominator tree over the blocks of the order, by Cooper, Harvey and Kennedy, "A Simple, Fast
-/// Dominance Algorithm".
-struct Dominators {
-    /// Position in reverse post-order; `None` for blocks out of reach.
-    number: IdMap<Block, Option<u32>>,
-    /// Immediate dominators as such positions; the entry's is itself.
-    parent: Vec<u32>,
-}
-
-impl Dominators {
-    fn of(func: &Func) -> Self {
-        let order = reverse_post_order(func);
-        let mut number = IdMap::filled(None, func.blocks.len());
-        for (i, &block) in order.iter().enumerate() {
-            number[block] = Some(i as u32);
-        }
-        let mut preds: Vec<Vec<u32>> = vec![Vec::new(); order.len()];
-        for (i, &block) in order.iter().enumerate() {
-            func.for_each_target(func.terminator(block), |to| {
-                let to = number[to.block].expect("a target of a reachable block is reachable");
-                if preds[to as usize].last() != Some(&(i as u32)) {
-                    preds[to as usize].push(i as u32);
-                }
-            });
-        }
-        const NONE: u32 = u32::MAX;
-        let mut parent = vec![NONE; order.len()];
-        parent[0] = 0;
-        let mut changed = true;
-        while changed {
-            changed = false;
-            for i in 1..order.len() {
-                let known = preds[i].iter().copied().filter(|&p| parent[p as usize] != NONE);
-                let new = known.reduce(|a, b| intersect(&parent, a, b));
-                let new = new.expect("a reachable block has a predecessor before it");
-                changed |= parent[i] != new;
-                parent[i] = new;
-            }
-        }
-        Self { number, parent }
-    }
-
-    fn is_reachable(&self, block: Block) -> bool {
-        self.number[block].is_some()
-    }
-
-    fn dominates(&self, above: Block, below: Block) -> bool {
-        let (Some(above), Some(mut below)) = (self.number[above], self.number[below]) else {
-            return false;
-        };
-        while below > above {
-            below = self.parent[below as usize];
-        }
-        below == above
-    }
-}
-
-fn intersect(parent: &[u32], mut a: u32, mut b: u32) -> u32 {
-    while a != b {
-        while a > b {
-            a = parent[a as usize];
-        }
-        while b > a {
-            b = parent[b as usize];
-        }
-    }
-    a
-}
-
-fn reverse_post_order(func: &Func) -> Vec<Block> {
-    let mut seen = BitSet::new();
-    let mut order = Vec::new();
-    let successors = |block: Block| {
-        let mut list = Vec::new();
-        func.for_each_target(func.terminator(block), |to| list.push(to.block));
-        list
-    };
-    seen.insert(func.entry().index());
-    let mut stack = vec![(func.entry(), successors(func.entry()))];
-    while let Some((block, rest)) = stack.last_mut() {
-        match rest.pop() {
-            Some(next) if seen.insert(next.index()) => stack.push((next, successors(next))),
-            Some(_) => {}
-            None => {
-                order.push(*block);
-                stack.pop();
-            }
-        }
-    }
-    order.reverse();
-    order
 }

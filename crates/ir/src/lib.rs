@@ -10,12 +10,14 @@
 //! know calling conventions, offsets of the context, or traps as faults.
 
 mod check;
+mod dominators;
 mod func;
 pub mod interp;
 pub mod op;
 mod text;
 
 pub use check::{CheckError, check};
+pub use dominators::Dominators;
 pub use func::{
     BlockCall, BlockData, Func, FuncBuilder, InstData, InstNode, Signature, ValueDef, ValueList, ValueRange,
 };

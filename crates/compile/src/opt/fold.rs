@@ -1,9 +1,7 @@
-//! Constant folding and local algebra, in one walk in layout order.
+//! Constant folding and local algebra of one instruction.
 //!
-//! Requires that a definition stands before its uses in layout order (so it does after translation:
-//! blocks are laid out as their heads are met). Guarantees that every use is resolved. An
-//! instruction that gets a new meaning keeps its place and result; one that is replaced by an
-//! operand is left for the removal of dead code.
+//! Requires that its operands are resolved and were folded before. An instruction that gets a new
+//! meaning keeps its place and result; one that is replaced by an operand is left to the caller.
 
 use super::{Aliases, algebra, divide};
 use cellwall_ir::{BlockCall, CompareOp, Func, Inst, InstData, Type, Value};
@@ -29,33 +27,9 @@ pub(super) enum Simpler {
     WithConstant(fn(Value, Value) -> InstData, Value, u64),
 }
 
-/// Folds a function.
-pub(super) fn fold(func: &mut Func, aliases: &mut Aliases) -> Branches {
-    let mut branches = Branches::Kept;
-    for b in 0..func.order.len() {
-        let block = func.order[b];
-        let old = std::mem::take(&mut func.blocks[block].insts);
-        let mut new = Vec::with_capacity(old.len());
-        for inst in old {
-            func.map_uses(inst, |value| aliases.resolve(value));
-            if func.insts[inst].data.is_terminator() {
-                if let Some(data) = fold_terminator(func, inst) {
-                    func.insts[inst].data = data;
-                    branches = Branches::Folded;
-                }
-            } else {
-                fold_inst(func, aliases, &mut new, inst);
-            }
-            new.push(inst);
-        }
-        func.blocks[block].insts = new;
-    }
-    branches
-}
-
 /// Folds an instruction as often as a rule fits; each rule brings it nearer to an operand or a
 /// constant, but the count is limited all the same.
-fn fold_inst(func: &mut Func, aliases: &mut Aliases, before: &mut Vec<Inst>, inst: Inst) {
+pub(super) fn fold_inst(func: &mut Func, aliases: &mut Aliases, before: &mut Vec<Inst>, inst: Inst) {
     const ROUNDS_MAX: usize = 4;
     for _ in 0..ROUNDS_MAX {
         let data = match algebra::simplify(func, inst) {
@@ -86,7 +60,7 @@ fn fold_inst(func: &mut Func, aliases: &mut Aliases, before: &mut Vec<Inst>, ins
 
 /// A terminator with a simpler condition, or one that needs none. Sets the former in place; gives
 /// the latter.
-fn fold_terminator(func: &mut Func, inst: Inst) -> Option<InstData> {
+pub(super) fn fold_terminator(func: &mut Func, inst: Inst) -> Option<InstData> {
     match func.insts[inst].data {
         InstData::Branch { mut cond, mut to } => {
             while let Some((inner, op)) = test_of_zero(func, cond) {

@@ -1,28 +1,35 @@
 //! The room of the optimizing passes: function to function, same type, same meaning.
 //!
-//! Requires and guarantees what `ir::check` says. Each pass is one walk over the function, so that
-//! the whole is linear. What is here folds, straightens and removes; it moves nothing.
+//! Requires and guarantees what `ir::check` says. Each pass takes linear time, or has a named limit
+//! that makes it so. Each may be left out ([`Passes`]).
 
 mod algebra;
 mod aliases;
 mod dead;
 mod divide;
 mod fold;
+mod number;
+mod passes;
 mod straighten;
+mod table;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use aliases::Aliases;
+pub use passes::Passes;
 
-use cellwall_ir::Func;
+use cellwall_ir::{Dominators, Func};
 
-/// Optimizes a function.
-pub(crate) fn run(func: &mut Func) {
+/// Optimizes a function; `seen` is shown what each step left.
+pub(crate) fn run(func: &mut Func, passes: Passes, mut seen: impl FnMut(&'static str, &Func)) {
     let mut aliases = Aliases::default();
     straighten::straighten(func, &mut aliases);
-    if fold::fold(func, &mut aliases) == fold::Branches::Folded {
+    let dominators = Dominators::of(func);
+    if number::number(func, &mut aliases, &dominators, passes) == fold::Branches::Folded {
         straighten::straighten(func, &mut aliases);
         aliases.rewrite(func);
     }
+    seen("number", func);
     dead::remove(func);
+    seen("dead", func);
 }

@@ -70,8 +70,11 @@ fn count_ways_in(func: &Func) -> WaysIn {
 fn bind_params(func: &mut Func, aliases: &mut Aliases, to: BlockCall) {
     let params = std::mem::take(&mut func.blocks[to.block].params);
     for (param, &arg) in params.into_iter().zip(func.list(to.args)) {
-        let arg = aliases.resolve(arg);
-        aliases.replace(param, arg);
+        // Value numbering may have seen that the parameter is needless.
+        if !aliases.is_replaced(param) {
+            let arg = aliases.resolve(arg);
+            aliases.replace(param, arg);
+        }
     }
 }
 

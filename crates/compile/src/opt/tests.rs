@@ -8,7 +8,9 @@ use expect_test::{Expect, expect};
 fn optimizes(result: &str, body: &str, expected: Expect) {
     let wat = format!("(module (memory 1) (func (param i32 i32 i64) (result {result}) {body}))");
     let mut func = translated(&wat);
-    super::run(&mut func);
+    super::run(&mut func, super::Passes::ALL, |_, func| {
+        check(func).expect("every step keeps the rules")
+    });
     check(&func).unwrap_or_else(|e| panic!("{e}\n{func}"));
     expected.assert_eq(&func.to_string());
 }
@@ -89,9 +91,9 @@ fn conditions_lose_their_tests_of_zero() {
         expect![[r#"
             func f0(i32, i32, i64) -> (i32) {
             b0(v0: i32, v1: i32, v2: i64):
+              v9: i32 = const 1
               branch v0, b3, b1
             b1:
-              v9: i32 = const 1
               jump b2(v9)
             b3:
               jump b2(v1)
@@ -120,10 +122,10 @@ fn conditions_lose_their_tests_of_zero() {
         expect![[r#"
             func f0(i32, i32, i64) -> (i32) {
             b0(v0: i32, v1: i32, v2: i64):
-              v3: f64 = convert_s v2
               v4: f64 = const 1.0
-              v5: i32 = flt f64 v3, v4
               v6: i32 = const 0
+              v3: f64 = convert_s v2
+              v5: i32 = flt f64 v3, v4
               v7: i32 = eq i32 v5, v6
               return v7
             }
@@ -177,9 +179,9 @@ fn a_dead_variable_of_a_loop_is_removed() {
         expect![[r#"
             func f0(i32, i32, i64) -> (i32) {
             b0(v0: i32, v1: i32, v2: i64):
+              v7: i32 = const 1
               jump b1(v0)
             b1(v6: i32):
-              v7: i32 = const 1
               v8: i32 = shr_u v6, v7
               branch v8, b1(v8), b2
             b2:
@@ -195,56 +197,56 @@ fn division_by_a_constant_multiplies() {
         "i32",
         "(i32.div_u (local.get 0) (i32.const 10))",
         expect![[r#"
-        func f0(i32, i32, i64) -> (i32) {
-        b0(v0: i32, v1: i32, v2: i64):
-          v5: i64 = extend_u v0
-          v6: i64 = const 3435973837
-          v7: i64 = mul v5, v6
-          v8: i64 = const 35
-          v9: i64 = shr_u v7, v8
-          v4: i32 = wrap v9
-          return v4
-        }
-    "#]],
+            func f0(i32, i32, i64) -> (i32) {
+            b0(v0: i32, v1: i32, v2: i64):
+              v6: i64 = const 3435973837
+              v8: i64 = const 35
+              v5: i64 = extend_u v0
+              v7: i64 = mul v5, v6
+              v9: i64 = shr_u v7, v8
+              v4: i32 = wrap v9
+              return v4
+            }
+        "#]],
     );
     optimizes(
         "i32",
         "(i32.rem_s (local.get 0) (i32.const 7))",
         expect![[r#"
-        func f0(i32, i32, i64) -> (i32) {
-        b0(v0: i32, v1: i32, v2: i64):
-          v5: i64 = extend_s v0
-          v6: i64 = const 2454267027
-          v7: i64 = mul v5, v6
-          v8: i64 = const 34
-          v9: i64 = shr_s v7, v8
-          v10: i32 = wrap v9
-          v11: i32 = const 31
-          v12: i32 = shr_u v0, v11
-          v13: i32 = add v10, v12
-          v14: i32 = const 7
-          v15: i32 = mul v13, v14
-          v4: i32 = sub v0, v15
-          return v4
-        }
-    "#]],
+            func f0(i32, i32, i64) -> (i32) {
+            b0(v0: i32, v1: i32, v2: i64):
+              v3: i32 = const 7
+              v6: i64 = const 2454267027
+              v8: i64 = const 34
+              v11: i32 = const 31
+              v5: i64 = extend_s v0
+              v7: i64 = mul v5, v6
+              v9: i64 = shr_s v7, v8
+              v10: i32 = wrap v9
+              v12: i32 = shr_u v0, v11
+              v13: i32 = add v10, v12
+              v15: i32 = mul v13, v3
+              v4: i32 = sub v0, v15
+              return v4
+            }
+        "#]],
     );
     optimizes(
         "i64",
         "(i64.div_s (local.get 2) (i64.const 8))",
         expect![[r#"
-        func f0(i32, i32, i64) -> (i64) {
-        b0(v0: i32, v1: i32, v2: i64):
-          v5: i64 = const 63
-          v6: i64 = shr_s v2, v5
-          v7: i64 = const 61
-          v8: i64 = shr_u v6, v7
-          v9: i64 = add v2, v8
-          v10: i64 = const 3
-          v4: i64 = shr_s v9, v10
-          return v4
-        }
-    "#]],
+            func f0(i32, i32, i64) -> (i64) {
+            b0(v0: i32, v1: i32, v2: i64):
+              v5: i64 = const 63
+              v7: i64 = const 61
+              v10: i64 = const 3
+              v6: i64 = shr_s v2, v5
+              v8: i64 = shr_u v6, v7
+              v9: i64 = add v2, v8
+              v4: i64 = shr_s v9, v10
+              return v4
+            }
+        "#]],
     );
     // It may overflow, so it stays.
     optimizes(
@@ -258,5 +260,147 @@ fn division_by_a_constant_multiplies() {
           return v4
         }
     "#]],
+    );
+}
+
+#[test]
+fn what_a_dominating_block_computed_is_not_computed_again() {
+    // Also what traps; in the order of operands that came first.
+    optimizes(
+        "i32",
+        "(local $x i32)
+         (local.set $x (i32.div_s (local.get 0) (local.get 1)))
+         (if (local.get 1) (then
+           (local.set $x (i32.add (local.get $x) (i32.mul
+             (i32.div_s (local.get 0) (local.get 1))
+             (i32.add (i32.add (local.get 0) (local.get 1)) (i32.add (local.get 1) (local.get 0))))))))
+         local.get $x",
+        expect![[r#"
+            func f0(i32, i32, i64) -> (i32) {
+            b0(v0: i32, v1: i32, v2: i64):
+              v3: i32 = div_s v0, v1
+              branch v1, b1, b2(v3)
+            b1:
+              v5: i32 = add v0, v1
+              v7: i32 = add v5, v5
+              v8: i32 = mul v3, v7
+              v9: i32 = add v3, v8
+              jump b2(v9)
+            b2(v10: i32):
+              return v10
+            }
+        "#]],
+    );
+}
+
+#[test]
+fn what_another_branch_computed_is_computed_again() {
+    optimizes(
+        "i32",
+        "(local $x i32)
+         (if (i32.wrap_i64 (local.get 2))
+           (then (local.set $x (i32.mul (local.get 0) (local.get 1))))
+           (else (local.set $x (i32.const 3))))
+         (i32.sub (local.get $x) (i32.mul (local.get 1) (local.get 0)))",
+        expect![[r#"
+            func f0(i32, i32, i64) -> (i32) {
+            b0(v0: i32, v1: i32, v2: i64):
+              v5: i32 = const 3
+              v3: i32 = wrap v2
+              branch v3, b1, b3
+            b1:
+              v4: i32 = mul v0, v1
+              jump b2(v4)
+            b3:
+              jump b2(v5)
+            b2(v6: i32):
+              v9: i32 = mul v1, v0
+              v10: i32 = sub v6, v9
+              return v10
+            }
+        "#]],
+    );
+}
+
+#[test]
+fn a_variable_that_gets_the_same_on_every_way_is_none() {
+    optimizes(
+        "i32",
+        "(local $x i32)
+         (if (i32.wrap_i64 (local.get 2))
+           (then (local.set $x (i32.mul (local.get 0) (i32.const 5)))
+                 (i32.store (i32.const 0) (i32.mul (local.get 0) (i32.const 5))))
+           (else (local.set $x (i32.const 3))))
+         (block
+           (br_if 0 (local.get 1))
+           (local.set $x (i32.or (local.get $x) (local.get $x))))
+         local.get $x",
+        expect![[r#"
+            func f0(i32, i32, i64) -> (i32) {
+            b0(v0: i32, v1: i32, v2: i64):
+              v4: i32 = const 5
+              v6: i32 = const 0
+              v9: i32 = const 3
+              v3: i32 = wrap v2
+              branch v3, b1, b3
+            b1:
+              v5: i32 = mul v0, v4
+              store m0[v6 + 0], v5
+              jump b2(v5)
+            b3:
+              jump b2(v9)
+            b2(v11: i32):
+              branch v1, b4, b5
+            b5:
+              jump b4
+            b4:
+              return v11
+            }
+        "#]],
+    );
+}
+
+#[test]
+fn a_condition_is_decided_once() {
+    optimizes(
+        "i32",
+        "(if (result i32) (i32.lt_s (local.get 0) (local.get 1))
+           (then (if (result i32) (i32.gt_s (local.get 1) (local.get 0))
+                   (then (i32.const 1)) (else (unreachable))))
+           (else (select (i32.const 2) (i32.const 3) (i32.ge_s (local.get 0) (local.get 1)))))",
+        expect![[r#"
+            func f0(i32, i32, i64) -> (i32) {
+            b0(v0: i32, v1: i32, v2: i64):
+              v5: i32 = const 1
+              v8: i32 = const 2
+              v3: i32 = lt_s i32 v0, v1
+              branch v3, b1, b6
+            b1:
+              jump b5(v5)
+            b6:
+              jump b5(v8)
+            b5(v7: i32):
+              return v7
+            }
+        "#]],
+    );
+    // Where the two ways meet again, it is open.
+    optimizes(
+        "i32",
+        "(if (local.get 0) (then (local.set 1 (i32.const 4))))
+         (select (local.get 1) (i32.const 3) (local.get 0))",
+        expect![[r#"
+            func f0(i32, i32, i64) -> (i32) {
+            b0(v0: i32, v1: i32, v2: i64):
+              v3: i32 = const 4
+              v5: i32 = const 3
+              branch v0, b1, b2(v1)
+            b1:
+              jump b2(v3)
+            b2(v4: i32):
+              v7: i32 = select v0, v4, v5
+              return v7
+            }
+        "#]],
     );
 }

@@ -115,8 +115,9 @@ impl<'m> Instance<'m> {
         let mut translated = translate(self.module, func, &self.target)?;
         check(&translated).unwrap_or_else(|e| panic!("translated: {e}\n{translated}"));
         if self.optimize {
-            opt::run(&mut translated);
-            check(&translated).unwrap_or_else(|e| panic!("optimized: {e}\n{translated}"));
+            opt::run(&mut translated, opt::Passes::ALL, |step, func| {
+                check(func).unwrap_or_else(|e| panic!("after {step}: {e}\n{func}"));
+            });
         }
         let translated = Rc::new(translated);
         self.funcs[func] = Some(translated.clone());

@@ -1,6 +1,7 @@
 //! Checker, interpreter and text form of the SSA form, on functions made by hand.
 
 mod check;
+mod dominators;
 mod interp;
 
 use cellwall_base::FuncIdx;

@@ -41,20 +41,20 @@ fn a_loop_over_memory() {
         }
     "#]]
     .assert_eq(&func.to_string());
-    opt::run(&mut func);
+    opt::run(&mut func, opt::Passes::ALL, |_, _| {});
     expect![[r#"
         func f0(i32, i32) -> (i32) {
         b0(v0: i32, v1: i32):
           v13: i32 = const 0
+          v8: i32 = const 4
+          v15: i32 = const -1
           branch v1, b2, b1(v13)
         b2:
           jump b3(v13, v0, v1)
         b3(v4: i32, v5: i32, v10: i32):
           v6: i32 = load m0[v5 + 8]
           v7: i32 = add v4, v6
-          v8: i32 = const 4
           v9: i32 = add v5, v8
-          v15: i32 = const -1
           v12: i32 = add v10, v15
           branch v12, b3(v7, v9, v12), b4
         b4:

@@ -1,0 +1,262 @@
+//! Global value numbering, together with folding, in one walk over the dominator tree.
+//!
+//! An instruction that computes what a dominating one computed is replaced by it. That holds for
+//! operators that trap too: the second of two equal divisions is reached only if the first did not
+//! trap. Constants are made in the entry block, once each; lowering makes them again where they are
+//! used. A condition that a dominating branch decided is a constant.
+//!
+//! Requires the dominators of the function, and that every use may be resolved by `aliases`.
+//! Guarantees that every use is resolved. Moves nothing but constants.
+
+use super::fold::{self, Branches};
+use super::table::{Key, Table};
+use super::{Aliases, Passes};
+use cellwall_base::EntityId;
+use cellwall_ir::{Block, CompareOp, Dominators, Func, Inst, InstData, Type, Value};
+
+/// Numbers the values of a function.
+pub(super) fn number(
+    func: &mut Func,
+    aliases: &mut Aliases,
+    dominators: &Dominators,
+    passes: Passes,
+) -> Branches {
+    let mut walk = Walk {
+        table: Table::new(func.insts.len()),
+        constants: Vec::new(),
+        branches: Branches::Kept,
+        before: Vec::new(),
+        func,
+        aliases,
+        dominators,
+        passes,
+    };
+    for &block in dominators.order() {
+        walk.block(block);
+    }
+    let Walk {
+        mut constants,
+        branches,
+        ..
+    } = walk;
+    let entry = func.entry();
+    constants.append(&mut func.blocks[entry].insts);
+    func.blocks[entry].insts = constants;
+    branches
+}
+
+struct Walk<'a> {
+    func: &'a mut Func,
+    aliases: &'a mut Aliases,
+    dominators: &'a Dominators,
+    passes: Passes,
+    table: Table,
+    /// Instructions that make the constants.
+    constants: Vec<Inst>,
+    branches: Branches,
+    /// Instructions that folding puts before the current one.
+    before: Vec<Inst>,
+}
+
+impl Walk<'_> {
+    fn block(&mut self, block: Block) {
+        self.merge(block);
+        self.learn(block);
+        let old = std::mem::take(&mut self.func.blocks[block].insts);
+        let mut new = Vec::with_capacity(old.len());
+        for inst in old {
+            let aliases = &mut *self.aliases;
+            self.func.map_uses(inst, |value| aliases.resolve(value));
+            if self.func.insts[inst].data.is_terminator() {
+                self.terminator(block, inst);
+                new.push(inst);
+                continue;
+            }
+            let mut before = std::mem::take(&mut self.before);
+            if self.passes.contains(Passes::FOLD) {
+                fold::fold_inst(self.func, self.aliases, &mut before, inst);
+            }
+            let alone = before.is_empty();
+            before.push(inst);
+            for inst in before.drain(..) {
+                if !alone {
+                    self.func.map_uses(inst, |value| self.aliases.resolve(value));
+                }
+                if self.is_kept(block, inst) {
+                    new.push(inst);
+                }
+            }
+            self.before = before;
+        }
+        self.func.blocks[block].insts = new;
+    }
+
+    /// Replaces parameters of a block that get the same value on every way in.
+    fn merge(&mut self, block: Block) {
+        if !self.passes.contains(Passes::NUMBER) {
+            return;
+        }
+        for position in 0..self.func.blocks[block].params.len() {
+            let param = self.func.blocks[block].params[position];
+            if let Some(only) = self.only_argument(block, position) {
+                self.aliases.replace(param, only);
+            }
+        }
+    }
+
+    fn only_argument(&mut self, block: Block, position: usize) -> Option<Value> {
+        let mut only = None;
+        for &source in self.dominators.sources(block) {
+            let data = self.func.insts[self.func.terminator(source)].data;
+            let targets = match data {
+                InstData::Jump { to } => [Some(to), None],
+                InstData::Branch { to, .. } => to.map(Some),
+                _ => return None,
+            };
+            for to in targets.into_iter().flatten().filter(|to| to.block == block) {
+                let arg = self.aliases.resolve(self.func.list(to.args)[position]);
+                if *only.get_or_insert(arg) != arg {
+                    return None;
+                }
+            }
+        }
+        only
+    }
+
+    /// Notes what the branch to a block with one way in says of its condition.
+    fn learn(&mut self, block: Block) {
+        let &[source] = self.dominators.sources(block) else {
+            return;
+        };
+        if let InstData::Branch { cond, to } = self.func.insts[self.func.terminator(source)].data {
+            // Which constant it is does not matter, only whether it is zero; none is made for it.
+            let holds = Value::new(usize::from(to[0].block == block));
+            self.table.set(decision_key(cond), holds, block);
+        }
+    }
+
+    /// Whether a condition holds, if that is known.
+    fn decided(&self, block: Block, cond: Value) -> Option<bool> {
+        if !self.passes.contains(Passes::DECIDE) {
+            return None;
+        }
+        let known = |key: Key| {
+            let (value, at) = self.table.get(key)?;
+            self.dominators.dominates(at, block).then_some(value)
+        };
+        if let Some(holds) = known(decision_key(cond)) {
+            return Some(holds.index() != 0);
+        }
+        // Perhaps the opposite comparison was decided.
+        let inst = self.func.def_inst(cond)?;
+        let InstData::Compare { op, args } = self.func.insts[inst].data else {
+            return None;
+        };
+        let opposite = known(compare_key(op.inverse()?, args))?;
+        Some(known(decision_key(opposite))?.index() == 0)
+    }
+
+    fn terminator(&mut self, block: Block, inst: Inst) {
+        if self.passes.contains(Passes::FOLD)
+            && let Some(data) = fold::fold_terminator(self.func, inst)
+        {
+            self.func.insts[inst].data = data;
+            self.branches = Branches::Folded;
+        }
+        if let InstData::Branch { cond, to } = self.func.insts[inst].data
+            && let Some(holds) = self.decided(block, cond)
+        {
+            let to = to[usize::from(!holds)];
+            self.func.insts[inst].data = InstData::Jump { to };
+            self.branches = Branches::Folded;
+        }
+    }
+
+    /// Whether an instruction stays in its block.
+    fn is_kept(&mut self, block: Block, inst: Inst) -> bool {
+        let node = self.func.insts[inst];
+        let Some(result) = node.results.iter().next() else {
+            return true;
+        };
+        if self.aliases.is_replaced(result) {
+            return false;
+        }
+        if let InstData::Select { cond, args } = node.data
+            && let Some(holds) = self.decided(block, cond)
+        {
+            self.aliases.replace(result, args[usize::from(!holds)]);
+            return false;
+        }
+        if !self.passes.contains(Passes::NUMBER) {
+            return true;
+        }
+        let Some(key) = key(self.func, inst, self.func.ty(result)) else {
+            return true;
+        };
+        let constant = matches!(node.data, InstData::Const { .. });
+        match self.table.get(key) {
+            Some((value, at)) if constant || self.dominators.dominates(at, block) => {
+                self.aliases.replace(result, value);
+                false
+            }
+            _ => {
+                self.table.set(key, result, block);
+                if constant {
+                    self.constants.push(inst);
+                }
+                !constant
+            }
+        }
+    }
+}
+
+/// The tags of keys; no key has tag 0.
+enum Tag {
+    Const = 1,
+    Unary,
+    Binary,
+    Compare,
+    Select,
+    BoundsCheck,
+    Decision,
+}
+
+fn pair(x: Value, y: Value) -> u64 {
+    u64::from(x.as_u32()) | u64::from(y.as_u32()) << 32
+}
+
+fn head(tag: Tag, ty: Type, op: u8, more: u32) -> u64 {
+    u64::from(tag as u8) | u64::from(ty as u8) << 8 | u64::from(op) << 16 | u64::from(more) << 32
+}
+
+fn decision_key(cond: Value) -> Key {
+    (head(Tag::Decision, Type::I32, 0, 0), u64::from(cond.as_u32()))
+}
+
+fn compare_key(op: CompareOp, [x, y]: [Value; 2]) -> Key {
+    let (op, x, y) = if x > y { (op.swapped(), y, x) } else { (op, x, y) };
+    (head(Tag::Compare, Type::I32, op as u8, 0), pair(x, y))
+}
+
+/// The key of what depends on nothing but the operands, or holds from its first success on.
+fn key(func: &Func, inst: Inst, ty: Type) -> Option<Key> {
+    Some(match func.insts[inst].data {
+        InstData::Const { bits } => (head(Tag::Const, ty, 0, 0), bits),
+        InstData::Unary { op, arg } => {
+            let from = func.ty(arg) as u32;
+            (head(Tag::Unary, ty, op as u8, from), u64::from(arg.as_u32()))
+        }
+        InstData::Binary { op, args: [x, y] } => {
+            let (x, y) = if op.commutes() && x > y { (y, x) } else { (x, y) };
+            (head(Tag::Binary, ty, op as u8, 0), pair(x, y))
+        }
+        InstData::Compare { op, args } => compare_key(op, args),
+        InstData::Select { cond, args: [x, y] } => (head(Tag::Select, ty, 0, cond.as_u32()), pair(x, y)),
+        // Memories never shrink, so that a check that held holds.
+        InstData::BoundsCheck { memory, addr, .. } => (
+            head(Tag::BoundsCheck, ty, 0, memory.as_u32()),
+            u64::from(addr.as_u32()),
+        ),
+        _ => return None,
+    })
+}
