@@ -6,3 +6,4 @@ mod honest;
 mod house;
 mod mutants;
 mod planted;
+mod step;

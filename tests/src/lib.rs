@@ -8,3 +8,4 @@ pub mod honest;
 pub mod mutate;
 pub mod pressure;
 pub mod rng;
+pub mod step;
