@@ -24,10 +24,17 @@ fn honest_code_stays_in_its_cell_and_shows_nothing() {
             Some(session) => session.load(&guest.artifact).expect("it lives"),
         };
         println!("{}: {ready}", guest.name);
-        let Some(session) = session.as_mut().filter(|_| ready) else { continue };
+        let Some(session) = session.as_mut().filter(|_| ready) else {
+            continue;
+        };
         for func in 0..guest.artifact.funcs.len() {
             for inputs in 0..4 {
-                let plan = Plan { func, inputs, residue: 1, steps_max: 300 };
+                let plan = Plan {
+                    func,
+                    inputs,
+                    residue: 1,
+                    steps_max: 300,
+                };
                 let report = session.run(&plan).expect("it lives");
                 steps += report.trace.len();
                 if let End::Escaped(how) = &report.end {

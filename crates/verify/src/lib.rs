@@ -150,6 +150,19 @@ pub fn verify(artifact: Artifact) -> Result<Verified, Violation> {
     verify_with(artifact, |jobs, run| (0..jobs).for_each(run))
 }
 
+/// Whether one function would be accepted, and everything that is not code. Of the other functions it
+/// says nothing, so its answer makes nothing executable; for tools that ask about one function often.
+///
+/// # Errors
+/// The first violation.
+///
+/// # Panics
+/// If the artifact has no function with this index.
+pub fn check_function(artifact: &Artifact, index: usize) -> Result<(), Violation> {
+    metadata::check(artifact)?;
+    function::prove(&Module::new(artifact), index)
+}
+
 /// Like [`verify`], with the caller's executor: `spread(n, job)` runs `job(0)` to `job(n - 1)`, in
 /// any order and on any threads. What it leaves out is run here, so the executor is not trusted.
 ///

@@ -120,7 +120,8 @@ impl Cell {
         for (index, global) in artifact.shape.globals.iter() {
             if global.imported {
                 let at = tracee.word(context + u64::from(cell.layout.global(index)))?;
-                cell.globals.push((at, u64::from(global.ty.bytes()), global.mutable));
+                cell.globals
+                    .push((at, u64::from(global.ty.bytes()), global.mutable));
             }
         }
         cell.refresh(tracee, artifact)?;

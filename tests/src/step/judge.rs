@@ -45,7 +45,11 @@ pub fn register(registers: &Registers, register: Register) -> Option<u64> {
         Register::DS | Register::ES | Register::SS | Register::CS => 0,
         _ => return None,
     };
-    Some(if register.is_gpr32() { full & 0xffff_ffff } else { full })
+    Some(if register.is_gpr32() {
+        full & 0xffff_ffff
+    } else {
+        full
+    })
 }
 
 /// Sets the register with this hardware number.
@@ -210,7 +214,9 @@ pub fn forecast(
             purpose,
         };
         match cell.place(&access, registers.rsp, frame_end, artifact) {
-            Place::Inside if writes && purpose == Purpose::Data => forecast.writes.push((address, access.bytes)),
+            Place::Inside if writes && purpose == Purpose::Data => {
+                forecast.writes.push((address, access.bytes))
+            }
             Place::Inside => {}
             Place::Faults(code) => forecast.faults = Some(code),
             target @ (Place::Entry(_) | Place::Library) => forecast.target = Some(target),

@@ -325,14 +325,33 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// If the code cannot be written.
-    pub fn patch(&mut self, pc: u32, bytes: &[u8], sites: &[TrapSite]) -> io::Result<(Vec<u8>, Vec<TrapSite>)> {
+    pub fn patch(
+        &mut self,
+        pc: u32,
+        bytes: &[u8],
+        sites: &[TrapSite],
+    ) -> io::Result<(Vec<u8>, Vec<TrapSite>)> {
         let range = pc as usize..pc as usize + bytes.len();
         let code = self.cell().code;
         self.tracee.write(code + u64::from(pc), bytes)?;
-        let old = self.artifact.text.splice(range.clone(), bytes.iter().copied()).collect();
-        let from = self.artifact.traps.partition_point(|site| (site.pc as usize) < range.start);
-        let to = self.artifact.traps.partition_point(|site| (site.pc as usize) < range.end);
-        let old_sites = self.artifact.traps.splice(from..to, sites.iter().copied()).collect();
+        let old = self
+            .artifact
+            .text
+            .splice(range.clone(), bytes.iter().copied())
+            .collect();
+        let from = self
+            .artifact
+            .traps
+            .partition_point(|site| (site.pc as usize) < range.start);
+        let to = self
+            .artifact
+            .traps
+            .partition_point(|site| (site.pc as usize) < range.end);
+        let old_sites = self
+            .artifact
+            .traps
+            .splice(from..to, sites.iter().copied())
+            .collect();
         if let Some(func) = self.artifact.func_at(pc) {
             self.boundaries.remove(&func.start);
         }
@@ -379,7 +398,11 @@ impl<'a> Session<'a> {
             Err(Halt::Io(error)) => return Err(error),
         };
         let untouched = self.state == State::InCall && !self.dirty;
-        let seen = if untouched { Some(self.look(&end, &trace, func.func)?) } else { None };
+        let seen = if untouched {
+            Some(self.look(&end, &trace, func.func)?)
+        } else {
+            None
+        };
         if untouched {
             for (address, bytes) in std::mem::take(&mut self.undo).iter().rev() {
                 self.tracee.write(*address, bytes)?;
@@ -419,7 +442,10 @@ impl<'a> Session<'a> {
                 }
                 ArgPlace::Block { block_offset } => {
                     let bytes = value.to_le_bytes();
-                    self.tracee.write(block + u64::from(block_offset), &bytes[..ty.bytes().min(8) as usize])?;
+                    self.tracee.write(
+                        block + u64::from(block_offset),
+                        &bytes[..ty.bytes().min(8) as usize],
+                    )?;
                 }
             }
         }
@@ -464,12 +490,14 @@ impl<'a> Session<'a> {
                 Ok(forecast) => forecast,
                 Err(how) => return escape(format!("{pc:#x} `{insn}` {how}")),
             };
-            registers = self
-                .step(pc, &insn, &forecast, registers, &mut frames)
-                .map_err(|halt| match halt {
-                    Halt::End(End::Escaped(how)) => Halt::End(End::Escaped(format!("{pc:#x} `{insn}` {how}"))),
-                    other => other,
-                })?;
+            registers =
+                self.step(pc, &insn, &forecast, registers, &mut frames)
+                    .map_err(|halt| match halt {
+                        Halt::End(End::Escaped(how)) => {
+                            Halt::End(End::Escaped(format!("{pc:#x} `{insn}` {how}")))
+                        }
+                        other => other,
+                    })?;
         }
     }
 
@@ -538,7 +566,10 @@ impl<'a> Session<'a> {
         signal: Signal,
     ) -> Result<Registers, Halt> {
         let site = self.artifact.trap_at(pc).map(|site| site.code);
-        let divides = matches!(site, Some(TrapCode::IntegerDivisionByZero | TrapCode::IntegerOverflow));
+        let divides = matches!(
+            site,
+            Some(TrapCode::IntegerDivisionByZero | TrapCode::IntegerOverflow)
+        );
         let code = match (signal, forecast.faults) {
             (Signal::SIGSEGV, Some(TrapCode::StackOverflow)) => TrapCode::StackOverflow,
             (Signal::SIGSEGV, Some(code)) if site == Some(code) => code,
@@ -644,7 +675,9 @@ impl<'a> Session<'a> {
         });
         match boundaries.get(at as usize) {
             Some(true) => Ok(()),
-            _ => escape(format!("goes to {to:#x}, which is no instruction of the function")),
+            _ => escape(format!(
+                "goes to {to:#x}, which is no instruction of the function"
+            )),
         }
     }
 
@@ -664,7 +697,10 @@ impl<'a> Session<'a> {
         }
         let pc = after.rip.wrapping_sub(self.cell().code);
         if pc < self.artifact.text.len() as u64 {
-            let at = self.artifact.funcs.binary_search_by_key(&(pc as u32), |func| func.start);
+            let at = self
+                .artifact
+                .funcs
+                .binary_search_by_key(&(pc as u32), |func| func.start);
             let Ok(at) = at else {
                 return escape(format!("calls {pc:#x}, which is no function"));
             };
@@ -675,7 +711,9 @@ impl<'a> Session<'a> {
             return Ok(after);
         }
         match forecast.target {
-            Some(Place::Library) => self.dirty |= changes_something(insn_slot(&after, self.cell(), &self.tracee)?),
+            Some(Place::Library) => {
+                self.dirty |= changes_something(insn_slot(&after, self.cell(), &self.tracee)?)
+            }
             Some(Place::Entry(_)) => {}
             _ => return escape(format!("calls {:#x}, which is none of its functions", after.rip)),
         }
@@ -761,7 +799,11 @@ impl<'a> Session<'a> {
                 ArgPlace::Xmm { register, .. } => {
                     let vectors = self.tracee.vectors()?;
                     let at = usize::from(register) * 4;
-                    let high = if ty.bytes() >= 8 { vectors.xmm_space[at + 1] } else { 0 };
+                    let high = if ty.bytes() >= 8 {
+                        vectors.xmm_space[at + 1]
+                    } else {
+                        0
+                    };
                     u64::from(high) << 32 | u64::from(vectors.xmm_space[at])
                 }
                 ArgPlace::Block { block_offset } => {
@@ -797,7 +839,12 @@ fn input(rng: &mut Rng, ty: ValType) -> u64 {
 }
 
 /// 32-bit values in integer registers have nothing above.
-fn zero_extended(types: &[ValType], places: &[ArgPlace], registers: &Registers, what: &str) -> Result<(), Halt> {
+fn zero_extended(
+    types: &[ValType],
+    places: &[ArgPlace],
+    registers: &Registers,
+    what: &str,
+) -> Result<(), Halt> {
     for (ty, place) in types.iter().zip(places) {
         if let ArgPlace::Gpr { register, .. } = place
             && ty.bytes() == 4
