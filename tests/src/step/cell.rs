@@ -285,7 +285,10 @@ fn in_entry(access: &Access, offset: u64) -> Place {
             Place::Entry(access.address)
         }
         Purpose::Data | Purpose::Probe
-            if !access.writes && numbers.contains(&offset) && access.bytes <= 4 && offset % 4 == 0 =>
+            if !access.writes
+                && numbers.contains(&offset)
+                && access.bytes <= 4
+                && offset.is_multiple_of(4) =>
         {
             Place::Inside
         }
