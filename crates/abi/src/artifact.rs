@@ -4,7 +4,7 @@
 //! are already filled in. Program counters in tables are offsets from the start of `text`. An
 //! artifact is untrusted until the verifier has accepted it.
 
-use crate::blob::{CallSite, TrapSite, UnwindRow};
+use crate::blob::{CallSite, InlinedCall, InlinedSite, TrapSite, UnwindRow};
 use crate::shape::Shape;
 use crate::target::Target;
 use cellwall_base::FuncIdx;
@@ -39,6 +39,10 @@ pub struct Artifact {
     pub unwind: Vec<UnwindRow>,
     /// Hint: block heads, ascending.
     pub heads: Vec<u32>,
+    /// Calls whose callee was inlined, callers before callees; for backtraces only.
+    pub inlined: Vec<InlinedCall>,
+    /// The traps and calls in inlined bodies, ascending; for backtraces only.
+    pub inlined_sites: Vec<InlinedSite>,
     /// Bytes of the data segments.
     pub data: Vec<u8>,
     /// Function names from the name section, ascending; for backtraces only.
@@ -97,6 +101,19 @@ impl Artifact {
     pub fn call_at(&self, pc: u32) -> Option<CallSite> {
         let at = self.calls.binary_search_by_key(&pc, |site| site.return_pc).ok()?;
         Some(self.calls[at])
+    }
+
+    /// The inlined calls around the trap at `pc`, or around the call whose last byte is there, the
+    /// innermost first.
+    pub fn inlined_at(&self, pc: u32) -> impl Iterator<Item = InlinedCall> {
+        let at = self.inlined_sites.binary_search_by_key(&pc, |site| site.pc);
+        let first = at.ok().map(|at| self.inlined_sites[at].call);
+        let call = |index: u32| Some((index, *self.inlined.get(index as usize)?));
+        // Ends because indexes only become less.
+        let calls = std::iter::successors(first.and_then(call), move |&(index, inlined)| {
+            call(inlined.parent.filter(|&parent| parent < index)?)
+        });
+        calls.map(|(_, inlined)| inlined)
     }
 
     /// Bytes between the stack pointer and the return address at `pc`.

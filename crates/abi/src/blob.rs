@@ -27,6 +27,10 @@ pub struct CodeBlob {
     /// Hint for the verifier: the program counters of block heads, ascending. Every branch goes to
     /// one of them.
     pub heads: Vec<u32>,
+    /// Calls whose callee was inlined, callers before callees.
+    pub inlined: Vec<InlinedCall>,
+    /// The traps and calls that lie in inlined bodies, ascending.
+    pub inlined_sites: Vec<InlinedSite>,
 }
 
 /// A field that the linker fills in: a signed 32-bit displacement from the end of the field.
@@ -67,6 +71,26 @@ pub struct CallSite {
     pub return_pc: u32,
     /// Offset of the operator in the WebAssembly binary.
     pub wasm_offset: u32,
+}
+
+/// A call whose callee was inlined: a frame that backtraces show and the stack has not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InlinedCall {
+    /// The callee.
+    pub func: FuncIdx,
+    /// Offset of the call operator in the WebAssembly binary.
+    pub wasm_offset: u32,
+    /// The inlined call in whose callee this one lies, as an index that is less than its own.
+    pub parent: Option<u32>,
+}
+
+/// A trap or call in an inlined body.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InlinedSite {
+    /// Program counter of the instruction that can fault, or of the last byte of the call.
+    pub pc: u32,
+    /// The innermost inlined call around it, as an index.
+    pub call: u32,
 }
 
 /// From `pc` on (up to the next row), the return address lies at `rsp + frame_bytes`.

@@ -22,7 +22,7 @@ pub mod traps;
 pub mod types;
 
 pub use artifact::{Artifact, FuncRange, JumpTable};
-pub use blob::{CallSite, CodeBlob, Reloc, RelocKind, TrapSite, UnwindRow};
+pub use blob::{CallSite, CodeBlob, InlinedCall, InlinedSite, Reloc, RelocKind, TrapSite, UnwindRow};
 pub use context::{ContextLayout, Field, FieldKind};
 pub use convention::{Assignment, Place, assign};
 pub use library::LibCall;

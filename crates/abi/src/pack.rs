@@ -26,7 +26,7 @@ mod bytes;
 mod shape;
 
 use crate::artifact::{Artifact, FuncRange, JumpTable};
-use crate::blob::{CallSite, TrapSite, UnwindRow};
+use crate::blob::{CallSite, InlinedCall, InlinedSite, TrapSite, UnwindRow};
 use crate::shape::Shape;
 use crate::shape::{DataSegment, ElementSegment, Export, GlobalShape, Import, MemoryShape, TableShape};
 use crate::target::{CpuFeatures, Target};
@@ -39,13 +39,13 @@ use cellwall_base::{DataIdx, ElemIdx, FuncIdx, GlobalIdx, IdMap, Invalid, Memory
 pub const MAGIC: [u8; 8] = *b"\0cwall\r\n";
 /// Version of this format and of everything in it that only numbers name: the layout of the
 /// context, the calling convention, trap codes and library calls. One more with every change.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 /// Who packs here. Artifacts of another version are refused: their code would be proven again, but
 /// may mean something else by the same numbers.
 pub const COMPILER: &str = concat!("cellwall ", env!("CARGO_PKG_VERSION"));
 
 /// The sections, in order.
-pub const SECTIONS: [&str; 16] = [
+pub const SECTIONS: [&str; 18] = [
     "compiler",
     "target",
     "shape",
@@ -57,6 +57,8 @@ pub const SECTIONS: [&str; 16] = [
     "calls",
     "unwind",
     "heads",
+    "inlined calls",
+    "inlined sites",
     "data",
     "names",
     "module name",
@@ -105,6 +107,8 @@ pub fn pack(artifact: &Artifact, origin: &Origin) -> Vec<u8> {
         calls,
         unwind,
         heads,
+        inlined,
+        inlined_sites,
         data,
         names,
     } = artifact;
@@ -126,6 +130,8 @@ pub fn pack(artifact: &Artifact, origin: &Origin) -> Vec<u8> {
     file.section(|to| rows(calls, to));
     file.section(|to| rows(unwind, to));
     file.section(|to| rows(heads, to));
+    file.section(|to| rows(inlined, to));
+    file.section(|to| rows(inlined_sites, to));
     file.section(|to| to.raw(data));
     file.section(|to| rows(names, to));
     file.section(|to| name.write(to));
@@ -163,6 +169,8 @@ pub fn unpack(bytes: &[u8]) -> Result<(Artifact, Origin), Invalid> {
         calls: file.next().rows()?,
         unwind: file.next().rows()?,
         heads: file.next().rows()?,
+        inlined: file.next().rows()?,
+        inlined_sites: file.next().rows()?,
         data: file.next().rest().to_vec(),
         names: file.next().rows()?,
     };
@@ -285,6 +293,8 @@ packed! {
     JumpTable { offset: u32, len: u32, func: FuncIdx }
     TrapSite { pc: u32, code: TrapCode, wasm_offset: u32 }
     CallSite { return_pc: u32, wasm_offset: u32 }
+    InlinedCall { func: FuncIdx, wasm_offset: u32, parent: Option<u32> }
+    InlinedSite { pc: u32, call: u32 }
     UnwindRow { pc: u32, frame_bytes: u32 }
     Target { features: CpuFeatures, memory_reservation_bytes: u64, memory_guard_bytes: u64, stack_guard_bytes: u32 }
     CpuFeatures { popcnt: bool, lzcnt: bool, bmi1: bool, bmi2: bool, avx: bool, avx2: bool, fma: bool }

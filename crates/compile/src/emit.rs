@@ -1,26 +1,30 @@
 //! Allocated code → blob.
 //!
 //! Decides the frame, has the instruction set encode the function, and puts the answer in the words
-//! of the treaty. Knows no IR.
+//! of the treaty. Knows no IR but which calls were inlined.
 
 use crate::CompileError;
-use cellwall_abi::{CallSite, CodeBlob, Reloc, RelocKind, Target, TrapCode, TrapSite, UnwindRow};
+use cellwall_abi::{
+    CallSite, CodeBlob, InlinedCall, InlinedSite, Reloc, RelocKind, Target, TrapCode, TrapSite, UnwindRow,
+};
 use cellwall_base::{FuncIdx, Limit, limits};
+use cellwall_ir as ir;
 use cellwall_isa::Phys;
-use cellwall_isa::x64::{Entry, MFunc, RelocTarget, Row, encode};
+use cellwall_isa::x64::{Code, Entry, MFunc, RelocTarget, Row, encode};
 
-/// Encodes a function.
+/// Encodes a function. `source` is the SSA form that it was made from.
 ///
 /// # Errors
 /// If its frame or its code is larger than allowed.
-pub(crate) fn emit(func: &MFunc<Phys>, index: FuncIdx, target: &Target) -> Result<CodeBlob, CompileError> {
+pub(crate) fn emit(func: &MFunc<Phys>, source: &ir::Func, target: &Target) -> Result<CodeBlob, CompileError> {
     let code = encode(func, entry(func, target)?, limits::FUNC_CODE_BYTES_MAX).map_err(|_| Limit {
         what: "the machine code of a function in bytes",
         max: limits::FUNC_CODE_BYTES_MAX as u64,
     })?;
     let trap = |code| TrapCode::from_u8(code).expect("lowering takes codes from the table of traps");
+    let (inlined, inlined_sites) = inlined(&code, source);
     Ok(CodeBlob {
-        func: index,
+        func: source.index,
         code: code.bytes,
         relocs: code
             .relocs
@@ -42,7 +46,7 @@ pub(crate) fn emit(func: &MFunc<Phys>, index: FuncIdx, target: &Target) -> Resul
             .map(|site| TrapSite {
                 pc: site.pc,
                 code: trap(site.code),
-                wasm_offset: site.origin,
+                wasm_offset: source.place_of(site.origin).0,
             })
             .collect(),
         calls: code
@@ -50,7 +54,7 @@ pub(crate) fn emit(func: &MFunc<Phys>, index: FuncIdx, target: &Target) -> Resul
             .iter()
             .map(|site| CallSite {
                 return_pc: site.return_pc,
-                wasm_offset: site.origin,
+                wasm_offset: source.place_of(site.origin).0,
             })
             .collect(),
         unwind: code
@@ -62,7 +66,54 @@ pub(crate) fn emit(func: &MFunc<Phys>, index: FuncIdx, target: &Target) -> Resul
             })
             .collect(),
         heads: code.heads,
+        inlined,
+        inlined_sites,
     })
+}
+
+/// The traps and calls in inlined bodies, and the inlined calls around them.
+fn inlined(code: &Code, source: &ir::Func) -> (Vec<InlinedCall>, Vec<InlinedSite>) {
+    if source.inlined.is_empty() {
+        return Default::default();
+    }
+    let traps = code.traps.iter().map(|site| (site.pc, site.origin));
+    let calls = code.calls.iter().map(|site| (site.return_pc - 1, site.origin));
+    let mut sites: Vec<InlinedSite> = traps
+        .chain(calls)
+        .filter_map(|(pc, origin)| {
+            let call = source.place_of(origin).1? as u32;
+            Some(InlinedSite { pc, call })
+        })
+        .collect();
+    sites.sort_by_key(|site| site.pc);
+    // Bodies around another come before it.
+    let parents: Vec<_> = source
+        .inlined
+        .iter()
+        .map(|body| source.place_of(body.call))
+        .collect();
+    let mut used = vec![false; parents.len()];
+    sites.iter().for_each(|site| used[site.call as usize] = true);
+    for (at, &(_, parent)) in parents.iter().enumerate().rev() {
+        if let (true, Some(parent)) = (used[at], parent) {
+            used[parent] = true;
+        }
+    }
+    let mut kept = Vec::new();
+    let mut index_of = vec![0; parents.len()];
+    for (at, body) in source.inlined.iter().enumerate().filter(|(at, _)| used[*at]) {
+        let (wasm_offset, parent) = parents[at];
+        index_of[at] = kept.len() as u32;
+        kept.push(InlinedCall {
+            func: body.func,
+            wasm_offset,
+            parent: parent.map(|parent| index_of[parent]),
+        });
+    }
+    sites
+        .iter_mut()
+        .for_each(|site| site.call = index_of[site.call as usize]);
+    (kept, sites)
 }
 
 /// The frame: as many slots as were spilled to; where the function calls, the stack is aligned.

@@ -24,7 +24,7 @@ pub enum Stage {
 /// # Errors
 /// If the function cannot be compiled that far.
 pub fn explain_passes(unit: &Unit<'_>, func: FuncIdx) -> Result<Vec<(&'static str, String)>, CompileError> {
-    let mut ir = translate::translate(unit.module, func, unit.target)?;
+    let mut ir = translate::translate(unit.module, func, unit.target, &unit.inlining)?;
     let mut steps = vec![("translate", ir.to_string())];
     opt::run(&mut ir, unit.passes, |name, ir| {
         steps.push((name, ir.to_string()))
@@ -37,7 +37,7 @@ pub fn explain_passes(unit: &Unit<'_>, func: FuncIdx) -> Result<Vec<(&'static st
 /// # Errors
 /// If the function cannot be compiled that far.
 pub fn explain(unit: &Unit<'_>, func: FuncIdx, stage: Stage) -> Result<String, CompileError> {
-    let mut ir = translate::translate(unit.module, func, unit.target)?;
+    let mut ir = translate::translate(unit.module, func, unit.target, &unit.inlining)?;
     if stage == Stage::Translated {
         return Ok(ir.to_string());
     }
@@ -53,7 +53,7 @@ pub fn explain(unit: &Unit<'_>, func: FuncIdx, stage: Stage) -> Result<String, C
     if stage == Stage::Allocated {
         return Ok(phys.to_string());
     }
-    let blob = emit::emit(&phys, func, unit.target)?;
+    let blob = emit::emit(&phys, &ir, unit.target)?;
     let mut text = String::new();
     for line in blob.code.chunks(16) {
         let bytes: Vec<String> = line.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -71,6 +71,7 @@ pub struct Unit<'m> {
     target: &'m Target,
     layout: ContextLayout,
     passes: Passes,
+    inlining: translate::Inlining,
 }
 
 impl<'m> Unit<'m> {
@@ -83,13 +84,22 @@ impl<'m> Unit<'m> {
             target,
             layout,
             passes: Passes::ALL,
+            inlining: translate::Inlining::of(module),
         }
     }
 
     /// The same unit with these passes only.
     #[must_use]
     pub fn with_passes(self, passes: Passes) -> Self {
-        Self { passes, ..self }
+        let inlining = match passes.contains(Passes::INLINE) {
+            true => self.inlining,
+            false => translate::Inlining::off(),
+        };
+        Self {
+            passes,
+            inlining,
+            ..self
+        }
     }
 }
 
@@ -114,12 +124,12 @@ impl fmt::Debug for Scratch {
 /// # Panics
 /// If an invariant between two stages does not hold, which is our bug.
 pub fn function(unit: &Unit<'_>, func: FuncIdx, scratch: &mut Scratch) -> Result<CodeBlob, CompileError> {
-    let mut ir = translate::translate(unit.module, func, unit.target)?;
+    let mut ir = translate::translate(unit.module, func, unit.target, &unit.inlining)?;
     check(&ir);
     opt::run(&mut ir, unit.passes, |_, ir| check(ir));
     let virt = lower::lower(&ir, unit, &mut scratch.lower);
     let phys = regalloc::regalloc(virt, &mut scratch.regalloc)?;
-    let blob = emit::emit(&phys, func, unit.target)?;
+    let blob = emit::emit(&phys, &ir, unit.target)?;
     scratch.lower.recycle(phys);
     Ok(blob)
 }

@@ -304,6 +304,27 @@ pub struct BlockData {
     pub insts: Vec<Inst>,
 }
 
+/// Sources from here on stand for places in inlined bodies, those below for themselves.
+pub const SOURCES_INLINED: u32 = 1 << 30;
+
+/// A function whose body was put in place of a call.
+///
+/// Its instructions have sources of their own: `source + n` stands for `offset + n`, in the frame
+/// that this call would have made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Inlined {
+    /// The callee.
+    pub func: FuncIdx,
+    /// Source of the call, which may lie in another inlined body.
+    pub call: u32,
+    /// The first source of the body.
+    pub source: u32,
+    /// Offset of the body in the source text.
+    pub offset: u32,
+    /// How many sources there are.
+    pub len: u32,
+}
+
 /// A function in SSA form.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Func {
@@ -323,6 +344,8 @@ pub struct Func {
     pub order: Vec<Block>,
     /// Targets of each switch.
     pub switches: Vec<Vec<BlockCall>>,
+    /// What was inlined, in ascending order of the sources; bodies around another come before it.
+    pub inlined: Vec<Inlined>,
     pool: Vec<Value>,
 }
 
@@ -338,6 +361,7 @@ impl Func {
             values: IdMap::new(),
             order: Vec::new(),
             switches: Vec::new(),
+            inlined: Vec::new(),
             pool: Vec::new(),
         }
     }
@@ -348,6 +372,28 @@ impl Func {
     /// If there is no block yet.
     pub fn entry(&self) -> Block {
         self.order[0]
+    }
+
+    /// The first source that no inlined body has yet.
+    ///
+    /// # Panics
+    /// If what was inlined is larger than sources can tell, which its limits exclude.
+    pub fn next_source(&self) -> u32 {
+        match self.inlined.last() {
+            Some(last) => last.source.checked_add(last.len).expect("inlining has limits"),
+            None => SOURCES_INLINED,
+        }
+    }
+
+    /// The offset that a source stands for, and the index in `inlined` of the body around it.
+    pub fn place_of(&self, source: u32) -> (u32, Option<usize>) {
+        match self.inlined.partition_point(|body| body.source <= source) {
+            0 => (source, None),
+            after => {
+                let body = &self.inlined[after - 1];
+                (body.offset + (source - body.source), Some(after - 1))
+            }
+        }
     }
 
     /// The type of a value.

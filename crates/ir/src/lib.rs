@@ -19,7 +19,8 @@ mod text;
 pub use check::{CheckError, check};
 pub use dominators::Dominators;
 pub use func::{
-    BlockCall, BlockData, Func, FuncBuilder, InstData, InstNode, Signature, ValueDef, ValueList, ValueRange,
+    BlockCall, BlockData, Func, FuncBuilder, Inlined, InstData, InstNode, SOURCES_INLINED, Signature,
+    ValueDef, ValueList, ValueRange,
 };
 pub use op::{BinaryOp, CompareOp, LoadOp, StoreOp, Trap, Type, UnaryOp};
 

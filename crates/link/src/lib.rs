@@ -9,7 +9,10 @@ mod shape;
 pub use shape::shape;
 
 use cellwall_abi::artifact::{FUNC_ALIGN, PADDING};
-use cellwall_abi::{Artifact, CallSite, CodeBlob, FuncRange, JumpTable, RelocKind, Shape, Target, TrapSite};
+use cellwall_abi::{
+    Artifact, CallSite, CodeBlob, FuncRange, InlinedCall, InlinedSite, JumpTable, RelocKind, Shape, Target,
+    TrapSite,
+};
 use cellwall_base::{EntityId, FuncIdx, IdMap, Limit};
 use cellwall_wasm::Module;
 
@@ -50,6 +53,8 @@ pub fn link(
         calls: Vec::with_capacity(blobs.iter().map(|b| b.calls.len()).sum()),
         unwind: Vec::new(),
         heads: Vec::new(),
+        inlined: Vec::new(),
+        inlined_sites: Vec::new(),
         data: data(module),
         names: names(module),
         shape,
@@ -120,6 +125,19 @@ fn place(artifact: &mut Artifact, blob: &CodeBlob) -> Result<Placed, Limit> {
             ..*row
         }));
     artifact.heads.extend(blob.heads.iter().map(|pc| start + pc));
+    let first = artifact.inlined.len() as u32;
+    artifact
+        .inlined
+        .extend(blob.inlined.iter().map(|call| InlinedCall {
+            parent: call.parent.map(|parent| first + parent),
+            ..*call
+        }));
+    artifact
+        .inlined_sites
+        .extend(blob.inlined_sites.iter().map(|site| InlinedSite {
+            pc: start + site.pc,
+            call: first + site.call,
+        }));
     Ok(placed)
 }
 
@@ -202,6 +220,8 @@ mod tests {
                 frame_bytes: 0,
             }],
             heads: vec![0, 5],
+            inlined: Vec::new(),
+            inlined_sites: Vec::new(),
         }
     }
 

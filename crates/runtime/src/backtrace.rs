@@ -68,6 +68,7 @@ impl StoreOpaque {
             walk(activation, Start::Return(activation.guest_rsp.get()), &mut frames);
             below = activation.below_in_store;
         }
+        frames.truncate(FRAMES_MAX);
         frames
     }
 }
@@ -105,7 +106,8 @@ fn walk(activation: &Activation, start: Start, frames: &mut Vec<Frame>) {
 /// What the stub of calls into another instance keeps on the stack.
 const FOREIGN_FRAME_BYTES: usize = 24;
 
-/// Adds the frame that runs at `address - back` and returns its size. For return addresses, `back`
+/// Adds the frame that runs at `address - back`, after those of the functions that were inlined into
+/// it there, and returns its size. For return addresses, `back`
 /// is 1: the call may be the last instruction of its function.
 fn frame_at(address: usize, back: usize, frames: &mut Vec<Frame>) -> Option<usize> {
     let code = Code::at(address - back)?;
@@ -113,10 +115,19 @@ fn frame_at(address: usize, back: usize, frames: &mut Vec<Frame>) -> Option<usiz
     let artifact = code.artifact();
     let func = artifact.func_at(pc)?.func;
     let bytes = artifact.frame_bytes_at(pc)?;
-    let wasm_offset = match back {
+    let mut wasm_offset = match back {
         0 => artifact.trap_at(pc).map(|site| site.wasm_offset),
         _ => artifact.call_at(pc + 1).map(|site| site.wasm_offset),
     };
+    if wasm_offset.is_some() {
+        for inlined in artifact.inlined_at(pc).take(FRAMES_MAX) {
+            frames.push(Frame {
+                code: code.clone(),
+                func: inlined.func,
+                wasm_offset: wasm_offset.replace(inlined.wasm_offset),
+            });
+        }
+    }
     frames.push(Frame {
         code,
         func,

@@ -49,6 +49,7 @@ pub(crate) fn check(artifact: &Artifact) -> Check {
     check_jump_tables(artifact)?;
     check_sites(artifact)?;
     check_unwind(artifact)?;
+    check_inlined(artifact)?;
     let ascending = artifact.names.windows(2).all(|pair| pair[0].0 < pair[1].0);
     let known = artifact
         .names
@@ -58,6 +59,28 @@ pub(crate) fn check(artifact: &Artifact) -> Check {
         ascending && known,
         Rule::Metadata,
         "names are not ascending or name no function",
+    )
+}
+
+/// Backtraces depend on it, and nothing else: that whoever follows it stays inside and comes to an
+/// end.
+fn check_inlined(artifact: &Artifact) -> Check {
+    let calls = &artifact.inlined;
+    let fits = |(index, call): (usize, &cellwall_abi::InlinedCall)| {
+        let defined = artifact.shape.funcs.get(call.func).is_some() && !artifact.shape.is_imported(call.func);
+        defined && call.parent.is_none_or(|parent| (parent as usize) < index)
+    };
+    ensure(
+        calls.iter().enumerate().all(fits),
+        Rule::Metadata,
+        "an inlined call names no function of the module, or a parent that does not come before it",
+    )?;
+    let sites = &artifact.inlined_sites;
+    let ascending = sites.windows(2).all(|pair| pair[0].pc < pair[1].pc);
+    ensure(
+        ascending && sites.iter().all(|site| (site.call as usize) < calls.len()),
+        Rule::Metadata,
+        "inlined sites are not ascending or name no inlined call",
     )
 }
 

@@ -14,6 +14,7 @@ mod decode;
 mod error;
 mod module;
 mod names;
+mod survey;
 mod walk;
 
 pub use decode::decode;
@@ -21,6 +22,7 @@ pub use module::{
     ConstExpr, ConstOp, CustomSection, DataSegment, ElementItems, ElementMode, ElementSegment, Export,
     FuncType, Global, Import, Item, Memory, Module, Table, ValType,
 };
+pub use survey::{Summary, survey};
 pub use walk::{At, Sink, Walker, walk};
 /// The operators that a [`Sink`] hears, and the immediates inside them.
 pub use wasmparser::{BlockType, BrTable, MemArg, MemArgTarget, Operator};

@@ -156,6 +156,19 @@ fn sample() -> (Artifact, Origin) {
             frame_bytes: 8,
         }],
         heads: vec![0, u32::MAX],
+        inlined: vec![
+            InlinedCall {
+                func,
+                wasm_offset: 20,
+                parent: None,
+            },
+            InlinedCall {
+                func,
+                wasm_offset: 21,
+                parent: Some(0),
+            },
+        ],
+        inlined_sites: vec![InlinedSite { pc: 1, call: 1 }],
         data: vec![1, 2, 3],
         names: vec![(func, "main".into())],
     };
@@ -249,8 +262,8 @@ fn refusals_say_what_and_where() {
     };
     let cases = [
         (0, 1, 0, "no compiled artifact"),
-        (8, 2, 8, "version 2 of the format"),
-        (12, 9, 12, "must be 16 sections"),
+        (8, 9, 8, "version 9 of the format"),
+        (12, 9, 12, "must be 18 sections"),
         (
             HEADER_BYTES + 16,
             1,
@@ -297,5 +310,5 @@ fn the_format_names_what_it_relies_on() {
         "MemoryGrow MemoryCopy MemoryFill MemoryInit DataDrop TableGet TableSet TableGrow TableFill \
          TableCopy TableInit ElemDrop RefFunc"
     );
-    assert_eq!((FORMAT_VERSION, TrapCode::ALL.len(), SECTIONS.len()), (1, 11, 16));
+    assert_eq!((FORMAT_VERSION, TrapCode::ALL.len(), SECTIONS.len()), (2, 11, 18));
 }

@@ -119,9 +119,12 @@ fn another_version_is_named() {
     let engine = Engine::default();
     let packed = engine.precompile_module(TEXT.as_bytes()).expect("valid");
     let mut newer = packed.clone();
-    newer[8] += 1;
+    newer[8] = 99;
     let error = Module::deserialize(&engine, newer).expect_err("another version");
-    assert!(error.to_string().contains("version 2 of the format"), "{error:#}");
+    assert!(
+        error.to_string().contains("version 99 of the format"),
+        "{error:#}"
+    );
     let at = packed
         .windows(9)
         .position(|window| window == b"cellwall ")

@@ -11,7 +11,7 @@ const MODULE: &str = r#"
       (func $callee)
       (func $f (param i32) (result i32)
         (call 0 (i32.const 1))
-        (call $callee)
+        (drop (call $f (local.get 0)))
         (call_indirect (i32.const 0))
         (block (block (br_table 0 1 0 (local.get 0))) (return (i32.const 6)))
         (i32.div_u (i32.load offset=8 (local.get 0)) (memory.size))))"#;
@@ -31,7 +31,7 @@ fn each_stage_shows_the_function_in_its_own_words() {
             Stage::Asm,
             &[
                 "ret",
-                "function 1",
+                "function 2",
                 "ImportEntry(f0)",
                 "out of bounds memory access",
                 "jump table 0: L",

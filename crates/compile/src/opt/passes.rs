@@ -18,6 +18,8 @@ macro_rules! passes {
 pub struct Passes(u32);
 
 passes! {
+    /// Inlining of small functions.
+    INLINE = 31, "inline";
     /// Folding of constants and local algebra.
     FOLD = 0, "fold";
     /// Global value numbering: what was computed before is not computed again.

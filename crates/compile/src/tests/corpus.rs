@@ -159,10 +159,10 @@ fn the_linear_allocator_serves_every_operator_too() {
     let unit = Unit::new(&module, &shape, &target);
     let mut scratch = Scratch::default();
     for func in module.defined_funcs() {
-        let mut ir = translate::translate(&module, func, &target).expect("it is small");
+        let mut ir = translate::translate(&module, func, &target, &unit.inlining).expect("it is small");
         opt::run(&mut ir, opt::Passes::ALL, |_, _| {});
         let virt = lower::lower(&ir, &unit, &mut scratch.lower);
         let phys = regalloc::tests::regalloc_linear(virt, &mut scratch.regalloc);
-        emit::emit(&phys, func, &target).expect("it is small");
+        emit::emit(&phys, &ir, &target).expect("it is small");
     }
 }

@@ -160,7 +160,11 @@ fn division_traps_by_a_test_or_by_the_processor() {
 #[test]
 fn calls_are_direct_through_the_context_or_through_a_table() {
     check(
-        "(module (func (param i32) (result i32) (call 1 (local.get 0))) (func (param i32) (result i32) (local.get 0)))",
+        &format!(
+            "(module (func (param i32) (result i32) (call 1 (local.get 0)))
+               (func (param i32) (result i32) (local {}) (local.get 0)))",
+            "i64 ".repeat(51)
+        ),
         &expect![[r#"
             0    sub rsp,8
             4    call 9 ; f1

@@ -52,6 +52,17 @@ impl<'m> Frame<'m> {
         }
     }
 
+    /// The frame of an inlined body: a block whose operands are in locals.
+    pub(super) fn of_inlined(results: &'m [ValType], height: usize) -> Self {
+        Self {
+            kind: Kind::Block,
+            label: None,
+            height,
+            params: &[],
+            results,
+        }
+    }
+
     /// The types of the values that a branch to the frame takes.
     fn label_types(&self) -> &'m [ValType] {
         match self.kind {
@@ -107,7 +118,10 @@ impl<'m> Translator<'m> {
             Operator::Br { relative_depth } => self.branch(relative_depth),
             Operator::BrIf { relative_depth } => self.branch_if(relative_depth)?,
             Operator::BrTable { ref targets } => self.branch_table(targets)?,
-            Operator::Return => self.return_top(),
+            Operator::Return => {
+                let depth = self.frames.len() - 1 - self.body().frame;
+                self.branch(depth as u32);
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -154,6 +168,7 @@ impl<'m> Translator<'m> {
         let (params, _) = block_types(self.module, ty);
         let head = self.make_label(params);
         self.enter(Kind::Loop, Some(head), ty);
+        self.loops += 1;
         let args = self.pop_list(params.len());
         self.jump(head, args);
         self.start(head);
@@ -216,6 +231,7 @@ impl<'m> Translator<'m> {
         let frame = self.frames.last().expect("`end` closes a frame");
         let (height, is_loop) = (frame.height, matches!(frame.kind, Kind::Loop));
         if is_loop {
+            self.loops -= 1;
             let head = frame.label.expect("a loop has its head from the start");
             self.ssa.seal(&mut self.func, head)?;
         } else if let Some(label) = frame.label {

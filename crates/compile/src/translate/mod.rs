@@ -6,6 +6,7 @@
 //! accesses the guard behind memories covers (`Target`).
 
 mod control;
+mod inline;
 mod memory;
 mod numeric;
 #[cfg(any(test, feature = "oracle"))]
@@ -29,24 +30,31 @@ use cellwall_ir::{
 };
 use cellwall_wasm::{At, FuncType, Module, Operator, Sink, ValType, Walker};
 use control::Frame;
+use inline::Body;
+pub(crate) use inline::Inlining;
 use numeric::Row;
 use ssa::Ssa;
 use std::collections::HashMap;
 
-/// Translates one function.
+/// Translates one function, and into it the callees that `inlining` says.
 ///
 /// # Errors
 /// If the body is invalid, or asks for more than a limit.
-pub(crate) fn translate(module: &Module, func: FuncIdx, target: &Target) -> Result<Func, CompileError> {
+pub(crate) fn translate(
+    module: &Module,
+    func: FuncIdx,
+    target: &Target,
+    inlining: &Inlining,
+) -> Result<Func, CompileError> {
     let Some(body) = module.body(func) else {
         return Err(CompileError::Invalid(Invalid {
             offset: 0,
             reason: format!("function {} has no body", func.as_u32()),
         }));
     };
-    let mut translator = Translator::new(module, func, target, body.len());
+    let mut translator = Translator::new(module, func, target, inlining, body.len());
     Walker::new().walk(module, func, &mut translator)?;
-    Ok(translator.finish()?)
+    translator.finish()
 }
 
 /// The type by which a WebAssembly value is carried; references are 32-bit indexes.
@@ -74,6 +82,7 @@ fn ir_signature(ty: &FuncType) -> Signature {
 struct Translator<'m> {
     module: &'m Module,
     target: &'m Target,
+    inlining: &'m Inlining,
     func: Func,
     ssa: Ssa,
     /// The operand stack.
@@ -82,6 +91,8 @@ struct Translator<'m> {
     frames: Vec<Frame<'m>>,
     /// Where instructions go, if control can come there.
     block: Option<Block>,
+    /// How many of them are loops.
+    loops: u32,
     /// Blocks begun inside unreachable code.
     dead_depth: u32,
     /// Blocks to be laid out last.
@@ -89,8 +100,15 @@ struct Translator<'m> {
     /// Offset of the current operator.
     source: u32,
     signatures: HashMap<SigKey, Sig>,
-    /// The first limit that was exceeded; nothing is translated after it.
-    exceeded: Option<Limit>,
+    /// The bodies around the current operator, the function's own first.
+    bodies: Vec<Body>,
+    /// Weight that may still be inlined.
+    allowance: u32,
+    /// Storage for walks of inlined bodies.
+    walkers: Vec<Walker>,
+    /// The first limit that was exceeded, or why an inlined body is invalid; nothing is translated
+    /// after it.
+    failed: Option<CompileError>,
 }
 
 #[derive(PartialEq, Eq, Hash)]
@@ -101,7 +119,13 @@ enum SigKey {
 
 impl<'m> Translator<'m> {
     /// A translator at the start of a body of `body_bytes` bytes.
-    fn new(module: &'m Module, index: FuncIdx, target: &'m Target, body_bytes: usize) -> Self {
+    fn new(
+        module: &'m Module,
+        index: FuncIdx,
+        target: &'m Target,
+        inlining: &'m Inlining,
+        body_bytes: usize,
+    ) -> Self {
         let ty = module.func_type(index);
         let mut func = Func::new(index, ir_signature(ty));
         let mut ssa = Ssa::new(body_bytes);
@@ -114,16 +138,21 @@ impl<'m> Translator<'m> {
         let mut translator = Self {
             module,
             target,
+            inlining,
             func,
             ssa,
             stack: Vec::new(),
             frames: vec![Frame::of_function(&ty.results)],
             block: None,
+            loops: 0,
             dead_depth: 0,
             late: Vec::new(),
             source: 0,
             signatures: HashMap::new(),
-            exceeded: None,
+            bodies: vec![Body::root(index)],
+            allowance: inlining.allowance(index),
+            walkers: Vec::new(),
+            failed: None,
         };
         translator
             .ssa
@@ -134,9 +163,9 @@ impl<'m> Translator<'m> {
     }
 
     /// The function, once the walk is over.
-    fn finish(mut self) -> Result<Func, Limit> {
-        if let Some(limit) = self.exceeded {
-            return Err(limit);
+    fn finish(mut self) -> Result<Func, CompileError> {
+        if let Some(error) = self.failed {
+            return Err(error);
         }
         assert!(self.frames.is_empty(), "the last operator ends the function");
         self.func.order.append(&mut self.late);
@@ -172,7 +201,7 @@ impl<'m> Translator<'m> {
     /// Takes steps for as many values as signatures and block types make of a few bytes.
     fn spend(&mut self, values: usize) {
         if let Err(limit) = self.ssa.spend(values) {
-            self.exceeded.get_or_insert(limit);
+            self.failed.get_or_insert(limit.into());
         }
     }
 
@@ -246,16 +275,19 @@ impl<'m> Translator<'m> {
                 self.pop();
             }
             Operator::LocalGet { local_index } => {
+                let local_index = self.body().first_local + local_index;
                 let block = self.block.expect("the code is reachable");
                 let value = self.ssa.read(&mut self.func, block, local_index)?;
                 self.stack.push(value);
             }
             Operator::LocalSet { local_index } => {
+                let local_index = self.body().first_local + local_index;
                 let value = self.pop();
                 let block = self.block.expect("the code is reachable");
                 self.ssa.write(block, local_index, value);
             }
             Operator::LocalTee { local_index } => {
+                let local_index = self.body().first_local + local_index;
                 let value = *self.stack.last().expect("the operator type-checked");
                 let block = self.block.expect("the code is reachable");
                 self.ssa.write(block, local_index, value);
@@ -335,7 +367,15 @@ impl<'m> Translator<'m> {
         self.stack.push(value);
     }
 
+    /// The body that the current operator is in.
+    fn body(&self) -> &Body {
+        self.bodies.last().expect("the function's own body is there")
+    }
+
     fn call(&mut self, func: FuncIdx) {
+        if let Some(summary) = self.inlinable(func) {
+            return self.inline(func, summary);
+        }
         let module = self.module;
         let ty = module.func_type(func);
         let sig = self.signature(SigKey::Type(module.funcs()[func]));
@@ -368,20 +408,23 @@ fn abi_type(ty: cellwall_abi::ValType) -> Type {
 
 impl Sink for Translator<'_> {
     fn locals(&mut self, count: u32, ty: ValType) {
-        self.ssa.declare(count, ir_type(ty));
+        match self.bodies.len() {
+            1 => self.ssa.declare(count, ir_type(ty)),
+            _ => self.declare_zero(count, ir_type(ty)),
+        }
     }
 
     fn operator(&mut self, operator: &Operator<'_>, at: At) {
-        if self.exceeded.is_some() {
+        if self.failed.is_some() {
             return;
         }
-        self.source = at.offset;
+        self.source = at.offset.wrapping_add(self.body().shift);
         let result = match self.block {
             Some(_) => Translator::operator(self, operator),
             None => self.skip(operator),
         };
         if let Err(limit) = result {
-            self.exceeded = Some(limit);
+            self.failed.get_or_insert(limit.into());
         }
     }
 }

@@ -6,7 +6,7 @@
 //! Imported memories, tables and globals are made here, as small as their types allow and zero.
 //! Built for tests and with the feature `oracle` only.
 
-use super::translate;
+use super::{Inlining, translate};
 use crate::{CompileError, opt};
 use cellwall_abi::{LibCall, Target};
 use cellwall_base::{
@@ -28,6 +28,7 @@ pub struct Instance<'m> {
     module: &'m Module,
     target: Target,
     optimize: bool,
+    inlining: Inlining,
     funcs: IdMap<FuncIdx, Option<Rc<Func>>>,
     /// Bytes of each memory.
     pub memories: IdMap<MemoryIdx, Vec<u8>>,
@@ -51,6 +52,11 @@ impl<'m> Instance<'m> {
             module,
             target,
             optimize,
+            inlining: if optimize {
+                Inlining::of(module)
+            } else {
+                Inlining::off()
+            },
             funcs: IdMap::filled(None, module.funcs().len()),
             memories: module.memories().values().map(|m| pages(m.min_pages)).collect(),
             tables: module
@@ -112,7 +118,7 @@ impl<'m> Instance<'m> {
         if let Some(known) = &self.funcs[func] {
             return Ok(known.clone());
         }
-        let mut translated = translate(self.module, func, &self.target)?;
+        let mut translated = translate(self.module, func, &self.target, &self.inlining)?;
         check(&translated).unwrap_or_else(|e| panic!("translated: {e}\n{translated}"));
         if self.optimize {
             opt::run(&mut translated, opt::Passes::ALL, |step, func| {

@@ -121,6 +121,16 @@ impl Ssa {
         }
     }
 
+    /// Allows the steps that belong to so many bytes of another body.
+    pub(super) fn allow(&mut self, body_bytes: usize) {
+        self.steps_left += STEPS_PER_BYTE * body_bytes as u64;
+    }
+
+    /// How many locals there are.
+    pub(super) fn locals(&self) -> u32 {
+        self.locals.len() as u32
+    }
+
     /// Adds locals of one type.
     pub(super) fn declare(&mut self, count: u32, ty: Type) {
         let len = self.locals.len() + count as usize;
@@ -348,7 +358,7 @@ impl Ssa {
     }
 
     /// The constant 0 of a type, in the entry block.
-    fn zero(&mut self, func: &mut Func, ty: Type) -> Value {
+    pub(super) fn zero(&mut self, func: &mut Func, ty: Type) -> Value {
         let place = match ty {
             Type::I32 => 0,
             Type::I64 => 1,

@@ -232,6 +232,8 @@ impl Module {
             calls: Vec::new(),
             unwind: Vec::new(),
             heads: Vec::new(),
+            inlined: Vec::new(),
+            inlined_sites: Vec::new(),
             data: self.data.clone(),
             names: self.names.clone(),
         };

@@ -307,6 +307,8 @@ pub(crate) fn artifact(ty: u32, build: impl FnOnce(&mut Fun)) -> Artifact {
         calls: vec![],
         unwind: vec![],
         heads: vec![],
+        inlined: vec![],
+        inlined_sites: vec![],
         data: vec![],
         names: vec![],
     };

@@ -1,6 +1,6 @@
 //! Work stays proportional to the body, also for bodies that are made to hurt.
 
-use super::{function, module, target, translated};
+use super::{Inlining, function, module, target, translated};
 use crate::CompileError;
 use crate::translate::translate;
 use cellwall_base::FuncIdx;
@@ -76,7 +76,7 @@ fn hostile(locals: usize, branches: usize) -> String {
 
 #[test]
 fn work_beyond_the_limit_is_refused() {
-    let translate = |wat: &str| translate(&module(wat), FuncIdx::from_u32(0), &target());
+    let translate = |wat: &str| translate(&module(wat), FuncIdx::from_u32(0), &target(), &Inlining::off());
     let func = translate(&hostile(100, 200)).expect("a small body is in the limits");
     check(&func).expect("and well formed");
     match translate(&hostile(8_000, 8_000)) {
@@ -95,7 +95,7 @@ fn wide_signatures_cannot_multiply() {
             "(module (func $g (param{types}) (result{types}) {locals} {many})
                (func $f (param{types}) (result{types}) unreachable))"
         );
-        translate(&module(&wat), FuncIdx::from_u32(0), &target())
+        translate(&module(&wat), FuncIdx::from_u32(0), &target(), &Inlining::off())
     };
     calls(100).expect("a few calls are in the limits");
     assert!(matches!(calls(20_000), Err(CompileError::Limit(_))));

@@ -7,7 +7,7 @@ mod limits;
 mod spec;
 
 use super::oracle::{Host, Instance};
-use super::translate;
+use super::{Inlining, translate};
 use cellwall_abi::{CpuFeatures, Target};
 use cellwall_base::FuncIdx;
 use cellwall_ir::interp::{Environment, Stop};
@@ -36,7 +36,7 @@ fn checked_target() -> Target {
 fn translated(wat: &str, target: &Target) -> Func {
     let module = module(wat);
     let first = FuncIdx::from_u32(module.imported_funcs());
-    let func = translate(&module, first, target).expect("the module is valid");
+    let func = translate(&module, first, target, &Inlining::of(&module)).expect("the module is valid");
     check(&func).unwrap_or_else(|e| panic!("{e}\n{func}"));
     func
 }

@@ -1,0 +1,137 @@
+//! What bodies look like from far: sizes and counts for whoever decides how to compile them.
+//!
+//! Requires a decoded module; its bodies need not be valid. Guarantees time linear in their bytes
+//! and the same answer for the same module. Delivers no operators ([`walk`](crate::walk()) alone
+//! does), so nothing can be compiled from what is found here: a summary is a hint.
+
+use crate::decode::reader;
+use crate::module::{ConstExpr, ConstOp, ElementItems, Item, Module};
+use cellwall_base::{FuncIdx, IdMap};
+use std::ops::Range;
+use wasmparser::{Operator, OperatorsReader, OperatorsReaderAllocations};
+
+/// A function from far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Summary {
+    /// Operators that compute, access or branch: not constants, locals, or the bounds of blocks.
+    pub weight: u32,
+    /// Calls of functions, of whichever kind.
+    pub calls: u32,
+    /// Loops.
+    pub loops: u32,
+    /// Locals beside the parameters; saturates.
+    pub locals: u32,
+    /// `call` operators in the module that name the function; saturates.
+    pub callers: u32,
+    /// Whether it can be called otherwise: it is exported, an element of a segment, named by a
+    /// constant expression, or the start function.
+    pub escapes: bool,
+    /// Whether the bytes of the body could be read to their end. If not, the body is malformed.
+    pub whole: bool,
+}
+
+/// Summarizes every function; of imported ones, only `callers` and `escapes` mean something.
+pub fn survey(module: &Module) -> IdMap<FuncIdx, Summary> {
+    let mut summaries = IdMap::filled(Summary::default(), module.funcs.len());
+    let mut storage = OperatorsReaderAllocations::default();
+    for func in module.defined_funcs() {
+        let body = module.body(func).expect("the function is defined");
+        let read = read(module, body, &mut storage, &mut summaries);
+        // What was counted of a body that ends too early is of no use, and of no harm.
+        let summary = read.unwrap_or_default();
+        let old = summaries[func];
+        summaries[func] = Summary {
+            callers: old.callers,
+            escapes: old.escapes,
+            ..summary
+        };
+    }
+    mark_escaping(module, &mut summaries);
+    summaries
+}
+
+fn read(
+    module: &Module,
+    body: Range<u32>,
+    storage: &mut OperatorsReaderAllocations,
+    summaries: &mut IdMap<FuncIdx, Summary>,
+) -> wasmparser::Result<Summary> {
+    let mut summary = Summary::default();
+    let mut bytes = reader(&module.bytes, body);
+    for _ in 0..bytes.read_var_u32()? {
+        summary.locals = summary.locals.saturating_add(bytes.read_var_u32()?);
+        bytes.read::<wasmparser::ValType>()?;
+    }
+    let mut operators = OperatorsReader::new_with_allocs(bytes, std::mem::take(storage));
+    while !operators.eof() {
+        match operators.read()? {
+            Operator::Nop
+            | Operator::Drop
+            | Operator::Block { .. }
+            | Operator::Else
+            | Operator::End
+            | Operator::Return
+            | Operator::LocalGet { .. }
+            | Operator::LocalSet { .. }
+            | Operator::LocalTee { .. }
+            | Operator::I32Const { .. }
+            | Operator::I64Const { .. } => {}
+            Operator::Loop { .. } => summary.loops += 1,
+            Operator::Call { function_index } => {
+                summary.calls += 1;
+                summary.weight += 1;
+                if let Some(callee) = summaries.get_mut(FuncIdx::from_u32(function_index)) {
+                    callee.callers = callee.callers.saturating_add(1);
+                }
+            }
+            Operator::CallIndirect { .. } => {
+                summary.calls += 1;
+                summary.weight += 1;
+            }
+            Operator::BrTable { targets } => summary.weight = summary.weight.saturating_add(targets.len()),
+            _ => summary.weight += 1,
+        }
+    }
+    *storage = operators.into_allocations();
+    summary.whole = true;
+    Ok(summary)
+}
+
+fn mark_escaping(module: &Module, summaries: &mut IdMap<FuncIdx, Summary>) {
+    let mut mark = |func: FuncIdx| summaries[func].escapes = true;
+    for export in &module.exports {
+        if let Item::Func(func) = export.item {
+            mark(func);
+        }
+    }
+    module.start.into_iter().for_each(&mut mark);
+    let mut mark_named = |expr: &ConstExpr| {
+        for op in &expr.0 {
+            if let ConstOp::RefFunc(func) = *op {
+                mark(func);
+            }
+        }
+    };
+    module
+        .globals
+        .values()
+        .filter_map(|global| global.init.as_ref())
+        .for_each(&mut mark_named);
+    module
+        .tables
+        .values()
+        .filter_map(|table| table.init.as_ref())
+        .for_each(&mut mark_named);
+    for segment in module.elements.values() {
+        match &segment.items {
+            ElementItems::Funcs(funcs) => funcs.iter().for_each(|&func| summaries[func].escapes = true),
+            ElementItems::Exprs(exprs) => {
+                for op in exprs.iter().flat_map(|expr| &expr.0) {
+                    if let ConstOp::RefFunc(func) = *op {
+                        summaries[func].escapes = true;
+                    }
+                }
+            }
+        }
+    }
+}
