@@ -1,7 +1,7 @@
 //! The bounded twin of `cargo xtask differential`, and the proof that it finds mistakes.
 
 use cellwall::{Config, Engine, Module};
-use cellwall_tests::{differential, generate, pressure};
+use cellwall_tests::{differential, generate, pressure, small};
 
 /// Where the seeds start; fixed, so that a failure can be repeated.
 const SEED: u64 = 0xce11;
@@ -39,6 +39,23 @@ fn compiled_code_agrees_with_the_interpreter() {
         "at least 80 % execute something: {executed} of {modules}"
     );
     assert!(returned > 200, "calls return");
+}
+
+#[test]
+fn code_of_small_functions_agrees_with_the_interpreter() {
+    let engine = engine();
+    let compile = |engine: &Engine, bytes: &[u8]| Module::new(engine, bytes);
+    let (mut returned, mut trapped) = (0, 0);
+    for seed in SEED..SEED + MODULES / 2 {
+        let seen = differential::compare(&engine, &small::module(seed), &compile, seed);
+        let seen = seen.unwrap_or_else(|difference| panic!("seed {seed:#x}: {difference}"));
+        returned += seen.returned;
+        trapped += seen.trapped;
+    }
+    assert!(
+        returned > 500 && trapped > 100,
+        "{returned} returned, {trapped} trapped"
+    );
 }
 
 #[test]

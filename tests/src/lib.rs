@@ -8,4 +8,5 @@ pub mod honest;
 pub mod mutate;
 pub mod pressure;
 pub mod rng;
+pub mod small;
 pub mod step;

@@ -1,7 +1,8 @@
 //! Traps: every kind, exactly, and where it happened.
 
 use crate::instantiate;
-use cellwall::{Config, Engine, Instance, Module, Store, Trap, WasmBacktrace};
+use cellwall::tools::{Stage, explain};
+use cellwall::{Caller, Config, Engine, Func, Instance, Module, Store, Trap, WasmBacktrace};
 
 /// What a body that returns nothing traps with; `None` if it ends.
 fn outcome(body: &str) -> Option<Trap> {
@@ -180,6 +181,71 @@ fn a_backtrace_names_functions_and_places() {
         "wasm trap: wasm `unreachable`",
     ] {
         assert!(text.contains(part), "{part} in {text}");
+    }
+}
+
+const INLINED: &str = r#"
+    (module
+      (import "" "host" (func $host))
+      (func $run (export "run") (param i32) (result i32)
+        (drop (call $half (i32.const 1)))
+        (call $half (local.get 0)))
+      (func $half (param i32) (result i32)
+        (call $tell)
+        (call $divide (i32.const 100) (local.get 0)))
+      (func $divide (param i32 i32) (result i32)
+        (i32.div_u (local.get 0) (local.get 1)))
+      (func $tell (call $host)))"#;
+
+/// Function, and what stands at its place in the binary.
+fn places(frames: &WasmBacktrace, binary: &[u8]) -> Vec<(u32, Vec<u8>)> {
+    let place = |frame: &cellwall::FrameInfo| {
+        let at = frame.module_offset().expect("it is known");
+        (frame.func_index(), binary[at..at + 2].to_vec())
+    };
+    frames.frames().iter().map(place).collect()
+}
+
+#[test]
+fn a_backtrace_shows_functions_that_were_inlined() {
+    let binary = wat::parse_str(INLINED).expect("it is text");
+    let engine = Engine::default();
+    let assembly = explain(&engine, &binary, 1, Stage::Asm).expect("valid");
+    assert!(
+        !assembly.contains("function "),
+        "no function is called:\n{assembly}"
+    );
+    let module = Module::new(&engine, &binary).expect("valid");
+    let packed = module.serialize().expect("it can be packed");
+    for module in [
+        module,
+        Module::deserialize(&engine, packed).expect("it is our own"),
+    ] {
+        let mut store = Store::new(&engine, Vec::new());
+        let host = Func::wrap(&mut store, |mut caller: Caller<'_, Vec<WasmBacktrace>>| {
+            let seen = WasmBacktrace::capture(&caller);
+            caller.data_mut().push(seen);
+        });
+        let instance = Instance::new(&mut store, &module, &[host.into()]).expect("it fits");
+        let run = instance
+            .get_typed_func::<i32, i32>(&mut store, "run")
+            .expect("exported");
+        assert_eq!(run.call(&mut store, 5).expect("no division by zero"), 20);
+        let (call, division) = (|func| vec![0x10, func], vec![0x6e, 0x0b]);
+        let expected = [(4, call(0)), (2, call(4)), (1, call(2))];
+        let seen = store.data();
+        assert_eq!(places(&seen[0], &binary), expected);
+        assert_eq!(places(&seen[1], &binary), expected);
+        let outermost = |seen: &WasmBacktrace| seen.frames()[2].module_offset();
+        assert!(
+            outermost(&seen[0]) < outermost(&seen[1]),
+            "two calls of one function"
+        );
+
+        let error = run.call(&mut store, 0).expect_err("a division by zero");
+        let trace = error.downcast_ref::<WasmBacktrace>().expect("it has one");
+        let expected = [(3, division), (2, call(3)), (1, call(2))];
+        assert_eq!(places(trace, &binary), expected);
     }
 }
 

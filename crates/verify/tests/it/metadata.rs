@@ -1,7 +1,7 @@
 //! V6 and V7: the tables of an artifact, and its target.
 
 use crate::harness::*;
-use cellwall_abi::{Artifact, FuncRange, JumpTable, TrapCode, TrapSite, UnwindRow};
+use cellwall_abi::{Artifact, FuncRange, InlinedCall, InlinedSite, JumpTable, TrapCode, TrapSite, UnwindRow};
 use cellwall_base::{EntityId, FuncIdx};
 use cellwall_verify::{Rule, verify, verify_with};
 use iced_x86::code_asm::*;
@@ -39,6 +39,33 @@ fn functions_do_not_overlap_and_lie_in_the_text() {
     changed(Rule::Metadata, |a| a.funcs[1].func = FuncIdx::new(3)); // not there
     changed(Rule::Metadata, |a| a.funcs.reverse());
     changed(Rule::Metadata, |a| a.funcs[0].len = 513);
+}
+
+#[test]
+fn inlined_calls_name_functions_and_come_to_an_end() {
+    let call = |func: usize, parent| InlinedCall {
+        func: FuncIdx::new(func),
+        wasm_offset: u32::MAX,
+        parent,
+    };
+    let site = |pc, call| InlinedSite { pc, call };
+    let mut honest = sample();
+    honest.inlined = vec![call(1, None), call(2, Some(0)), call(1, Some(1))];
+    honest.inlined_sites = vec![site(0, 2), site(u32::MAX, 0)];
+    assert!(verify(honest.clone()).is_ok());
+    let changed = |change: &dyn Fn(&mut Artifact)| {
+        let mut artifact = honest.clone();
+        change(&mut artifact);
+        let violation = verify(artifact).expect_err("it is refused");
+        assert_eq!(violation.rule, Rule::Metadata, "{violation}");
+    };
+    changed(&|a| a.inlined[0] = call(0, None)); // imported
+    changed(&|a| a.inlined[0] = call(3, None)); // not there
+    changed(&|a| a.inlined[1] = call(2, Some(1))); // its own parent
+    changed(&|a| a.inlined[0] = call(1, Some(2))); // a circle
+    changed(&|a| a.inlined_sites[1] = site(0, 0)); // twice
+    changed(&|a| a.inlined_sites.reverse());
+    changed(&|a| a.inlined_sites[0] = site(0, 3)); // not there
 }
 
 #[test]

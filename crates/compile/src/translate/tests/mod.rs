@@ -3,6 +3,7 @@
 
 mod families;
 mod golden;
+mod inline;
 mod limits;
 mod spec;
 
