@@ -2,7 +2,8 @@
 //!
 //! * `r15` holds the context of the running instance, `r14` the base of its memory 0 (anything if
 //!   it has none). Both are at each return what they were at entry. `rsp` is the cell's stack.
-//!   Every other register may be changed by a call: there are no callee-saved ones.
+//! * [`CALLEE_SAVED`] registers are at each return what they were at entry, too. Every other
+//!   register may be changed by a call.
 //! * The first six integer or reference arguments pass in [`ARG_GPRS`], the first eight float or
 //!   vector arguments in [`ARG_XMMS`]; the first four results of each class in [`RESULT_GPRS`] and
 //!   [`RESULT_XMMS`]. 32-bit integers and references are zero-extended to 64 bits.
@@ -29,6 +30,9 @@ pub const ENTRY: u8 = 11;
 /// Hardware number of the register that the fixed call and jump shapes use besides [`ENTRY`]
 /// (`r10`).
 pub const SCRATCH: u8 = 10;
+/// Registers that a call does not change, besides the pinned ones: rbx, rbp, r12, r13. No vector
+/// register is among them.
+pub const CALLEE_SAVED: [u8; 4] = [3, 5, 12, 13];
 /// Integer argument registers: rdi, rsi, rdx, rcx, r8, r9.
 pub const ARG_GPRS: [u8; 6] = [7, 6, 2, 1, 8, 9];
 /// Float and vector argument registers: xmm0 to xmm7.
@@ -205,6 +209,17 @@ mod tests {
             assert_eq!(offsets.len(), 1000);
             assert!(offsets.iter().all(|&o| o + 16 <= BLOCK_BYTES));
         }
+    }
+
+    #[test]
+    fn what_a_call_passes_or_uses_is_not_callee_saved() {
+        let used = [
+            &ARG_GPRS[..],
+            &RESULT_GPRS,
+            &[STACK, CONTEXT, BASE, ENTRY, SCRATCH],
+        ]
+        .concat();
+        assert!(CALLEE_SAVED.iter().all(|register| !used.contains(register)));
     }
 
     #[test]

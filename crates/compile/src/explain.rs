@@ -1,6 +1,6 @@
 //! The walk of one function, as text.
 
-use crate::{CompileError, Unit, emit, lower, opt, regalloc, translate};
+use crate::{CompileError, Unit, emit, frame, lower, opt, regalloc, translate};
 use cellwall_base::FuncIdx;
 use std::fmt::Write;
 
@@ -49,7 +49,8 @@ pub fn explain(unit: &Unit<'_>, func: FuncIdx, stage: Stage) -> Result<String, C
     if stage == Stage::Virtual {
         return Ok(virt.to_string());
     }
-    let phys = regalloc::regalloc(virt, &mut regalloc::Scratch::default())?;
+    let mut phys = regalloc::regalloc(virt, &mut regalloc::Scratch::default())?;
+    frame::frame(&mut phys);
     if stage == Stage::Allocated {
         return Ok(phys.to_string());
     }

@@ -14,6 +14,7 @@
 
 mod emit;
 mod explain;
+mod frame;
 mod lower;
 mod opt;
 mod regalloc;
@@ -128,7 +129,8 @@ pub fn function(unit: &Unit<'_>, func: FuncIdx, scratch: &mut Scratch) -> Result
     check(&ir);
     opt::run(&mut ir, unit.passes, |_, ir| check(ir));
     let virt = lower::lower(&ir, unit, &mut scratch.lower);
-    let phys = regalloc::regalloc(virt, &mut scratch.regalloc)?;
+    let mut phys = regalloc::regalloc(virt, &mut scratch.regalloc)?;
+    frame::frame(&mut phys);
     let blob = emit::emit(&phys, &ir, unit.target)?;
     scratch.lower.recycle(phys);
     Ok(blob)

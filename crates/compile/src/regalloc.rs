@@ -158,20 +158,20 @@ fn check(view: &View<'_>, env: &ra::MachineEnv, output: &ra::Output) {
     }
 }
 
-/// All registers but the pinned ones; those that need no prefix first.
+/// All registers but the pinned ones; those that need not be saved first.
 fn environment() -> ra::MachineEnv {
     let pinned = [convention::STACK, convention::CONTEXT, convention::BASE];
-    let gprs = |range: Range<usize>| -> ra::PRegSet {
-        range
-            .filter(|&r| !pinned.contains(&(r as u8)))
-            .map(|r| PReg::new(r, ra::RegClass::Int))
+    let gprs = |saved: bool| -> ra::PRegSet {
+        (0..16)
+            .filter(|r| !pinned.contains(r) && convention::CALLEE_SAVED.contains(r) == saved)
+            .map(|r| PReg::new(r as usize, ra::RegClass::Int))
             .collect()
     };
     let xmms =
         |range: Range<usize>| -> ra::PRegSet { range.map(|r| PReg::new(r, ra::RegClass::Float)).collect() };
     ra::MachineEnv {
-        preferred_regs_by_class: [gprs(0..8), xmms(0..8), ra::PRegSet::empty()],
-        non_preferred_regs_by_class: [gprs(8..16), xmms(8..16), ra::PRegSet::empty()],
+        preferred_regs_by_class: [gprs(false), xmms(0..8), ra::PRegSet::empty()],
+        non_preferred_regs_by_class: [gprs(true), xmms(8..16), ra::PRegSet::empty()],
         scratch_by_class: [None; 3],
         fixed_stack_slots: Vec::new(),
     }
@@ -472,9 +472,13 @@ impl ra::Function for View<'_> {
     fn inst_clobbers(&self, inst: ra::Inst) -> ra::PRegSet {
         let inst = &self.func.insts[inst.index()];
         match inst.row {
-            // A call leaves nothing as it was but its results.
+            // A call leaves nothing as it was but the callee-saved registers; its results are
+            // definitions.
             Row::Call => {
                 let mut clobbers = self.all;
+                for register in convention::CALLEE_SAVED {
+                    clobbers.remove(hardware(Reg::gpr(register)));
+                }
                 for fixed in self.func.fixed_of(&self.func.calls[inst.imm as usize]) {
                     if fixed.def {
                         clobbers.remove(hardware(fixed.at));

@@ -88,6 +88,8 @@ pub(crate) struct Activation {
     pub(crate) host_rsp: Cell<usize>,
     /// The guest's stack pointer while the host runs, at the return address of the guest's call.
     pub(crate) guest_rsp: Cell<usize>,
+    /// The guest's `rbx` while the host runs, which the stubs use.
+    pub(crate) guest_rbx: Cell<usize>,
     /// Not 0 once the call is to end with an interruption.
     pub(crate) mark: AtomicU32,
     /// Interruptions that the engine had seen when the call started.
@@ -118,6 +120,7 @@ impl Activation {
         Self {
             host_rsp: Cell::new(0),
             guest_rsp: Cell::new(0),
+            guest_rbx: Cell::new(0),
             mark: AtomicU32::new(0),
             start_epoch: Cell::new(u64::MAX),
             stack,

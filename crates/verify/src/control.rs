@@ -5,14 +5,14 @@
 //! Deliberately knows neither arithmetic nor addresses.
 
 use crate::access::{Place, not_data};
-use crate::domain::{Copies, FLAGS, Fact, Kind, Readable, SlotKind, U32};
+use crate::domain::{FLAGS, Fact, Kind, Readable, SlotKind, U32};
 use crate::encoding;
 use crate::function::{Check, Function, Next, refuse};
 use crate::module::{Convention, Places};
 use crate::rows::{First, Row};
 use crate::violation::Rule;
 use cellwall_abi::context::func_entry;
-use cellwall_abi::convention::ENTRY;
+use cellwall_abi::convention::{CALLEE_SAVED, ENTRY};
 use cellwall_abi::{FieldKind, TrapCode};
 use cellwall_base::TypeIdx;
 use iced_x86::{ConditionCode, OpKind, Register};
@@ -272,8 +272,11 @@ impl Function<'_> {
         }
         self.check_places(&convention.params, "argument")?;
         self.block.clear();
-        self.state.gprs = [Kind::Undefined; 16];
-        self.state.copies = Copies::NONE;
+        let old = std::mem::replace(&mut self.state.gprs, [Kind::Undefined; 16]);
+        for number in CALLEE_SAVED.map(usize::from) {
+            self.state.gprs[number] = old[number].spilled().unwrap_or(Kind::Undefined);
+        }
+        self.state.copies.after_call();
         for &(register, is_32) in &convention.results.gprs {
             self.state.gprs[usize::from(register)] = if is_32 { U32 } else { Kind::Any };
         }
@@ -324,6 +327,15 @@ impl Function<'_> {
             );
         }
         self.check_places(&self.own().results, "result")?;
+        for register in CALLEE_SAVED {
+            let kind = self.state.gprs[usize::from(register)];
+            if kind != Kind::Saved(register) {
+                return refuse(
+                    Rule::CalleeSaved,
+                    format!("register {register} is {kind:?}, not what it was at entry"),
+                );
+            }
+        }
         Ok(Next::Stop)
     }
 }

@@ -4,6 +4,7 @@
 //! value of which one of its operands holds) and that chains are short, so that the fixpoint ends.
 //! Deliberately knows neither instructions nor the context's layout.
 
+use cellwall_abi::convention::CALLEE_SAVED;
 use cellwall_base::{TypeIdx, limits};
 
 /// What is known of a 64-bit place. Those that [`is_data`](Kind::is_data) may be computed with and
@@ -57,6 +58,8 @@ pub(crate) enum Kind {
     JumpDistance(u32),
     /// The address that an element of this jump table stands for.
     JumpTarget(u32),
+    /// What this callee-saved register held at the entry of the function.
+    Saved(u8),
 }
 
 use Kind::*;
@@ -144,6 +147,7 @@ impl Kind {
             | MemoryDefinition(_)
             | TableDefinition(_)
             | GlobalPointer(_)
+            | Saved(_)
             | Block => Some(self),
             _ => None,
         }
@@ -284,6 +288,15 @@ impl Copies {
     /// All slots are about to hold other values.
     pub(crate) fn forget_slots(&mut self) {
         self.homes = [HOMELESS; 16];
+    }
+
+    /// Only callee-saved registers hold what they did.
+    pub(crate) fn after_call(&mut self) {
+        for register in 0..16 {
+            if !CALLEE_SAVED.contains(&(register as u8)) {
+                self.forget(register);
+            }
+        }
     }
 
     /// The slot that holds the value of a register.
@@ -458,6 +471,8 @@ mod tests {
             TypedEntry(ty),
             Signature(ty),
             JumpTarget(0),
+            Saved(3),
+            Saved(5),
         ]
     }
 

@@ -11,6 +11,7 @@ use crate::encoding;
 use crate::module::{Convention, Module};
 use crate::rows::{self, Feature, Form, Row};
 use crate::violation::{Rule, Violation};
+use cellwall_abi::convention::CALLEE_SAVED;
 use cellwall_abi::{CallSite, FuncRange, TrapCode, TrapSite, UnwindRow};
 use iced_x86::{Decoder, DecoderOptions, Formatter, Instruction, NasmFormatter};
 use std::collections::BTreeMap;
@@ -196,6 +197,9 @@ impl<'a> Function<'a> {
         let params = &self.own().params;
         for &(register, is_32) in &params.gprs {
             state.gprs[usize::from(register)] = if is_32 { U32 } else { Kind::Any };
+        }
+        for &register in &CALLEE_SAVED {
+            state.gprs[usize::from(register)] = Kind::Saved(register);
         }
         state.defined = params.xmms;
         state.readable = Readable::Arguments;

@@ -46,6 +46,7 @@
 //! | entry, typed entry, import entry | address of a function entry; signature matched |
 //! | signature | the engine-wide number of a type |
 //! | jump table, distance, target | the steps of an indirect jump |
+//! | saved *r* | what the callee-saved register *r* held at entry |
 //!
 //! From *any* to *table length* kinds are data: what they say more is dropped wherever they are
 //! used as data. Of the others, none is ever data. A state also says which vector registers have a
@@ -61,14 +62,19 @@
 //! the iteration ends; its budget is a constant per byte of code, and code that exceeds it is
 //! refused.
 //!
-//! *Entry state*: parameters have the kinds of their types (32-bit ones zero-extended), all else is
-//! undefined, the depth is 0, overflow arguments may be read.
+//! *Entry state*: parameters have the kinds of their types (32-bit ones zero-extended), each
+//! callee-saved register *r* is "saved *r*", all else is undefined, the depth is 0, overflow
+//! arguments may be read.
 //!
 //! *Call*: the arguments have the kinds of the callee's type, the frame is aligned and inside what
 //! guard and probes cover. Afterwards the results have the kinds of theirs, every other register
-//! and the flags are undefined, and overflow results may be read, arguments no longer. Frame slots
-//! stay: they may hold only kinds that no call ends (lengths never shrink, bases and definitions
-//! never move).
+//! but the callee-saved ones and the flags are undefined, and overflow results may be read,
+//! arguments no longer. Frame slots stay: they may hold only kinds that no call ends (lengths never
+//! shrink, bases and definitions never move); callee-saved registers stay as far as a slot could
+//! hold their kind.
+//!
+//! *Return*: the results have the kinds of their types, the depth is 0, and each callee-saved
+//! register *r* is "saved *r*". So each call that is accepted may rely on it.
 //!
 //! *Comparison and branch*: of `cmp x, y`, on the edge where `x < y` or `x ≤ y` holds unsigned,
 //! `x` and its copies get the bound of `y`: a constant, the length of a memory, the length of a
@@ -106,7 +112,7 @@
 //!
 //! Reservation, guards, stack guard and CPU features are those of the artifact's target; lengths
 //! never shrink; bases and definitions never move; entries are changed on the store's own thread
-//! only; library calls treat every argument as hostile; a fault is a trap only if site and address
+//! only; library calls treat every argument as hostile; the stubs keep callee-saved registers; a fault is a trap only if site and address
 //! fit.
 //!
 //! Not yet proven here: vector registers beyond their low half, 64-bit memories, stack maps and

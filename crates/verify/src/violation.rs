@@ -83,6 +83,8 @@ rules! {
     Pinned = "V5 pinned state: context and base are never written or copied";
     /// A 32-bit argument or result that is not zero-extended.
     ZeroExtension = "V5 convention: 32-bit arguments and results are zero-extended";
+    /// A callee-saved register that does not hold at a return what it held at entry.
+    CalleeSaved = "V5 convention: callee-saved registers are at each return what they were at entry";
     /// An instruction that can fault is not listed with a fitting code, or the reverse.
     TrapSite = "V6 trap sites: exactly the instructions that can fault are listed";
     /// The listed frame size is not the one that the code builds.

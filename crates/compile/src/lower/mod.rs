@@ -165,6 +165,7 @@ impl Lower<'_> {
             insts: end..start,
             params,
             edges,
+            framed: false,
         };
         self.out.blocks.push(data);
     }

@@ -286,10 +286,10 @@ fn what_does_not_fit_in_registers_passes_in_the_block() {
             5    mov edx,2
             10   mov ecx,3
             15   mov esi,4
-            20   mov ebx,5
-            25   mov rbp,[r15+8]
-            29   mov [rbp+288],rbx
-            36   ret
+            20   mov r9d,5
+            26   mov r11,[r15+8]
+            30   mov [r11+288],r9
+            37   ret
         "#]],
     );
 }
@@ -372,9 +372,9 @@ fn other_memories_and_imported_ones_have_their_base_loaded() {
         r#"(module (import "a" "m" (memory 1)) (func (result i32) (memory.size)))"#,
         &expect![[r#"
             0    mov rdx,[r15+168]
-            7    mov rbp,[rdx+8]
-            11   shr rbp,16
-            15   mov eax,ebp
+            7    mov rsi,[rdx+8]
+            11   shr rsi,16
+            15   mov eax,esi
             17   ret
         "#]],
     );
@@ -406,10 +406,10 @@ fn a_small_reservation_is_checked_and_a_full_one_is_not() {
 fn old_processors_get_longer_sequences() {
     let wat = "(module (func (param i32) (result i32) (i32.ctz (local.get 0))))";
     expect![[r#"
-        0    mov ebx,32
-        5    mov rax,rbx
+        0    mov esi,32
+        5    mov rax,rsi
         8    bsf eax,edi
-        11   cmove eax,ebx
+        11   cmove eax,esi
         14   ret
     "#]]
     .assert_eq(&super::assembly(&compile(wat, &baseline())));
@@ -418,4 +418,47 @@ fn old_processors_get_longer_sequences() {
         4    ret
     "#]]
     .assert_eq(&super::assembly(&compile(wat, &modern())));
+}
+
+#[test]
+fn a_path_that_does_not_call_has_no_frame() {
+    check(
+        "(module (func $f (param i32) (result i32)
+           (if (result i32) (i32.lt_u (local.get 0) (i32.const 2))
+             (then (local.get 0))
+             (else (i32.add (call $f (i32.sub (local.get 0) (i32.const 1))) (i32.const 7))))))",
+        &expect![[r#"
+            0    cmp edi,2
+            3    jae 9
+            5    mov rax,rdi
+            8    ret
+            9  > sub rsp,8
+            13   lea edi,[rdi-1]
+            16   call 21 ; f0
+            21   add eax,7
+            24   add rsp,8
+            28   ret
+        "#]],
+    );
+}
+
+#[test]
+fn what_lives_across_a_call_is_in_a_callee_saved_register() {
+    check(
+        "(module (memory 1) (func $f (param i32) (result i32)
+           (i32.add (call $f (i32.load (local.get 0))) (local.get 0))))",
+        &expect![[r#"
+            0    sub rsp,8
+            4    mov [rsp],rbp
+            8    mov r8,rdi
+            11   mov edi,[r14+r8] ; MemoryOutOfBounds
+            15   mov rbp,r8
+            18   call 23 ; f0
+            23   mov rdi,rbp
+            26   add eax,edi
+            28   mov rbp,[rsp]
+            32   add rsp,8
+            36   ret
+        "#]],
+    );
 }

@@ -108,6 +108,15 @@ impl std::error::Error for CodeTooLarge {}
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Label(u32);
 
+/// From where code after the last block is reached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Origin {
+    /// Offset of the operator in the source.
+    source: u32,
+    /// Whether the frame exists there.
+    framed: bool,
+}
+
 /// Position of a label that is not bound yet.
 const UNBOUND: u32 = u32::MAX;
 
@@ -169,14 +178,18 @@ const NOPS: [&[u8]; 7] = [
 struct Move {
     from: u32,
     by: i64,
+    /// Whether something was put there, not taken away before it.
+    pad: bool,
 }
 
 /// Code under construction.
 pub(super) struct Asm<'f> {
     pub(super) func: &'f MFunc<Phys>,
     pub(super) out: Bytes,
-    pub(super) cold: Vec<(Label, u32, Cold)>,
+    pub(super) cold: Vec<(Label, Origin, Cold)>,
     entry: Entry,
+    /// Whether the frame exists here.
+    framed: bool,
     positions: Vec<u32>,
     referenced: Vec<bool>,
     bound: Vec<Label>,
@@ -204,13 +217,13 @@ pub fn encode(func: &MFunc<Phys>, entry: Entry, limit: usize) -> Result<Code, Co
         .ids()
         .filter(|&b| b.index() == 0 || asm.threaded[b.index()] == b)
         .collect();
-    asm.prologue();
     let ends = loop_ends(func);
     let mut block_ends = vec![0; func.blocks.len()];
     let mut falls = true;
     for (at, &block) in layout.iter().enumerate() {
         let label = Label(block.as_u32());
         asm.bind(label);
+        asm.set_framed(func.blocks[block].framed);
         // What is jumped over cannot be padded: nothing would lead to the padding.
         if ends[block.index()].is_some() && falls && asm.out.pos() > 0 {
             asm.loops.push(Loop {
@@ -235,7 +248,8 @@ pub fn encode(func: &MFunc<Phys>, entry: Entry, limit: usize) -> Result<Code, Co
     let mut next = 0;
     while let Some((label, origin, cold)) = asm.cold.get(next).cloned() {
         asm.bind(label);
-        asm.cold(origin, cold);
+        asm.set_framed(origin.framed);
+        asm.cold(origin.source, cold);
         next += 1;
     }
     let code = asm.finish();
@@ -307,6 +321,7 @@ impl<'f> Asm<'f> {
             },
             cold: Vec::new(),
             entry,
+            framed: false,
             positions: vec![UNBOUND; blocks],
             referenced: vec![false; blocks],
             bound: Vec::with_capacity(blocks),
@@ -339,7 +354,9 @@ impl<'f> Asm<'f> {
     }
 
     /// A label for code that is emitted after the last block.
-    pub(super) fn cold_label(&mut self, origin: u32, cold: Cold) -> Label {
+    pub(super) fn cold_label(&mut self, source: u32, cold: Cold) -> Label {
+        let framed = self.framed;
+        let origin = Origin { source, framed };
         if let Some((label, last_origin, last)) = self.cold.last()
             && *last_origin == origin
             && *last == cold
@@ -421,14 +438,24 @@ impl<'f> Asm<'f> {
         Label(self.threaded[to.index()].as_u32())
     }
 
-    fn frame(&mut self, bytes: u32) {
+    /// The frame exists from here on, or does not.
+    fn set_framed(&mut self, framed: bool) {
+        if self.framed == framed {
+            return;
+        }
+        self.framed = framed;
         if self.entry.frame_bytes > 0 {
             let pc = self.out.pos();
-            self.frames.push(Frame { pc, bytes });
+            let bytes = if framed { self.entry.frame_bytes } else { 0 };
+            // Between this change and the last one there may be nothing.
+            self.frames.pop_if(|row| row.pc == pc && pc > 0);
+            if self.frames.last().is_none_or(|row| row.bytes != bytes) {
+                self.frames.push(Frame { pc, bytes });
+            }
         }
     }
 
-    fn prologue(&mut self) {
+    pub(super) fn enter(&mut self) {
         let Entry {
             frame_bytes,
             probe_bytes,
@@ -444,7 +471,25 @@ impl<'f> Asm<'f> {
             let sub = Inst::new(Row::SubImm, Width::W64).imm(i64::from(frame_bytes));
             self.out.inst(&sub.src(stack).dst(stack), self.stack());
         }
-        self.frame(frame_bytes);
+        self.set_framed(true);
+        for &(reg, slot) in &self.func.saved {
+            let save = Inst::new(Row::MovStore, Width::W64).src(reg).slot(slot);
+            self.out.inst(&save, stack.number());
+        }
+    }
+
+    pub(super) fn leave(&mut self) {
+        let stack = self.func.pins.stack;
+        for &(reg, slot) in &self.func.saved {
+            let restore = Inst::new(Row::Mov, Width::W64).dst(reg).slot(slot);
+            self.out.inst(&restore, stack.number());
+        }
+        let frame_bytes = self.entry.frame_bytes;
+        if frame_bytes > 0 {
+            let add = Inst::new(Row::AddImm, Width::W64).imm(i64::from(frame_bytes));
+            self.out.inst(&add.src(stack).dst(stack), self.stack());
+        }
+        self.set_framed(false);
     }
 
     fn inst(&mut self, inst: &Inst) {
@@ -487,21 +532,9 @@ impl<'f> Asm<'f> {
                 self.trap_site(inst.trap, inst.origin);
                 self.out.bytes(&[0x0f, 0x0b]);
             }
-            _ => self.epilogue(),
+            _ => self.out.byte(0xc3),
         }
         false
-    }
-
-    fn epilogue(&mut self) {
-        let frame_bytes = self.entry.frame_bytes;
-        if frame_bytes > 0 {
-            let stack = self.func.pins.stack;
-            let add = Inst::new(Row::AddImm, Width::W64).imm(i64::from(frame_bytes));
-            self.out.inst(&add.src(stack).dst(stack), self.stack());
-        }
-        self.frame(0);
-        self.out.byte(0xc3);
-        self.frame(frame_bytes);
     }
 
     /// Fills in how long loops will be, if their branches become short.
@@ -559,7 +592,7 @@ impl<'f> Asm<'f> {
             if branch.short {
                 by -= i64::from(branch.len() - 2);
                 let from = branch.at + branch.len();
-                moves.push(Move { from, by });
+                moves.push(Move { from, by, pad: false });
             }
         }
         at.settle(UNBOUND - 1, &self.positions, &mut by, moved, &mut moves);
@@ -669,7 +702,11 @@ impl Settle<'_> {
                 moved[label.0 as usize] = new + len;
                 *by += i64::from(len);
                 self.pads.push((old, len));
-                moves.push(Move { from: old, by: *by });
+                moves.push(Move {
+                    from: old,
+                    by: *by,
+                    pad: true,
+                });
             }
         }
     }
@@ -700,7 +737,9 @@ fn shift<T>(moves: &[Move], list: &mut [T], pc: impl Fn(&mut T) -> &mut u32, sid
     let mut by = 0;
     for item in list {
         let pc = pc(item);
-        while let Some(next) = moves.next_if(|m| m.from < *pc || (m.from == *pc && side == Side::After)) {
+        while let Some(next) =
+            moves.next_if(|m| m.from < *pc || (m.from == *pc && (side == Side::After || !m.pad)))
+        {
             by = next.by;
         }
         *pc = (i64::from(*pc) + by) as u32;

@@ -46,6 +46,8 @@ impl Asm<'_> {
         let inst = *inst;
         match inst.row {
             Row::Params => {}
+            Row::Enter => self.enter(),
+            Row::Leave => self.leave(),
             Row::Call => self.call(&inst),
             Row::TrapIf => {
                 let trap = self.trap_label(inst.trap, inst.origin);

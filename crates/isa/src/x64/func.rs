@@ -36,6 +36,8 @@ pub struct MFunc<P> {
     pub virtual_regs: u32,
     /// 8-byte slots of the frame.
     pub slots: u32,
+    /// Registers that [`Row::Enter`](super::Row::Enter) saves, each in a slot.
+    pub saved: Vec<(Reg, u32)>,
     /// Registers with a fixed meaning.
     pub pins: Pins,
     phase: PhantomData<P>,
@@ -50,6 +52,8 @@ pub struct BlockData {
     pub params: Range<u32>,
     /// Its outgoing edges.
     pub edges: Range<u32>,
+    /// Whether the frame exists at its start. Of meaning once registers are allocated.
+    pub framed: bool,
 }
 
 /// An edge between blocks.
@@ -175,6 +179,7 @@ impl<P> MFunc<P> {
             rodata: Vec::new(),
             virtual_regs: 0,
             slots: 0,
+            saved: Vec::new(),
             pins,
             phase: PhantomData,
         }
@@ -192,6 +197,7 @@ impl<P> MFunc<P> {
         self.rodata.clear();
         self.virtual_regs = 0;
         self.slots = 0;
+        self.saved.clear();
     }
 
     /// The outgoing edges of a block.
@@ -243,6 +249,7 @@ impl MFunc<Virt> {
             rodata: self.rodata,
             virtual_regs: 0,
             slots,
+            saved: self.saved,
             pins: self.pins,
             phase: PhantomData,
         };
@@ -268,6 +275,7 @@ impl MFunc<Phys> {
             rodata: self.rodata,
             virtual_regs: 0,
             slots: 0,
+            saved: self.saved,
             pins: self.pins,
             phase: PhantomData,
         }

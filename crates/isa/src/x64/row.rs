@@ -278,6 +278,10 @@ rows! {
 
     /// Defines the parameters of the function in their registers; emits nothing.
     Params "params" Pseudo I, One 0/0 [64] Int Int Same;
+    /// Makes the frame and saves registers in it; changes flags.
+    Enter "enter" Pseudo I, One 0/0 [64] Int Int Same;
+    /// Restores what `Enter` saved and drops the frame; changes flags.
+    Leave "leave" Pseudo I, One 0/0 [64] Int Int Same;
     /// A call; `imm` is the index in the function's list.
     Call "call" Pseudo I, One 0/0 [64] Int Int Same;
     /// Uses the results in their registers and returns; `imm` as for a call.

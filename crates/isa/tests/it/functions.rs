@@ -34,6 +34,7 @@ fn func(blocks: &[(Vec<Inst>, Vec<u32>)]) -> MFunc<Phys> {
             args: 0..0,
         }));
         func.blocks.push(BlockData {
+            framed: false,
             insts: 0..0,
             params: 0..0,
             edges: first..func.edges.len() as u32,
@@ -159,7 +160,8 @@ fn a_loop_that_would_cross_a_line_is_padded() {
 
 #[test]
 fn a_frame_is_entered_and_left_and_rows_say_so() {
-    let body = vec![(vec![op(Row::TrapIf).cond(Cond::B).trap(9), op(Row::Ret)], vec![])];
+    let trap = op(Row::TrapIf).cond(Cond::B).trap(9);
+    let body = vec![(vec![op(Row::Enter), trap, op(Row::Leave), op(Row::Ret)], vec![])];
     let entry = Entry {
         frame_bytes: 24,
         ..NO_FRAME
@@ -175,8 +177,57 @@ fn a_frame_is_entered_and_left_and_rows_say_so() {
 }
 
 #[test]
+fn what_the_frame_saves_is_stored_and_loaded() {
+    let body = vec![(vec![op(Row::Enter), op(Row::Leave), op(Row::Ret)], vec![])];
+    let mut func = func(&body);
+    func.saved = vec![(Reg::gpr(3), 0), (Reg::gpr(12), 1)];
+    let entry = Entry {
+        frame_bytes: 16,
+        ..NO_FRAME
+    };
+    let code = encode(&func, entry, 1 << 20).expect("it is small");
+    assert_eq!(
+        text(&code),
+        "0 sub rsp,10h\n4 mov [rsp],rbx\n8 mov [rsp+8],r12\nd mov rbx,[rsp]\n11 mov r12,[rsp+8]\n\
+         16 add rsp,10h\n1a ret\n"
+    );
+}
+
+#[test]
+fn a_path_without_a_frame_has_no_row() {
+    // The frame is made in the second block alone; the third one follows it in the text.
+    let mut func = func(&[
+        (vec![op(Row::Branch).cond(Cond::B)], vec![2, 1]),
+        (vec![op(Row::Enter), add(), op(Row::Jump)], vec![3]),
+        (vec![op(Row::TrapIf).cond(Cond::B).trap(9), op(Row::Ret)], vec![]),
+        (
+            vec![
+                op(Row::TrapIf).cond(Cond::B).trap(9),
+                op(Row::Leave),
+                op(Row::Ret),
+            ],
+            vec![],
+        ),
+    ]);
+    func.blocks[Block::from_u32(3)].framed = true;
+    let entry = Entry {
+        frame_bytes: 24,
+        ..NO_FRAME
+    };
+    let code = encode(&func, entry, 1 << 20).expect("it is small");
+    let rows: Vec<(u32, u32)> = code.frames.iter().map(|f| (f.pc, f.bytes)).collect();
+    assert_eq!(
+        text(&code),
+        "0 jb short 000000000000000Bh\n2 sub rsp,18h\n6 add eax,1\n9 jmp short 000000000000000Eh\n\
+         b jb short 0000000000000015h\nd ret\ne jb short 0000000000000017h\n10 add rsp,18h\n14 ret\n\
+         15 ud2\n17 ud2\n"
+    );
+    assert_eq!(rows, [(0, 0), (6, 24), (11, 0), (14, 24), (20, 0), (23, 24)]);
+}
+
+#[test]
 fn a_large_frame_is_probed_and_a_small_one_is_not() {
-    let body = vec![(vec![op(Row::Ret)], vec![])];
+    let body = vec![(vec![op(Row::Enter), op(Row::Leave), op(Row::Ret)], vec![])];
     let sites = |frame_bytes| {
         let entry = Entry {
             frame_bytes,

@@ -9,7 +9,9 @@
 //!
 //! From a stub's check of the interruption mark to its end ("tail"), an interruption may leave at
 //! once, as in guest code: nothing of the runtime is half done there. [`stub_at`] tells where a
-//! program counter is. No stub touches the cell stack but `foreign`, whose faults in the guard of
+//! program counter is. Callee-saved registers of the guest are those of the host as well, so that
+//! host code keeps them; what the stubs use of them (`rbx`) they put into the activation. No stub
+//! touches the cell stack but `foreign`, whose faults in the guard of
 //! the stack are stack overflows.
 
 use crate::activation::{Activation, Status};
@@ -145,8 +147,10 @@ macro_rules! host_stub {
             "mov [r10 + {AG} + 32], r8",
             "mov [r10 + {AG} + 40], r9",
             $store,
-            "mov rbx, [r15 + {STORE}]",
-            "mov rbx, [rbx]",
+            "mov rax, [r15 + {STORE}]",
+            "mov rax, [rax]",
+            "mov [rax + {GUEST_RBX}], rbx",
+            "mov rbx, rax",
             "mov [rbx + {GUEST_RSP}], rsp",
             "mov rdi, [r11 + {CONTEXT}]",
             "mov rsi, r15",
@@ -158,6 +162,7 @@ macro_rules! host_stub {
             "mov rsp, [rbx + {GUEST_RSP}]",
             "cmp dword ptr [rbx + {MARK}], 0",
             "jne cellwall_leave_marked",
+            "mov rbx, [rbx + {GUEST_RBX}]",
             concat!($name, "_tail:"),
             "mov rax, [r10 + {RG}]",
             "mov rdx, [r10 + {RG} + 8]",
@@ -169,6 +174,7 @@ macro_rules! host_stub {
             "nop # {AX} {RX}",
             HOST_RSP = const offset_of!(Activation, host_rsp),
             GUEST_RSP = const offset_of!(Activation, guest_rsp),
+            GUEST_RBX = const offset_of!(Activation, guest_rbx),
             MARK = const offset_of!(Activation, mark),
             STORE = const context::STORE,
             BLOCK = const context::BLOCK,
@@ -258,8 +264,10 @@ global_asm!(
     ".balign 16",
     hidden!("cellwall_library_common" "cellwall_library_tail" "cellwall_library_end"),
     "cellwall_library_common:",
-    "mov rbx, [r15 + {STORE}]",
-    "mov rbx, [rbx]",
+    "mov rax, [r15 + {STORE}]",
+    "mov rax, [rax]",
+    "mov [rax + {GUEST_RBX}], rbx",
+    "mov rbx, rax",
     "mov [rbx + {GUEST_RSP}], rsp",
     "mov r9, r15",
     "mov rsp, [rbx + {HOST_RSP}]",
@@ -269,12 +277,14 @@ global_asm!(
     "mov rsp, [rbx + {GUEST_RSP}]",
     "cmp dword ptr [rbx + {MARK}], 0",
     "jne cellwall_leave_marked",
+    "mov rbx, [rbx + {GUEST_RBX}]",
     "cellwall_library_tail:",
     "ret",
     "cellwall_library_end:",
     "nop",
     HOST_RSP = const offset_of!(Activation, host_rsp),
     GUEST_RSP = const offset_of!(Activation, guest_rsp),
+    GUEST_RBX = const offset_of!(Activation, guest_rbx),
     MARK = const offset_of!(Activation, mark),
     STORE = const context::STORE,
     BASE = const context::BASE,
@@ -481,6 +491,7 @@ mod tests {
         assert_eq!(RESULT_GPRS, [0, 2, 1, 6], "rax, rdx, rcx, rsi");
         assert_eq!((ARG_XMMS, RESULT_XMMS), ([0, 1, 2, 3, 4, 5, 6, 7], [0, 1, 2, 3]));
         assert_eq!((CONTEXT, BASE, ENTRY, STACK), (15, 14, 11, 4));
+        assert_eq!(CALLEE_SAVED, [3, 5, 12, 13], "rbx, rbp, r12, r13: the host's own");
         assert_eq!(block_arg_gpr(5), block_arg_gpr(0) + 40);
         assert_eq!(block_arg_xmm(7), block_arg_xmm(0) + 112);
         assert_eq!(block_result_gpr(3), block_result_gpr(0) + 24);

@@ -26,18 +26,18 @@ fn with(build: Step) -> impl FnOnce(&mut Fun) {
 #[test]
 fn sources_are_defined_data() {
     let pairs: [(Step, Step); 12] = [
-        (|a| a.adc(rax, rcx), |a| a.adc(rax, rbx)),
-        (|a| a.adc(rax, 5), |a| a.adc(rbx, 5)),
-        (|a| a.sbb(eax, ecx), |a| a.sbb(ebx, ecx)),
-        (|a| a.sbb(rax, rax), |a| a.sbb(rbx, rbx)),
-        (|a| a.mul(rcx), |a| a.mul(rbx)),
-        (|a| a.mulx(rax, rbx, rcx), |a| a.mulx(rax, rcx, rbx)),
-        (|a| a.bzhi(rax, rcx, rdx), |a| a.bzhi(rax, rcx, rbx)),
-        (|a| a.shld(rax, rcx, 7), |a| a.shld(rax, rbx, 7)),
-        (|a| a.shrd(rax, rdx, cl), |a| a.shrd(rbx, rdx, cl)),
-        (|a| a.bt(rax, rcx), |a| a.bt(rax, rbx)),
-        (|a| a.bt(rax, 63), |a| a.bt(rbx, 63)),
-        (|a| a.andn(rax, rcx, rdx), |a| a.andn(rax, rbx, rdx)),
+        (|a| a.adc(rax, rcx), |a| a.adc(rax, r10)),
+        (|a| a.adc(rax, 5), |a| a.adc(r10, 5)),
+        (|a| a.sbb(eax, ecx), |a| a.sbb(r10d, ecx)),
+        (|a| a.sbb(rax, rax), |a| a.sbb(r10, r10)),
+        (|a| a.mul(rcx), |a| a.mul(r10)),
+        (|a| a.mulx(rax, r10, rcx), |a| a.mulx(rax, rcx, r10)),
+        (|a| a.bzhi(rax, rcx, rdx), |a| a.bzhi(rax, rcx, r10)),
+        (|a| a.shld(rax, rcx, 7), |a| a.shld(rax, r10, 7)),
+        (|a| a.shrd(rax, rdx, cl), |a| a.shrd(r10, rdx, cl)),
+        (|a| a.bt(rax, rcx), |a| a.bt(rax, r10)),
+        (|a| a.bt(rax, 63), |a| a.bt(r10, 63)),
+        (|a| a.andn(rax, rcx, rdx), |a| a.andn(rax, r10, rdx)),
     ];
     for (good, bad) in pairs {
         accept(I64_TO_I64, with(good));
@@ -86,7 +86,7 @@ fn flags_are_those_that_the_instruction_sets() {
     let pairs: [(Step, Step); 9] = [
         // A product without flags keeps them, the other one has two.
         (
-            |a| a.mulx(rcx, rbx, rax).and_then(|()| a.setle(al)),
+            |a| a.mulx(rcx, r10, rax).and_then(|()| a.setle(al)),
             |a| a.mul(rcx).and_then(|()| a.setle(al)),
         ),
         (
@@ -143,8 +143,8 @@ fn narrow_results_are_zero_extended() {
     let pairs: [(Step, Step); 8] = [
         (|a| a.adc(esi, edi), |a| a.adc(rsi, rdi)),
         (|a| a.sbb(esi, edi), |a| a.sbb(rsi, rdi)),
-        (|a| a.mulx(esi, ebx, edi), |a| a.mulx(rsi, rbx, rdi)),
-        (|a| a.mulx(ebx, esi, edi), |a| a.mulx(rbx, rsi, rdi)),
+        (|a| a.mulx(esi, r10d, edi), |a| a.mulx(rsi, r10, rdi)),
+        (|a| a.mulx(r10d, esi, edi), |a| a.mulx(r10, rsi, rdi)),
         (|a| a.bzhi(esi, edi, edi), |a| a.bzhi(rsi, rdi, rdi)),
         (|a| a.shld(esi, edi, 3), |a| a.shld(rsi, rdi, 3)),
         (|a| a.shrd(esi, edi, cl), |a| a.shrd(rsi, rdi, cl)),

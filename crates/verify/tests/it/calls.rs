@@ -58,7 +58,7 @@ fn arguments_and_results_follow_the_convention() {
     );
     refuse(I64_TO_I64, Rule::ZeroExtension, framed(|f| f.a.call(CALLEE)));
     refuse(NOTHING, Rule::Undefined, framed(|f| f.a.call(CALLEE)));
-    // Nothing but the results survives a call.
+    // Nothing but the results and callee-saved registers survives a call.
     accept(
         I32_TO_I32,
         framed(|f| {
@@ -67,14 +67,13 @@ fn arguments_and_results_follow_the_convention() {
             f.a.call(CALLEE)
         }),
     );
-    for register in [edi, ebx, ebp, r12d, edx] {
+    for register in [edi, edx, r8d, r9d] {
         refuse(
             I32_TO_I32,
             Rule::Undefined,
             framed(move |f| {
-                f.a.mov(ebx, edi)?;
-                f.a.mov(ebp, edi)?;
-                f.a.mov(r12d, edi)?;
+                f.a.mov(r8d, edi)?;
+                f.a.mov(r9d, edi)?;
                 f.a.call(CALLEE)?;
                 f.a.mov(edi, register)?;
                 f.a.call(CALLEE)
@@ -104,6 +103,92 @@ fn arguments_and_results_follow_the_convention() {
             f.a.call(CALLEE)
         }),
     );
+}
+
+/// Puts a callee-saved register into the frame, runs this and takes it back.
+fn saving(
+    register: AsmRegister64,
+    build: impl FnOnce(&mut Fun) -> Asm + 'static,
+) -> impl FnOnce(&mut Fun) -> Asm {
+    move |f| {
+        f.a.mov(qword_ptr(rsp + 8), register)?;
+        build(f)?;
+        f.a.mov(register, qword_ptr(rsp + 8))
+    }
+}
+
+#[test]
+fn callee_saved_registers_are_restored() {
+    for (register, low) in [(rbx, ebx), (rbp, ebp), (r12, r12d), (r13, r13d)] {
+        let change = move |f: &mut Fun| f.a.mov(low, edi);
+        accept(MANY, framed(saving(register, change)));
+        refuse(MANY, Rule::CalleeSaved, framed(change));
+        // By way of another register as well, but only as a whole.
+        let through = move |whole: bool| {
+            framed(move |f| {
+                f.a.mov(r10, register)?;
+                f.a.mov(low, edi)?;
+                if whole {
+                    f.a.mov(register, r10)
+                } else {
+                    f.a.mov(low, r10d)
+                }
+            })
+        };
+        accept(MANY, through(true));
+        refuse(MANY, Rule::Kind, through(false));
+        // What it held is no data: it may be of another cell.
+        refuse(
+            MANY,
+            Rule::Kind,
+            framed(move |f| f.access().mov(ptr(r14), register)),
+        );
+        refuse(MANY, Rule::Kind, framed(move |f| f.a.test(register, register)));
+        refuse(I32_TO_I32, Rule::Kind, framed(move |f| f.a.mov(eax, low)));
+        // On every path.
+        let sometimes = move |restored: bool| {
+            framed(move |f| {
+                let mut over = f.a.create_label();
+                f.a.mov(qword_ptr(rsp + 8), register)?;
+                f.a.test(edi, edi)?;
+                f.a.je(over)?;
+                f.a.mov(low, edi)?;
+                if restored {
+                    f.a.mov(register, qword_ptr(rsp + 8))?;
+                }
+                f.bind(&mut over);
+                f.a.test(edi, edi)
+            })
+        };
+        accept(MANY, sometimes(true));
+        refuse(MANY, Rule::CalleeSaved, sometimes(false));
+    }
+    // Of another register.
+    refuse(MANY, Rule::CalleeSaved, framed(|f| f.a.mov(rbx, rbp)));
+    // One that is no callee-saved register is no value at all.
+    refuse(MANY, Rule::Undefined, framed(|f| f.a.mov(rax, r10)));
+}
+
+#[test]
+fn a_call_keeps_callee_saved_registers() {
+    for (register, low) in [(rbx, ebx), (rbp, ebp), (r12, r12d), (r13, r13d)] {
+        let twice = move |f: &mut Fun| {
+            f.a.mov(low, edi)?;
+            f.a.call(CALLEE)?;
+            f.a.mov(edi, low)?;
+            f.a.call(CALLEE)
+        };
+        accept(I32_TO_I32, framed(saving(register, twice)));
+        refuse(I32_TO_I32, Rule::CalleeSaved, framed(twice));
+        // A value that was never zero-extended is not after a call.
+        let wide = move |f: &mut Fun| {
+            f.a.movsxd(register, edi)?;
+            f.a.call(CALLEE)?;
+            f.a.mov(rdi, register)?;
+            f.a.call(CALLEE)
+        };
+        refuse(I32_TO_I32, Rule::ZeroExtension, framed(saving(register, wide)));
+    }
 }
 
 #[test]

@@ -194,7 +194,7 @@ fn registers_are_written_before_they_are_read() {
         f.a.ret().unwrap();
     });
     refuse(I64_TO_I64, Rule::Undefined, |f| {
-        f.a.lea(rax, qword_ptr(rdi + rbx * 4 + 3)).unwrap();
+        f.a.lea(rax, qword_ptr(rdi + r10 * 4 + 3)).unwrap();
         f.a.ret().unwrap();
     });
     refuse(NOTHING, Rule::Undefined, |f| {
