@@ -9,7 +9,7 @@ use super::child::{AGAIN, EXPORT, NEXT, OVER, READY};
 use super::judge::{self, Forecast, numbered, set_register};
 use super::tracee::{Registers, Stop, Tracee, Vectors};
 use crate::rng::Rng;
-use cellwall_abi::convention::{Place as ArgPlace, block_overflow};
+use cellwall_abi::convention::{CALLEE_SAVED, Place as ArgPlace, block_overflow};
 use cellwall_abi::pack::{self, Origin};
 use cellwall_abi::shape::{Export, Item};
 use cellwall_abi::{Artifact, FuncRange, LibCall, TrapCode, TrapSite, ValType, assign};
@@ -29,6 +29,8 @@ const LOAD_TIME_MAX: Duration = Duration::from_secs(60);
 /// Bytes below the stack pointer, and of the block's overflow places, that are made to look as if
 /// somebody had used them.
 const RESIDUE_BYTES: usize = 512;
+/// Bytes below the stack pointer that are stack and nothing else.
+const STACK_BYTES: u64 = 64 << 10;
 /// The breakpoint.
 const INT3: u8 = 0xcc;
 /// Flags that guest code has no business with: trap, direction, nested task, I/O privilege,
@@ -85,6 +87,15 @@ struct Frame {
     end: u64,
     return_to: u64,
     func: FuncRange,
+    /// What callee-saved registers held when it was entered.
+    saved: Saved,
+}
+
+/// The values of [`CALLEE_SAVED`] registers.
+type Saved = [u64; CALLEE_SAVED.len()];
+
+fn saved(registers: &Registers) -> Saved {
+    CALLEE_SAVED.map(|number| numbered(registers, number))
 }
 
 /// Where the process stands.
@@ -386,6 +397,7 @@ impl<'a> Session<'a> {
         self.undo.clear();
         let func = self.artifact.funcs[plan.func];
         self.prepare(plan, func)?;
+        let kept = saved(&self.tracee.registers()?);
         let mut trace = Vec::new();
         let end = match self.walk(func, plan.steps_max, &mut trace) {
             Ok(never) => match never {},
@@ -399,7 +411,7 @@ impl<'a> Session<'a> {
         };
         let untouched = self.state == State::InCall && !self.dirty;
         let seen = if untouched {
-            Some(self.look(&end, &trace, func.func)?)
+            Some(self.look(&end, &trace, func.func, &kept)?)
         } else {
             None
         };
@@ -465,6 +477,7 @@ impl<'a> Session<'a> {
             end: registers.rsp,
             return_to: self.tracee.word(registers.rsp)?,
             func,
+            saved: saved(&registers),
         }];
         loop {
             let frame = frames.last().expect("the last return ends the walk");
@@ -650,6 +663,9 @@ impl<'a> Session<'a> {
                 if to != frame.return_to || after.rsp != frame.end + 8 {
                     return escape(format!("returns to {to:#x} instead of {:#x}", frame.return_to));
                 }
+                if saved(&after) != frame.saved {
+                    return escape("changes a callee-saved register");
+                }
                 match frames.is_empty() {
                     true => Err(Halt::End(End::Returned)),
                     false => Ok(after),
@@ -707,7 +723,13 @@ impl<'a> Session<'a> {
             let func = self.artifact.funcs[at];
             let signature = self.artifact.shape.signature(func.func);
             zero_extended(&signature.params, &assign(signature).params, &after, "argument")?;
-            frames.push(Frame { end, return_to, func });
+            let saved = saved(&after);
+            frames.push(Frame {
+                end,
+                return_to,
+                func,
+                saved,
+            });
             return Ok(after);
         }
         match forecast.target {
@@ -722,6 +744,7 @@ impl<'a> Session<'a> {
 
     /// Host, runtime or another instance: runs until it returns to guest code.
     fn run_freely(&mut self, end: u64, return_to: u64, frames: &[Frame]) -> Result<Registers, Halt> {
+        let before = saved(&self.tracee.registers()?);
         let mut there = [0];
         self.tracee.read(return_to, &mut there)?;
         self.tracee.write(return_to, &[INT3])?;
@@ -752,6 +775,10 @@ impl<'a> Session<'a> {
             self.state = State::Lost;
             return escape("does not come back to where it was called");
         }
+        if saved(&registers) != before {
+            self.state = State::Lost;
+            return escape("a stub changes a callee-saved register");
+        }
         registers.rip = return_to;
         registers.orig_rax = u64::MAX;
         self.tracee.set_registers(registers)?;
@@ -767,7 +794,7 @@ impl<'a> Session<'a> {
     }
 
     /// All that a call may show, as one number.
-    fn look(&self, end: &End, trace: &[u32], func: FuncIdx) -> io::Result<u64> {
+    fn look(&self, end: &End, trace: &[u32], func: FuncIdx, kept: &Saved) -> io::Result<u64> {
         let mut hasher = DefaultHasher::new();
         trace.hash(&mut hasher);
         std::mem::discriminant(end).hash(&mut hasher);
@@ -777,6 +804,14 @@ impl<'a> Session<'a> {
         for (address, len) in written {
             let mut now = vec![0; len];
             self.tracee.read(address, &mut now)?;
+            // In a frame, what a callee-saved register held is as good as any other.
+            let is_kept = |word: &u64| now.as_slice() == word.to_le_bytes();
+            if self.entry.rsp.wrapping_sub(address) < STACK_BYTES
+                && let Some(which) = kept.iter().position(is_kept)
+            {
+                (address, which).hash(&mut hasher);
+                continue;
+            }
             // Places in the block are as private as a frame.
             if address.wrapping_sub(self.cell().block) > u64::from(cellwall_abi::convention::BLOCK_BYTES) {
                 (address, now).hash(&mut hasher);
