@@ -70,14 +70,14 @@ impl Tally {
 }
 
 /// The answer to a mutant: accepted as it is or with tables that fit, or the rule it breaks.
-fn ask(mutant: &Mutant) -> Result<Artifact, Rule> {
-    let rule = match verify(mutant.artifact.clone()) {
+fn ask(guest: &Guest, mutant: &Mutant) -> Result<Artifact, Rule> {
+    let rule = match verify(mutant.applied(&guest.artifact, &mutant.sites)) {
         Ok(verified) => return Ok(verified.artifact().clone()),
         Err(violation) => violation.rule,
     };
     if rule == Rule::TrapSite {
         for code in [TrapCode::MemoryOutOfBounds, TrapCode::IntegerDivisionByZero] {
-            let artifact = mutation::with_fitting_tables(mutant, code);
+            let artifact = mutant.applied(&guest.artifact, &mutation::fitting_sites(mutant, code));
             if verify(artifact.clone()).is_ok() {
                 return Ok(artifact);
             }
@@ -91,7 +91,11 @@ fn numbered(seed: u64, number: u64, guests: &[Guest]) -> (Rng, &Guest, Option<Mu
     let mut rng = Rng::new(seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let guest = &guests[rng.below(guests.len())];
     // Not every corruption applies to every instruction.
-    let mutant = (0..8).find_map(|_| mutation::mutate(&mut rng, guest));
+    let mutant = (0..8).find_map(|_| {
+        let func = rng.below(guest.insns.len());
+        let at = rng.below(guest.insns[func].len());
+        mutation::mutate(&mut rng, guest, func, at)
+    });
     (rng, guest, mutant)
 }
 
@@ -110,7 +114,7 @@ pub fn child(seed: u64, from: u64, to: u64, out: &mut dyn Write) -> cellwall::Re
         let Some(mutant) = mutant else { continue };
         let kind = kinds.entry(mutant.kind).or_default();
         kind.0 += 1;
-        match ask(&mutant) {
+        match ask(guest, &mutant) {
             Err(rule) => *refused.entry(rule).or_default() += 1,
             Ok(artifact) => {
                 kind.1 += 1;
@@ -189,7 +193,8 @@ pub fn describe(seed: u64, number: u64) -> String {
         iced_x86::Formatter::format(&mut iced_x86::NasmFormatter::new(), &insn, &mut text);
         format!("`{text}` {:02x?}", &code[..insn.len()])
     };
-    let answer = match verify(mutant.artifact.clone()) {
+    let corrupted = mutant.applied(&guest.artifact, &mutant.sites);
+    let answer = match verify(corrupted.clone()) {
         Ok(_) => "accepted".into(),
         Err(violation) => violation.to_string(),
     };
@@ -199,6 +204,6 @@ pub fn describe(seed: u64, number: u64) -> String {
         mutant.kind,
         mutant.pc,
         at(&guest.artifact),
-        at(&mutant.artifact)
+        at(&corrupted)
     )
 }

@@ -1,9 +1,11 @@
 //! Developer commands: `cargo xtask NAME`. The long runs, whose bounded twins are in `cargo test`.
 
+mod mutate;
+
 use anyhow::{Context, Result, ensure};
 use cellwall::{Config, Engine, Module};
 use cellwall_tests::differential::compare;
-use cellwall_tests::mutate::{self, Tally};
+use cellwall_tests::mutate::Tally;
 use cellwall_tests::{breach, generate, honest, pressure};
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
@@ -59,6 +61,12 @@ enum Task {
         #[arg(long, hide = true)]
         child: bool,
     },
+    /// Honest code with one corrupted instruction: what the verifier accepts is stepped, and every
+    /// access and branch compared with what its cell may do.
+    Mutate(mutate::Options),
+    /// The process that is stepped.
+    #[command(hide = true)]
+    Stepped,
     /// Everything that our compiler makes is accepted by our verifier: the test suite, the programs
     /// of a checkout, generated modules.
     Honest {
@@ -105,6 +113,8 @@ fn main() -> Result<()> {
                 .map_err(|error| anyhow::anyhow!("{error:#}")),
             (None, false) => breaches(seed, from, count),
         },
+        Task::Mutate(options) => mutate::run(&options),
+        Task::Stepped => cellwall_tests::step::child::main().map_err(|error| anyhow::anyhow!("{error:#}")),
         Task::Honest { generated, bytes_max } => honest(generated, bytes_max),
         Task::Race { seconds } => race(seconds),
         Task::Bless => bless(),
@@ -129,7 +139,8 @@ fn mutants(count: u64, seed: u64, corpus: &[PathBuf]) -> Result<()> {
     let mut total = Tally::default();
     for batch in 0..count.div_ceil(BATCH) {
         let size = BATCH.min(count - batch * BATCH);
-        let tally = mutate::run(seed.wrapping_add(batch), size, Duration::from_secs(1), &modules);
+        let tally =
+            cellwall_tests::mutate::run(seed.wrapping_add(batch), size, Duration::from_secs(1), &modules);
         total.add(&tally);
         eprintln!(
             "{:>8} of {count} after {:.0?}: {total:?}",

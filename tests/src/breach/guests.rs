@@ -165,6 +165,29 @@ pub struct Guest {
     pub insns: Vec<Vec<(Instruction, ConstantOffsets)>>,
 }
 
+impl Guest {
+    /// A guest with this artifact.
+    pub fn new(name: String, artifact: Artifact) -> Self {
+        Self {
+            name,
+            small: !artifact.target.index_always_reserved(),
+            insns: instructions(&artifact),
+            artifact,
+        }
+    }
+}
+
+/// The hand-written modules, by name.
+///
+/// # Panics
+/// If one is not well-formed.
+pub fn written() -> [(String, Vec<u8>); 2] {
+    [("everything", EVERYTHING), ("list", LIST)].map(|(name, text)| {
+        let binary = wat::parse_str(text).expect("the text is well-formed");
+        (name.to_owned(), binary)
+    })
+}
+
 /// Largest text of a guest; a proof of a small one is fast.
 const TEXT_BYTES_MAX: usize = 6 << 10;
 
@@ -174,10 +197,9 @@ const TEXT_BYTES_MAX: usize = 6 << 10;
 /// If a hand-written module is not well-formed.
 pub fn guests(generated: usize) -> Vec<Guest> {
     let mut modules: Vec<(String, Vec<u8>)> = Vec::new();
-    for (name, text) in [("everything", EVERYTHING), ("list", LIST)] {
-        let binary = wat::parse_str(text).expect("the text is well-formed");
+    for written in written() {
         // As often as many of the others.
-        modules.extend((0..1 + generated / 5).map(|_| (name.to_owned(), binary.clone())));
+        modules.extend((0..1 + generated / 5).map(|_| written.clone()));
     }
     let seeds = (0u64..).filter_map(|seed| Some((format!("seed {seed}"), generate::module(seed)?)));
     let small = |binary: &[u8]| {
@@ -189,12 +211,7 @@ pub fn guests(generated: usize) -> Vec<Guest> {
     for (which, target) in honest::targets() {
         for (name, binary) in &modules {
             let artifact = honest::artifact(binary, &target).expect("guests are valid");
-            guests.push(Guest {
-                name: format!("{name}, compiled for {which}"),
-                insns: instructions(&artifact),
-                small: !target.index_always_reserved(),
-                artifact,
-            });
+            guests.push(Guest::new(format!("{name}, compiled for {which}"), artifact));
         }
     }
     guests

@@ -7,6 +7,7 @@ use super::guests::Guest;
 use crate::rng::Rng;
 use cellwall_abi::{Artifact, TrapCode, TrapSite};
 use iced_x86::{ConstantOffsets, FlowControl, Instruction, OpKind};
+use std::ops::Range;
 
 /// How an instruction was corrupted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -55,15 +56,35 @@ impl Kind {
     ];
 }
 
-/// A corrupted artifact.
+/// A corruption of an artifact.
 #[derive(Clone, Debug)]
 pub struct Mutant {
     /// What was done.
     pub kind: Kind,
     /// The program counter of the corrupted instruction.
     pub pc: u32,
-    /// The artifact.
-    pub artifact: Artifact,
+    /// What lies there now; the rest of the text is as it was.
+    pub bytes: Vec<u8>,
+    /// The trap sites in the range of these bytes.
+    pub sites: Vec<TrapSite>,
+}
+
+impl Mutant {
+    /// The artifact with the corruption, and with these trap sites in its range.
+    pub fn applied(&self, honest: &Artifact, sites: &[TrapSite]) -> Artifact {
+        let mut artifact = honest.clone();
+        let start = self.pc as usize;
+        artifact.text[start..start + self.bytes.len()].copy_from_slice(&self.bytes);
+        let range = sites_in(&artifact, self.pc, self.bytes.len());
+        artifact.traps.splice(range, sites.iter().copied());
+        artifact
+    }
+}
+
+/// Which trap sites lie in a range of the text.
+fn sites_in(artifact: &Artifact, pc: u32, len: usize) -> Range<usize> {
+    let before = |pc: u32| artifact.traps.partition_point(|site| site.pc < pc);
+    before(pc)..before(pc + len as u32)
 }
 
 /// Where the parts of an instruction are.
@@ -109,17 +130,16 @@ impl Layout {
     }
 }
 
-/// Makes a mutant of a guest; `None` if the chosen corruption does not apply or changes nothing.
-pub fn mutate(rng: &mut Rng, guest: &Guest) -> Option<Mutant> {
-    let func = rng.below(guest.insns.len());
+/// Makes a mutant of an instruction of a guest, by the index of its function and its own there;
+/// `None` if the chosen corruption does not apply or changes nothing.
+pub fn mutate(rng: &mut Rng, guest: &Guest, func: usize, at: usize) -> Option<Mutant> {
     let insns = &guest.insns[func];
-    let at = rng.below(insns.len());
     let kind = Kind::ALL[rng.below(Kind::ALL.len())];
     let (insn, constants) = &insns[at];
-    let pc = insn.ip() as usize;
-    let range = pc..pc + insn.len();
-    let mut artifact = guest.artifact.clone();
-    let bytes = &mut artifact.text[range.clone()];
+    let (pc, text) = (insn.ip() as usize, &guest.artifact.text);
+    let mut copy = text[pc..pc + insn.len()].to_vec();
+    let mut sites = guest.artifact.traps[sites_in(&guest.artifact, pc as u32, copy.len())].to_vec();
+    let bytes = &mut copy[..];
     let layout = Layout::of(bytes, insn, constants);
     match kind {
         Kind::Register => register(rng, bytes, &layout),
@@ -145,7 +165,7 @@ pub fn mutate(rng: &mut Rng, guest: &Guest) -> Option<Mutant> {
         Kind::Opcode => opcode(rng, bytes, &layout),
         Kind::Deletion => delete(rng, bytes),
         Kind::Breakpoint => bytes.fill(0xcc),
-        Kind::Swap => swap(&mut artifact, insns.get(at)?, insns.get(at + 1)?)?,
+        Kind::Swap => (copy, sites) = swap(guest, insns.get(at)?, insns.get(at + 1)?)?,
         Kind::Transplant => {
             let other = &guest.insns[rng.below(guest.insns.len())];
             let (donor, _) = &other[rng.below(other.len())];
@@ -153,7 +173,7 @@ pub fn mutate(rng: &mut Rng, guest: &Guest) -> Option<Mutant> {
                 return None;
             }
             let from = donor.ip() as usize;
-            bytes.copy_from_slice(&guest.artifact.text[from..from + donor.len()]);
+            bytes.copy_from_slice(&text[from..from + donor.len()]);
         }
         Kind::Bit => {
             let at = rng.below(bytes.len());
@@ -161,22 +181,22 @@ pub fn mutate(rng: &mut Rng, guest: &Guest) -> Option<Mutant> {
         }
         _ => return None,
     }
-    (artifact.text != guest.artifact.text).then_some(Mutant {
+    (copy != text[pc..pc + copy.len()]).then_some(Mutant {
         kind,
         pc: pc as u32,
-        artifact,
+        bytes: copy,
+        sites,
     })
 }
 
-/// The mutant with the other answer to whether its instruction is a trap site: an adversary writes
+/// The sites of a mutant with the other answer to whether its instruction is one: an adversary writes
 /// tables that fit the code.
-pub fn with_fitting_tables(mutant: &Mutant, code: TrapCode) -> Artifact {
-    let mut artifact = mutant.artifact.clone();
-    let pc = mutant.pc;
-    match artifact.traps.binary_search_by_key(&pc, |site| site.pc) {
-        Ok(at) if artifact.traps[at].code == code => drop(artifact.traps.remove(at)),
-        Ok(at) => artifact.traps[at].code = code,
-        Err(at) => artifact.traps.insert(
+pub fn fitting_sites(mutant: &Mutant, code: TrapCode) -> Vec<TrapSite> {
+    let (mut sites, pc) = (mutant.sites.clone(), mutant.pc);
+    match sites.binary_search_by_key(&pc, |site| site.pc) {
+        Ok(at) if sites[at].code == code => drop(sites.remove(at)),
+        Ok(at) => sites[at].code = code,
+        Err(at) => sites.insert(
             at,
             TrapSite {
                 pc,
@@ -185,7 +205,7 @@ pub fn with_fitting_tables(mutant: &Mutant, code: TrapCode) -> Artifact {
             },
         ),
     }
-    artifact
+    sites
 }
 
 fn is_branch(insn: &Instruction) -> bool {
@@ -285,35 +305,32 @@ fn delete(rng: &mut Rng, bytes: &mut [u8]) {
 
 /// Exchanges two neighbours, with their trap sites, and corrects what is relative.
 fn swap(
-    artifact: &mut Artifact,
+    guest: &Guest,
     first: &(Instruction, ConstantOffsets),
     second: &(Instruction, ConstantOffsets),
-) -> Option<()> {
+) -> Option<(Vec<u8>, Vec<TrapSite>)> {
     let (a, b) = (&first.0, &second.0);
     let (pc, middle) = (a.ip() as u32, b.ip() as u32);
     let straight = |insn: &Instruction| insn.flow_control() == FlowControl::Next;
-    if artifact.heads.binary_search(&middle).is_ok() || !straight(a) || !straight(b) {
+    if guest.artifact.heads.binary_search(&middle).is_ok() || !straight(a) || !straight(b) {
         return None;
     }
-    let end = b.next_ip() as usize;
-    artifact.text[pc as usize..end].rotate_left(a.len());
+    let mut bytes = guest.artifact.text[pc as usize..b.next_ip() as usize].to_vec();
+    bytes.rotate_left(a.len());
     let mut relative = |(insn, constants): &(Instruction, ConstantOffsets), moved: i32, at: usize| {
         if insn.is_ip_rel_memory_operand() {
             let field = at + constants.displacement_offset();
-            let field = &mut artifact.text[field..field + 4];
+            let field = &mut bytes[field..field + 4];
             let old = i32::from_le_bytes(field.try_into().expect("four bytes"));
             field.copy_from_slice(&old.wrapping_sub(moved).to_le_bytes());
         }
     };
-    relative(first, b.len() as i32, pc as usize + b.len());
-    relative(second, -(a.len() as i32), pc as usize);
-    for site in &mut artifact.traps {
-        if site.pc == pc {
-            site.pc = pc + b.len() as u32;
-        } else if site.pc == middle {
-            site.pc = pc;
-        }
+    relative(first, b.len() as i32, b.len());
+    relative(second, -(a.len() as i32), 0);
+    let mut sites = guest.artifact.traps[sites_in(&guest.artifact, pc, bytes.len())].to_vec();
+    for site in &mut sites {
+        site.pc = if site.pc == pc { pc + b.len() as u32 } else { pc };
     }
-    artifact.traps.sort_by_key(|site| site.pc);
-    Some(())
+    sites.sort_by_key(|site| site.pc);
+    Some((bytes, sites))
 }

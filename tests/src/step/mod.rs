@@ -13,6 +13,7 @@
 
 pub mod cell;
 pub mod child;
+pub mod hunt;
 pub mod judge;
 mod session;
 pub mod tracee;

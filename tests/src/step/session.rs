@@ -226,7 +226,11 @@ impl<'a> Session<'a> {
     }
 
     /// From the announcement of an instance to the entry of its code.
-    fn arrive(&mut self, stop: Stop) -> io::Result<bool> {
+    fn arrive(&mut self, mut stop: Stop) -> io::Result<bool> {
+        // A start function may trap; the runtime knows what to do. Ends: it is not started again.
+        while let Stop::Signal(signal @ (Signal::SIGSEGV | Signal::SIGILL | Signal::SIGFPE)) = stop {
+            stop = self.tracee.resume_signalled(signal)?;
+        }
         match stop {
             Stop::Signal(READY) => {}
             Stop::Signal(OVER) => return Ok(false),
