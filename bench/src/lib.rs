@@ -1,13 +1,14 @@
 //! Cellwall measured against other WebAssembly engines.
 //!
 //! `set` says what is run, `engines` by whom, `wasi` in which world; `exec`,
-//! `calls` and `process` are the three parts; `report` writes them down.
+//! `load`, `calls` and `process` are the four parts; `report` writes them down.
 //! README.md has the commands.
 
 pub mod calls;
 pub mod clock;
 pub mod engines;
 pub mod exec;
+pub mod load;
 pub mod process;
 pub mod report;
 pub mod set;

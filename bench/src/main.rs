@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use cellwall_bench::engines::{self, Engine};
 use cellwall_bench::report::{self, Report};
-use cellwall_bench::{calls, exec, process, set};
+use cellwall_bench::{calls, exec, load, process, set};
 use lexopt::prelude::*;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,13 +11,14 @@ use std::process::ExitCode;
 const HELP: &str = "\
 Measures Cellwall against other WebAssembly engines.
 
-Usage: cargo run --release --features peers -- [OPTIONS] [exec|calls|process|all]
+Usage: cargo run --release --features peers -- [OPTIONS] [exec|load|calls|process|all]
 
   --filter RE       only the programs whose name matches
   --rounds N        rounds per program (default and at least 9, else it is a trial)
   --engines A,B     only these: cellwall wasmtime wasmtime-pooled winch wasmi node native
   --all             also the programs that need vectors
-  --program FILE    the part `process` runs this instead of hello world
+  --program FILE    the part `process` runs this instead of hello world, `load` loads it
+                    instead of SQLite
   --json FILE       every sample
   --md FILE         the tables (they are printed in any case)
   --list            print the programs and the engines found
@@ -77,8 +78,8 @@ fn options() -> Result<Options> {
         }
     }
     for part in &options.parts {
-        let known = ["exec", "calls", "process", "all"].contains(&part.as_str());
-        ensure!(known, "no part {part}: exec, calls, process or all");
+        let known = ["exec", "load", "calls", "process", "all"].contains(&part.as_str());
+        ensure!(known, "no part {part}: exec, load, calls, process or all");
     }
     Ok(options)
 }
@@ -118,6 +119,7 @@ fn run(options: &Options) -> Result<bool> {
         engines: &chosen,
         rounds,
         exec: None,
+        load: None,
         calls: None,
         process: None,
         failures: Vec::new(),
@@ -127,6 +129,10 @@ fn run(options: &Options) -> Result<bool> {
         let jobs = set::load(options.all_programs, wanted)?;
         let rows = exec::measure(&jobs, &executing, rounds, &mut report.failures);
         report.exec = Some((&executing, rows));
+    }
+    if asked("load") {
+        let program = options.program.as_deref();
+        report.load = Some(load::measure(&chosen, program, rounds, &mut report.failures)?);
     }
     if asked("calls") {
         report.calls = Some(calls::measure(&chosen, rounds, &mut report.failures)?);

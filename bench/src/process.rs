@@ -129,7 +129,11 @@ fn candidates() -> Vec<Candidate> {
         None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/cellwall"),
     };
     let found = cellwall.is_file();
-    add("cellwall", vec![cellwall, "run".into(), "--no-cache".into()], found);
+    add(
+        "cellwall",
+        vec![cellwall, "run".into(), "--no-cache".into()],
+        found,
+    );
     let min = std::env::current_exe().map(|exe| exe.with_file_name("wasmtime-min"));
     let min = min.unwrap_or_default();
     let found = min.is_file();

@@ -4,8 +4,9 @@
 //! failed on one has "failed" there and a dash for a mean.
 
 use crate::calls::Costs;
-use crate::engines::{CALL_ROWS, Engine};
+use crate::engines::{CALL_ROWS, Engine, LOAD_ROWS};
 use crate::exec::{Outcome, Row, Times};
+use crate::load;
 use crate::process::Cost;
 use crate::stats::{Stat, geometric_mean};
 use serde_json::{Map, Value, json};
@@ -24,6 +25,8 @@ pub struct Report<'a> {
     pub rounds: usize,
     /// The part `exec`: the engines there, and the programs.
     pub exec: Option<(&'a [&'a dyn Engine], Vec<Row>)>,
+    /// The part `load`.
+    pub load: Option<Vec<load::Costs>>,
     /// The part `calls`.
     pub calls: Option<Vec<Costs>>,
     /// The part `process`.
@@ -66,6 +69,9 @@ pub fn markdown(report: &Report) -> String {
             let heading = "Kernels: the region that they measure themselves";
             text += &phase_table(heading, engines, kernels, region, KERNEL_BASELINE);
         }
+    }
+    if let Some(costs) = &report.load {
+        text += &load_table(costs);
     }
     if let Some(costs) = &report.calls {
         text += &calls_table(costs);
@@ -223,6 +229,31 @@ fn significant(value: f64) -> String {
     }
 }
 
+fn load_table(costs: &[load::Costs]) -> String {
+    let mut text =
+        String::from("\n## Loading: the time, and how many times faster than compiling\n\n| way |");
+    for cost in costs {
+        let _ = write!(text, " {} |", cost.engine);
+    }
+    text += &format!("\n|---|{}\n", "---:|".repeat(costs.len()));
+    for (index, row) in LOAD_ROWS.iter().enumerate() {
+        let _ = write!(text, "| {row} |");
+        for cost in costs {
+            let cell = match (&cost.rows[index], &cost.rows[0]) {
+                (Some(stat), Some(compile)) if index > 0 => format!(
+                    "{}, {} ×",
+                    time_cell(stat),
+                    significant(compile.median() / stat.median())
+                ),
+                (stat, _) => stat.as_ref().map_or("—".into(), time_cell),
+            };
+            let _ = write!(text, " {cell} |");
+        }
+        text.push('\n');
+    }
+    text
+}
+
 fn calls_table(costs: &[Costs]) -> String {
     let mut text = String::from("\n## Calls and instances (nanoseconds each)\n\n| what |");
     for cost in costs {
@@ -270,6 +301,7 @@ pub fn json(report: &Report) -> Value {
         "unit": "nanoseconds of CPU time on one thread",
         "engines": engines,
         "exec": report.exec.as_ref().map(|(engines, rows)| exec_json(engines, rows)),
+        "load": report.load.as_ref().map(|costs| load_json(costs)),
         "calls": report.calls.as_ref().map(|costs| calls_json(costs)),
         "process": report.process.as_ref().map(|costs| process_json(costs)),
         "failures": report.failures,
@@ -313,6 +345,22 @@ fn exec_json(engines: &[&dyn Engine], rows: &[Row]) -> Value {
         "geometric_means": means,
         "programs": rows.iter().map(program).collect::<Vec<Value>>(),
     })
+}
+
+fn load_json(costs: &[load::Costs]) -> Value {
+    let by_row = |cost: &load::Costs| {
+        let rows = LOAD_ROWS.iter().zip(&cost.rows);
+        Value::Object(
+            rows.map(|(row, stat)| ((*row).to_string(), json!(stat.as_ref().map(Stat::json))))
+                .collect(),
+        )
+    };
+    Value::Object(
+        costs
+            .iter()
+            .map(|cost| (cost.engine.to_string(), by_row(cost)))
+            .collect(),
+    )
 }
 
 fn calls_json(costs: &[Costs]) -> Value {

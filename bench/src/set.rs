@@ -203,7 +203,11 @@ pub fn load(all: bool, wanted: impl Fn(&str) -> bool) -> Result<Vec<Job>> {
 
 /// The folder with the benchmark programs: `CELLWALL_SHARED`, or `shared`
 /// beside the repository.
-fn shared() -> Result<PathBuf> {
+///
+/// # Errors
+///
+/// If it is not there.
+pub fn shared() -> Result<PathBuf> {
     let folder = match std::env::var_os("CELLWALL_SHARED") {
         Some(folder) => PathBuf::from(folder),
         None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),

@@ -8,7 +8,9 @@
 //! - `type Ready`, `fn ready(Linker, Module) -> Result<Ready, Error>`: what can
 //!   be prepared once before many instantiations,
 //! - `fn instantiate(&Ready, &mut Store) -> Result<Instance, Error>`,
-//! - `fn stop() -> Error`: the error that ends a guest at `proc_exit`.
+//! - `fn stop() -> Error`: the error that ends a guest at `proc_exit`,
+//! - `fn loads(&Engine, &[u8]) -> Result<[Option<f64>; LOAD_ROWS.len()], Error>`: nanoseconds of each
+//!   way to runnable code.
 
 /// Operations per sample in the rows that enter or leave a guest from a loop in
 /// the guest or around it.
@@ -58,6 +60,16 @@ macro_rules! embedded_engine {
                 calls(self.engine, &modules.calls, &mut costs[..6])
                     .and_then(|()| instances(self.engine, modules, &mut costs[6..]))
                     .map(|()| Some(costs))
+                    .map_err(|error| anyhow::anyhow!("{error:#}"))
+            }
+
+            fn load_costs(
+                &self,
+                wasm: &[u8],
+            ) -> anyhow::Result<Option<[Option<f64>; $crate::engines::LOAD_ROWS.len()]>> {
+                let costs = (self.engine)().and_then(|engine| loads(&engine, wasm));
+                costs
+                    .map(Some)
                     .map_err(|error| anyhow::anyhow!("{error:#}"))
             }
         }

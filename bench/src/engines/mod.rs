@@ -11,6 +11,8 @@ mod cellwall;
 mod embedded;
 mod native;
 mod node;
+#[cfg(any(feature = "cellwall", feature = "peers"))]
+mod scratch;
 #[cfg(feature = "peers")]
 mod wasmi;
 #[cfg(feature = "peers")]
@@ -95,6 +97,16 @@ pub trait Engine {
         Ok(None)
     }
 
+    /// One sample of each way of [`LOAD_ROWS`] that the engine has to runnable code of a module, in
+    /// nanoseconds of CPU time. `None` if the engine is a child.
+    ///
+    /// # Errors
+    ///
+    /// If the engine refuses the module, or what it made of it before.
+    fn load_costs(&self, _wasm: &[u8]) -> Result<Option<[Option<f64>; LOAD_ROWS.len()]>> {
+        Ok(None)
+    }
+
     /// Whether the engine takes part in the part `exec`.
     fn executes(&self) -> bool {
         true
@@ -130,6 +142,15 @@ pub const CALL_ROWS: [&str; 9] = [
     "store + instantiate + drop, empty",
     "store + instantiate + drop, 64 KiB of data",
     "the same, one page written",
+];
+
+/// What the part `load` measures. The code of Cellwall is proven in each of them; that of others is
+/// believed. The first row is what the others are compared with.
+pub const LOAD_ROWS: [&str; 4] = [
+    "compile",
+    "deserialize from bytes",
+    "deserialize from a file",
+    "found in the cache",
 ];
 
 /// Runs `file` by Wasmtime as a command would, with nothing cached: the guest's

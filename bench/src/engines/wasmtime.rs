@@ -3,7 +3,10 @@
 //!
 //! One thread: the crate's feature `parallel-compilation` is not compiled in.
 
-use wasmtime::{Config, Error, Instance, InstancePre, Module, PoolingAllocationConfig, Strategy};
+use super::LOAD_ROWS;
+use crate::clock::timed;
+use crate::engines::scratch::Scratch;
+use wasmtime::{Config, Engine, Error, Instance, InstancePre, Module, PoolingAllocationConfig, Strategy};
 
 super::embedded::embedded_engine!(wasmtime);
 
@@ -21,6 +24,24 @@ fn instantiate(ready: &Ready, store: &mut Store) -> Result<Instance, Error> {
 
 fn stop() -> Error {
     Error::msg("the guest has exited")
+}
+
+/// Nothing is checked: whoever loads has to know that the bytes are good. No cache: the crate's
+/// feature `cache` is not compiled in.
+#[expect(unsafe_code, reason = "the functions that load are unsafe")]
+fn loads(engine: &Engine, wasm: &[u8]) -> Result<[Option<f64>; LOAD_ROWS.len()], Error> {
+    let (compile_ns, module) = timed(|| Module::new(engine, wasm));
+    let bytes = module?.serialize()?;
+    // SAFETY: the bytes are those that this engine has just made.
+    let (bytes_ns, module) = timed(|| unsafe { Module::deserialize(engine, &bytes) });
+    module?;
+    let scratch = Scratch::new()?;
+    let file = scratch.file(&bytes)?;
+    // SAFETY: as above, and the file is this process's own.
+    let (file_ns, module) = timed(|| unsafe { Module::deserialize_file(engine, &file) });
+    module?;
+    let [compile_ns, bytes_ns, file_ns] = [compile_ns, bytes_ns, file_ns].map(|ns| Some(ns as f64));
+    Ok([compile_ns, bytes_ns, file_ns, None])
 }
 
 /// The optimizing compiler, instances made on demand: the defaults.
