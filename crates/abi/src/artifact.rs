@@ -5,6 +5,7 @@
 //! artifact is untrusted until the verifier has accepted it.
 
 use crate::blob::{CallSite, InlinedCall, InlinedSite, TrapSite, UnwindRow};
+use crate::bytes::Bytes;
 use crate::shape::Shape;
 use crate::target::Target;
 use cellwall_base::FuncIdx;
@@ -24,9 +25,9 @@ pub struct Artifact {
     /// The module from outside.
     pub shape: Shape,
     /// Machine code of all functions.
-    pub text: Vec<u8>,
+    pub text: Bytes,
     /// Constants and jump tables.
-    pub rodata: Vec<u8>,
+    pub rodata: Bytes,
     /// The functions present, in ascending order of their place and of their index.
     pub funcs: Vec<FuncRange>,
     /// Jump tables in `rodata`, ascending.
@@ -44,7 +45,7 @@ pub struct Artifact {
     /// The traps and calls in inlined bodies, ascending; for backtraces only.
     pub inlined_sites: Vec<InlinedSite>,
     /// Bytes of the data segments.
-    pub data: Vec<u8>,
+    pub data: Bytes,
     /// Function names from the name section, ascending; for backtraces only.
     pub names: Vec<(FuncIdx, String)>,
 }

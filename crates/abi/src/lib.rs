@@ -8,10 +8,12 @@
 //! * [`context`]: the layout of the instance context, with the kind of each field.
 //! * [`traps`] and [`library`]: the tables of trap codes and library calls.
 //! * [`shape`]: all that the rooms after the compiler know of a module.
-//! * [`blob`] and [`artifact`]: compiled functions, alone and linked; [`pack`]: linked ones as bytes.
+//! * [`blob`] and [`artifact`]: compiled functions, alone and linked; [`pack`]: linked ones as bytes;
+//!   [`Bytes`]: what they hold, owned or shared.
 
 pub mod artifact;
 pub mod blob;
+mod bytes;
 pub mod context;
 pub mod convention;
 pub mod library;
@@ -23,6 +25,7 @@ pub mod types;
 
 pub use artifact::{Artifact, FuncRange, JumpTable};
 pub use blob::{CallSite, CodeBlob, InlinedCall, InlinedSite, Reloc, RelocKind, TrapSite, UnwindRow};
+pub use bytes::Bytes;
 pub use context::{ContextLayout, Field, FieldKind};
 pub use convention::{Assignment, Place, assign};
 pub use library::LibCall;

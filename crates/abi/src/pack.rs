@@ -19,27 +19,30 @@
 //! | 16 each | offset and length of each section, in order |
 //!
 //! Sections follow one another at multiples of 16, with zeros between; all of [`SECTIONS`] are
-//! there, in this order. A table is its rows, a string its length in 4 bytes and then UTF-8, a list
+//! there, in this order. If `text` has at least [`IN_PLACE_BYTES_MIN`] bytes, then it, `rodata` and
+//! what follows start at multiples of [`PAGE`], and [`PADDING`] fills the last page of `text`: the
+//! file holds the image as it is mapped, and nothing unproven shares a page with code. A table is its rows, a string its length in 4 bytes and then UTF-8, a list
 //! its length in 4 bytes and then the items, an option a byte 0 or 1 and then the item.
 
 mod bytes;
 mod shape;
 
-use crate::artifact::{Artifact, FuncRange, JumpTable};
+use self::bytes::{Pack, Reader, Row, Writer, packed, rows as packed_rows};
+use crate::artifact::{Artifact, FuncRange, JumpTable, PADDING, PAGE};
 use crate::blob::{CallSite, InlinedCall, InlinedSite, TrapSite, UnwindRow};
+use crate::bytes::Bytes;
 use crate::shape::Shape;
 use crate::shape::{DataSegment, ElementSegment, Export, GlobalShape, Import, MemoryShape, TableShape};
 use crate::target::{CpuFeatures, Target};
 use crate::traps::TrapCode;
 use crate::types::Signature;
-use bytes::{Pack, Reader, Writer, packed};
 use cellwall_base::{DataIdx, ElemIdx, FuncIdx, GlobalIdx, IdMap, Invalid, MemoryIdx, TableIdx, TypeIdx};
 
 /// How every packed artifact begins.
 pub const MAGIC: [u8; 8] = *b"\0cwall\r\n";
 /// Version of this format and of everything in it that only numbers name: the layout of the
 /// context, the calling convention, trap codes and library calls. One more with every change.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 /// Who packs here. Artifacts of another version are refused: their code would be proven again, but
 /// may mean something else by the same numbers.
 pub const COMPILER: &str = concat!("cellwall ", env!("CARGO_PKG_VERSION"));
@@ -68,6 +71,9 @@ pub const SECTIONS: [&str; 18] = [
 
 /// Multiples at which sections start.
 const ALIGN: usize = 16;
+/// Bytes of `text` from which on the image lies in the file at multiples of the page, so that it can
+/// run where it is. Less is copied, which costs less than the space between.
+pub const IN_PLACE_BYTES_MIN: usize = 16 << 10;
 /// Bytes before the table of sections.
 const HEADER_BYTES: usize = 24;
 /// Bytes before the first section.
@@ -83,7 +89,7 @@ pub struct Origin {
     /// Where the contents of the code section start in the binary.
     pub code_start: u32,
     /// Its DWARF sections, by name.
-    pub debug: Vec<(String, Vec<u8>)>,
+    pub debug: Vec<(String, Bytes)>,
 }
 
 /// Whether these bytes begin as a packed artifact does; nothing else is looked at.
@@ -118,7 +124,7 @@ pub fn pack(artifact: &Artifact, origin: &Origin) -> Vec<u8> {
         code_start,
         debug,
     } = origin;
-    let mut file = Sections::begin();
+    let mut file = Sections::begin(text.len());
     file.section(|to| to.raw(COMPILER.as_bytes()));
     file.section(|to| target.write(to));
     file.section(|to| shape.write(to));
@@ -149,7 +155,18 @@ pub fn pack(artifact: &Artifact, origin: &Origin) -> Vec<u8> {
 /// The first place where the bytes are not what [`pack`] would write; first of all if the format or
 /// the compiler is another version than this one.
 pub fn unpack(bytes: &[u8]) -> Result<(Artifact, Origin), Invalid> {
-    let mut file = Contents::of(bytes)?;
+    read(Contents::of(bytes, None)?)
+}
+
+/// Like [`unpack`], of bytes that are frozen: what need not be copied refers to them.
+///
+/// # Errors
+/// As [`unpack`].
+pub fn unpack_frozen(bytes: &::bytes::Bytes) -> Result<(Artifact, Origin), Invalid> {
+    read(Contents::of(bytes, Some(bytes))?)
+}
+
+fn read(mut file: Contents<'_>) -> Result<(Artifact, Origin), Invalid> {
     let compiler = file.next();
     if compiler.rest() != COMPILER.as_bytes() {
         let by = String::from_utf8_lossy(compiler.rest()).into_owned();
@@ -161,18 +178,18 @@ pub fn unpack(bytes: &[u8]) -> Result<(Artifact, Origin), Invalid> {
     let artifact = Artifact {
         target: file.next().whole()?,
         shape: file.next().whole()?,
-        text: file.next().rest().to_vec(),
-        rodata: file.next().rest().to_vec(),
+        text: file.next().rest_bytes(),
+        rodata: file.next().rest_bytes(),
         funcs: file.next().rows()?,
         jump_tables: file.next().rows()?,
         traps: file.next().rows()?,
         calls: file.next().rows()?,
         unwind: file.next().rows()?,
         heads: file.next().rows()?,
-        inlined: file.next().rows()?,
+        inlined: file.next().items()?,
         inlined_sites: file.next().rows()?,
-        data: file.next().rest().to_vec(),
-        names: file.next().rows()?,
+        data: file.next().rest_bytes(),
+        names: file.next().items()?,
     };
     let name = file.next().whole()?;
     let body_starts = file.next().rows()?;
@@ -195,18 +212,23 @@ struct Sections {
     file: Writer,
     /// Offset and length of each section so far.
     table: Vec<(u64, u64)>,
+    text_bytes: usize,
 }
 
 impl Sections {
-    fn begin() -> Self {
+    fn begin(text_bytes: usize) -> Self {
         let mut file = Writer::default();
         file.raw(&[0; TABLE_END]);
-        let table = Vec::with_capacity(SECTIONS.len());
-        Self { file, table }
+        Self {
+            file,
+            table: Vec::with_capacity(SECTIONS.len()),
+            text_bytes,
+        }
     }
 
     fn section(&mut self, write: impl FnOnce(&mut Writer)) {
-        self.file.align(ALIGN);
+        let (align, fill) = placing(SECTIONS[self.table.len()], self.text_bytes);
+        self.file.align(align, fill);
         let start = self.file.len();
         write(&mut self.file);
         self.table.push((start as u64, (self.file.len() - start) as u64));
@@ -226,6 +248,16 @@ impl Sections {
     }
 }
 
+/// The multiples at which a section starts, and what fills the gap before it.
+fn placing(section: &str, text_bytes: usize) -> (usize, u8) {
+    match section {
+        _ if text_bytes < IN_PLACE_BYTES_MIN => (ALIGN, 0),
+        "rodata" => (PAGE as usize, PADDING),
+        "text" | "functions" => (PAGE as usize, 0),
+        _ => (ALIGN, 0),
+    }
+}
+
 /// The sections of a file that is being read.
 struct Contents<'a> {
     sections: std::vec::IntoIter<Reader<'a>>,
@@ -233,7 +265,7 @@ struct Contents<'a> {
 
 impl<'a> Contents<'a> {
     /// Checks header and table: the sections cover the file, in order.
-    fn of(bytes: &'a [u8]) -> Result<Self, Invalid> {
+    fn of(bytes: &'a [u8], frozen: Option<&'a ::bytes::Bytes>) -> Result<Self, Invalid> {
         let mut header = Reader::new("header", bytes, 0);
         if header.array::<8>()? != MAGIC {
             return Reader::new("header", bytes, 0).fail("this is no compiled artifact (.cwall)");
@@ -254,23 +286,26 @@ impl<'a> Contents<'a> {
             return at.fail(format!("the file has another length: {}", bytes.len()));
         }
         let mut end = TABLE_END;
+        let mut text_bytes = 0;
         let mut sections = Vec::with_capacity(SECTIONS.len());
         for name in SECTIONS {
             let at = header;
             let (start, len) = <(u64, u64)>::read(&mut header)?;
+            let len = usize::try_from(len).unwrap_or(usize::MAX);
+            if name == "text" {
+                text_bytes = len;
+            }
+            let (align, fill) = placing(name, text_bytes);
             // Cannot overflow: `end` is at most the length of the file.
-            let expected = end.next_multiple_of(ALIGN);
-            let gap = bytes.get(end..expected).unwrap_or(&[1]);
-            if start != expected as u64 || gap.iter().any(|&byte| byte != 0) {
+            let expected = end.next_multiple_of(align);
+            let filled = |gap: &[u8]| gap.iter().all(|&byte| byte == fill);
+            if start != expected as u64 || !bytes.get(end..expected).is_some_and(filled) {
                 return at.fail(format!("section `{name}` is not where it must be"));
             }
-            let section = usize::try_from(len)
-                .ok()
-                .and_then(|len| bytes[expected..].get(..len));
-            let Some(section) = section else {
+            let Some(section) = bytes[expected..].get(..len) else {
                 return at.fail(format!("section `{name}` reaches beyond the end"));
             };
-            sections.push(Reader::new(name, section, expected));
+            sections.push(Reader::new(name, section, expected).frozen(frozen));
             end = expected + section.len();
         }
         if end != bytes.len() {
@@ -288,14 +323,17 @@ impl<'a> Contents<'a> {
     }
 }
 
-packed! {
+packed_rows! {
     FuncRange { func: FuncIdx, start: u32, len: u32 }
     JumpTable { offset: u32, len: u32, func: FuncIdx }
     TrapSite { pc: u32, code: TrapCode, wasm_offset: u32 }
     CallSite { return_pc: u32, wasm_offset: u32 }
-    InlinedCall { func: FuncIdx, wasm_offset: u32, parent: Option<u32> }
     InlinedSite { pc: u32, call: u32 }
     UnwindRow { pc: u32, frame_bytes: u32 }
+}
+
+packed! {
+    InlinedCall { func: FuncIdx, wasm_offset: u32, parent: Option<u32> }
     Target { features: CpuFeatures, memory_reservation_bytes: u64, memory_guard_bytes: u64, stack_guard_bytes: u32 }
     CpuFeatures { popcnt: bool, lzcnt: bool, bmi1: bool, bmi2: bool, avx: bool, avx2: bool, fma: bool }
     Shape {
@@ -311,6 +349,16 @@ packed! {
         data: IdMap<DataIdx, DataSegment>,
         elements: IdMap<ElemIdx, ElementSegment>,
         start: Option<FuncIdx>
+    }
+}
+
+impl Row for TrapCode {
+    #[inline]
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        match *bytes {
+            [number] => Self::from_u8(number),
+            _ => None,
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 //! temporary file is renamed), whatever is found broken is dropped and made again, and no error of
 //! the disk reaches who compiles a module. Concurrent processes share a folder without locks.
 //!
-//! An entry is a MAC and the bytes of [`Module::serialize`]; its name is its key. The last use of
+//! An entry is the bytes of [`Module::serialize`] and then a MAC; its name is its key. The last use of
 //! an entry is its time of modification; beyond the size limit the least recently used ones go.
 
 mod folder;
@@ -15,7 +15,9 @@ mod folder;
 use crate::{Context, Engine, Module, Result, format_err};
 use blake3::Hasher;
 use cellwall_abi::pack;
+use cellwall_runtime::Frozen;
 use std::fmt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -25,7 +27,7 @@ use folder::Folder;
 
 /// Bytes of all entries together, unless said otherwise.
 const SIZE_LIMIT_BYTES: u64 = 512 << 20;
-/// Bytes of the MAC before the contents of an entry.
+/// Bytes of the MAC behind the contents of an entry.
 const MAC_BYTES: usize = blake3::OUT_LEN;
 
 /// Options of a [`Cache`].
@@ -237,19 +239,24 @@ impl Cache {
     /// The module of an entry; whatever does not lead to one is dropped.
     fn load(&self, engine: &Engine, key: &Key) -> Option<Module> {
         let folder = &self.inner.folder;
-        let bytes = folder.read(&key.file(), self.inner.size_limit_bytes)?;
-        let module = bytes
-            .split_first_chunk::<MAC_BYTES>()
-            .and_then(|(mac, contents)| {
-                // The comparison takes the same time wherever they differ.
-                let is_ours = self.mac(key, contents) == blake3::Hash::from_bytes(*mac);
-                is_ours.then(|| Module::deserialize(engine, contents).ok())?
-            });
+        let file = folder.entry(&key.file(), self.inner.size_limit_bytes)?;
+        let module = self.accept(engine, key, &file);
         match module {
-            Some(_) => folder.touch(&key.file()),
+            Some(_) => folder.touch(&file),
             None => folder.remove(&key.file()),
         }
         module
+    }
+
+    fn accept(&self, engine: &Engine, key: &Key, file: &File) -> Option<Module> {
+        // Nobody can change what was hashed before it is used.
+        let frozen = Frozen::of(file).ok()?;
+        let bytes = frozen.bytes();
+        let (contents, mac) = bytes.split_last_chunk::<MAC_BYTES>()?;
+        // The comparison takes the same time wherever they differ.
+        let is_ours = self.mac(key, contents) == blake3::Hash::from_bytes(*mac);
+        let len = contents.len();
+        is_ours.then(|| Module::from_frozen(engine, frozen, len).ok())?
     }
 
     /// Keeps an entry if that is possible, and makes room.
@@ -263,7 +270,7 @@ impl Cache {
         if self
             .inner
             .folder
-            .write(&key.file(), mac.as_bytes(), contents)
+            .write(&key.file(), contents, mac.as_bytes())
             .is_ok()
         {
             self.inner.folder.evict(limit);

@@ -12,13 +12,15 @@ pub(crate) use build::{compile, decode, prove, refused};
 pub use symbols::FrameSymbol;
 
 use crate::profile;
-use crate::{Context, Engine, Error, ExportType, ExternType, ImportType, Result};
-use cellwall_abi::Shape;
+use crate::{Context, Engine, Error, ExportType, ExternType, ImportType, Invalid, Result};
 use cellwall_abi::pack::{self, Origin};
+use cellwall_abi::{Artifact, Shape};
 use cellwall_base::FuncIdx;
-use cellwall_runtime::Code;
+use cellwall_runtime::{Code, FILE_BYTES_MAX, Frozen};
 use std::borrow::Cow;
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -151,14 +153,23 @@ impl Module {
     /// ```
     pub fn deserialize(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Self> {
         let bytes = bytes.as_ref();
-        let (artifact, origin) = pack::unpack(bytes).map_err(|invalid| match what_is(bytes) {
-            Some(what) => Error::new(invalid).context(what),
-            None => Error::new(invalid),
-        })?;
+        let unpacked = pack::unpack(bytes).map_err(|invalid| explain(invalid, bytes))?;
+        Self::accept(engine, unpacked, None)
+    }
+
+    /// Makes a module from the start of a frozen file, up to `len`.
+    pub(crate) fn from_frozen(engine: &Engine, file: Frozen, len: usize) -> Result<Self> {
+        let bytes = file.bytes().slice(..len);
+        let unpacked = pack::unpack_frozen(&bytes).map_err(|invalid| explain(invalid, &bytes))?;
+        Self::accept(engine, unpacked, Some(file))
+    }
+
+    fn accept(engine: &Engine, unpacked: (Artifact, Origin), file: Option<Frozen>) -> Result<Self> {
+        let (artifact, origin) = unpacked;
         Ok(Self::announced(Inner {
             engine: engine.clone(),
-            code: build::accept_foreign(engine, artifact)?,
-            debug: symbols::DebugInfo::from_sections(origin.code_start, &origin.debug),
+            code: build::accept_foreign(engine, artifact, file)?,
+            debug: symbols::DebugInfo::from_sections(origin.code_start, origin.debug),
             name: origin.name,
             body_starts: origin.body_starts,
         }))
@@ -172,15 +183,35 @@ impl Module {
         }
     }
 
-    /// Like [`deserialize`](Self::deserialize), from a file. The file is read first, so that it does
-    /// not matter what happens to it later.
+    /// Like [`deserialize`](Self::deserialize), from a file. It does not matter what happens to the
+    /// file later: it is read first, unless the kernel keeps its contents from ever changing. Then
+    /// the code runs in the file itself, and processes that load it share its memory. Such are sealed
+    /// files in memory (`memfd_create`, with the seals against writing, shrinking and growing) and
+    /// files with fs-verity on ext4, f2fs or btrfs.
     ///
     /// # Errors
     /// If the file cannot be read; otherwise as [`deserialize`](Self::deserialize).
     pub fn deserialize_file(engine: &Engine, file: impl AsRef<Path>) -> Result<Self> {
-        let file = file.as_ref();
-        let bytes = std::fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
-        Self::deserialize(engine, bytes).with_context(|| format!("cannot load `{}`", file.display()))
+        let path = file.as_ref();
+        let file = File::open(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        Self::deserialize_open_file(engine, file).with_context(|| format!("cannot load `{}`", path.display()))
+    }
+
+    /// Like [`deserialize_file`](Self::deserialize_file), from a file that is open for reading.
+    ///
+    /// # Errors
+    /// As [`deserialize_file`](Self::deserialize_file).
+    pub fn deserialize_open_file(engine: &Engine, mut file: File) -> Result<Self> {
+        let metadata = file.metadata()?;
+        // What is small is copied anyway, and a pipe has no length.
+        if !metadata.is_file() || metadata.len() < pack::IN_PLACE_BYTES_MIN as u64 {
+            let mut bytes = Vec::new();
+            file.by_ref().take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
+            return Self::deserialize(engine, bytes);
+        }
+        let frozen = Frozen::of(&file)?;
+        let len = frozen.bytes().len();
+        Self::from_frozen(engine, frozen, len)
     }
 
     /// Whether these bytes are a valid module in the binary format; compiles nothing.
@@ -274,6 +305,14 @@ impl fmt::Debug for Module {
 fn body_starts(module: &cellwall_wasm::Module) -> Vec<u32> {
     let start = |func| module.body(func).map_or(0, |body| body.start);
     module.defined_funcs().map(start).collect()
+}
+
+/// Says more of bytes that were refused, if they are something known.
+fn explain(invalid: Invalid, bytes: &[u8]) -> Error {
+    match what_is(bytes) {
+        Some(what) => Error::new(invalid).context(what),
+        None => Error::new(invalid),
+    }
 }
 
 /// What bytes are that were taken for a compiled module, if they are something known.

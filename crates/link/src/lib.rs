@@ -45,8 +45,8 @@ pub fn link(
     blobs.sort_by_key(|blob| blob.func);
     let mut artifact = Artifact {
         target: *target,
-        text: Vec::new(),
-        rodata: Vec::new(),
+        text: Default::default(),
+        rodata: Default::default(),
         funcs: Vec::with_capacity(blobs.len()),
         jump_tables: Vec::new(),
         traps: Vec::with_capacity(blobs.iter().map(|b| b.traps.len()).sum()),
@@ -55,7 +55,7 @@ pub fn link(
         heads: Vec::new(),
         inlined: Vec::new(),
         inlined_sites: Vec::new(),
-        data: data(module),
+        data: data(module).into(),
         names: names(module),
         shape,
     };
@@ -73,22 +73,22 @@ pub fn link(
 
 /// Appends the parts of a blob, unresolved.
 fn place(artifact: &mut Artifact, blob: &CodeBlob) -> Result<Placed, Limit> {
-    pad(&mut artifact.text, FUNC_ALIGN as usize, PADDING);
+    pad(artifact.text.to_mut(), FUNC_ALIGN as usize, PADDING);
     if !blob.rodata.is_empty() {
-        pad(&mut artifact.rodata, RODATA_ALIGN, 0);
+        pad(artifact.rodata.to_mut(), RODATA_ALIGN, 0);
     }
     let mut placed = Placed {
         text: artifact.text.len() as u32,
         rodata: artifact.rodata.len() as u32,
         jump_tables: Vec::with_capacity(blob.jump_tables.len()),
     };
-    artifact.text.extend_from_slice(&blob.code);
-    artifact.rodata.extend_from_slice(&blob.rodata);
+    artifact.text.to_mut().extend_from_slice(&blob.code);
+    artifact.rodata.to_mut().extend_from_slice(&blob.rodata);
     for table in &blob.jump_tables {
-        pad(&mut artifact.rodata, 4, 0);
+        pad(artifact.rodata.to_mut(), 4, 0);
         let offset = artifact.rodata.len();
         placed.jump_tables.push(offset as u32);
-        artifact.rodata.resize(offset + 4 * table.len(), 0);
+        artifact.rodata.to_mut().resize(offset + 4 * table.len(), 0);
         artifact.jump_tables.push(JumpTable {
             offset: offset as u32,
             len: table.len() as u32,
@@ -267,7 +267,7 @@ mod tests {
         assert_eq!([table + entry(0), table + entry(1)], [0, 5]);
         assert_eq!(artifact.traps.iter().map(|t| t.pc).collect::<Vec<_>>(), [1, 65]);
         assert_eq!(artifact.text[6..64], [PADDING; 58]);
-        assert_eq!(artifact.data, b"xyz");
+        assert_eq!(&artifact.data[..], b"xyz");
         assert_eq!(artifact.name(FuncIdx::from_u32(1)), Some("b"));
     }
 

@@ -5,7 +5,7 @@
 //! top of its thread, and every field that changes later is one word. The decisions of the
 //! handlers are here ([`fault`], [`interruption`]); they allocate nothing and take no lock.
 
-use crate::code::in_arena;
+use crate::arena::in_arena;
 use crate::engine::EngineInner;
 use crate::stack::StackRange;
 use crate::sys::{StubPlace, stub_at};

@@ -1,14 +1,16 @@
 //! Code: verified artifacts in executable memory.
 //!
-//! [`Code::map`] is the only function that makes memory executable, and it takes a [`Verified`].
-//! All code lies in one arena of address space, so that a signal handler knows guest code by two
-//! compares. Pages are written while they are readable and writable, then become executable or
-//! read-only; never both.
+//! [`Code::map`] and [`Code::map_in_place`] are the only functions that make memory executable, and
+//! they take a [`Verified`]. Code is either copied to pages of its own, which are written before they
+//! become executable, or runs where it lies in a [`Frozen`] file; no page is ever writable and
+//! executable, and none that is executable was writable after it was verified.
 
+use crate::arena::{ArenaPages, arena};
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::frozen::{Frozen, FrozenPages};
 use crate::image::MemoryImages;
-use crate::sys::{self, Reservation, page_up};
+use crate::sys::{self, page_up};
 use cellwall_abi::artifact::{Artifact, PADDING};
 use cellwall_abi::context::{self, ContextLayout};
 use cellwall_abi::shape::{DataSegment, Item};
@@ -17,93 +19,14 @@ use cellwall_base::{EntityId, FuncIdx, IdMap, TypeIdx};
 use cellwall_verify::Verified;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
-
-/// Address space for the code of a process.
-const ARENA_BYTES: usize = 64 << 30;
-
-static ARENA_START: AtomicUsize = AtomicUsize::new(0);
-static ARENA_END: AtomicUsize = AtomicUsize::new(0);
-
-/// Whether an address lies in the code arena. Safe in a signal handler.
-#[inline]
-pub(crate) fn in_arena(pc: usize) -> bool {
-    pc >= ARENA_START.load(Ordering::Relaxed) && pc < ARENA_END.load(Ordering::Relaxed)
-}
-
-struct Arena {
-    reservation: Reservation,
-    /// Free ranges, by first byte; never two that touch.
-    free: Mutex<BTreeMap<usize, usize>>,
-}
-
-fn arena() -> Result<&'static Arena, Error> {
-    static ARENA: OnceLock<Arena> = OnceLock::new();
-    static MAKING: Mutex<()> = Mutex::new(());
-    let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(arena) = ARENA.get() {
-        return Ok(arena);
-    }
-    let reservation = Reservation::new(ARENA_BYTES).map_err(|error| Error::Os {
-        what: "cannot reserve address space for code",
-        error,
-    })?;
-    ARENA_START.store(reservation.base() as usize, Ordering::Relaxed);
-    ARENA_END.store(reservation.base() as usize + ARENA_BYTES, Ordering::Relaxed);
-    Ok(ARENA.get_or_init(|| Arena {
-        reservation,
-        free: Mutex::new(BTreeMap::from([(0, ARENA_BYTES)])),
-    }))
-}
-
-impl Arena {
-    fn allocate(&self, bytes: usize) -> Option<usize> {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let (&start, &len) = free.iter().find(|&(_, &len)| len >= bytes)?;
-        free.remove(&start);
-        if len > bytes {
-            free.insert(start + bytes, len - bytes);
-        }
-        Some(start)
-    }
-
-    fn free(&self, mut start: usize, mut bytes: usize) {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(len) = free.remove(&(start + bytes)) {
-            bytes += len;
-        }
-        if let Some((&below, &len)) = free.range(..start).next_back()
-            && below + len == start
-        {
-            start = below;
-            bytes += len;
-        }
-        free.insert(start, bytes);
-    }
-}
-
-/// Pages of the arena; given back on drop.
-struct ArenaPages {
-    arena: &'static Arena,
-    offset: usize,
-    bytes: usize,
-}
-
-impl Drop for ArenaPages {
-    fn drop(&mut self) {
-        // SAFETY: the code is gone with the last instance that could run it.
-        let released = unsafe { self.arena.reservation.release(self.offset, self.bytes) };
-        // Pages that the kernel would not take back are not used again.
-        if released.is_ok() {
-            self.arena.free(self.offset, self.bytes);
-        }
-    }
-}
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 /// Verified code of one module, mapped for one engine.
 pub struct Code {
-    pages: ArenaPages,
+    /// Keep the code where it is.
+    _pages: Pages,
+    /// Address of the first byte of the text.
+    start: usize,
     verified: Verified,
     engine: Engine,
     pub(crate) layout: ContextLayout,
@@ -112,6 +35,13 @@ pub struct Code {
     /// What the context of every instance starts as.
     pub(crate) template: Vec<u8>,
     pub(crate) images: MemoryImages,
+}
+
+/// Where code lies.
+#[expect(dead_code, reason = "what is inside is kept for as long as the code lives")]
+enum Pages {
+    Own(ArenaPages),
+    Frozen(Arc<FrozenPages>),
 }
 
 /// Living code by its first address.
@@ -124,10 +54,27 @@ impl Code {
     /// If the engine's memories or stacks, or the processor, give less than the proof relied on,
     /// or the operating system refuses.
     pub fn map(engine: &Engine, verified: Verified) -> Result<Arc<Self>, Error> {
+        check(engine, verified.artifact())?;
+        let (pages, start) = copy(verified.artifact())?;
+        Ok(Self::new(engine, verified, pages, start))
+    }
+
+    /// Like [`map`](Self::map), and without copying if the code of the artifact lies in this file,
+    /// at whole pages and with nothing but padding in the last one.
+    ///
+    /// # Errors
+    /// As [`map`](Self::map).
+    pub fn map_in_place(engine: &Engine, verified: Verified, file: Frozen) -> Result<Arc<Self>, Error> {
+        check(engine, verified.artifact())?;
+        let (pages, start) = match seal_in_place(verified.artifact(), &file) {
+            Some(start) => (Pages::Frozen(file.into_pages()), start),
+            None => copy(verified.artifact())?,
+        };
+        Ok(Self::new(engine, verified, pages, start))
+    }
+
+    fn new(engine: &Engine, verified: Verified, pages: Pages, start: usize) -> Arc<Self> {
         let artifact = verified.artifact();
-        check_target(&artifact.target, engine.target())?;
-        check_order(artifact)?;
-        let pages = map_pages(artifact)?;
         let layout = ContextLayout::new(&artifact.shape);
         let signatures: IdMap<TypeIdx, u32> = artifact
             .shape
@@ -138,7 +85,8 @@ impl Code {
         let template = template(&artifact.shape, &layout, &signatures);
         let images = MemoryImages::new(artifact);
         let code = Arc::new(Self {
-            pages,
+            _pages: pages,
+            start,
             engine: engine.clone(),
             layout,
             signatures,
@@ -150,7 +98,7 @@ impl Code {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(code.start(), Arc::downgrade(&code));
-        Ok(code)
+        code
     }
 
     /// The artifact that was verified.
@@ -175,7 +123,7 @@ impl Code {
 
     /// Address of the first byte of the text.
     pub(crate) fn start(&self) -> usize {
-        self.pages.arena.reservation.base() as usize + self.pages.offset
+        self.start
     }
 
     /// Program counter of an address in the text, if it is there.
@@ -221,6 +169,11 @@ impl fmt::Debug for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Code({} functions)", self.artifact().funcs.len())
     }
+}
+
+fn check(engine: &Engine, artifact: &Artifact) -> Result<(), Error> {
+    check_target(&artifact.target, engine.target())?;
+    check_order(artifact)
 }
 
 /// Walls V7: what the proof relied on must hold here.
@@ -285,35 +238,45 @@ fn check_order(artifact: &Artifact) -> Result<(), Error> {
     Ok(())
 }
 
-fn map_pages(artifact: &Artifact) -> Result<ArenaPages, Error> {
-    let arena = arena()?;
+/// Makes a copy of the code executable; the address of its first byte.
+fn copy(artifact: &Artifact) -> Result<(Pages, usize), Error> {
     let text_bytes = artifact.rodata_offset() as usize;
-    // One page more stays without access, so that neighbours never touch.
     let used = text_bytes + page_up(artifact.rodata.len());
-    let bytes = used + sys::PAGE;
-    let offset = arena
-        .allocate(bytes)
-        .ok_or_else(|| Error::Limit("the address space for code is used up".into()))?;
-    let pages = ArenaPages { arena, offset, bytes };
-    let os = |error| Error::Os {
+    let mut pages = arena()?.allocate(used)?;
+    let filled = pages.fill(used, |image| {
+        let (text, rodata) = image.split_at_mut(text_bytes);
+        text[..artifact.text.len()].copy_from_slice(&artifact.text);
+        text[artifact.text.len()..].fill(PADDING);
+        rodata[..artifact.rodata.len()].copy_from_slice(&artifact.rodata);
+        Ok(())
+    });
+    let sealed = filled.and_then(|()| pages.seal_code(0, text_bytes));
+    sealed.map_err(|error| Error::Os {
         what: "cannot map code",
         error,
-    };
-    arena.reservation.commit(offset, used).map_err(os)?;
-    // SAFETY: the pages were allocated to this code alone and are inside the reservation.
-    let start = unsafe { arena.reservation.base().add(offset) };
-    // SAFETY: they are writable, and nobody else refers to them.
-    let image = unsafe { std::slice::from_raw_parts_mut(start, used) };
-    let (text, rodata) = image.split_at_mut(text_bytes);
-    text[..artifact.text.len()].copy_from_slice(&artifact.text);
-    text[artifact.text.len()..].fill(PADDING);
-    rodata[..artifact.rodata.len()].copy_from_slice(&artifact.rodata);
-    arena.reservation.seal_code(offset, text_bytes).map_err(os)?;
-    arena
-        .reservation
-        .seal_rodata(offset + text_bytes, used - text_bytes)
-        .map_err(os)?;
-    Ok(pages)
+    })?;
+    let start = pages.start();
+    Ok((Pages::Own(pages), start))
+}
+
+/// Makes the code of an artifact executable where it lies in the file, if it lies there as in the
+/// image; the address of its first byte.
+fn seal_in_place(artifact: &Artifact, file: &Frozen) -> Option<usize> {
+    let text = file.offset_of(&artifact.text)?;
+    let text_bytes = artifact.rodata_offset() as usize;
+    let in_place = text.is_multiple_of(sys::PAGE)
+        && !artifact.text.is_empty()
+        && (artifact.rodata.is_empty() || file.offset_of(&artifact.rodata) == Some(text + text_bytes));
+    let bytes = file.bytes();
+    // The rest of the last page becomes executable with it.
+    let rest = bytes.get(text + artifact.text.len()..text + text_bytes)?;
+    if !in_place || rest.iter().any(|&byte| byte != PADDING) {
+        return None;
+    }
+    let pages = file.pages();
+    // If the system refuses, for example because the file may not be run, a copy can be run.
+    pages.seal_code(text, text_bytes).ok()?;
+    Some(pages.start() + text)
 }
 
 /// The part of a context that is the same in every instance.

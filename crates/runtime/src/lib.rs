@@ -5,7 +5,7 @@
 //! fault of guest code is a trap of its caller, and that its users need no `unsafe`. The only crate
 //! with `unsafe` and assembly; what depends on the system or the processor is in `sys`.
 //!
-//! * [`Engine`], [`Code`]: what stores share; mapped code.
+//! * [`Engine`], [`Code`]: what stores share; mapped code. [`Frozen`]: files that it comes from.
 //! * [`Store`]: instances, memories, tables, globals and functions, named by ids; the host's data.
 //! * [`HostFunc`], [`Caller`]: Rust closures that guests call.
 //! * [`Error`], [`Frame`]: how a call ends badly, and where.
@@ -16,6 +16,7 @@
 //! allocate nor box. Deliberately knows no compiler and no WebAssembly binary.
 
 mod activation;
+mod arena;
 mod backtrace;
 mod call;
 mod code;
@@ -23,6 +24,7 @@ mod const_expr;
 mod context;
 mod engine;
 mod error;
+mod frozen;
 mod func;
 mod global;
 mod host;
@@ -46,6 +48,7 @@ pub use backtrace::{FRAMES_MAX, Frame};
 pub use code::Code;
 pub use engine::{Engine, EngineConfig, host_features};
 pub use error::{Error, HostError};
+pub use frozen::{FILE_BYTES_MAX, Frozen};
 pub use func::TypedFunc;
 pub use global::GlobalType;
 pub use host::{Caller, HostFunc};

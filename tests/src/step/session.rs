@@ -203,7 +203,7 @@ impl<'a> Session<'a> {
             item: Item::Func(first.func),
         });
         self.packed = pack::pack(&reachable, &Origin::default());
-        self.honest.clone_from(&artifact.text);
+        self.honest = artifact.text.to_vec();
         self.send()
     }
 
@@ -270,7 +270,7 @@ impl<'a> Session<'a> {
         for line in maps.lines().filter(|line| line.contains(" r-xp ")) {
             let start = line.split('-').next().unwrap_or_default();
             let start = u64::from_str_radix(start, 16).map_err(io::Error::other)?;
-            if self.tracee.read(start, &mut found).is_ok() && found == self.artifact.text {
+            if self.tracee.read(start, &mut found).is_ok() && found == self.artifact.text[..] {
                 return Ok(start);
             }
         }
@@ -307,7 +307,7 @@ impl<'a> Session<'a> {
                 return Ok(false);
             }
         } else {
-            self.artifact.text.clone_from(&self.honest);
+            self.artifact.text.to_mut().clone_from(&self.honest);
             if !self.send()? {
                 return Ok(false);
             }
@@ -352,6 +352,7 @@ impl<'a> Session<'a> {
         let old = self
             .artifact
             .text
+            .to_mut()
             .splice(range.clone(), bytes.iter().copied())
             .collect();
         let from = self

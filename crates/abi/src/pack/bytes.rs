@@ -3,6 +3,7 @@
 //! Guarantees that whatever is read back from what was written is equal, that each value has only
 //! one form, and that no count is believed before the bytes for that many items are there.
 
+use crate::bytes::Bytes;
 use cellwall_base::{
     DataIdx, ElemIdx, EntityId, FuncIdx, GlobalIdx, IdMap, Invalid, MemoryIdx, TableIdx, TypeIdx,
 };
@@ -23,6 +24,13 @@ pub(super) trait Pack: Sized {
     fn read(from: &mut Reader<'_>) -> Result<Self, Invalid>;
 }
 
+/// A value whose packed form always has [`Pack::BYTES_MIN`] bytes: tables of these are most of what
+/// is read, and are read without a question per field.
+pub(super) trait Row: Pack {
+    /// Reads it from exactly its bytes; `None` if [`Pack::read`] would refuse them.
+    fn parse(bytes: &[u8]) -> Option<Self>;
+}
+
 /// Bytes in the making.
 #[derive(Default)]
 pub(super) struct Writer {
@@ -34,9 +42,10 @@ impl Writer {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Appends zeros up to a multiple.
-    pub(super) fn align(&mut self, multiple: usize) {
-        self.bytes.resize(self.bytes.len().next_multiple_of(multiple), 0);
+    /// Appends this byte up to a multiple.
+    pub(super) fn align(&mut self, multiple: usize, fill: u8) {
+        self.bytes
+            .resize(self.bytes.len().next_multiple_of(multiple), fill);
     }
 
     pub(super) fn len(&self) -> usize {
@@ -61,6 +70,8 @@ pub(super) struct Reader<'a> {
     rest: &'a [u8],
     /// Offset of `rest` in the file.
     offset: usize,
+    /// The file, if it is frozen.
+    frozen: Option<&'a bytes::Bytes>,
 }
 
 impl<'a> Reader<'a> {
@@ -70,12 +81,30 @@ impl<'a> Reader<'a> {
             section,
             rest,
             offset,
+            frozen: None,
         }
+    }
+
+    /// This place in a file that may be frozen.
+    pub(super) fn frozen(self, frozen: Option<&'a bytes::Bytes>) -> Self {
+        Self { frozen, ..self }
     }
 
     /// All that was not read yet.
     pub(super) fn rest(&self) -> &'a [u8] {
         self.rest
+    }
+
+    /// The same, to keep.
+    pub(super) fn rest_bytes(&self) -> Bytes {
+        self.keep(self.rest)
+    }
+
+    fn keep(&self, slice: &'a [u8]) -> Bytes {
+        match self.frozen {
+            Some(frozen) => Bytes::Shared(frozen.slice_ref(slice)),
+            None => Bytes::Owned(slice.to_vec()),
+        }
     }
 
     /// Refuses what stands here.
@@ -136,9 +165,22 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The section as rows.
-    pub(super) fn rows<T: Pack>(mut self) -> Result<Vec<T>, Invalid> {
-        let mut rows = Vec::with_capacity(self.rest.len() / T::BYTES_MIN);
+    /// The section as rows of one size.
+    pub(super) fn rows<T: Row>(self) -> Result<Vec<T>, Invalid> {
+        let chunks = self.rest.chunks_exact(T::BYTES_MIN);
+        let mut rows = Vec::with_capacity(chunks.len());
+        let whole = chunks.remainder().is_empty();
+        rows.extend(chunks.map_while(T::parse));
+        match whole && rows.len() == self.rest.len() / T::BYTES_MIN {
+            true => Ok(rows),
+            // Says where.
+            false => self.items(),
+        }
+    }
+
+    /// The section as items of any size.
+    pub(super) fn items<T: Pack>(mut self) -> Result<Vec<T>, Invalid> {
+        let mut rows = Vec::new();
         while !self.rest.is_empty() {
             rows.push(T::read(&mut self)?);
         }
@@ -166,6 +208,25 @@ macro_rules! packed {
 }
 pub(super) use packed;
 
+/// Like [`packed`], of structs with fields of one size.
+macro_rules! rows {
+    ($($name:ident { $($field:ident: $ty:ty),+ })+) => {$(
+        $crate::pack::bytes::packed! { $name { $($field: $ty),+ } }
+
+        impl $crate::pack::bytes::Row for $name {
+            #[inline]
+            fn parse(bytes: &[u8]) -> Option<Self> {
+                $(
+                    let ($field, bytes) = bytes.split_at_checked(<$ty as $crate::pack::bytes::Pack>::BYTES_MIN)?;
+                )+
+                bytes.is_empty().then_some(())?;
+                Some(Self { $($field: <$ty as $crate::pack::bytes::Row>::parse($field)?),+ })
+            }
+        }
+    )+};
+}
+pub(super) use rows;
+
 macro_rules! numbers {
     ($($ty:ident),+) => {$(
         impl Pack for $ty {
@@ -183,6 +244,13 @@ macro_rules! numbers {
 }
 numbers!(u8, u32, u64, u128, i32, i64);
 
+impl Row for u32 {
+    #[inline]
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        Some(Self::from_le_bytes(bytes.try_into().ok()?))
+    }
+}
+
 macro_rules! ids {
     ($($ty:ident),+) => {$(
         impl Pack for $ty {
@@ -199,6 +267,13 @@ macro_rules! ids {
     )+};
 }
 ids!(FuncIdx, TypeIdx, MemoryIdx, TableIdx, GlobalIdx, DataIdx, ElemIdx);
+
+impl Row for FuncIdx {
+    #[inline]
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        u32::parse(bytes).map(Self::from_u32)
+    }
+}
 
 impl Pack for bool {
     const BYTES_MIN: usize = 1;
@@ -232,6 +307,21 @@ impl Pack for String {
             Ok(text) => Ok(text.to_owned()),
             Err(_) => at.fail("a string is not UTF-8"),
         }
+    }
+}
+
+impl Pack for Bytes {
+    const BYTES_MIN: usize = 4;
+
+    fn write(&self, to: &mut Writer) {
+        to.count(self.len());
+        to.raw(self);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Invalid> {
+        let len = from.count(1)?;
+        let slice = from.slice(len)?;
+        Ok(from.keep(slice))
     }
 }
 

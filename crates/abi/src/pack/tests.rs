@@ -127,8 +127,8 @@ fn sample() -> (Artifact, Origin) {
     let artifact = Artifact {
         target: Target::new(features),
         shape,
-        text: vec![0x0f, 0x0b, 0xc3],
-        rodata: vec![1; 5],
+        text: vec![0x0f, 0x0b, 0xc3].into(),
+        rodata: vec![1; 5].into(),
         funcs: vec![FuncRange {
             func,
             start: 0,
@@ -169,14 +169,14 @@ fn sample() -> (Artifact, Origin) {
             },
         ],
         inlined_sites: vec![InlinedSite { pc: 1, call: 1 }],
-        data: vec![1, 2, 3],
+        data: vec![1, 2, 3].into(),
         names: vec![(func, "main".into())],
     };
     let origin = Origin {
         name: Some("sample".into()),
         body_starts: vec![17],
         code_start: 16,
-        debug: vec![(".debug_info".into(), vec![5; 7])],
+        debug: vec![(".debug_info".into(), vec![5; 7].into())],
     };
     (artifact, origin)
 }
@@ -310,5 +310,5 @@ fn the_format_names_what_it_relies_on() {
         "MemoryGrow MemoryCopy MemoryFill MemoryInit DataDrop TableGet TableSet TableGrow TableFill \
          TableCopy TableInit ElemDrop RefFunc"
     );
-    assert_eq!((FORMAT_VERSION, TrapCode::ALL.len(), SECTIONS.len()), (2, 11, 18));
+    assert_eq!((FORMAT_VERSION, TrapCode::ALL.len(), SECTIONS.len()), (3, 11, 18));
 }

@@ -104,22 +104,20 @@ impl Folder {
         }
     }
 
-    /// The bytes of a file; `None` if there is none, or one of more than `bytes_max`.
-    pub(super) fn read(&self, name: &str, bytes_max: u64) -> Option<Vec<u8>> {
+    /// An open file; `None` if there is none, or one of more than `bytes_max`, which is removed.
+    pub(super) fn entry(&self, name: &str, bytes_max: u64) -> Option<File> {
         let file = File::open(self.path.join(name)).ok()?;
-        let bytes_announced = file.metadata().ok()?.len();
-        if bytes_announced > bytes_max {
-            self.remove(name);
-            return None;
+        let metadata = file.metadata().ok()?;
+        if metadata.is_file() && metadata.len() <= bytes_max {
+            return Some(file);
         }
-        let mut bytes = Vec::with_capacity(bytes_announced as usize);
-        file.take(bytes_max).read_to_end(&mut bytes).ok()?;
-        Some(bytes)
+        self.remove(name);
+        None
     }
 
     /// Writes a file of these two parts, whole or not at all.
-    pub(super) fn write(&self, name: &str, head: &[u8], body: &[u8]) -> io::Result<()> {
-        let unfinished = self.write_unfinished(&[head, body])?;
+    pub(super) fn write(&self, name: &str, body: &[u8], tail: &[u8]) -> io::Result<()> {
+        let unfinished = self.write_unfinished(&[body, tail])?;
         let renamed = fs::rename(&unfinished, self.path.join(name));
         if renamed.is_err() {
             let _ = fs::remove_file(&unfinished);
@@ -154,11 +152,9 @@ impl Folder {
     }
 
     /// Marks a file as just used.
-    pub(super) fn touch(&self, name: &str) {
+    pub(super) fn touch(&self, file: &File) {
         // A file that keeps its old time only goes earlier.
-        if let Ok(file) = File::open(self.path.join(name)) {
-            let _ = file.set_modified(SystemTime::now());
-        }
+        let _ = file.set_modified(SystemTime::now());
     }
 
     /// Removes a file, if it is there.

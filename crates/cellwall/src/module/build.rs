@@ -5,7 +5,7 @@ use crate::{Context, Engine, Error, Result, bail};
 use cellwall_abi::{Artifact, CodeBlob};
 use cellwall_base::FuncIdx;
 use cellwall_compile::{Scratch, Unit};
-use cellwall_runtime::Code;
+use cellwall_runtime::{Code, Frozen};
 use cellwall_verify::{Verified, Violation};
 use cellwall_wasm as wasm;
 use std::fmt;
@@ -85,13 +85,17 @@ pub(crate) fn accept_own(engine: &Engine, artifact: Artifact) -> Result<Arc<Code
     Ok(Code::map(engine.runtime(), verified)?)
 }
 
-/// Proves and maps an artifact of unknown origin.
-pub(crate) fn accept_foreign(engine: &Engine, artifact: Artifact) -> Result<Arc<Code>> {
+/// Proves and maps an artifact of unknown origin; in the file that it was read from, if that is
+/// frozen.
+pub(crate) fn accept_foreign(engine: &Engine, artifact: Artifact, file: Option<Frozen>) -> Result<Arc<Code>> {
     if !engine.config().wasm_multi_memory && artifact.shape.memories.len() > 1 {
         bail!("multiple memories are turned off");
     }
     let verified = prove(engine, artifact).context("the machine code is not proven to be safe")?;
-    Ok(Code::map(engine.runtime(), verified)?)
+    Ok(match file {
+        Some(file) => Code::map_in_place(engine.runtime(), verified, file)?,
+        None => Code::map(engine.runtime(), verified)?,
+    })
 }
 
 fn threads(engine: &Engine, code_bytes: usize) -> usize {

@@ -4,11 +4,12 @@
 //! first line is asked for. In WebAssembly, program counters of DWARF are offsets in the contents
 //! of the code section ("DWARF for WebAssembly", 2).
 
+use cellwall_abi::Bytes;
 use cellwall_wasm as wasm;
 use gimli::{EndianArcSlice, LittleEndian};
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 /// One source function at a place of the code; see [`FrameInfo::symbols`](crate::FrameInfo).
 #[derive(Clone, Debug)]
@@ -46,8 +47,8 @@ type Lookup = addr2line::Context<Reader>;
 
 /// The DWARF of a module.
 pub(crate) struct DebugInfo {
-    bytes: Arc<[u8]>,
-    sections: BTreeMap<String, Range<u32>>,
+    /// By name.
+    sections: BTreeMap<String, Bytes>,
     code_start: u32,
     /// `None` until the first question; `Some(None)` if the DWARF is broken.
     lookup: Mutex<Option<Option<Lookup>>>,
@@ -56,14 +57,17 @@ pub(crate) struct DebugInfo {
 impl DebugInfo {
     /// That of this module, if it has any.
     pub(crate) fn of(module: &wasm::Module) -> Option<Self> {
+        let bytes = |range: &Range<u32>| {
+            let bytes = module.bytes().get(range.start as usize..range.end as usize);
+            Bytes::from(bytes.unwrap_or_default().to_vec())
+        };
         let sections: BTreeMap<_, _> = module
             .custom_sections()
             .iter()
             .filter(|section| section.name.starts_with(".debug_"))
-            .map(|section| (section.name.clone(), section.bytes.clone()))
+            .map(|section| (section.name.clone(), bytes(&section.bytes)))
             .collect();
-        sections.contains_key(".debug_info").then(|| Self {
-            bytes: Arc::clone(module.bytes()),
+        sections.contains_key(".debug_info").then_some(Self {
             sections,
             code_start: module.code_section().start,
             lookup: Mutex::new(None),
@@ -71,16 +75,9 @@ impl DebugInfo {
     }
 
     /// That of a module whose DWARF sections were kept by [`sections`](Self::sections).
-    pub(crate) fn from_sections(code_start: u32, kept: &[(String, Vec<u8>)]) -> Option<Self> {
-        let mut bytes = Vec::new();
-        let mut sections = BTreeMap::new();
-        for (name, contents) in kept {
-            let start = u32::try_from(bytes.len()).ok()?;
-            bytes.extend_from_slice(contents);
-            sections.insert(name.clone(), start..u32::try_from(bytes.len()).ok()?);
-        }
-        (!sections.is_empty()).then(|| Self {
-            bytes: bytes.into(),
+    pub(crate) fn from_sections(code_start: u32, kept: Vec<(String, Bytes)>) -> Option<Self> {
+        let sections: BTreeMap<_, _> = kept.into_iter().collect();
+        (!sections.is_empty()).then_some(Self {
             sections,
             code_start,
             lookup: Mutex::new(None),
@@ -93,17 +90,16 @@ impl DebugInfo {
     }
 
     /// The DWARF sections by name, in order of the names.
-    pub(crate) fn sections(&self) -> Vec<(String, Vec<u8>)> {
-        let bytes = |range: &Range<u32>| self.bytes.get(range.start as usize..range.end as usize);
+    pub(crate) fn sections(&self) -> Vec<(String, Bytes)> {
         let sections = self.sections.iter();
-        let kept = sections.map(|(name, range)| (name.clone(), bytes(range).unwrap_or_default().to_vec()));
-        kept.collect()
+        sections
+            .map(|(name, bytes)| (name.clone(), bytes.clone()))
+            .collect()
     }
 
     fn section(&self, id: gimli::SectionId) -> Result<Reader, gimli::Error> {
-        let range = self.sections.get(id.name()).cloned().unwrap_or(0..0);
-        let bytes = self.bytes.get(range.start as usize..range.end as usize);
-        Ok(Reader::new(bytes.unwrap_or_default().into(), LittleEndian))
+        let bytes = self.sections.get(id.name()).map_or(&[][..], |bytes| bytes);
+        Ok(Reader::new(bytes.into(), LittleEndian))
     }
 
     fn parse(&self) -> Option<Lookup> {

@@ -9,6 +9,7 @@ mod linux;
 #[cfg(target_arch = "x86_64")]
 mod x64;
 
+pub(crate) use linux::frozen::FrozenFile;
 pub use linux::map::mark_for_profiler;
 pub(crate) use linux::map::{ImageFile, Reservation};
 pub(crate) use linux::signal::install as install_handlers;

@@ -224,8 +224,8 @@ impl Module {
         let mut artifact = Artifact {
             target: *engine.target(),
             shape: self.shape.clone(),
-            text: Vec::new(),
-            rodata: Vec::new(),
+            text: Default::default(),
+            rodata: Default::default(),
             funcs: Vec::new(),
             jump_tables: Vec::new(),
             traps: Vec::new(),
@@ -234,13 +234,13 @@ impl Module {
             heads: Vec::new(),
             inlined: Vec::new(),
             inlined_sites: Vec::new(),
-            data: self.data.clone(),
+            data: self.data.clone().into(),
             names: self.names.clone(),
         };
         let mut entries = BTreeMap::new();
         for (func, body) in &self.bodies {
             let start = artifact.text.len().next_multiple_of(FUNC_ALIGN as usize);
-            artifact.text.resize(start, PADDING);
+            artifact.text.to_mut().resize(start, PADDING);
             let mut env = Env {
                 a: CodeAssembler::new(64).unwrap(),
                 layout: &layout,
@@ -258,7 +258,7 @@ impl Module {
                 start: start as u32,
                 len: code.len() as u32,
             });
-            artifact.text.extend_from_slice(&code);
+            artifact.text.to_mut().extend_from_slice(&code);
             entries.insert(*func, start as u64);
         }
         artifact

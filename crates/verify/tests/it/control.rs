@@ -158,7 +158,7 @@ fn a_jump_table_needs_a_bounded_index_and_checked_entries() {
     }
     let with_table = |change: fn(&mut Vec<u8>)| {
         let mut artifact = artifact(I32_TO_I32, |f| switch(f, Flaw::None).unwrap());
-        change(&mut artifact.rodata);
+        change(artifact.rodata.to_mut());
         verify(artifact).map_err(|violation| violation.rule).map(|_| ())
     };
     assert_eq!(with_table(|_| ()), Ok(()));

@@ -278,15 +278,15 @@ fn append(artifact: &mut Artifact, func: u32, mut fun: Fun) {
         let offset = artifact.rodata.len() as u32;
         for &target in table {
             let distance = pcs[target] as i32 - (4096 + offset as i32);
-            artifact.rodata.extend(distance.to_le_bytes());
+            artifact.rodata.to_mut().extend(distance.to_le_bytes());
         }
         let len = table.len() as u32;
         artifact.jump_tables.push(JumpTable { offset, len, func });
     }
-    artifact.rodata.extend(&fun.rodata);
-    artifact.text.extend(code);
+    artifact.rodata.to_mut().extend(&fun.rodata);
+    artifact.text.to_mut().extend(code);
     let end = artifact.text.len().next_multiple_of(FUNC_ALIGN as usize);
-    artifact.text.resize(end, PADDING);
+    artifact.text.to_mut().resize(end, PADDING);
 }
 
 /// An artifact with this function under test, of type `ty`.
@@ -299,8 +299,8 @@ pub(crate) fn artifact(ty: u32, build: impl FnOnce(&mut Fun)) -> Artifact {
             ..fun.target
         },
         shape: shape(ty),
-        text: vec![],
-        rodata: vec![],
+        text: Default::default(),
+        rodata: Default::default(),
         funcs: vec![],
         jump_tables: vec![],
         traps: vec![],
@@ -309,12 +309,12 @@ pub(crate) fn artifact(ty: u32, build: impl FnOnce(&mut Fun)) -> Artifact {
         heads: vec![],
         inlined: vec![],
         inlined_sites: vec![],
-        data: vec![],
+        data: Default::default(),
         names: vec![],
     };
     append(&mut artifact, 1, fun);
     let end = artifact.text.len().max(CALLEE as usize);
-    artifact.text.resize(end, PADDING);
+    artifact.text.to_mut().resize(end, PADDING);
     let mut identity = Fun::new();
     use iced_x86::code_asm::*;
     identity.a.mov(eax, edi).expect("mov encodes");

@@ -66,7 +66,7 @@ fn corrupt(artifact: &mut Artifact, random: &mut Random) {
                 *byte = random.next() as u8;
             }
         }
-        5 => artifact.text.truncate(number as usize),
+        5 => artifact.text.to_mut().truncate(number as usize),
         6 => {
             let at = random.below(2);
             if let Some(range) = artifact.funcs.get_mut(at) {
@@ -104,7 +104,7 @@ fn corrupt(artifact: &mut Artifact, random: &mut Random) {
             artifact.jump_tables.push(table);
         }
         11 => artifact.shape.imported_funcs = number,
-        12 => artifact.rodata.truncate(number as usize),
+        12 => artifact.rodata.to_mut().truncate(number as usize),
         _ => {
             let at = random.below(artifact.calls.len());
             if let Some(call) = artifact.calls.get_mut(at) {

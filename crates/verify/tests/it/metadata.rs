@@ -73,7 +73,7 @@ fn text_may_not_be_truncated() {
     let whole = sample();
     for len in 0..whole.text.len() {
         let mut artifact = whole.clone();
-        artifact.text.truncate(len);
+        artifact.text.to_mut().truncate(len);
         let needed = whole.funcs[1].start + whole.funcs[1].len;
         assert_eq!(verify(artifact).is_ok(), len >= needed as usize, "{len} bytes");
     }
@@ -83,7 +83,7 @@ fn text_may_not_be_truncated() {
 fn only_padding_lies_between_functions() {
     let at = sample().funcs[0].len as usize;
     changed(Rule::Padding, |a| a.text[at] = 0x90);
-    changed(Rule::Padding, |a| a.text.push(0xc3));
+    changed(Rule::Padding, |a| a.text.to_mut().push(0xc3));
     changed(Rule::Padding, |a| a.funcs.truncate(1));
 }
 
@@ -158,7 +158,7 @@ fn the_shape_is_well_formed() {
 fn an_artifact_may_hold_some_of_the_functions() {
     let mut artifact = sample();
     let FuncRange { start, .. } = artifact.funcs.remove(1);
-    artifact.text.truncate(start as usize);
+    artifact.text.to_mut().truncate(start as usize);
     artifact.unwind.pop();
     assert!(verify(artifact).is_ok());
 }
