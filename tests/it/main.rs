@@ -1,5 +1,6 @@
 //! Tests that span several rooms: the house itself, and the road from bytes to values.
 
+mod bombs;
 mod breach;
 mod differential;
 mod honest;

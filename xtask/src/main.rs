@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use cellwall::{Config, Engine, Module};
 use cellwall_tests::differential::compare;
 use cellwall_tests::mutate::Tally;
-use cellwall_tests::{breach, generate, honest, pressure};
+use cellwall_tests::{bombs, breach, generate, honest, pressure};
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -77,6 +77,21 @@ enum Task {
         #[arg(long, default_value_t = 64 << 20)]
         bytes_max: u64,
     },
+    /// Modules that are made to hurt the compiler: what twice the size takes, up to the decoder's
+    /// limits.
+    Bombs {
+        /// Families whose name contains one of these; all without any.
+        filter: Vec<String>,
+        /// Divides all sizes.
+        #[arg(long, default_value_t = 1)]
+        divide: u32,
+        /// Write the modules to this folder, and do nothing else.
+        #[arg(long)]
+        emit: Option<PathBuf>,
+        /// Compiles the bomb of this size in this very process.
+        #[arg(long, hide = true)]
+        child: Option<u32>,
+    },
     /// Guests that open files while a folder is swapped for a link: no escape.
     Race {
         /// For how long.
@@ -116,6 +131,27 @@ fn main() -> Result<()> {
         Task::Mutate(options) => mutate::run(&options),
         Task::Stepped => cellwall_tests::step::child::main().map_err(|error| anyhow::anyhow!("{error:#}")),
         Task::Honest { generated, bytes_max } => honest(generated, bytes_max),
+        Task::Bombs {
+            filter,
+            divide,
+            emit,
+            child,
+        } => {
+            let chosen = bombs::families().iter().filter(|family| match child {
+                Some(_) => filter.iter().any(|name| family.name == name),
+                None => filter.is_empty() || filter.iter().any(|f| family.name.contains(f.as_str())),
+            });
+            match (child, emit) {
+                (Some(size), _) => {
+                    let [family] = chosen.collect::<Vec<_>>()[..] else {
+                        anyhow::bail!("a child measures one family");
+                    };
+                    bombs::child(family, size).map_err(anyhow::Error::msg)
+                }
+                (None, Some(folder)) => emit_bombs(chosen, divide, &folder),
+                (None, None) => measure_bombs(chosen, divide),
+            }
+        }
         Task::Race { seconds } => race(seconds),
         Task::Bless => bless(),
         Task::Bench { args } => bench(&args),
@@ -237,6 +273,60 @@ fn honest(generated: usize, bytes_max: u64) -> Result<()> {
     }
     println!("{refusals} refused; {tally:?}");
     ensure!(refusals == 0, "honest code is refused");
+    Ok(())
+}
+
+fn emit_bombs<'a>(
+    families: impl Iterator<Item = &'a bombs::Family>,
+    divide: u32,
+    folder: &Path,
+) -> Result<()> {
+    std::fs::create_dir_all(folder)?;
+    for family in families {
+        let name = format!("{}.wasm", family.name.replace('/', "-"));
+        std::fs::write(folder.join(name), family.module(family.max / divide))?;
+    }
+    Ok(())
+}
+
+/// What twice the size may take at most, times that of half.
+const GROWTH_MAX: f64 = 2.3;
+
+fn measure_bombs<'a>(families: impl Iterator<Item = &'a bombs::Family>, divide: u32) -> Result<()> {
+    let itself = std::env::current_exe()?;
+    let mut failures = 0;
+    for family in families {
+        let cost = |size: u32| -> Result<_> {
+            let mut command = Command::new(&itself);
+            command
+                .env("RUST_BACKTRACE", "0")
+                .args(["bombs", family.name, "--child"])
+                .arg(size.to_string());
+            Ok(bombs::measure(command)?)
+        };
+        let size = family.max / divide;
+        let costs = (cost(size / 2)?, cost(size)?);
+        print!("{:<22} {:>8} {:<9}  ", family.name, size, family.unit);
+        match costs {
+            (Ok(half), Ok(whole)) => {
+                let time = whole.time.as_secs_f64() / half.time.as_secs_f64();
+                let memory = whole.memory_bytes as f64 / half.memory_bytes as f64;
+                let failed = time > GROWTH_MAX || memory > GROWTH_MAX;
+                failures += u32::from(failed);
+                let verdict = if failed { "TOO MUCH" } else { "" };
+                println!("{half}  {whole}  {time:>5.2} {memory:>5.2}  {verdict}");
+            }
+            (half, whole) => {
+                failures += 1;
+                let show = |cost: Result<bombs::Cost, String>| match cost {
+                    Ok(cost) => cost.to_string(),
+                    Err(why) => format!("{:.160}", why.replace('\n', " ")),
+                };
+                println!("{}  {}  FAILED", show(half), show(whole));
+            }
+        }
+    }
+    ensure!(failures == 0, "{failures} families grow too fast or are refused");
     Ok(())
 }
 
