@@ -18,7 +18,7 @@ use cellwall_runtime as runtime;
 /// [`wrap`](Self::wrap) makes one from a Rust closure whose type says its WebAssembly type;
 /// [`new`](Self::new) one whose type is only known at run time. [`typed`](Self::typed) checks a
 /// type once, so that calls need not; [`call`](Self::call) checks each time.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Func {
     pub(crate) id: runtime::FuncId,
 }

@@ -16,7 +16,7 @@ use cellwall_runtime as runtime;
 /// assert!(global.set(&mut store, Val::I64(2)).is_err());
 /// # cellwall::Ok(())
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Global {
     pub(crate) id: runtime::GlobalId,
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// A module with its imports filled in, living in a store. Just a name for it: cheap to copy.
 ///
 /// [`Linker`](crate::Linker) makes one by names; [`new`](Self::new) from a list.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Instance {
     pub(crate) id: runtime::InstanceId,
 }

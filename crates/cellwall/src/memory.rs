@@ -31,7 +31,7 @@ use std::fmt;
 /// assert!(memory.grow(&mut store, 1).is_err());
 /// # cellwall::Ok(())
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Memory {
     pub(crate) id: runtime::MemoryId,
 }

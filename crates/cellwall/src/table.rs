@@ -21,7 +21,7 @@ use cellwall_runtime as runtime;
 /// assert!(table.get(&mut store, 2).is_none());
 /// # cellwall::Ok(())
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Table {
     pub(crate) id: runtime::TableId,
 }

@@ -1,0 +1,98 @@
+//! Functions of C, called from guest code.
+
+use crate::env::Env;
+use crate::refs::wasm_trap_t;
+use crate::store::{Data, StoreCell};
+use crate::trap;
+use crate::types::kind_of;
+use crate::val::{wasm_val_t, wasm_val_vec_t};
+use crate::vec::Vector;
+use cellwall_rs::{Caller, Error, FuncType, Result, Val, bail};
+use std::ffi::c_void;
+use std::sync::Arc;
+
+/// `wasm_func_callback_t`.
+pub type wasm_func_callback_t =
+    Option<unsafe extern "C" fn(*const wasm_val_vec_t, *mut wasm_val_vec_t) -> *mut wasm_trap_t>;
+/// `wasm_func_callback_with_env_t`.
+pub type wasm_func_callback_with_env_t =
+    Option<unsafe extern "C" fn(*mut c_void, *const wasm_val_vec_t, *mut wasm_val_vec_t) -> *mut wasm_trap_t>;
+
+/// A function of C with the data it is called with.
+pub(crate) enum Callback {
+    Plain(unsafe extern "C" fn(*const wasm_val_vec_t, *mut wasm_val_vec_t) -> *mut wasm_trap_t),
+    WithEnv(
+        unsafe extern "C" fn(*mut c_void, *const wasm_val_vec_t, *mut wasm_val_vec_t) -> *mut wasm_trap_t,
+        Env,
+    ),
+}
+
+impl Callback {
+    /// Calls it as a host function.
+    pub(crate) fn call(
+        &self,
+        ty: &FuncType,
+        mut caller: Caller<'_, Data>,
+        params: &[Val],
+        results: &mut [Val],
+    ) -> Result<()> {
+        StoreCell::in_call(&mut caller, |cell| {
+            let cell = cell.shared();
+            let args = params
+                .iter()
+                .map(|&value| wasm_val_t::from_rust(&cell, value))
+                .collect();
+            let mut args: wasm_val_vec_t = Vector::from_vec(args);
+            let empty = ty
+                .results()
+                .map(|ty| wasm_val_t::default_of(kind_of(&ty)))
+                .collect();
+            let mut out: wasm_val_vec_t = Vector::from_vec(empty);
+            // SAFETY: C gave the function, of this type; both vectors are as its header says.
+            let trap = unsafe {
+                match self {
+                    Self::Plain(function) => function(&raw const args, &raw mut out),
+                    Self::WithEnv(function, env) => function(env.data, &raw const args, &raw mut out),
+                }
+            };
+            // SAFETY: the arguments stayed ours.
+            unsafe { args.delete() };
+            // SAFETY: an owned trap or null, by the header.
+            let answer = match unsafe { crate::take(trap) } {
+                Some(trap) => Err(trap::to_error(*trap)),
+                None => read_results(&cell, &out, ty, results),
+            };
+            // SAFETY: the results are ours again.
+            unsafe { out.delete() };
+            answer
+        })
+    }
+}
+
+fn read_results(
+    cell: &Arc<StoreCell>,
+    out: &wasm_val_vec_t,
+    ty: &FuncType,
+    results: &mut [Val],
+) -> Result<()> {
+    // SAFETY: C filled in what is there, and nothing else.
+    let values = unsafe { out.as_slice() };
+    if values.len() != results.len() {
+        bail!(
+            "a host function returned {} results, not {}",
+            values.len(),
+            results.len()
+        );
+    }
+    for ((value, ty), result) in values.iter().zip(ty.results()).zip(results) {
+        if value.kind != kind_of(&ty) {
+            return Err(Error::msg(format!(
+                "a host function returned a value of kind {} where its type says {ty}",
+                value.kind
+            )));
+        }
+        // SAFETY: of this kind, as was just checked; references are valid, by the header.
+        *result = unsafe { value.to_rust(cell) }?;
+    }
+    Ok(())
+}

@@ -1,0 +1,181 @@
+//! Configurations, engines and stores.
+//!
+//! A store of C may be entered again by the functions that guest code calls, without anything that
+//! says so in the arguments: [`StoreCell`] knows whether a call is under way, and then goes through
+//! the caller that the Rust API handed out.
+
+use crate::env::Env;
+use crate::refs::{Key, Payload};
+use crate::{c_api, get, give, take};
+use cellwall_rs::{self as rt, AsContextMut, Caller, ExternRef, Rooted, Store, StoreContextMut};
+use std::cell::{Cell, RefCell, UnsafeCell};
+use std::collections::HashMap;
+use std::ptr;
+use std::sync::{Arc, Weak};
+
+/// Options of an engine.
+#[derive(Clone, Default)]
+pub struct wasm_config_t {
+    pub(crate) config: rt::Config,
+}
+
+/// What modules are compiled for.
+#[derive(Clone)]
+pub struct wasm_engine_t {
+    pub(crate) engine: rt::Engine,
+}
+
+/// What guest code lives in.
+#[derive(Clone)]
+pub struct wasm_store_t {
+    pub(crate) cell: Arc<StoreCell>,
+}
+
+/// The data of a store for the Rust API.
+pub(crate) struct Data {
+    /// The cell around the store; it outlives every call into it.
+    cell: *const StoreCell,
+    /// WASI, if the store was given one.
+    pub(crate) wasi: Option<cellwall_wasi::WasiCtx>,
+    pub(crate) limits: rt::StoreLimits,
+}
+
+// SAFETY: the pointer is used in calls of host functions only, which happen while the cell is
+// borrowed by the call.
+unsafe impl Send for Data {}
+// SAFETY: as above.
+unsafe impl Sync for Data {}
+
+/// A store, and what C attached to things in it.
+pub(crate) struct StoreCell {
+    store: UnsafeCell<Store<Data>>,
+    /// The caller of the host function that is running, if one is.
+    caller: Cell<*mut Caller<'static, Data>>,
+    engine: rt::Engine,
+    infos: RefCell<HashMap<Key, Env>>,
+    /// Things of C that went into guest code as references, so that each goes in as the same one.
+    rooted: RefCell<HashMap<Key, Rooted<ExternRef>>>,
+    next_foreign: Cell<u64>,
+    me: Weak<Self>,
+}
+
+// SAFETY: the headers say that a store and everything of it is used by one thread at a time.
+unsafe impl Send for StoreCell {}
+// SAFETY: as above.
+unsafe impl Sync for StoreCell {}
+
+impl StoreCell {
+    fn new(engine: &rt::Engine) -> Arc<Self> {
+        Arc::new_cyclic(|cell| {
+            let data = Data {
+                cell: cell.as_ptr(),
+                wasi: None,
+                limits: rt::StoreLimits::default(),
+            };
+            Self {
+                store: UnsafeCell::new(Store::new(engine, data)),
+                caller: Cell::new(ptr::null_mut()),
+                engine: engine.clone(),
+                infos: RefCell::default(),
+                rooted: RefCell::default(),
+                next_foreign: Cell::new(1),
+                me: cell.clone(),
+            }
+        })
+    }
+
+    /// Runs something with the store, through the running host function's caller if there is one.
+    pub(crate) fn with<R>(&self, run: impl FnOnce(StoreContextMut<'_, Data>) -> R) -> R {
+        let caller = self.caller.get();
+        // SAFETY: not null only while `in_call` below holds the caller, which waits for C, which
+        // called us.
+        if let Some(caller) = unsafe { caller.as_mut() } {
+            return run(caller.as_context_mut());
+        }
+        // SAFETY: no host function is running, so nobody else uses the store: it belongs to one
+        // thread at a time, and nothing that `run` does calls C without a caller.
+        run(unsafe { &mut *self.store.get() }.as_context_mut())
+    }
+
+    /// Runs C code that may come back to the store.
+    pub(crate) fn in_call<R>(caller: &mut Caller<'_, Data>, run: impl FnOnce(&Self) -> R) -> R {
+        // SAFETY: a call is under way in the store of this cell, which C keeps alive for it.
+        let cell = unsafe { &*caller.data().cell };
+        let outer = cell.caller.replace(ptr::from_mut(caller).cast());
+        let answer = run(cell);
+        cell.caller.set(outer);
+        answer
+    }
+
+    /// It, shared.
+    pub(crate) fn shared(&self) -> Arc<Self> {
+        self.me.upgrade().expect("a reference to it keeps it alive")
+    }
+
+    pub(crate) fn engine(&self) -> &rt::Engine {
+        &self.engine
+    }
+
+    pub(crate) fn new_foreign(&self) -> u64 {
+        let number = self.next_foreign.get();
+        self.next_foreign.set(number + 1);
+        number
+    }
+
+    pub(crate) fn info(&self, key: Key) -> *mut std::ffi::c_void {
+        self.infos
+            .borrow()
+            .get(&key)
+            .map_or(ptr::null_mut(), |info| info.data)
+    }
+
+    pub(crate) fn set_info(&self, key: Key, info: Env) {
+        // Dropped after the borrow: the finalizer may come back.
+        let old = self.infos.borrow_mut().insert(key, info);
+        drop(old);
+    }
+
+    /// The reference that stands for something of C in guest code.
+    pub(crate) fn root(&self, key: Key, payload: impl FnOnce() -> Payload) -> rt::Result<Rooted<ExternRef>> {
+        if let Some(rooted) = self.rooted.borrow().get(&key) {
+            return Ok(*rooted);
+        }
+        let rooted = self.with(|store| ExternRef::new(store, payload()))?;
+        self.rooted.borrow_mut().insert(key, rooted);
+        Ok(rooted)
+    }
+}
+
+c_api! {
+    /// The default options.
+    fn wasm_config_new() -> *mut wasm_config_t {
+        give(wasm_config_t::default())
+    }
+    /// Deletes options that no engine took.
+    fn wasm_config_delete(config: *mut wasm_config_t) {
+        drop(unsafe { take(config) });
+    }
+    /// An engine with the default options.
+    fn wasm_engine_new() -> *mut wasm_engine_t {
+        let engine = rt::Engine::new(&rt::Config::default());
+        give(wasm_engine_t { engine: crate::error::ok(engine)? })
+    }
+    /// An engine with these options, which it takes.
+    fn wasm_engine_new_with_config(config: *mut wasm_config_t) -> *mut wasm_engine_t {
+        let config = unsafe { take(config) }?;
+        give(wasm_engine_t { engine: crate::error::ok(rt::Engine::new(&config.config))? })
+    }
+    /// Deletes it; stores and modules of it live on.
+    fn wasm_engine_delete(engine: *mut wasm_engine_t) {
+        drop(unsafe { take(engine) });
+    }
+    /// A store in this engine.
+    fn wasm_store_new(engine: *mut wasm_engine_t) -> *mut wasm_store_t {
+        let cell = StoreCell::new(&unsafe { get(engine) }?.engine);
+        give(wasm_store_t { cell })
+    }
+    /// Deletes it, with all that lives in it, once the last reference into it is deleted.
+    fn wasm_store_delete(store: *mut wasm_store_t) {
+        drop(unsafe { take(store) });
+    }
+}

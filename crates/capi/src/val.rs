@@ -1,0 +1,181 @@
+//! Values.
+
+use crate::refs::{Object, Payload, wasm_ref_t};
+use crate::store::StoreCell;
+use crate::types::{EXTERNREF, F32, F64, FUNCREF, I32, I64, wasm_valkind_t};
+use crate::vec::{Element, put, vector};
+use crate::{c_api, get, give, take};
+use cellwall_rs::{self as rt, Val, bail};
+use std::ptr;
+use std::sync::Arc;
+
+/// A value; owned ones own their reference.
+#[repr(C)]
+pub struct wasm_val_t {
+    /// Which of the values it is.
+    pub kind: wasm_valkind_t,
+    /// The value.
+    pub of: Of,
+}
+
+/// The value of a [`wasm_val_t`].
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub union Of {
+    pub(crate) i32: i32,
+    pub(crate) i64: i64,
+    pub(crate) f32: u32,
+    pub(crate) f64: u64,
+    pub(crate) reference: *mut wasm_ref_t,
+}
+
+impl wasm_val_t {
+    /// Whether its field is a reference.
+    fn is_ref(&self) -> bool {
+        self.kind >= EXTERNREF
+    }
+
+    /// The zero or null of a kind.
+    pub(crate) fn default_of(kind: wasm_valkind_t) -> Self {
+        // All fields of the union are there, the widest zero.
+        let of = match kind >= EXTERNREF {
+            true => Of {
+                reference: ptr::null_mut(),
+            },
+            false => Of { i64: 0 },
+        };
+        Self { kind, of }
+    }
+
+    /// To the Rust API.
+    ///
+    /// # Safety
+    /// The kind says which field is there; a reference is valid or null.
+    pub(crate) unsafe fn to_rust(&self, store: &StoreCell) -> rt::Result<Val> {
+        // SAFETY: by kind, as the caller says.
+        Ok(unsafe {
+            match self.kind {
+                I32 => Val::I32(self.of.i32),
+                I64 => Val::I64(self.of.i64),
+                F32 => Val::F32(self.of.f32),
+                F64 => Val::F64(self.of.f64),
+                FUNCREF => match get(self.of.reference).map(|it| &it.object) {
+                    None => Val::FuncRef(None),
+                    Some(Object::Func(func)) => Val::FuncRef(Some(*func)),
+                    Some(_) => bail!("a reference that is not to a function cannot be a funcref"),
+                },
+                EXTERNREF => match get(self.of.reference) {
+                    None => Val::ExternRef(None),
+                    Some(it) => Val::ExternRef(Some(externref(store, it)?)),
+                },
+                kind => bail!("there is no kind {kind} of values"),
+            }
+        })
+    }
+
+    /// From the Rust API; the result is owned.
+    pub(crate) fn from_rust(store: &Arc<StoreCell>, value: Val) -> Self {
+        let (kind, of) = match value {
+            Val::I32(i32) => (I32, Of { i32 }),
+            Val::I64(i64) => (I64, Of { i64 }),
+            Val::F32(f32) => (F32, Of { f32 }),
+            Val::F64(f64) => (F64, Of { f64 }),
+            Val::FuncRef(func) => (FUNCREF, of_ref(store, func.map(Object::Func))),
+            Val::ExternRef(value) => (
+                EXTERNREF,
+                of_ref(store, value.and_then(|value| referent(store, value))),
+            ),
+            // No function of this API has such a type.
+            Val::V128(_) => return Self::default_of(I32),
+        };
+        Self { kind, of }
+    }
+}
+
+/// What guest code sees of something of C's.
+fn externref(store: &StoreCell, it: &wasm_ref_t) -> rt::Result<rt::Rooted<rt::ExternRef>> {
+    store.root(it.object.key(), || Payload(it.object.clone()))
+}
+
+fn of_ref(store: &Arc<StoreCell>, object: Option<Object>) -> Of {
+    Of {
+        reference: object.map_or(ptr::null_mut(), |object| give(wasm_ref_t::new(store, object))),
+    }
+}
+
+/// What a reference that guest code held stands for.
+fn referent(store: &Arc<StoreCell>, value: rt::Rooted<rt::ExternRef>) -> Option<Object> {
+    store.with(|context| {
+        let data = value.data(&context).ok()??;
+        Some(data.downcast_ref::<Payload>()?.0.clone())
+    })
+}
+
+/// A reference, for a table, from what C passes.
+///
+/// # Safety
+/// The pointer is valid or null.
+pub(crate) unsafe fn to_rust_ref(
+    store: &StoreCell,
+    it: *const wasm_ref_t,
+    is_func: bool,
+) -> rt::Result<rt::Ref> {
+    // SAFETY: the caller's promise.
+    let it = unsafe { get(it) };
+    Ok(match (it, is_func) {
+        (None, true) => rt::Ref::Func(None),
+        (None, false) => rt::Ref::Extern(None),
+        (Some(it), true) => match &it.object {
+            Object::Func(func) => rt::Ref::Func(Some(*func)),
+            _ => bail!("a reference that is not to a function cannot be in a table of functions"),
+        },
+        (Some(it), false) => rt::Ref::Extern(Some(externref(store, it)?)),
+    })
+}
+
+/// A reference, from a table, to C; null for null.
+pub(crate) fn from_rust_ref(store: &Arc<StoreCell>, it: rt::Ref) -> *mut wasm_ref_t {
+    let object = match it {
+        rt::Ref::Func(func) => func.map(Object::Func),
+        rt::Ref::Extern(value) => value.and_then(|value| referent(store, value)),
+    };
+    object.map_or(ptr::null_mut(), |object| give(wasm_ref_t::new(store, object)))
+}
+
+impl Element for wasm_val_t {
+    fn empty() -> Self {
+        Self::default_of(I32)
+    }
+    unsafe fn copied(&self) -> Self {
+        let of = match self.is_ref() {
+            // SAFETY: the caller says that the value is valid.
+            true => Of {
+                reference: unsafe { self.of.reference.copied() },
+            },
+            false => self.of,
+        };
+        Self { kind: self.kind, of }
+    }
+    unsafe fn deleted(&mut self) {
+        if self.is_ref() {
+            // SAFETY: the caller says that the value is valid and owned.
+            drop(unsafe { take(self.of.reference) });
+            self.of.reference = ptr::null_mut();
+        }
+    }
+}
+
+vector!(wasm_val_vec_t of wasm_val_t: wasm_val_vec_new_empty wasm_val_vec_new_uninitialized
+    wasm_val_vec_new wasm_val_vec_copy wasm_val_vec_delete);
+
+c_api! {
+    /// Deletes what a value owns.
+    fn wasm_val_delete(value: *mut wasm_val_t) {
+        unsafe { value.as_mut()?.deleted() };
+    }
+    /// A copy that owns its reference.
+    fn wasm_val_copy(out: *mut wasm_val_t, value: *const wasm_val_t) {
+        let copy = unsafe { get(value)?.copied() };
+        unsafe { put(out, copy) }?;
+    }
+}

@@ -1,0 +1,60 @@
+//! Every function that a header declares is in both libraries.
+
+use super::{compile, here, scratch};
+use std::collections::BTreeSet;
+use std::process::Command;
+
+/// The functions that a header declares, after the preprocessor.
+fn declared(header: &str) -> BTreeSet<String> {
+    let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
+    let output = Command::new(compiler)
+        .args(["-E", "-P", "-xc"])
+        .arg(here().join("include").join(header))
+        .output()
+        .expect("a C compiler is installed, as Rust's linker");
+    let text = String::from_utf8(output.stdout).expect("a header is text");
+    let mut names = BTreeSet::new();
+    for (start, _) in text.match_indices("wasm_").chain(text.match_indices("cellwall_")) {
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if text[..start].ends_with(is_word) {
+            continue;
+        }
+        let rest = &text[start..];
+        let len = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
+        let (name, behind) = rest.split_at(len);
+        // A declaration: a name with parameters; not a pointer to a function, not a call.
+        let before = text[..start].trim_end();
+        let is_declared =
+            behind.trim_start().starts_with('(') && !before.ends_with(['=', '(', ';', '{', '}', ',']);
+        let is_inline = text[..start]
+            .rsplit([';', '}'])
+            .next()
+            .is_some_and(|line| line.contains("inline"));
+        let is_return = before.ends_with("return");
+        if is_declared && !is_inline && !is_return {
+            names.insert(name.to_owned());
+        }
+    }
+    names
+}
+
+#[test]
+fn every_declared_function_is_there() {
+    for header in ["wasm.h"] {
+        let names = declared(header);
+        assert!(names.len() > 250, "{header} declares {} functions", names.len());
+        let mut text = format!(
+            "#include <{header}>\n#include <stdio.h>\ntypedef void (*any)(void);\nint main(void) {{\n"
+        );
+        for name in &names {
+            text += &format!("  if (!(any){name}) return 1;\n");
+        }
+        text += "  puts(\"all\");\n  return 0;\n}\n";
+        let source = scratch().join("symbols.c");
+        std::fs::write(&source, text).expect("the target folder can be written");
+        let program = scratch().join("symbols");
+        compile(&source, &program, &["-Wno-cast-function-type", "-Wno-address"]);
+        let output = Command::new(&program).output().expect("it was just built");
+        assert_eq!(output.stdout, b"all\n");
+    }
+}
