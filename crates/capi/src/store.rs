@@ -35,9 +35,21 @@ pub struct wasm_store_t {
 pub(crate) struct Data {
     /// The cell around the store; it outlives every call into it.
     cell: *const StoreCell,
-    /// WASI, if the store was given one.
-    pub(crate) wasi: Option<cellwall_wasi::WasiCtx>,
-    pub(crate) limits: rt::StoreLimits,
+    /// WASI, once it is used or was given to the store.
+    wasi: Option<cellwall_wasi::WasiCtx>,
+    limits: rt::StoreLimits,
+}
+
+impl Data {
+    /// What WASI is granted here; nothing if nobody said anything.
+    pub(crate) fn wasi(&mut self) -> &mut cellwall_wasi::WasiCtx {
+        self.wasi
+            .get_or_insert_with(|| cellwall_wasi::WasiCtxBuilder::new().build())
+    }
+
+    pub(crate) fn set_wasi(&mut self, wasi: cellwall_wasi::WasiCtx) {
+        self.wasi = Some(wasi);
+    }
 }
 
 // SAFETY: the pointer is used in calls of host functions only, which happen while the cell is
@@ -72,8 +84,10 @@ impl StoreCell {
                 wasi: None,
                 limits: rt::StoreLimits::default(),
             };
+            let mut store = Store::new(engine, data);
+            store.limiter(|data| &mut data.limits);
             Self {
-                store: UnsafeCell::new(Store::new(engine, data)),
+                store: UnsafeCell::new(store),
                 caller: Cell::new(ptr::null_mut()),
                 engine: engine.clone(),
                 infos: RefCell::default(),
@@ -114,6 +128,11 @@ impl StoreCell {
 
     pub(crate) fn engine(&self) -> &rt::Engine {
         &self.engine
+    }
+
+    /// Limits what guests can make the store grow to.
+    pub(crate) fn limit(&self, limits: rt::StoreLimits) {
+        self.with(|mut store| store.data_mut().limits = limits);
     }
 
     pub(crate) fn new_foreign(&self) -> u64 {

@@ -17,7 +17,7 @@ pub(crate) struct TrapObject {
     /// With a zero at the end.
     message: Vec<u8>,
     pub(crate) code: Option<rt::Trap>,
-    exit_status: Option<i32>,
+    pub(crate) exit_status: Option<i32>,
     frames: OnceLock<Vec<Frame>>,
     info: Mutex<Option<Env>>,
 }
@@ -28,6 +28,8 @@ struct Frame {
     func_index: u32,
     func_offset: usize,
     module_offset: usize,
+    func_name: Option<String>,
+    module_name: Option<String>,
 }
 
 impl TrapObject {
@@ -88,6 +90,11 @@ pub(crate) fn to_error(trap: wasm_trap_t) -> Error {
     }
 }
 
+/// Whether an error is a trap of C on its way.
+pub(crate) fn is_passing(error: &Error) -> bool {
+    error.is::<Passing>()
+}
+
 /// The trap that an error is for C.
 pub(crate) fn from_error(store: &Arc<StoreCell>, error: &Error) -> wasm_trap_t {
     let object = match error.downcast_ref::<Passing>() {
@@ -130,6 +137,8 @@ fn frame(frame: &rt::FrameInfo) -> Frame {
         func_index: frame.func_index(),
         func_offset: frame.func_offset().unwrap_or(0),
         module_offset: frame.module_offset().unwrap_or(0),
+        func_name: frame.func_name().map(str::to_owned),
+        module_name: frame.module().name().map(str::to_owned),
     }
 }
 
@@ -138,6 +147,32 @@ fn frame(frame: &rt::FrameInfo) -> Frame {
 pub struct wasm_frame_t {
     frame: Frame,
     instance: Option<Box<wasm_instance_t>>,
+    /// Views of the names, which the frame owns.
+    func_name: Option<View>,
+    module_name: Option<View>,
+}
+
+/// A name that C may look at as long as the frame is there.
+struct View(Box<wasm_byte_vec_t>);
+
+impl View {
+    fn new(name: &str) -> Self {
+        Self(Box::new(Vector::from_text(name)))
+    }
+}
+
+impl Clone for View {
+    fn clone(&self) -> Self {
+        // SAFETY: the vector was made here and is whole.
+        Self(Box::new(unsafe { self.0.copied() }))
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        // SAFETY: the vector was made here and belongs to the view.
+        unsafe { self.0.delete() };
+    }
 }
 
 vector!(wasm_frame_vec_t of *mut wasm_frame_t: wasm_frame_vec_new_empty wasm_frame_vec_new_uninitialized
@@ -153,6 +188,8 @@ fn frames(trap: &wasm_trap_t) -> Vec<wasm_frame_t> {
             .instance
             .map(|it| wasm_ref_t::new(&trap.store, Object::Instance(it)));
         wasm_frame_t {
+            func_name: frame.func_name.as_deref().map(View::new),
+            module_name: frame.module_name.as_deref().map(View::new),
             frame: frame.clone(),
             instance: instance.map(Box::new),
         }
@@ -210,5 +247,13 @@ c_api! {
     /// Where it is, in bytes from the start of the module.
     fn wasm_frame_module_offset(frame: *const wasm_frame_t) -> usize {
         unsafe { get(frame) }?.frame.module_offset
+    }
+    /// See `trap.api`.
+    fn cellwall_frame_func_name(frame: *const wasm_frame_t) -> *const wasm_byte_vec_t {
+        &raw const *unsafe { get(frame) }?.func_name.as_ref()?.0
+    }
+    /// See `trap.api`.
+    fn cellwall_frame_module_name(frame: *const wasm_frame_t) -> *const wasm_byte_vec_t {
+        &raw const *unsafe { get(frame) }?.module_name.as_ref()?.0
     }
 }

@@ -3,6 +3,7 @@
 //! Every `tests/c/NAME.c` is a test: it must exit with 0, print nothing on standard error, and print
 //! what `tests/c/NAME.out` has (`BLESS=1` rewrites those).
 
+mod definitions;
 mod symbols;
 
 use std::path::{Path, PathBuf};
