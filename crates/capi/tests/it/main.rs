@@ -1,7 +1,7 @@
 //! Programs in C against the headers and the library, under AddressSanitizer with its leak checker.
 //!
-//! Every `tests/c/NAME.c` is a test: it must exit with 0, print nothing on standard error, and print
-//! what `tests/c/NAME.out` has (`BLESS=1` rewrites those).
+//! Every `NAME.c` in `tests/c` and in the repository's `examples/c` is a test: it must exit with 0,
+//! print nothing on standard error, and print what `NAME.out` beside it has (`BLESS=1` rewrites those).
 
 mod definitions;
 mod symbols;
@@ -65,10 +65,11 @@ fn scratch() -> PathBuf {
 
 #[test]
 fn programs_print_what_they_should() {
-    let entries = std::fs::read_dir(here().join("tests/c")).expect("the folder is in the repository");
-    let mut sources: Vec<PathBuf> = entries
-        .map(|entry| entry.expect("it can be listed").path())
-        .collect();
+    let mut sources: Vec<PathBuf> = Vec::new();
+    for folder in ["tests/c", "../../examples/c"] {
+        let entries = std::fs::read_dir(here().join(folder)).expect("the folder is in the repository");
+        sources.extend(entries.map(|entry| entry.expect("it can be listed").path()));
+    }
     sources.retain(|path| path.extension().is_some_and(|extension| extension == "c"));
     sources.sort();
     assert!(!sources.is_empty());

@@ -8,7 +8,8 @@ use std::process::Command;
 fn declared(header: &str) -> BTreeSet<String> {
     let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
     let output = Command::new(compiler)
-        .args(["-E", "-P", "-xc"])
+        .args(["-E", "-P", "-xc", "-I"])
+        .arg(here().join("include"))
         .arg(here().join("include").join(header))
         .output()
         .expect("a C compiler is installed, as Rust's linker");
