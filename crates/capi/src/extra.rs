@@ -121,7 +121,7 @@ c_api! {
     /// See `error.api`.
     fn cellwall_error_offset(error: *const cellwall_error_t, out: *mut usize) -> bool {
         let invalid = unsafe { get(error) }?.error.downcast_ref::<Invalid>()?;
-        unsafe { put(out, invalid.offset as usize) }?;
+        unsafe { put(out, invalid.offset) }?;
         true
     }
     /// See `error.api`.

@@ -8,23 +8,43 @@ mod symbols;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 fn here() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The folder with `libcellwall.so`, which cargo built for these tests.
-fn libraries() -> PathBuf {
-    let own = std::env::current_exe().expect("a test knows its file");
-    let folder = own
-        .ancestors()
-        .nth(2)
-        .expect("it is in deps, below the folder of the profile");
-    assert!(
-        folder.join("libcellwall.so").exists(),
-        "cargo builds the library before its tests"
-    );
-    folder.to_owned()
+/// The folder with `libcellwall.so`. Cargo builds no library for tests that Rust cannot link, so
+/// the first test that asks does.
+fn libraries() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let own = std::env::current_exe().expect("a test knows its file");
+        let folder = own
+            .ancestors()
+            .nth(2)
+            .expect("it is in deps, below the folder of the profile");
+        let target = folder
+            .parent()
+            .expect("the folder of the profile is in the target folder");
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args([
+            "build",
+            "--locked",
+            "--offline",
+            "--package",
+            "cellwall-capi",
+            "--target-dir",
+        ]);
+        cargo.arg(target).current_dir(here());
+        if folder.ends_with("release") {
+            cargo.arg("--release");
+        }
+        let output = cargo.output().expect("cargo runs");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{errors}");
+        folder.to_owned()
+    })
 }
 
 /// Compiles a program, by the compiler that links Rust programs too.
@@ -47,7 +67,7 @@ fn compile(source: &Path, program: &Path, options: &[&str]) {
         .arg("-o")
         .arg(program)
         .arg("-L")
-        .arg(&libraries)
+        .arg(libraries)
         .arg("-lcellwall")
         .arg(format!("-Wl,-rpath,{}", libraries.display()))
         .args(["-lpthread", "-lm"])
