@@ -20,7 +20,7 @@ use cellwall_runtime::{Code, FILE_BYTES_MAX, Frozen};
 use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -206,6 +206,9 @@ impl Module {
         // What is small is copied anyway, and a pipe has no length.
         if !metadata.is_file() || metadata.len() < pack::IN_PLACE_BYTES_MIN as u64 {
             let mut bytes = Vec::new();
+            if metadata.is_file() {
+                file.rewind()?;
+            }
             file.by_ref().take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
             return Self::deserialize(engine, bytes);
         }

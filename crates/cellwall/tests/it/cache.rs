@@ -1,5 +1,7 @@
 //! The on-disk cache: what is found again, what is dropped, and who may write it.
 
+mod processes;
+
 use cellwall::{Cache, CacheConfig, CacheUsage, Config, Engine, Instance, Module, Store};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
