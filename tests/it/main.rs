@@ -4,6 +4,7 @@ mod bombs;
 mod breach;
 mod differential;
 mod honest;
+mod hostile;
 mod house;
 mod mutants;
 mod planted;

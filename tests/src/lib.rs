@@ -6,6 +6,7 @@ pub mod breach;
 pub mod differential;
 pub mod generate;
 pub mod honest;
+pub mod hostile;
 pub mod mutate;
 pub mod pressure;
 pub mod rng;

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use cellwall::{Config, Engine, Module};
 use cellwall_tests::differential::compare;
 use cellwall_tests::mutate::Tally;
-use cellwall_tests::{bombs, breach, generate, honest, pressure};
+use cellwall_tests::{bombs, breach, generate, honest, hostile, pressure};
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -67,6 +67,19 @@ enum Task {
     /// The process that is stepped.
     #[command(hide = true)]
     Stepped,
+    /// Corrupted artifacts through the loader, with sizes and offsets that are right: refused by the
+    /// parser, refused by the verifier, or proven; nothing else.
+    HostileLoad {
+        /// How many artifacts.
+        #[arg(long, default_value_t = 1_000_000)]
+        count: u64,
+        /// Where the random numbers start.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// The first artifact.
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+    },
     /// Everything that our compiler makes is accepted by our verifier: the test suite, the programs
     /// of a checkout, generated modules.
     Honest {
@@ -152,6 +165,7 @@ fn main() -> Result<()> {
                 (None, None) => measure_bombs(chosen, divide),
             }
         }
+        Task::HostileLoad { count, seed, from } => hostile_load(count, seed, from),
         Task::Race { seconds } => race(seconds),
         Task::Bless => bless(),
         Task::Bench { args } => bench(&args),
@@ -255,6 +269,26 @@ fn breaches(seed: u64, from: u64, count: u64) -> Result<()> {
         tally.breaches.len()
     );
     ensure!(tally.breaches.is_empty(), "a mutant left its cell");
+    Ok(())
+}
+
+fn hostile_load(count: u64, seed: u64, from: u64) -> Result<()> {
+    const BATCH: u64 = 100_000;
+    let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get() as u64);
+    let (loader, start) = (hostile::Loader::new(40), Instant::now());
+    let mut tally = hostile::Tally::default();
+    for first in (from..from + count).step_by(BATCH as usize) {
+        tally.add(loader.run_on(threads, seed, first, (first + BATCH).min(from + count)));
+        eprintln!(
+            "{:?} after {:.0?}, {} faults",
+            tally.total(),
+            start.elapsed(),
+            tally.faults.len()
+        );
+    }
+    print!("{tally}");
+    ensure!(tally.faults.is_empty(), "{:#?}", tally.faults);
+    println!("no panic, no crash, and nothing was mapped that the verifier did not accept");
     Ok(())
 }
 

@@ -248,8 +248,9 @@ impl Sections {
     }
 }
 
-/// The multiples at which a section starts, and what fills the gap before it.
-fn placing(section: &str, text_bytes: usize) -> (usize, u8) {
+/// The multiples at which a section starts, and what fills the gap before it, if `text` has so many
+/// bytes.
+pub fn placing(section: &str, text_bytes: usize) -> (usize, u8) {
     match section {
         _ if text_bytes < IN_PLACE_BYTES_MIN => (ALIGN, 0),
         "rodata" => (PAGE as usize, PADDING),
