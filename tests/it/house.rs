@@ -13,6 +13,7 @@ const MATRIX: &[(&str, &[&str])] = &[
     ("ir", &["base"]),
     ("isa", &["base"]),
     ("abi", &["base"]),
+    ("rules", &["ir"]),
     ("compile", &["base", "wasm", "ir", "isa", "abi"]),
     ("link", &["base", "wasm", "abi"]),
     ("verify", &["base", "abi"]),
@@ -143,6 +144,7 @@ fn the_matrix_refuses_what_it_should() {
         ("verify", "wasm"),
         ("ir", "wasm"),
         ("isa", "ir"),
+        ("compile", "rules"),
         ("wasi", "runtime"),
     ] {
         assert!(!allowed(room, other), "{room} may use {other}");

@@ -1,6 +1,7 @@
 //! Developer commands: `cargo xtask NAME`. The long runs, whose bounded twins are in `cargo test`.
 
 mod mutate;
+mod rules;
 
 use anyhow::{Context, Result, ensure};
 use cellwall::{Config, Engine, Module};
@@ -111,6 +112,17 @@ enum Task {
         #[arg(long, default_value_t = 60)]
         seconds: u64,
     },
+    /// The code of the rules of `compile/src/opt/*.rules`.
+    Rules,
+    /// Proves the rules with the solver Z3; the record is `compile/src/opt/rules.proofs`.
+    Prove {
+        /// Prove all again, not only what changed.
+        #[arg(long)]
+        all: bool,
+        /// How long the solver may take for each script.
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+    },
     /// Runs the tests and takes what they print as the new goldens; the diff is the review.
     Bless,
     /// The comparison with other engines (`bench/`); arguments are handed on.
@@ -167,6 +179,8 @@ fn main() -> Result<()> {
         }
         Task::HostileLoad { count, seed, from } => hostile_load(count, seed, from),
         Task::Race { seconds } => race(seconds),
+        Task::Rules => rules::write(),
+        Task::Prove { all, seconds } => rules::prove(all, seconds),
         Task::Bless => bless(),
         Task::Bench { args } => bench(&args),
     }

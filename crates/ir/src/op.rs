@@ -166,6 +166,10 @@ ops! {
         Sub = "sub",
         /// Wrapping product. Integers.
         Mul = "mul",
+        /// High half of the unsigned product. I64.
+        MulHighU = "mul_high_u",
+        /// High half of the signed product. I64.
+        MulHighS = "mul_high_s",
         /// Signed quotient; traps on 0 and on overflow. Integers.
         DivS = "div_s",
         /// Unsigned quotient; traps on 0. Integers.
@@ -446,7 +450,9 @@ impl UnaryOp {
 impl BinaryOp {
     /// Whether operands of this type are legal.
     pub const fn accepts(self, ty: Type) -> bool {
-        if (self as u8) < (Self::FAdd as u8) {
+        if matches!(self, Self::MulHighU | Self::MulHighS) {
+            matches!(ty, Type::I64)
+        } else if (self as u8) < (Self::FAdd as u8) {
             ty.is_int()
         } else {
             ty.is_float()
@@ -462,7 +468,15 @@ impl BinaryOp {
     pub const fn commutes(self) -> bool {
         matches!(
             self,
-            Self::Add | Self::Mul | Self::And | Self::Or | Self::Xor | Self::FAdd | Self::FMul
+            Self::Add
+                | Self::Mul
+                | Self::MulHighU
+                | Self::MulHighS
+                | Self::And
+                | Self::Or
+                | Self::Xor
+                | Self::FAdd
+                | Self::FMul
         )
     }
 
@@ -506,6 +520,8 @@ impl BinaryOp {
             Self::Add => x.wrapping_add(y),
             Self::Sub => x.wrapping_sub(y),
             Self::Mul => x.wrapping_mul(y),
+            Self::MulHighU => ((u128::from(x) * u128::from(y)) >> 64) as u64,
+            Self::MulHighS => ((i128::from(sx) * i128::from(sy)) >> 64) as u64,
             Self::DivS | Self::DivU | Self::RemS | Self::RemU if y == 0 => {
                 return Err(Trap::IntegerDivisionByZero);
             }

@@ -1,9 +1,11 @@
-//! Constant folding and local algebra of one instruction.
+//! Constant folding and the rules, for one instruction.
 //!
 //! Requires that its operands are resolved and were folded before. An instruction that gets a new
-//! meaning keeps its place and result; one that is replaced by an operand is left to the caller.
+//! meaning keeps its place and result; one that is replaced by an operand is left to the caller. The rules stand in the
+//! rule files beside this file.
 
-use super::{Aliases, algebra, divide};
+use super::site::{self, Facts};
+use super::{Aliases, divide};
 use cellwall_ir::{BlockCall, CompareOp, Func, Inst, InstData, Type, Value};
 
 /// Whether a branch lost a target, so that blocks may be out of reach.
@@ -15,45 +17,18 @@ pub(super) enum Branches {
     Folded,
 }
 
-/// What an instruction can be replaced by.
-pub(super) enum Simpler {
-    /// A constant.
-    Constant(u64),
-    /// A value that is there already.
-    Value(Value),
-    /// Another instruction of the same result type.
-    Inst(InstData),
-    /// Another operation of a value and a new constant of the same type.
-    WithConstant(fn(Value, Value) -> InstData, Value, u64),
-}
-
-/// Folds an instruction as often as a rule fits; each rule brings it nearer to an operand or a
-/// constant, but the count is limited all the same.
-pub(super) fn fold_inst(func: &mut Func, aliases: &mut Aliases, before: &mut Vec<Inst>, inst: Inst) {
-    const ROUNDS_MAX: usize = 4;
-    for _ in 0..ROUNDS_MAX {
-        let data = match algebra::simplify(func, inst) {
-            None => match divide::expand(func, before, inst) {
-                Some(data) => {
-                    func.insts[inst].data = data;
-                    return;
-                }
-                None => return,
-            },
-            Some(Simpler::Value(value)) => {
-                let result = func.result(inst);
-                aliases.replace(result, value);
-                return;
-            }
-            Some(Simpler::Constant(bits)) => InstData::Const { bits },
-            Some(Simpler::Inst(data)) => data,
-            Some(Simpler::WithConstant(make, value, bits)) => {
-                let (ty, source) = (func.ty(value), func.insts[inst].source);
-                let constant = func.make_inst(InstData::Const { bits }, &[ty], source);
-                before.push(constant);
-                make(value, func.result(constant))
-            }
-        };
+/// Folds an instruction as often as a rule fits.
+pub(super) fn fold_inst(
+    func: &mut Func,
+    aliases: &mut Aliases,
+    facts: &mut Facts,
+    before: &mut Vec<Inst>,
+    inst: Inst,
+) {
+    if let Some(value) = site::apply(func, facts, before, inst) {
+        let result = func.result(inst);
+        aliases.replace(result, value);
+    } else if let Some(data) = divide::expand(func, before, inst) {
         func.insts[inst].data = data;
     }
 }

@@ -3,13 +3,16 @@
 //! Requires and guarantees what `ir::check` says. Each pass takes linear time, or has a named limit
 //! that makes it so. Each may be left out ([`Passes`]).
 
-mod algebra;
 mod aliases;
 mod dead;
 mod divide;
 mod fold;
+#[rustfmt::skip]
+#[allow(clippy::all, unused, reason = "written by the generator of rules")]
+mod generated;
 mod number;
 mod passes;
+mod site;
 mod straighten;
 mod table;
 #[cfg(test)]

@@ -9,6 +9,7 @@
 //! Guarantees that every use is resolved. Moves nothing but constants.
 
 use super::fold::{self, Branches};
+use super::site::Facts;
 use super::table::{Key, Table};
 use super::{Aliases, Passes};
 use cellwall_base::EntityId;
@@ -26,6 +27,7 @@ pub(super) fn number(
         constants: Vec::new(),
         branches: Branches::Kept,
         before: Vec::new(),
+        facts: Facts::of(func),
         func,
         aliases,
         dominators,
@@ -56,6 +58,7 @@ struct Walk<'a> {
     branches: Branches,
     /// Instructions that folding puts before the current one.
     before: Vec<Inst>,
+    facts: Facts,
 }
 
 impl Walk<'_> {
@@ -74,7 +77,7 @@ impl Walk<'_> {
             }
             let mut before = std::mem::take(&mut self.before);
             if self.passes.contains(Passes::FOLD) {
-                fold::fold_inst(self.func, self.aliases, &mut before, inst);
+                fold::fold_inst(self.func, self.aliases, &mut self.facts, &mut before, inst);
             }
             let alone = before.is_empty();
             before.push(inst);

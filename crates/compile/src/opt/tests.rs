@@ -338,13 +338,14 @@ fn a_variable_that_gets_the_same_on_every_way_is_none() {
         expect![[r#"
             func f0(i32, i32, i64) -> (i32) {
             b0(v0: i32, v1: i32, v2: i64):
-              v4: i32 = const 5
+              v14: i32 = const 2
               v6: i32 = const 0
               v9: i32 = const 3
               v3: i32 = wrap v2
               branch v3, b1, b3
             b1:
-              v5: i32 = mul v0, v4
+              v15: i32 = shl v0, v14
+              v5: i32 = add v15, v0
               store m0[v6 + 0], v5
               jump b2(v5)
             b3:

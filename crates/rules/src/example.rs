@@ -1,0 +1,229 @@
+//! Applies a rule to an example, without the IR.
+//!
+//! Requires a rule whose names are bound. Guarantees that an accepted example is what the rule makes
+//! of the left expression, in the types that fit first. Conditions about known bits and users are
+//! taken as given here; the optimizer's tests ask for them.
+
+use crate::syntax::{Expr, Invalid, Kind, Op, Reason, Rule};
+use crate::typing::{is_constant, same, solve};
+use cellwall_ir::Type;
+use std::collections::BTreeMap;
+
+/// Checks that the rule makes `right` of `left`.
+pub(crate) fn check(rule: &Rule, left: &Expr, right: &Expr) -> Result<(), Invalid> {
+    let wrong = |found: String| Err(Invalid::new(left.place, Reason::Example(found)));
+    let mut strange = None;
+    for side in [left, right] {
+        side.walk(&mut |expr| {
+            if matches!(expr.kind, Kind::Constant(_) | Kind::Fold(..)) || expr.name.is_some() {
+                strange = strange.or(Some(expr.place));
+            }
+        });
+    }
+    if let Some(place) = strange {
+        return Err(Invalid::new(
+            place,
+            Reason::Expected("values, numbers and operations"),
+        ));
+    }
+    let pair = solve(&[left, right], &[(left, right)], true, left.place)?;
+    for typing in &pair.typings {
+        let context = Context {
+            rule,
+            left,
+            width: &|expr| typing[pair.class(expr)],
+        };
+        for bound in context.matches(&rule.left, left, &BTreeMap::new()) {
+            let Some(types) = context.types(&bound, typing[pair.class(left)]) else {
+                continue;
+            };
+            if !context.holds(&bound, &types) {
+                continue;
+            }
+            let made = context.build(&rule.right, &bound, &types);
+            if same(&made, &normal(right, &|expr| typing[pair.class(expr)])) {
+                return Ok(());
+            }
+            return wrong(made.to_string());
+        }
+    }
+    wrong("nothing for this example".to_owned())
+}
+
+/// What each name stands for.
+type Bound = BTreeMap<String, Expr>;
+
+struct Context<'c> {
+    rule: &'c Rule,
+    left: &'c Expr,
+    /// The type of an expression of the example.
+    width: &'c dyn Fn(&Expr) -> Type,
+}
+
+/// The expression with its literals as unsigned numbers of their types.
+fn normal(expr: &Expr, ty: &dyn Fn(&Expr) -> Type) -> Expr {
+    let mut out = expr.clone();
+    let width = ty(expr).bits();
+    match &mut out.kind {
+        Kind::Literal(value) => *value &= (1i128 << width) - 1,
+        Kind::Bits => out.kind = Kind::Literal(i128::from(width)),
+        _ => {}
+    }
+    for operand in out.operands_mut() {
+        *operand = normal(operand, ty);
+    }
+    out
+}
+
+impl Context<'_> {
+    /// All ways in which the pattern fits.
+    fn matches(&self, pattern: &Expr, expr: &Expr, bound: &Bound) -> Vec<Bound> {
+        let mut bound = bound.clone();
+        if let Some(name) = &pattern.name {
+            bound.insert(name.clone(), normal(expr, self.width));
+        }
+        match &pattern.kind {
+            Kind::Value(name) | Kind::Constant(name) => {
+                if matches!(pattern.kind, Kind::Constant(_)) && !is_constant(expr) {
+                    return Vec::new();
+                }
+                let found = normal(expr, self.width);
+                match bound.get(name) {
+                    Some(first) if !same(first, &found) => return Vec::new(),
+                    _ => {
+                        bound.insert(name.clone(), found);
+                    }
+                }
+                vec![bound]
+            }
+            Kind::Literal(_) | Kind::Bits | Kind::Fold(..) => {
+                let ty = (self.width)(expr);
+                let fits = matches!(normal(expr, self.width).kind, Kind::Literal(value)
+                    if Some(value) == literal(pattern, ty));
+                if fits { vec![bound] } else { Vec::new() }
+            }
+            Kind::Op(op, patterns) => {
+                let Kind::Op(other, operands) = &expr.kind else {
+                    return Vec::new();
+                };
+                if op != other {
+                    return Vec::new();
+                }
+                let mut orders: Vec<Vec<&Expr>> = vec![operands.iter().collect()];
+                if op.commutes() {
+                    orders.push(operands.iter().rev().collect());
+                }
+                let mut all = Vec::new();
+                for order in orders {
+                    let mut ways = vec![bound.clone()];
+                    for (pattern, operand) in patterns.iter().zip(order) {
+                        ways = ways
+                            .iter()
+                            .flat_map(|bound| self.matches(pattern, operand, bound))
+                            .collect();
+                    }
+                    all.extend(ways);
+                }
+                all
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The types of the rule's expressions by number, where its variables have those of the example.
+    fn types(&self, bound: &Bound, root: Type) -> Option<BTreeMap<usize, Type>> {
+        let rule = self.rule;
+        let exprs: Vec<&Expr> = [&rule.left, &rule.right]
+            .into_iter()
+            .chain(&rule.conditions)
+            .collect();
+        let solution = solve(&exprs, &[(&rule.left, &rule.right)], true, rule.place).ok()?;
+        let typing = solution.typings.iter().find(|typing| {
+            let mut fits = typing[solution.class(&rule.left)] == root;
+            rule.left.walk(&mut |expr| {
+                let name = match &expr.kind {
+                    Kind::Value(name) | Kind::Constant(name) => name,
+                    _ => return,
+                };
+                let Some(found) = bound.get(name) else { return };
+                let mut ty = None;
+                self.left.walk(&mut |inner| {
+                    if inner.id == found.id {
+                        ty = Some((self.width)(inner));
+                    }
+                });
+                fits &= ty == Some(typing[solution.class(expr)]);
+            });
+            fits
+        })?;
+        let mut types = BTreeMap::new();
+        for expr in exprs {
+            expr.walk(&mut |expr| {
+                types.insert(expr.id, typing[solution.class(expr)]);
+            });
+        }
+        Some(types)
+    }
+
+    fn holds(&self, bound: &Bound, types: &BTreeMap<usize, Type>) -> bool {
+        self.rule
+            .conditions
+            .iter()
+            .all(|condition| match &condition.kind {
+                Kind::Op(Op::Compare(op), list) => {
+                    let [x, y] = [0, 1].map(|i| self.number(&list[i], bound, types));
+                    op.eval(types[&list[0].id], x, y)
+                }
+                _ => true,
+            })
+    }
+
+    fn number(&self, expr: &Expr, bound: &Bound, types: &BTreeMap<usize, Type>) -> u64 {
+        let ty = types[&expr.id];
+        match &expr.kind {
+            Kind::Constant(name) => match bound[name].kind {
+                Kind::Literal(value) => value as u64,
+                _ => unreachable!("examples have literals for constants"),
+            },
+            Kind::Fold(op, list) => {
+                let operands: Vec<u64> = list.iter().map(|e| self.number(e, bound, types)).collect();
+                let from = types[&list[0].id];
+                let result = match op {
+                    Op::Unary(op) => op.eval(from, ty, operands[0]),
+                    Op::Binary(op) => op.eval(ty, operands[0], operands[1]),
+                    Op::Compare(op) => Ok(u64::from(op.eval(from, operands[0], operands[1]))),
+                    Op::Select => unreachable!("the typer refuses such a fold"),
+                };
+                result.expect("the typer refuses folds that trap")
+            }
+            _ => literal(expr, ty).expect("what is constant and none of these is a literal") as u64,
+        }
+    }
+
+    fn build(&self, expr: &Expr, bound: &Bound, types: &BTreeMap<usize, Type>) -> Expr {
+        match &expr.kind {
+            Kind::Value(name) => bound[name].clone(),
+            Kind::Op(op, list) => Expr {
+                kind: Kind::Op(*op, list.iter().map(|e| self.build(e, bound, types)).collect()),
+                ..expr.clone()
+            },
+            _ => Expr {
+                kind: Kind::Literal(i128::from(self.number(expr, bound, types))),
+                ..expr.clone()
+            },
+        }
+    }
+}
+
+/// The bits of a literal, `bits` or a fold of them in a type.
+fn literal(expr: &Expr, ty: Type) -> Option<i128> {
+    match expr.kind {
+        Kind::Literal(value) => Some(value & ((1i128 << ty.bits()) - 1)),
+        Kind::Bits => Some(i128::from(ty.bits())),
+        Kind::Fold(Op::Binary(op), ref list) => {
+            let [x, y] = [literal(&list[0], ty)?, literal(&list[1], ty)?];
+            op.eval(ty, x as u64, y as u64).ok().map(i128::from)
+        }
+        _ => None,
+    }
+}

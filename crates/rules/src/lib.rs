@@ -1,0 +1,52 @@
+//! The rule language: peephole and lowering rules as data, each of them proved.
+//!
+//! A rule file is text; [`check`] gives its rules with their types, or says what is wrong and where.
+//! [`generate`] makes the Rust code that applies them, [`obligations`] what a solver must answer for
+//! them to be true.
+//!
+//! Build time only: nothing that ships depends on this crate. Requires nothing of the text; guarantees
+//! that all answers are functions of it alone. Runs no solver and touches no file: `cargo xtask` does.
+
+mod encode;
+mod example;
+mod generate;
+mod proof;
+mod syntax;
+mod term;
+mod typing;
+
+pub use encode::LEMMAS;
+pub use encode::{Question, question};
+pub use generate::generate;
+pub use proof::{Obligation, Proofs, obligations};
+pub use syntax::{Expr, Invalid, Kind, Op, Place, Reason, Rule};
+pub use term::{Smt, Sort, Term, TermId, Terms};
+pub use typing::Typed;
+
+use cellwall_ir::Type;
+
+/// The types of rules, in the order of typings. Vectors are not among them yet; a typing is a list
+/// of these, so that lanes are a further entry.
+pub const TYPES: [Type; 4] = [Type::I32, Type::I64, Type::F32, Type::F64];
+
+/// Reads and types the rules of some files: names with texts.
+///
+/// # Errors
+/// The first rule that does not make sense, with the name of its file.
+pub fn check<'f>(
+    files: impl IntoIterator<Item = (&'f str, &'f str)>,
+) -> Result<Vec<Typed>, (&'f str, Invalid)> {
+    let (mut all, mut names) = (Vec::new(), std::collections::BTreeSet::new());
+    for (file, text) in files {
+        for rule in syntax::parse(text).map_err(|error| (file, error))? {
+            if !names.insert(rule.name.clone()) {
+                return Err((
+                    file,
+                    Invalid::new(rule.place, Reason::SecondRule(rule.name.clone())),
+                ));
+            }
+            all.push(typing::check(rule).map_err(|error| (file, error))?);
+        }
+    }
+    Ok(all)
+}

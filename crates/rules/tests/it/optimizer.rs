@@ -1,0 +1,40 @@
+//! The rule files of the optimizer: their code is fresh, and each rule is proved.
+
+use cellwall_rules::{Proofs, Typed, check, generate, obligations};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../compile/src/opt")
+}
+
+pub(crate) fn rules() -> Vec<Typed> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder()).expect("the folder is there") {
+        let path = entry.expect("the folder can be listed").path();
+        if path.extension().is_some_and(|ending| ending == "rules") {
+            let text = fs::read_to_string(&path).expect("the file can be read");
+            files.push((path.display().to_string(), text));
+        }
+    }
+    files.sort();
+    check(files.iter().map(|(name, text)| (&name[..], &text[..])))
+        .unwrap_or_else(|(file, error)| panic!("{file}:{error}"))
+}
+
+#[test]
+fn the_code_is_that_of_the_rules() {
+    let (path, code) = (folder().join("generated.rs"), generate(&rules()));
+    if std::env::var_os("BLESS").is_some() {
+        fs::write(&path, &code).expect("the file can be written");
+    }
+    let found = fs::read_to_string(&path).expect("the code is there");
+    assert!(found == code, "run `cargo xtask rules`");
+}
+
+#[test]
+fn every_rule_is_proved_as_it_stands() {
+    let record = fs::read_to_string(folder().join("rules.proofs")).expect("the record is there");
+    let missing = Proofs::parse(&record).missing(&obligations(&rules()));
+    assert!(missing.is_empty(), "{missing:#?}\nrun `cargo xtask prove`");
+}
