@@ -17,6 +17,8 @@ pub struct Summary {
     pub weight: u32,
     /// Calls of functions, of whichever kind.
     pub calls: u32,
+    /// Branches of every kind, returns included.
+    pub branches: u32,
     /// Loops.
     pub loops: u32,
     /// Locals beside the parameters; saturates.
@@ -26,6 +28,9 @@ pub struct Summary {
     /// Whether it can be called otherwise: it is exported, an element of a segment, named by a
     /// constant expression, or the start function.
     pub escapes: bool,
+    /// Whether no way through the body returns: it ends in `unreachable`, and nothing branches to its
+    /// end. So does what reports a failure.
+    pub diverges: bool,
     /// Whether the bytes of the body could be read to their end. If not, the body is malformed.
     pub whole: bool,
 }
@@ -63,38 +68,66 @@ fn read(
         bytes.read::<wasmparser::ValType>()?;
     }
     let mut operators = OperatorsReader::new_with_allocs(bytes, std::mem::take(storage));
+    let (mut depth, mut returns, mut last_unreachable) = (0, false, false);
     while !operators.eof() {
-        match operators.read()? {
-            Operator::Nop
-            | Operator::Drop
-            | Operator::Block { .. }
-            | Operator::Else
-            | Operator::End
-            | Operator::Return
-            | Operator::LocalGet { .. }
-            | Operator::LocalSet { .. }
-            | Operator::LocalTee { .. }
-            | Operator::I32Const { .. }
-            | Operator::I64Const { .. } => {}
-            Operator::Loop { .. } => summary.loops += 1,
+        let operator = operators.read()?;
+        summary.weight = summary.weight.saturating_add(weight(&operator));
+        // The last `end` closes the body; what comes before it ends it.
+        if !operators.eof() {
+            last_unreachable = matches!(operator, Operator::Unreachable);
+        }
+        match operator {
+            Operator::Block { .. } => depth += 1,
+            Operator::Loop { .. } => {
+                depth += 1;
+                summary.loops += 1;
+            }
+            Operator::If { .. } => {
+                depth += 1;
+                summary.branches += 1;
+            }
+            Operator::End => depth = u32::saturating_sub(depth, 1),
+            Operator::Br { relative_depth } | Operator::BrIf { relative_depth } => {
+                summary.branches += 1;
+                returns |= relative_depth == depth;
+            }
+            Operator::BrTable { .. } | Operator::Return => {
+                summary.branches += 1;
+                returns = true;
+            }
             Operator::Call { function_index } => {
                 summary.calls += 1;
-                summary.weight += 1;
                 if let Some(callee) = summaries.get_mut(FuncIdx::from_u32(function_index)) {
                     callee.callers = callee.callers.saturating_add(1);
                 }
             }
-            Operator::CallIndirect { .. } => {
-                summary.calls += 1;
-                summary.weight += 1;
-            }
-            Operator::BrTable { targets } => summary.weight = summary.weight.saturating_add(targets.len()),
-            _ => summary.weight += 1,
+            Operator::CallIndirect { .. } => summary.calls += 1,
+            _ => {}
         }
     }
+    summary.diverges = last_unreachable && !returns;
     *storage = operators.into_allocations();
     summary.whole = true;
     Ok(summary)
+}
+
+fn weight(operator: &Operator<'_>) -> u32 {
+    match operator {
+        Operator::Nop
+        | Operator::Drop
+        | Operator::Block { .. }
+        | Operator::Loop { .. }
+        | Operator::Else
+        | Operator::End
+        | Operator::Return
+        | Operator::LocalGet { .. }
+        | Operator::LocalSet { .. }
+        | Operator::LocalTee { .. }
+        | Operator::I32Const { .. }
+        | Operator::I64Const { .. } => 0,
+        Operator::BrTable { targets } => targets.len(),
+        _ => 1,
+    }
 }
 
 fn mark_escaping(module: &Module, summaries: &mut IdMap<FuncIdx, Summary>) {

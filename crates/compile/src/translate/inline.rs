@@ -19,22 +19,24 @@ use cellwall_wasm::{Module, Summary};
 
 /// Weight of a body that is hardly more code than the call: inlined wherever it is called.
 const TINY_WEIGHT: u32 = 6;
+/// Weight of a body without calls and branches that is inlined: it joins the code around it.
+const STRAIGHT_WEIGHT: u32 = 40;
 /// Weight of a body without calls and loops that is inlined.
-const LEAF_WEIGHT: u32 = 40;
-/// The same where the call is in a loop: what is alive across the call stays in registers.
-const LEAF_IN_LOOP_WEIGHT: u32 = 80;
-/// Weight of a body with calls that is inlined.
-const CALLER_WEIGHT: u32 = 12;
-/// The same where the call is in a loop.
-const CALLER_IN_LOOP_WEIGHT: u32 = 24;
-/// Weight that may be inlined into any function, however small.
+const LEAF_WEIGHT: u32 = 20;
+/// Weight of any other body that is inlined.
+const OTHER_WEIGHT: u32 = 12;
+/// How many times as much where the call is in a loop: what is alive across it stays in registers.
+const IN_LOOP_FACTOR: u32 = 2;
+/// Percent of its own weight that may be inlined into a function, and
+const ALLOWANCE_PERCENT: u32 = 30;
+/// weight beyond that, so that small functions get something too.
 const ALLOWANCE_WEIGHT: u32 = 120;
 /// Weight that may be inlined into one function, however large.
 const ALLOWANCE_WEIGHT_MAX: u32 = 2_000;
 /// Bodies around one another, the function's own not counted.
 const DEPTH_MAX: usize = 4;
 /// Copies of a function inside itself.
-const RECURSION_MAX: usize = 1;
+const RECURSION_MAX: usize = 3;
 /// Bytes of a body that is inlined.
 const BODY_BYTES_MAX: u32 = 1_000;
 /// Locals of a body that is inlined; each takes a step.
@@ -63,7 +65,9 @@ impl Inlining {
     /// Weight that may be inlined into a function.
     pub(super) fn allowance(&self, func: FuncIdx) -> u32 {
         let own = self.summaries.get(func).map_or(0, |summary| summary.weight);
-        own.saturating_add(ALLOWANCE_WEIGHT).min(ALLOWANCE_WEIGHT_MAX)
+        (own / 100 * ALLOWANCE_PERCENT)
+            .saturating_add(ALLOWANCE_WEIGHT)
+            .min(ALLOWANCE_WEIGHT_MAX)
     }
 }
 
@@ -106,12 +110,24 @@ impl Translator<'_> {
             return None;
         }
         let params = self.module.func_type(callee).params.len() as u32;
-        let weight_max = match (summary.calls == 0 && summary.loops == 0, self.loops > 0) {
-            (true, false) => LEAF_WEIGHT,
-            (true, true) => LEAF_IN_LOOP_WEIGHT,
-            (false, false) => CALLER_WEIGHT,
-            (false, true) => CALLER_IN_LOOP_WEIGHT,
+        if summary.diverges {
+            // Hardly ever called.
+            return None;
+        }
+        let mut weight_max = match summary {
+            Summary {
+                calls: 0,
+                branches: 0,
+                ..
+            } => STRAIGHT_WEIGHT,
+            Summary {
+                calls: 0, loops: 0, ..
+            } => LEAF_WEIGHT,
+            _ => OTHER_WEIGHT,
         };
+        if self.loops > 0 {
+            weight_max *= IN_LOOP_FACTOR;
+        }
         let fits = summary.weight <= weight_max.max(TINY_WEIGHT + params);
         fits.then_some(summary)
     }
