@@ -3,7 +3,7 @@
 mod corpus;
 mod shapes;
 
-use crate::{Scratch, Unit, function};
+use crate::{Passes, Scratch, Unit, function};
 use cellwall_abi::{CodeBlob, CpuFeatures, RelocKind, Target};
 use cellwall_base::FuncIdx;
 use iced_x86::{Decoder, DecoderOptions, Formatter, NasmFormatter};
@@ -24,12 +24,13 @@ pub(crate) fn baseline() -> Target {
     Target::new(CpuFeatures::default())
 }
 
-/// Compiles the first defined function of a module in the text format.
+/// Compiles the first defined function of a module in the text format; calls stay calls.
 fn compile(wat: &str, target: &Target) -> CodeBlob {
     let bytes = wat::parse_str(wat).expect("the test is well-formed");
     let module = cellwall_wasm::decode(bytes).expect("the test is valid");
     let shape = cellwall_link::shape(&module);
-    let unit = Unit::new(&module, &shape, target);
+    let passes = Passes::ALL.without(Passes::INLINE);
+    let unit = Unit::new(&module, &shape, target).with_passes(passes);
     let func = module.defined_funcs().next().expect("the test has a function");
     function(&unit, func, &mut Scratch::default()).expect("the test compiles")
 }

@@ -152,7 +152,7 @@ fn recursion_is_inlined_to_a_depth() {
           (then (local.get 0))
           (else (i32.add (call $f (i32.sub (local.get 0) (i32.const 1)))
                          (call $f (i32.sub (local.get 0) (i32.const 2))))))))"#;
-    assert_eq!(calls(wat), (4, 2));
+    assert_eq!(calls(wat), (16, 14));
     returns(wat, &[15], &[610]);
     // Functions that call one another.
     let wat = r#"(module
