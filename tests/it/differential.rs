@@ -1,7 +1,7 @@
 //! The bounded twin of `cargo xtask differential`, and the proof that it finds mistakes.
 
 use cellwall::{Config, Engine, Module};
-use cellwall_tests::{differential, generate, pressure, small};
+use cellwall_tests::{aliasing, differential, generate, pressure, small};
 
 /// Where the seeds start; fixed, so that a failure can be repeated.
 const SEED: u64 = 0xce11;
@@ -71,4 +71,18 @@ fn code_that_spills_agrees_with_the_interpreter() {
             "seed {seed:#x}"
         );
     }
+}
+
+#[test]
+fn what_is_known_of_memory_agrees_with_the_interpreter() {
+    let engine = engine();
+    let compile = |engine: &Engine, bytes: &[u8]| Module::new(engine, bytes);
+    let mut seen = differential::Seen::default();
+    for seed in SEED..SEED + MODULES {
+        let one = differential::compare(&engine, &aliasing::module(seed), &compile, seed);
+        let one = one.unwrap_or_else(|difference| panic!("seed {seed:#x}: {difference}"));
+        seen.returned += one.returned;
+        seen.trapped += one.trapped;
+    }
+    assert!(seen.returned > 500 && seen.trapped > 200, "{seen:?}");
 }

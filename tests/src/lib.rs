@@ -1,6 +1,7 @@
 //! What the tests that span several rooms are made of. `it/` runs a bounded part of it; `cargo
 //! xtask` runs it for as long as one likes.
 
+pub mod aliasing;
 pub mod bombs;
 pub mod breach;
 pub mod differential;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use cellwall::{Config, Engine, Module};
 use cellwall_tests::differential::compare;
 use cellwall_tests::mutate::Tally;
-use cellwall_tests::{bombs, breach, generate, honest, hostile, pressure};
+use cellwall_tests::{aliasing, bombs, breach, generate, honest, hostile, pressure};
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -228,6 +228,7 @@ fn differential(seconds: u64, seed: u64) -> Result<()> {
         // In turn: what a general generator writes, and what our own write.
         let bytes = match seed % 4 {
             0 => Some(pressure::module(seed)),
+            1 | 2 => Some(aliasing::module(seed)),
             _ => generate::module(seed),
         };
         let Some(bytes) = bytes else {

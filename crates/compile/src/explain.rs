@@ -26,7 +26,7 @@ pub enum Stage {
 pub fn explain_passes(unit: &Unit<'_>, func: FuncIdx) -> Result<Vec<(&'static str, String)>, CompileError> {
     let mut ir = translate::translate(unit.module, func, unit.target, &unit.inlining)?;
     let mut steps = vec![("translate", ir.to_string())];
-    opt::run(&mut ir, unit.passes, |name, ir| {
+    opt::run(&mut ir, unit.config, |name, ir| {
         steps.push((name, ir.to_string()))
     });
     Ok(steps)
@@ -41,7 +41,7 @@ pub fn explain(unit: &Unit<'_>, func: FuncIdx, stage: Stage) -> Result<String, C
     if stage == Stage::Translated {
         return Ok(ir.to_string());
     }
-    opt::run(&mut ir, unit.passes, |_, _| {});
+    opt::run(&mut ir, unit.config, |_, _| {});
     if stage == Stage::Optimized {
         return Ok(ir.to_string());
     }

@@ -71,7 +71,7 @@ pub struct Unit<'m> {
     shape: &'m Shape,
     target: &'m Target,
     layout: ContextLayout,
-    passes: Passes,
+    config: opt::Config,
     inlining: translate::Inlining,
 }
 
@@ -84,7 +84,7 @@ impl<'m> Unit<'m> {
             shape,
             target,
             layout,
-            passes: Passes::ALL,
+            config: opt::Config::of(module, Passes::ALL),
             inlining: translate::Inlining::of(module),
         }
     }
@@ -97,7 +97,10 @@ impl<'m> Unit<'m> {
             false => translate::Inlining::off(),
         };
         Self {
-            passes,
+            config: opt::Config {
+                passes,
+                ..self.config
+            },
             inlining,
             ..self
         }
@@ -127,7 +130,7 @@ impl fmt::Debug for Scratch {
 pub fn function(unit: &Unit<'_>, func: FuncIdx, scratch: &mut Scratch) -> Result<CodeBlob, CompileError> {
     let mut ir = translate::translate(unit.module, func, unit.target, &unit.inlining)?;
     check(&ir);
-    opt::run(&mut ir, unit.passes, |_, ir| check(ir));
+    opt::run(&mut ir, unit.config, |_, ir| check(ir));
     let virt = lower::lower(&ir, unit, &mut scratch.lower);
     let mut phys = regalloc::regalloc(virt, &mut scratch.regalloc)?;
     frame::frame(&mut phys);

@@ -10,25 +10,53 @@ mod fold;
 #[rustfmt::skip]
 #[allow(clippy::all, unused, reason = "written by the generator of rules")]
 mod generated;
+mod known;
+mod loops;
 mod number;
 mod passes;
 mod site;
 mod straighten;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use aliases::Aliases;
+pub(crate) use known::Imports;
 pub use passes::Passes;
 
 use cellwall_ir::{Dominators, Func};
+use cellwall_wasm::Module;
+
+/// What the passes know beside the function.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Config {
+    /// The passes that run.
+    pub(crate) passes: Passes,
+    /// What is imported.
+    pub(crate) imports: Imports,
+}
+
+impl Config {
+    /// These passes on functions of a module.
+    pub(crate) fn of(module: &Module, passes: Passes) -> Self {
+        let memories = module.memories().ids().filter(|&m| module.is_memory_imported(m));
+        let globals = module.globals().ids().filter(|&g| module.is_global_imported(g));
+        Self {
+            passes,
+            imports: Imports {
+                memories: memories.count() as u32,
+                globals: globals.count() as u32,
+            },
+        }
+    }
+}
 
 /// Optimizes a function; `seen` is shown what each step left.
-pub(crate) fn run(func: &mut Func, passes: Passes, mut seen: impl FnMut(&'static str, &Func)) {
+pub(crate) fn run(func: &mut Func, config: Config, mut seen: impl FnMut(&'static str, &Func)) {
     let mut aliases = Aliases::default();
     straighten::straighten(func, &mut aliases);
     let dominators = Dominators::of(func);
-    if number::number(func, &mut aliases, &dominators, passes) == fold::Branches::Folded {
+    if number::number(func, &mut aliases, &dominators, config) == fold::Branches::Folded {
         straighten::straighten(func, &mut aliases);
         aliases.rewrite(func);
     }

@@ -3,26 +3,33 @@
 //! An instruction that computes what a dominating one computed is replaced by it. That holds for
 //! operators that trap too: the second of two equal divisions is reached only if the first did not
 //! trap. Constants are made in the entry block, once each; lowering makes them again where they are
-//! used. A condition that a dominating branch decided is a constant.
+//! used. A condition that a dominating branch decided is a constant. A load of what is known to be in
+//! memory is that value, and a store of it does nothing.
 //!
 //! Requires the dominators of the function, and that every use may be resolved by `aliases`.
 //! Guarantees that every use is resolved. Moves nothing but constants.
 
 use super::fold::{self, Branches};
+use super::known::{Form, Given, Known, Place, Space};
 use super::site::Facts;
 use super::table::{Key, Table};
-use super::{Aliases, Passes};
+use super::{Aliases, Config, Passes};
 use cellwall_base::EntityId;
-use cellwall_ir::{Block, CompareOp, Dominators, Func, Inst, InstData, Type, Value};
+use cellwall_ir::{BinaryOp, Block, CompareOp, Dominators, Func, Inst, InstData, Type, Value};
 
 /// Numbers the values of a function.
 pub(super) fn number(
     func: &mut Func,
     aliases: &mut Aliases,
     dominators: &Dominators,
-    passes: Passes,
+    config: Config,
 ) -> Branches {
+    let passes = config.passes;
+    let known = passes
+        .contains(Passes::LOADS)
+        .then(|| Known::new(func, dominators, config.imports));
     let mut walk = Walk {
+        known,
         table: Table::new(func.insts.len()),
         constants: Vec::new(),
         branches: Branches::Kept,
@@ -53,6 +60,7 @@ struct Walk<'a> {
     dominators: &'a Dominators,
     passes: Passes,
     table: Table,
+    known: Option<Known>,
     /// Instructions that make the constants.
     constants: Vec<Inst>,
     branches: Branches,
@@ -65,6 +73,9 @@ impl Walk<'_> {
     fn block(&mut self, block: Block) {
         self.merge(block);
         self.learn(block);
+        if let Some(known) = &mut self.known {
+            known.enter(self.dominators, block);
+        }
         let old = std::mem::take(&mut self.func.blocks[block].insts);
         let mut new = Vec::with_capacity(old.len());
         for inst in old {
@@ -92,6 +103,9 @@ impl Walk<'_> {
             self.before = before;
         }
         self.func.blocks[block].insts = new;
+        if let Some(known) = &mut self.known {
+            known.leave(block);
+        }
     }
 
     /// Replaces parameters of a block that get the same value on every way in.
@@ -177,6 +191,9 @@ impl Walk<'_> {
 
     /// Whether an instruction stays in its block.
     fn is_kept(&mut self, block: Block, inst: Inst) -> bool {
+        if !self.memory(block, inst) {
+            return false;
+        }
         let node = self.func.insts[inst];
         let Some(result) = node.results.iter().next() else {
             return true;
@@ -210,6 +227,112 @@ impl Walk<'_> {
                 !constant
             }
         }
+    }
+}
+
+impl Walk<'_> {
+    /// Uses and updates what memories, globals and sizes are known to hold; whether the instruction
+    /// is still needed. A load may become an operator.
+    fn memory(&mut self, block: Block, inst: Inst) -> bool {
+        let Some(known) = &mut self.known else {
+            return true;
+        };
+        let func = &mut *self.func;
+        let result = |func: &Func| func.result(inst);
+        match func.insts[inst].data {
+            InstData::Load {
+                op,
+                memory,
+                offset,
+                addr,
+            } => {
+                let value = result(func);
+                let ty = func.ty(value);
+                let place = Place::access(func, memory.as_u32(), addr, offset, op.bytes(ty));
+                let given = known.get(place).find_map(|entry| entry.load(func, op, ty));
+                let Some((arg, given)) = given else {
+                    known.read(place, Form::of_load(op), value);
+                    return true;
+                };
+                return self.give(block, inst, arg, given);
+            }
+            InstData::Store {
+                op,
+                memory,
+                offset,
+                args: [addr, value],
+            } => {
+                let bytes = op.bytes(func.ty(value));
+                let place = Place::access(func, memory.as_u32(), addr, offset, bytes);
+                let form = Form::of_store(op);
+                if known.get(place).any(|entry| entry.is_stored(form, value)) {
+                    return false;
+                }
+                known.written(place, form, value);
+            }
+            InstData::GlobalSet { global, value } => {
+                let place = Place::of(Space::Global(global.as_u32()));
+                if known.get(place).any(|entry| entry.is_stored(Form::Whole, value)) {
+                    return false;
+                }
+                known.written(place, Form::Whole, value);
+            }
+            InstData::GlobalGet { global } => {
+                return self.read_once(inst, Space::Global(global.as_u32()));
+            }
+            InstData::MemorySize { memory } => {
+                return self.read_once(inst, Space::MemorySize(memory.as_u32()));
+            }
+            InstData::TableSize { table } => return self.read_once(inst, Space::TableSize(table.as_u32())),
+            InstData::Call { .. } | InstData::CallIndirect { .. } | InstData::CallLibrary { .. } => {
+                known.forget();
+            }
+            _ => {}
+        }
+        true
+    }
+
+    /// Reads what is no memory, unless it is known.
+    fn read_once(&mut self, inst: Inst, space: Space) -> bool {
+        let known = self.known.as_mut().expect("the caller looked");
+        let place = Place::of(space);
+        let result = self.func.result(inst);
+        if let Some(entry) = known.get(place).next() {
+            let value = entry.value;
+            self.aliases.replace(result, value);
+            return false;
+        }
+        known.read(place, Form::Whole, result);
+        true
+    }
+
+    /// Makes a load what is known of its bytes.
+    fn give(&mut self, block: Block, inst: Inst, arg: Value, given: Given) -> bool {
+        let data = match given {
+            Given::Value => {
+                let result = self.func.result(inst);
+                self.aliases.replace(result, arg);
+                return false;
+            }
+            Given::Unary(op) => InstData::Unary { op, arg },
+            Given::Mask(bits) => {
+                let ty = self.func.ty(arg);
+                let source = self.func.insts[inst].source;
+                let mask = self.func.make_inst(InstData::Const { bits }, &[ty], source);
+                let mut value = self.func.result(mask);
+                if self.is_kept(block, mask) {
+                    // Without numbering, constants stay where they are made.
+                    self.constants.push(mask);
+                }
+                value = self.aliases.resolve(value);
+                InstData::Binary {
+                    op: BinaryOp::And,
+                    args: [arg, value],
+                }
+            }
+        };
+        self.func.insts[inst].data = data;
+        true
     }
 }
 

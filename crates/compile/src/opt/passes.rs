@@ -26,6 +26,8 @@ passes! {
     NUMBER = 1, "number";
     /// Conditions that a dominating branch decided.
     DECIDE = 2, "decide";
+    /// Loads of what is known to be there, and stores of it.
+    LOADS = 3, "loads";
 }
 
 impl Passes {

@@ -1,14 +1,24 @@
 //! Text in, SSA text out. That the passes keep the meaning is tested with translation.
 
+use super::{Config, Imports, Passes};
 use crate::translate::translate_for_tests as translated;
 use cellwall_ir::check;
 use expect_test::{Expect, expect};
+
+/// In a module that imports two memories and two globals.
+pub(crate) fn config(passes: Passes) -> Config {
+    let (memories, globals) = (2, 2);
+    Config {
+        passes,
+        imports: Imports { memories, globals },
+    }
+}
 
 /// The optimized form of `(func (param i32 i32 i64) (result …) body)`.
 fn optimizes(result: &str, body: &str, expected: Expect) {
     let wat = format!("(module (memory 1) (func (param i32 i32 i64) (result {result}) {body}))");
     let mut func = translated(&wat);
-    super::run(&mut func, super::Passes::ALL, |_, func| {
+    super::run(&mut func, config(Passes::ALL), |_, func| {
         check(func).expect("every step keeps the rules")
     });
     check(&func).unwrap_or_else(|e| panic!("{e}\n{func}"));
@@ -401,6 +411,133 @@ fn a_condition_is_decided_once() {
             b2(v4: i32):
               v7: i32 = select v0, v4, v5
               return v7
+            }
+        "#]],
+    );
+}
+
+#[test]
+fn what_was_stored_or_loaded_is_not_loaded_again() {
+    // Widths that differ in how they extend are made of what was stored.
+    optimizes(
+        "i32",
+        "(i32.store8 (local.get 0) (local.get 1))
+         (i32.store offset=4 (local.get 0) (local.get 1))
+         (i64.store offset=8 (local.get 0) (local.get 2))
+         (i32.add (i32.load8_s (local.get 0))
+           (i32.add (i32.load offset=4 (local.get 0))
+                    (i32.add (i32.load offset=12 (local.get 0)) (i32.load offset=12 (local.get 0)))))",
+        expect![[r#"
+            func f0(i32, i32, i64) -> (i32) {
+            b0(v0: i32, v1: i32, v2: i64):
+              store8 m0[v0 + 0], v1
+              store m0[v0 + 4], v1
+              store m0[v0 + 8], v2
+              v3: i32 = sext8 v1
+              v5: i32 = load m0[v0 + 12]
+              v7: i32 = add v5, v5
+              v8: i32 = add v1, v7
+              v9: i32 = add v3, v8
+              return v9
+            }
+        "#]],
+    );
+    // Another base, an overlap, a call: each ends it.
+    optimizes(
+        "i32",
+        "(local $x i32)
+         (local.set $x (i32.load (local.get 0)))
+         (i32.store8 (local.get 1) (i32.const 1))
+         (local.set $x (i32.add (local.get $x) (i32.load (local.get 0))))
+         (i32.store16 (i32.add (local.get 0) (i32.const 3)) (i32.const 1))
+         (local.set $x (i32.add (local.get $x) (i32.load (local.get 0))))
+         (i32.add (local.get $x) (i32.load (local.get 0)))",
+        expect![[r#"
+            func f0(i32, i32, i64) -> (i32) {
+            b0(v0: i32, v1: i32, v2: i64):
+              v4: i32 = const 1
+              v7: i32 = const 3
+              v3: i32 = load m0[v0 + 0]
+              store8 m0[v1 + 0], v4
+              v5: i32 = load m0[v0 + 0]
+              v6: i32 = add v3, v5
+              v8: i32 = add v0, v7
+              store16 m0[v8 + 0], v4
+              v10: i32 = load m0[v0 + 0]
+              v11: i32 = add v6, v10
+              v13: i32 = add v11, v10
+              return v13
+            }
+        "#]],
+    );
+}
+
+#[test]
+fn what_a_loop_does_not_change_is_known_in_it() {
+    optimizes(
+        "i32",
+        "(local $x i32)
+         (local.set $x (i32.load (local.get 0)))
+         (loop (local.set $x (i32.add (local.get $x) (i32.load (local.get 0))))
+           (br_if 0 (local.tee 1 (i32.sub (local.get 1) (i32.const 1)))))
+         local.get $x",
+        expect![[r#"
+            func f0(i32, i32, i64) -> (i32) {
+            b0(v0: i32, v1: i32, v2: i64):
+              v11: i32 = const -1
+              v3: i32 = load m0[v0 + 0]
+              jump b1(v3, v1)
+            b1(v4: i32, v8: i32):
+              v7: i32 = add v4, v3
+              v10: i32 = add v8, v11
+              branch v10, b1(v7, v10), b2
+            b2:
+              return v7
+            }
+        "#]],
+    );
+    optimizes(
+        "i32",
+        "(local $x i32)
+         (local.set $x (i32.load (local.get 0)))
+         (loop (local.set $x (i32.add (local.get $x) (i32.load (local.get 0))))
+           (i32.store (local.get 1) (local.get 1))
+           (br_if 0 (local.tee 1 (i32.sub (local.get 1) (i32.const 1)))))
+         local.get $x",
+        expect![[r#"
+            func f0(i32, i32, i64) -> (i32) {
+            b0(v0: i32, v1: i32, v2: i64):
+              v11: i32 = const -1
+              v3: i32 = load m0[v0 + 0]
+              jump b1(v3, v1)
+            b1(v4: i32, v8: i32):
+              v6: i32 = load m0[v0 + 0]
+              v7: i32 = add v4, v6
+              store m0[v8 + 0], v8
+              v10: i32 = add v8, v11
+              branch v10, b1(v7, v10), b2
+            b2:
+              return v7
+            }
+        "#]],
+    );
+}
+
+#[test]
+fn a_store_of_what_is_there_is_removed() {
+    optimizes(
+        "i32",
+        "(local $x i32)
+         (local.set $x (i32.load8_u (local.get 0)))
+         (i32.store8 (local.get 0) (local.get $x))
+         (i32.store16 (local.get 0) (local.get $x))
+         local.get $x",
+        expect![[r#"
+            func f0(i32, i32, i64) -> (i32) {
+            b0(v0: i32, v1: i32, v2: i64):
+              v3: i32 = load_u8 m0[v0 + 0]
+              store16 m0[v0 + 0], v3
+              return v3
             }
         "#]],
     );

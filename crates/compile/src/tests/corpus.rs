@@ -160,7 +160,7 @@ fn the_linear_allocator_serves_every_operator_too() {
     let mut scratch = Scratch::default();
     for func in module.defined_funcs() {
         let mut ir = translate::translate(&module, func, &target, &unit.inlining).expect("it is small");
-        opt::run(&mut ir, opt::Passes::ALL, |_, _| {});
+        opt::run(&mut ir, opt::Config::of(&module, opt::Passes::ALL), |_, _| {});
         let virt = lower::lower(&ir, &unit, &mut scratch.lower);
         let phys = regalloc::tests::regalloc_linear(virt, &mut scratch.regalloc);
         emit::emit(&phys, &ir, &target).expect("it is small");

@@ -121,7 +121,8 @@ impl<'m> Instance<'m> {
         let mut translated = translate(self.module, func, &self.target, &self.inlining)?;
         check(&translated).unwrap_or_else(|e| panic!("translated: {e}\n{translated}"));
         if self.optimize {
-            opt::run(&mut translated, opt::Passes::ALL, |step, func| {
+            let config = opt::Config::of(self.module, opt::Passes::ALL);
+            opt::run(&mut translated, config, |step, func| {
                 check(func).unwrap_or_else(|e| panic!("after {step}: {e}\n{func}"));
             });
         }

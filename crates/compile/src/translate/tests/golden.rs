@@ -41,7 +41,7 @@ fn a_loop_over_memory() {
         }
     "#]]
     .assert_eq(&func.to_string());
-    opt::run(&mut func, opt::Passes::ALL, |_, _| {});
+    opt::run(&mut func, opt::tests::config(opt::Passes::ALL), |_, _| {});
     expect![[r#"
         func f0(i32, i32) -> (i32) {
         b0(v0: i32, v1: i32):
