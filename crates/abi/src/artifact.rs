@@ -81,8 +81,15 @@ impl Artifact {
 
     /// The range of a function, if the artifact has it.
     pub fn func_range(&self, func: FuncIdx) -> Option<FuncRange> {
-        let at = self.funcs.binary_search_by_key(&func, |range| range.func).ok()?;
-        Some(self.funcs[at])
+        // Most often all functions from the first one on are there.
+        let guess = func.as_u32().checked_sub(self.funcs.first()?.func.as_u32())?;
+        match self.funcs.get(guess as usize) {
+            Some(range) if range.func == func => Some(*range),
+            _ => {
+                let at = self.funcs.binary_search_by_key(&func, |range| range.func).ok()?;
+                Some(self.funcs[at])
+            }
+        }
     }
 
     /// The function whose code has the byte at `pc`.

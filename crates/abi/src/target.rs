@@ -41,6 +41,9 @@ impl Target {
     /// The whole index space of a 32-bit memory.
     pub const FULL_RESERVATION_BYTES: u64 = 1 << 32;
 
+    /// Largest guard: sums with the reservation and displacements stay far from wrapping.
+    pub const GUARD_BYTES_MAX: u64 = 1 << 40;
+
     /// The default facts with these features: full reservation, 32 MiB of guard.
     pub const fn new(features: CpuFeatures) -> Self {
         Self {
@@ -62,11 +65,13 @@ impl Target {
         offset < (1 << 31) && offset + width <= self.memory_guard_bytes
     }
 
-    /// Whether the facts make sense: multiples of the page, a guard of at least one page.
+    /// Whether the facts make sense: multiples of the page, a guard of at least one page and
+    /// not beyond its limit.
     pub const fn is_valid(&self) -> bool {
         self.memory_reservation_bytes.is_multiple_of(PAGE_BYTES)
             && self.memory_guard_bytes.is_multiple_of(PAGE_BYTES)
             && self.memory_guard_bytes >= PAGE_BYTES
+            && self.memory_guard_bytes <= Self::GUARD_BYTES_MAX
             && self.memory_reservation_bytes <= Self::FULL_RESERVATION_BYTES
             && self.stack_guard_bytes >= 4096
             && self.stack_guard_bytes.is_multiple_of(4096)

@@ -41,7 +41,7 @@ impl Engine {
         let whole_pages = |bytes: u64, max: u64| bytes.min(max).next_multiple_of(PAGE_BYTES);
         let target = Target {
             memory_reservation_bytes: whole_pages(config.memory_reservation, Target::FULL_RESERVATION_BYTES),
-            memory_guard_bytes: whole_pages(config.memory_guard_size.max(1), 1 << 40),
+            memory_guard_bytes: whole_pages(config.memory_guard_size.max(1), Target::GUARD_BYTES_MAX),
             ..Target::new(features)
         };
         if config.max_wasm_stack == 0 {

@@ -109,18 +109,19 @@ impl Func {
     pub fn call(&self, mut store: impl AsContextMut, params: &[Val], results: &mut [Val]) -> Result<()> {
         let store = store.as_context_mut();
         self.check_call(&store, params, results)?;
-        let params = params
-            .iter()
-            .map(|value| value.to_raw(store.as_context()))
-            .collect::<Result<Vec<_>>>()?;
-        let types = &store.0.func_signature(self.id).results;
-        let mut raw: Vec<_> = types.iter().map(|&ty| runtime::RawVal::default_of(ty)).collect();
-        let done = store.0.call(self.id, &params, &mut raw);
-        done.map_err(|error| store.error(error))?;
-        for (result, raw) in results.iter_mut().zip(raw) {
-            *result = Val::from_raw(store.0, raw);
-        }
-        Ok(())
+        with_room(params.len(), |raw_params| {
+            for (raw, value) in raw_params.iter_mut().zip(params) {
+                *raw = value.to_raw(store.as_context())?;
+            }
+            with_room(results.len(), |raw_results| {
+                let done = store.0.call(self.id, raw_params, raw_results);
+                done.map_err(|error| store.error(error))?;
+                for (result, &raw) in results.iter_mut().zip(&*raw_results) {
+                    *result = Val::from_raw(store.0, raw);
+                }
+                Ok(())
+            })
+        })
     }
 
     fn check_call<T>(&self, store: &StoreContextMut<'_, T>, params: &[Val], results: &[Val]) -> Result<()> {
@@ -157,5 +158,15 @@ impl Func {
         store: impl AsContext,
     ) -> Result<TypedFunc<Params, Results>> {
         TypedFunc::new(store.as_context(), *self)
+    }
+}
+
+/// Runs `body` with room for so many values; only many are allocated.
+fn with_room<R>(count: usize, body: impl FnOnce(&mut [runtime::RawVal]) -> R) -> R {
+    const FEW: usize = 8;
+    const ZERO: runtime::RawVal = runtime::RawVal::I32(0);
+    match count {
+        0..=FEW => body(&mut [ZERO; FEW][..count]),
+        _ => body(&mut vec![ZERO; count]),
     }
 }

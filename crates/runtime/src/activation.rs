@@ -96,8 +96,6 @@ pub(crate) struct Activation {
     pub(crate) start_epoch: Cell<u64>,
     /// Where the walk of frames ends.
     pub(crate) stack: StackRange,
-    /// Address of the store, which the stubs reach through the context.
-    _store: usize,
     pub(crate) engine: *const EngineInner,
     /// The activation below on this thread.
     pub(crate) below_on_thread: *const Activation,
@@ -109,11 +107,44 @@ pub(crate) struct Activation {
 }
 
 impl Activation {
+    /// One that is not under way: before it is, [`ready`](Self::ready) has to make it of an engine.
+    pub(crate) const fn idle() -> Self {
+        Self {
+            host_rsp: Cell::new(0),
+            guest_rsp: Cell::new(0),
+            guest_rbx: Cell::new(0),
+            mark: AtomicU32::new(0),
+            start_epoch: Cell::new(u64::MAX),
+            stack: StackRange {
+                guard: 0,
+                low: 0,
+                high: 0,
+            },
+            engine: ptr::null(),
+            below_on_thread: ptr::null(),
+            below_in_store: ptr::null(),
+            machine: Cell::new(Machine {
+                pc: 0,
+                sp: 0,
+                context: 0,
+            }),
+            fault: Cell::new((FaultKind::Other, 0)),
+        }
+    }
+
+    /// One that is not under way, for outermost calls in an engine.
+    pub(crate) const fn ready(engine: &EngineInner, stack: StackRange) -> Self {
+        Self {
+            stack,
+            engine,
+            ..Self::idle()
+        }
+    }
+
     #[inline]
     pub(crate) fn new(
         thread: &Thread,
         engine: &EngineInner,
-        store: usize,
         stack: StackRange,
         below_in_store: *const Activation,
     ) -> Self {
@@ -124,7 +155,6 @@ impl Activation {
             mark: AtomicU32::new(0),
             start_epoch: Cell::new(u64::MAX),
             stack,
-            _store: store,
             engine,
             below_on_thread: thread.top.get(),
             below_in_store,

@@ -15,10 +15,12 @@ use crate::id::{FuncId, assert_store};
 use crate::stack::{CellStack, StackRange};
 use crate::store::StoreOpaque;
 use crate::sys::{self, Width};
-use crate::thread;
-use crate::value::{RawList, RawVal};
-use cellwall_abi::{TrapCode, assign};
+use crate::thread::{self, Thread};
+use crate::value::{RawList, RawVal, are_few};
+use cellwall_abi::TrapCode;
+use cellwall_abi::convention::Assigner;
 use std::any::Any;
+use std::ptr;
 
 /// Least stack with which a nested call starts.
 const NESTED_STACK_BYTES_MIN: usize = 4096;
@@ -44,6 +46,11 @@ impl StoreOpaque {
         params: P,
     ) -> Result<R, Error> {
         assert_store(self.id(), func.func().store());
+        if let CallTarget::Wasm { code, context } = func.target
+            && const { are_few(P::TYPES, 2) && are_few(R::TYPES, 1) }
+        {
+            return Ok(R::from_gpr(self.enter_few(code, context, params.to_gprs())?));
+        }
         params.write_params(self.block_mut());
         self.call_target_now(func.target, const { Width::of(P::TYPES, R::TYPES) })?;
         Ok(R::read_results(self.block()))
@@ -58,7 +65,7 @@ impl StoreOpaque {
     /// # Panics
     /// As for [`StoreOpaque::call_typed`].
     pub fn call(&mut self, func: FuncId, params: &[RawVal], results: &mut [RawVal]) -> Result<(), Error> {
-        let signature = self.func_signature(func).clone();
+        let signature = self.func_signature(func);
         if !params
             .iter()
             .map(|value| value.ty())
@@ -77,14 +84,22 @@ impl StoreOpaque {
                 results.len()
             )));
         }
+        let width = Width::of(&signature.params, &signature.results);
+        // They carry their types through the call, which needs the store.
+        for (result, &ty) in results.iter_mut().zip(&signature.results) {
+            *result = RawVal::default_of(ty);
+        }
         let target = self.call_target(func)?;
-        let places = assign(&signature);
-        for (&value, place) in params.iter().zip(&places.params) {
+        let mut places = Assigner::params();
+        for &value in params {
+            let place = places.next(value.ty());
             self.block_mut().write_val(place.block_offset(), value);
         }
-        self.call_target_now(target, Width::of(&signature.params, &signature.results))?;
-        for ((result, &ty), place) in results.iter_mut().zip(&signature.results).zip(&places.results) {
-            *result = self.block().read_val(place.block_offset(), ty);
+        self.call_target_now(target, width)?;
+        let mut places = Assigner::results();
+        for result in results {
+            let ty = result.ty();
+            *result = self.block().read_val(places.next(ty).block_offset(), ty);
         }
         Ok(())
     }
@@ -99,11 +114,61 @@ impl StoreOpaque {
 
     /// Runs a function of an instance; arguments and results are in the block.
     fn enter(&mut self, code: usize, context: usize, width: Width) -> Result<(), Error> {
+        self.enter_by(context, |activation, stack| {
+            // SAFETY: code and context belong to an instance of this store; activation and stack
+            // are as `enter_by` says; the caller wrote the arguments.
+            (unsafe { sys::enter(activation, code, context, stack, width) }, ())
+        })
+    }
+
+    /// Runs a function of an instance with at most two parameters and one result, all of which
+    /// pass in integer registers.
+    fn enter_few(&mut self, code: usize, context: usize, params: [u64; 2]) -> Result<u64, Error> {
+        self.enter_by(context, |activation, stack| {
+            // SAFETY: as in `enter`; the caller knows the type of the function.
+            unsafe { sys::enter_few(activation, code, context, stack, params) }
+        })
+    }
+
+    /// Runs `body` with an activation for an instance and a place on a stack: the activation is on
+    /// top of store and thread, and nothing in use lies below that place.
+    #[inline(always)]
+    fn enter_by<R>(
+        &mut self,
+        context: usize,
+        body: impl FnOnce(*const Activation, usize) -> (u32, R),
+    ) -> Result<R, Error> {
         // SAFETY: the context of an instance of this store.
         if unsafe { is_poisoned(context) } {
             return Err(Error::Interrupted);
         }
         let thread = thread::current();
+        if !thread.is_ready(&self.fields.engine.0) {
+            return self.enter_anyhow(thread, body);
+        }
+        // No call is under way on this thread, and therefore none in this store.
+        self.expose();
+        let (status, result, activation) = thread.with_own(&self.fields.engine.0, |activation, stack| {
+            self.fields.activation.set(activation);
+            let (status, result) = body(activation, stack);
+            (status, result, activation)
+        });
+        self.fields.activation.set(ptr::null());
+        if status == Status::Returned as u32 {
+            return Ok(result);
+        }
+        // SAFETY: the thread's own, which only the next call changes.
+        let activation = unsafe { &*activation };
+        Err(self.not_returned(Status::from_raw(status), activation, None))
+    }
+
+    /// The same for all calls: nested ones, and the first of a thread.
+    #[inline(never)]
+    fn enter_anyhow<R>(
+        &mut self,
+        thread: &Thread,
+        body: impl FnOnce(*const Activation, usize) -> (u32, R),
+    ) -> Result<R, Error> {
         if !thread.has_room()? {
             return Err(self.stack_overflow());
         }
@@ -124,24 +189,20 @@ impl StoreOpaque {
                 (None, range)
             }
         };
-        let store = self.expose();
+        self.expose();
         let engine = &self.fields.engine.0;
-        let activation = Activation::new(thread, engine, store, range, below);
+        let activation = Activation::new(thread, engine, range, below);
         self.fields.activation.set(&activation);
-        let status = thread.with_top(&activation, engine, || {
-            // SAFETY: code and context belong to an instance of this store; the activation is on
-            // top of store and thread; the range of the stack is free below its end; the caller
-            // wrote the arguments.
-            unsafe { sys::enter(&activation, code, context, range.high, width) }
-        });
+        let (status, result) = thread.with_top(&activation, engine, || body(&activation, range.high));
         self.fields.activation.set(below);
         if status == Status::Returned as u32 {
             if let Some(stack) = stack {
                 thread.give_stack(&self.fields.engine.0, stack);
+                thread.make_ready(&self.fields.engine.0);
             }
-            return Ok(());
+            return Ok(result);
         }
-        self.not_returned(Status::from_raw(status), &activation, stack)
+        Err(self.not_returned(Status::from_raw(status), &activation, stack))
     }
 
     /// Ends a call that did not return: as an error, or with the panic of a host function.
@@ -151,13 +212,13 @@ impl StoreOpaque {
         status: Status,
         activation: &Activation,
         stack: Option<Box<CellStack>>,
-    ) -> Result<(), Error> {
+    ) -> Error {
         let ended = self.ended(status, activation);
         if let Some(stack) = stack {
             thread::current().give_stack(&self.fields.engine.0, stack);
         }
         match ended {
-            Ended::Error(error) => Err(error),
+            Ended::Error(error) => error,
             Ended::Panic(panic) => std::panic::resume_unwind(panic),
         }
     }

@@ -6,7 +6,7 @@ use crate::engine::EngineInner;
 use crate::error::Error;
 use crate::stack::CellStack;
 use crate::sys::{self, ThreadGuard, ThreadSlot};
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, UnsafeCell};
 use std::ptr;
 use std::sync::atomic::Ordering;
 
@@ -21,6 +21,12 @@ pub(crate) struct Thread {
     host_limit: Cell<usize>,
     /// A stack that is not in use, from a box, or null.
     spare: Cell<*mut CellStack>,
+    /// The engine whose outermost calls use `own` and `own_stack`; 0 for none.
+    ready: Cell<u64>,
+    /// What is on top during such a call.
+    own: UnsafeCell<Activation>,
+    /// The stack of such calls, from a box, or null.
+    own_stack: Cell<*mut CellStack>,
 }
 
 thread_local! {
@@ -30,6 +36,9 @@ thread_local! {
             slot: Cell::new(ptr::null()),
             host_limit: Cell::new(usize::MAX),
             spare: Cell::new(ptr::null_mut()),
+            ready: Cell::new(0),
+            own: UnsafeCell::new(Activation::idle()),
+            own_stack: Cell::new(ptr::null_mut()),
         }
     };
     static END: RefCell<Option<End>> = const { RefCell::new(None) };
@@ -45,7 +54,9 @@ impl Drop for End {
         let thread = current();
         thread.slot.set(ptr::null());
         thread.host_limit.set(usize::MAX);
-        drop(thread.take_spare());
+        thread.ready.set(0);
+        drop(take(&thread.spare));
+        drop(take(&thread.own_stack));
     }
 }
 
@@ -56,6 +67,14 @@ pub(crate) fn current<'a>() -> &'a Thread {
     // SAFETY: without a destructor the words live as long as their thread, and they are not Sync:
     // the reference cannot leave it.
     unsafe { &*thread }
+}
+
+/// Empties a place.
+#[inline]
+fn take(place: &Cell<*mut CellStack>) -> Option<Box<CellStack>> {
+    let stack = place.replace(ptr::null_mut());
+    // SAFETY: comes from a box, and the place was just emptied.
+    (!stack.is_null()).then(|| unsafe { Box::from_raw(stack) })
 }
 
 /// Host stack that is left for host functions under a call, at most.
@@ -97,17 +116,10 @@ impl Thread {
         Ok(())
     }
 
-    #[inline]
-    fn take_spare(&self) -> Option<Box<CellStack>> {
-        let spare = self.spare.replace(ptr::null_mut());
-        // SAFETY: comes from a box, and the place was just emptied.
-        (!spare.is_null()).then(|| unsafe { Box::from_raw(spare) })
-    }
-
     /// Takes the spare stack of this thread if it fits the engine, else one of the engine's.
     #[inline]
     pub(crate) fn take_stack(&self, engine: &EngineInner) -> Result<Box<CellStack>, Error> {
-        match self.take_spare() {
+        match take(&self.spare) {
             Some(stack) if stack.fits(engine) => Ok(stack),
             other => {
                 drop(other);
@@ -124,6 +136,61 @@ impl Thread {
             // SAFETY: comes from a box, and the place holds another one now.
             engine.keep_stack(unsafe { Box::from_raw(other) });
         }
+    }
+
+    /// Whether [`with_own`](Self::with_own) can be used for a call in this engine.
+    #[inline(always)]
+    pub(crate) fn is_ready(&self, engine: &EngineInner) -> bool {
+        self.ready.get() == engine.id
+            && self.top.get().is_null()
+            && sys::stack_pointer() > self.host_limit.get()
+    }
+
+    /// Makes the next outermost call in this engine a short one, if there is a stack for it.
+    pub(crate) fn make_ready(&self, engine: &EngineInner) {
+        if !self.top.get().is_null() || self.slot.get().is_null() {
+            return;
+        }
+        // SAFETY: both places hold stacks from boxes, or nothing, and none is in use.
+        let fits = |stack: *mut CellStack| unsafe { stack.as_ref() }.is_some_and(|stack| stack.fits(engine));
+        if !fits(self.own_stack.get()) {
+            self.own_stack.swap(&self.spare);
+        }
+        if !fits(self.own_stack.get()) {
+            return;
+        }
+        // SAFETY: as above; it is there, since it fits.
+        let range = unsafe { &*self.own_stack.get() }.range();
+        // SAFETY: without a call under way on this thread nobody refers to it.
+        unsafe { *self.own.get() = Activation::ready(engine, range) };
+        self.ready.set(engine.id);
+    }
+
+    /// Like [`with_top`](Self::with_top), for an outermost call in an engine for which the thread is
+    /// [ready](Self::is_ready), with the thread's own activation and the end of its stack.
+    #[inline(always)]
+    pub(crate) fn with_own<R>(
+        &self,
+        engine: &EngineInner,
+        body: impl FnOnce(*const Activation, usize) -> R,
+    ) -> R {
+        let own = self.own.get().cast_const();
+        // SAFETY: it is only written while no call is under way, and only by this thread.
+        let activation = unsafe { &*own };
+        // SAFETY: set by `prepare`; lives as long as the thread's guard, which goes last.
+        let slot = unsafe { &*self.slot.get() };
+        // As in a new one: what an interruption of an earlier call left is gone before it is seen.
+        activation.mark.store(0, Ordering::Relaxed);
+        activation.start_epoch.set(u64::MAX);
+        slot.engine.store(engine.id, Ordering::Relaxed);
+        self.top.set(own);
+        // As in `with_top`.
+        sys::light_fence();
+        activation.start_epoch.set(engine.epoch());
+        let result = body(own, activation.stack.high);
+        self.top.set(ptr::null());
+        slot.engine.store(0, Ordering::Relaxed);
+        result
     }
 
     /// Runs `body` with the activation on top of this prepared thread. `body` ends by returning

@@ -136,6 +136,11 @@ pub trait Raw: Copy + 'static + sealed::Sealed {
     fn write(self, block: &mut Block, offset: u32);
     #[doc(hidden)]
     fn read(block: &Block, offset: u32) -> Self;
+    /// As in an integer register; of no use for floats and vectors.
+    #[doc(hidden)]
+    fn to_gpr(self) -> u64;
+    #[doc(hidden)]
+    fn from_gpr(bits: u64) -> Self;
 }
 
 macro_rules! raw {
@@ -152,6 +157,17 @@ macro_rules! raw {
             #[inline]
             fn read(block: &Block, offset: u32) -> Self {
                 let $bits = <$word>::from_ne_bytes(block.read(offset));
+                $from
+            }
+            #[inline]
+            fn to_gpr(self) -> u64 {
+                let $v = self;
+                let bits: $word = $to;
+                bits as u64
+            }
+            #[inline]
+            fn from_gpr(bits: u64) -> Self {
+                let $bits = <$word>::from(bits);
                 $from
             }
         }
@@ -183,6 +199,24 @@ pub trait RawList: Copy + 'static + sealed::Sealed {
     fn write_results(self, block: &mut Block);
     #[doc(hidden)]
     fn read_results(block: &Block) -> Self;
+    /// The first two as in integer registers.
+    #[doc(hidden)]
+    fn to_gprs(self) -> [u64; 2];
+    /// A list of at most one value in an integer register.
+    #[doc(hidden)]
+    fn from_gpr(bits: u64) -> Self;
+}
+
+/// Whether a list has at most so many values, all of which pass in integer registers.
+pub(crate) const fn are_few(types: &[ValType], max: usize) -> bool {
+    let mut i = 0;
+    while i < types.len() {
+        if types[i].is_float() {
+            return false;
+        }
+        i += 1;
+    }
+    types.len() <= max
 }
 
 /// Block offsets of a list, known to the compiler of the caller.
@@ -204,7 +238,13 @@ macro_rules! count {
 macro_rules! raw_list {
     ($($name:ident)*) => {
         impl<$($name: Raw),*> sealed::Sealed for ($($name,)*) {}
-        #[allow(non_snake_case, unused_variables, unused_mut, clippy::unused_unit)]
+        #[allow(
+            non_snake_case,
+            unused_variables,
+            unused_mut,
+            clippy::unused_unit,
+            reason = "types double as names of values, and the empty list uses nothing"
+        )]
         impl<$($name: Raw),*> RawList for ($($name,)*) {
             const TYPES: &'static [ValType] = &[$($name::TYPE),*];
             #[inline]
@@ -228,6 +268,18 @@ macro_rules! raw_list {
             fn read_results(block: &Block) -> Self {
                 let mut places = results::<Self, { count!($($name)*) }>().into_iter();
                 ($($name::read(block, place(&mut places)),)*)
+            }
+            #[inline]
+            fn to_gprs(self) -> [u64; 2] {
+                let ($($name,)*) = self;
+                let mut gprs = [0; 2];
+                let mut free = gprs.iter_mut();
+                $(if let Some(gpr) = free.next() { *gpr = $name.to_gpr() })*
+                gprs
+            }
+            #[inline]
+            fn from_gpr(bits: u64) -> Self {
+                ($(<$name as Raw>::from_gpr(bits),)*)
             }
         }
     };

@@ -1,7 +1,8 @@
 //! The fixed assembly between host and guest on x86-64, and what the processor can do.
 //!
 //! * `enter`: host to guest. Saves the host's registers and stack pointer in the activation, goes
-//!   to the cell stack, loads context, memory base and all argument registers from the block.
+//!   to the cell stack, loads context, memory base and all argument registers from the block
+//!   (`enter_few`: takes the few arguments that there are in registers).
 //! * `leave`: out of the guest from anywhere, back to the caller of `enter` with a status.
 //! * `foreign`: a call into another instance of the store; saves and restores the pinned pair.
 //! * `host`: a call of a host function, on the thread's own stack.
@@ -129,6 +130,54 @@ macro_rules! enter_stub {
         );
     };
 }
+
+// `enter_few`: (rdi = activation, rsi = code, rdx = context, rcx = cell stack, r8 and r9 = the
+// arguments) -> eax = status, rdx = the result. For functions with at most two parameters and one
+// result, all in integer registers, which then need not pass through the block.
+global_asm!(
+    ".text",
+    ".balign 16",
+    hidden!("cellwall_enter_few" "cellwall_enter_few_tail" "cellwall_enter_few_return"),
+    "cellwall_enter_few:",
+    "push rbp",
+    "push rbx",
+    "push r12",
+    "push r13",
+    "push r14",
+    "push r15",
+    "sub rsp, 8",
+    "mov [rdi + {HOST_RSP}], rsp",
+    "mov r15, rdx",
+    "mov r11, rsi",
+    "mov rsp, rcx",
+    "mov r14, [r15 + {BASE}]",
+    "mov eax, {EARLY}",
+    "cmp dword ptr [rdi + {MARK}], 0",
+    "jne cellwall_leave",
+    "cellwall_enter_few_tail:",
+    "mov rdi, r8",
+    "mov rsi, r9",
+    "call r11",
+    "cellwall_enter_few_return:",
+    "mov rdi, [r15 + {STORE}]",
+    "mov rdi, [rdi]",
+    "mov rdx, rax",
+    "xor eax, eax",
+    "mov rsp, [rdi + {HOST_RSP}]",
+    "add rsp, 8",
+    "pop r15",
+    "pop r14",
+    "pop r13",
+    "pop r12",
+    "pop rbx",
+    "pop rbp",
+    "ret",
+    HOST_RSP = const offset_of!(Activation, host_rsp),
+    MARK = const offset_of!(Activation, mark),
+    STORE = const context::STORE,
+    BASE = const context::BASE,
+    EARLY = const Status::Early as u32,
+);
 
 /// `host`, in two widths.
 macro_rules! host_stub {
@@ -345,6 +394,16 @@ library_stubs! {
 unsafe extern "C" {
     fn cellwall_enter(activation: *const c_void, code: usize, context: usize, stack: usize) -> u32;
     fn cellwall_enter_gprs(activation: *const c_void, code: usize, context: usize, stack: usize) -> u32;
+    fn cellwall_enter_few(
+        activation: *const c_void,
+        code: usize,
+        context: usize,
+        stack: usize,
+        first: u64,
+        second: u64,
+    ) -> Answer;
+    fn cellwall_enter_few_tail();
+    fn cellwall_enter_few_return();
     fn cellwall_enter_tail();
     fn cellwall_enter_return();
     fn cellwall_enter_gprs_tail();
@@ -386,6 +445,32 @@ pub(crate) unsafe fn enter(
         // SAFETY: as the caller promises.
         Width::Gprs => unsafe { cellwall_enter_gprs(activation, code, context, stack) },
     }
+}
+
+/// What `enter_few` answers, in two registers.
+#[repr(C)]
+struct Answer {
+    /// The raw status in the lower half; nothing in particular in the upper one.
+    status: u64,
+    result: u64,
+}
+
+/// Like [`enter`], for a function with at most two parameters and one result, all in integer
+/// registers: the raw [`Status`] and the result.
+///
+/// # Safety
+/// As [`enter`], but for the block; and the function is of such a type.
+#[inline]
+pub(crate) unsafe fn enter_few(
+    activation: *const Activation,
+    code: usize,
+    context: usize,
+    stack: usize,
+    [first, second]: [u64; 2],
+) -> (u32, u64) {
+    // SAFETY: as the caller promises.
+    let answer = unsafe { cellwall_enter_few(activation.cast(), code, context, stack, first, second) };
+    (answer.status as u32, answer.result)
 }
 
 /// The stubs that function entries name.
@@ -432,10 +517,12 @@ pub(crate) fn stub_at(pc: usize) -> Option<StubPlace> {
     };
     let enter_return = cellwall_enter_return as *const () as usize;
     let enter_gprs_return = cellwall_enter_gprs_return as *const () as usize;
-    if pc == enter_return || pc == enter_gprs_return {
+    let enter_few_return = cellwall_enter_few_return as *const () as usize;
+    if pc == enter_return || pc == enter_gprs_return || pc == enter_few_return {
         Some(StubPlace::EnterReturn)
     } else if within(cellwall_enter_tail, cellwall_enter_return)
         || within(cellwall_enter_gprs_tail, cellwall_enter_gprs_return)
+        || within(cellwall_enter_few_tail, cellwall_enter_few_return)
     {
         Some(StubPlace::EnterTail)
     } else if within(cellwall_foreign_frame, cellwall_foreign_unframe) {
