@@ -137,6 +137,23 @@ fn the_workspace_keeps_the_dependency_matrix() {
     }
 }
 
+/// The reference interpreter and the planted mistakes are for tests alone.
+#[test]
+fn no_room_asks_for_a_feature_of_tests() {
+    let metadata = metadata();
+    let packages = metadata["packages"].as_array().expect("packages");
+    let mut users = BTreeSet::new();
+    for package in packages {
+        for dependency in package["dependencies"].as_array().expect("dependencies") {
+            let features = dependency["features"].as_array().expect("features");
+            if features.iter().any(|f| f == "oracle" || f == "planted") {
+                users.insert(package["name"].as_str().expect("a name").to_owned());
+            }
+        }
+    }
+    assert_eq!(users, BTreeSet::from(["cellwall-tests".to_owned()]));
+}
+
 #[test]
 fn the_matrix_refuses_what_it_should() {
     for (room, other) in [

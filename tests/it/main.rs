@@ -3,6 +3,7 @@
 mod bombs;
 mod breach;
 mod differential;
+mod escapes;
 mod honest;
 mod hostile;
 mod house;

@@ -28,6 +28,10 @@ use cellwall_wasm::Module;
 use std::fmt;
 
 pub use explain::{Stage, explain, explain_passes};
+#[cfg(not(feature = "planted"))]
+use lower::plant::Plant;
+#[cfg(feature = "planted")]
+pub use lower::plant::Plant;
 pub use opt::Passes;
 #[cfg(feature = "oracle")]
 pub use translate::oracle;
@@ -73,6 +77,8 @@ pub struct Unit<'m> {
     layout: ContextLayout,
     config: opt::Config,
     inlining: translate::Inlining,
+    #[cfg(feature = "planted")]
+    plant: Option<Plant>,
 }
 
 impl<'m> Unit<'m> {
@@ -86,7 +92,17 @@ impl<'m> Unit<'m> {
             layout,
             config: opt::Config::of(module, Passes::ALL),
             inlining: translate::Inlining::of(module),
+            #[cfg(feature = "planted")]
+            plant: None,
         }
+    }
+
+    /// The same unit with a mistake of another engine, for tests of the verifier.
+    #[cfg(feature = "planted")]
+    #[must_use]
+    pub fn with_plant(self, plant: Plant) -> Self {
+        let plant = Some(plant);
+        Self { plant, ..self }
     }
 
     /// The same unit with these passes only.
@@ -133,6 +149,9 @@ pub fn function(unit: &Unit<'_>, func: FuncIdx, scratch: &mut Scratch) -> Result
     opt::run(&mut ir, unit.config, |_, ir| check(ir));
     let virt = lower::lower(&ir, unit, &mut scratch.lower);
     let mut phys = regalloc::regalloc(virt, &mut scratch.regalloc)?;
+    if unit.has(Plant::ReloadSignExtended) {
+        lower::plant::sign_extend_reloads(&mut phys);
+    }
     frame::frame(&mut phys);
     let blob = emit::emit(&phys, &ir, unit.target)?;
     scratch.lower.recycle(phys);

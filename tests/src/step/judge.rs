@@ -214,10 +214,12 @@ pub fn forecast(
             purpose,
         };
         match cell.place(&access, registers.rsp, frame_end, artifact) {
-            Place::Inside if writes && purpose == Purpose::Data => {
-                forecast.writes.push((address, access.bytes))
+            Place::Inside => {
+                // The own frame is nobody else's, and gone afterwards.
+                if writes && purpose == Purpose::Data && !cell.stack.1.contains(&address) {
+                    forecast.writes.push((address, access.bytes));
+                }
             }
-            Place::Inside => {}
             Place::Faults(code) => forecast.faults = Some(code),
             target @ (Place::Entry(_) | Place::Library) => forecast.target = Some(target),
             Place::Outside(what) => {

@@ -18,4 +18,4 @@ pub mod judge;
 mod session;
 pub mod tracee;
 
-pub use session::{End, Plan, Report, Session};
+pub use session::{End, Plan, Report, Session, laid_out_alike};

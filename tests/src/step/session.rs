@@ -9,6 +9,7 @@ use super::child::{AGAIN, EXPORT, NEXT, OVER, READY};
 use super::judge::{self, Forecast, numbered, set_register};
 use super::tracee::{Registers, Stop, Tracee, Vectors};
 use crate::rng::Rng;
+use cellwall_abi::artifact::PADDING;
 use cellwall_abi::convention::{CALLEE_SAVED, Place as ArgPlace, block_overflow};
 use cellwall_abi::pack::{self, Origin};
 use cellwall_abi::shape::{Export, Item};
@@ -29,8 +30,6 @@ const LOAD_TIME_MAX: Duration = Duration::from_secs(60);
 /// Bytes below the stack pointer, and of the block's overflow places, that are made to look as if
 /// somebody had used them.
 const RESIDUE_BYTES: usize = 512;
-/// Bytes below the stack pointer that are stack and nothing else.
-const STACK_BYTES: u64 = 64 << 10;
 /// The breakpoint.
 const INT3: u8 = 0xcc;
 /// Flags that guest code has no business with: trap, direction, nested task, I/O privilege,
@@ -374,14 +373,18 @@ impl<'a> Session<'a> {
         Ok((old, old_sites))
     }
 
-    /// Replaces all of the text, and all trap sites.
+    /// Writes another artifact's code over the code, which the engine knows nothing of.
     ///
     /// # Errors
     /// If the code cannot be written.
-    pub fn replace(&mut self, text: &[u8], traps: Vec<TrapSite>) -> io::Result<()> {
-        assert_eq!(text.len(), self.artifact.text.len(), "the text keeps its length");
-        self.put_text(text)?;
-        self.artifact.traps = traps;
+    ///
+    /// # Panics
+    /// If it is not [laid out alike](laid_out_alike).
+    pub fn replace(&mut self, artifact: &Artifact) -> io::Result<()> {
+        assert_eq!(artifact.text.len(), self.artifact.text.len(), "laid out alike");
+        assert_eq!(artifact.rodata, self.artifact.rodata, "laid out alike");
+        self.put_text(&artifact.text)?;
+        self.artifact = artifact.clone();
         self.boundaries.clear();
         Ok(())
     }
@@ -402,7 +405,6 @@ impl<'a> Session<'a> {
         self.undo.clear();
         let func = self.artifact.funcs[plan.func];
         self.prepare(plan, func)?;
-        let kept = saved(&self.tracee.registers()?);
         let mut trace = Vec::new();
         let end = match self.walk(func, plan.steps_max, &mut trace) {
             Ok(never) => match never {},
@@ -416,7 +418,7 @@ impl<'a> Session<'a> {
         };
         let untouched = self.state == State::InCall && !self.dirty;
         let seen = if untouched {
-            Some(self.look(&end, &trace, func.func, &kept)?)
+            Some(self.look(&end, &trace, func.func)?)
         } else {
             None
         };
@@ -653,6 +655,9 @@ impl<'a> Session<'a> {
                 if after.rsp != frame.end {
                     return escape("goes to another function and leaves its frame behind");
                 }
+                if saved(&after) != frame.saved {
+                    return escape("goes to another function with a changed callee-saved register");
+                }
                 let frame = frames.pop().expect("looked at above");
                 self.enter(forecast, after, frame.end, frame.return_to, frames)
             }
@@ -799,7 +804,7 @@ impl<'a> Session<'a> {
     }
 
     /// All that a call may show, as one number.
-    fn look(&self, end: &End, trace: &[u32], func: FuncIdx, kept: &Saved) -> io::Result<u64> {
+    fn look(&self, end: &End, trace: &[u32], func: FuncIdx) -> io::Result<u64> {
         let mut hasher = DefaultHasher::new();
         trace.hash(&mut hasher);
         std::mem::discriminant(end).hash(&mut hasher);
@@ -809,14 +814,6 @@ impl<'a> Session<'a> {
         for (address, len) in written {
             let mut now = vec![0; len];
             self.tracee.read(address, &mut now)?;
-            // In a frame, what a callee-saved register held is as good as any other.
-            let is_kept = |word: &u64| now.as_slice() == word.to_le_bytes();
-            if self.entry.rsp.wrapping_sub(address) < STACK_BYTES
-                && let Some(which) = kept.iter().position(is_kept)
-            {
-                (address, which).hash(&mut hasher);
-                continue;
-            }
             // Places in the block are as private as a frame.
             if address.wrapping_sub(self.cell().block) > u64::from(cellwall_abi::convention::BLOCK_BYTES) {
                 (address, now).hash(&mut hasher);
@@ -862,6 +859,18 @@ impl<'a> Session<'a> {
     pub fn artifact(&self) -> &Artifact {
         &self.artifact
     }
+}
+
+/// Two artifacts of one module, padded so that one's code can be written over the other's: text of
+/// the same length, and the constants of the second.
+pub fn laid_out_alike(first: &mut Artifact, second: &mut Artifact) {
+    let len = first.rodata_offset().max(second.rodata_offset()) as usize;
+    let constants = first.rodata.len().max(second.rodata.len());
+    for artifact in [&mut *first, &mut *second] {
+        artifact.text.to_mut().resize(len, PADDING);
+        artifact.rodata.to_mut().resize(constants, 0);
+    }
+    first.rodata.clone_from(&second.rodata);
 }
 
 /// An argument: small numbers reach further than large ones, references are null or small.

@@ -84,12 +84,21 @@ impl Lower<'_> {
 
     fn copysign(&mut self, result: Value, x: Value, y: Value) {
         let ty = self.func.ty(result);
-        let (x, y) = (self.reg(x), self.reg(y));
+        let planted = self.planted_sign(y);
         let (magnitude, sign) = (
             self.lanes(ty, Self::all_but_sign(ty)),
             self.lanes(ty, Self::sign_mask(ty)),
         );
+        let x = self.reg(x);
         let x = self.float_step(Row::FAnd, W32, x, magnitude);
+        let (y, sign) = match planted {
+            None => (self.reg(y), sign),
+            Some(wide) => {
+                let mask = self.temp(Class::Float);
+                self.emit(sign.on(Inst::new(Row::FLoad, width_of(ty)).dst(mask)));
+                (mask, wide)
+            }
+        };
         let y = self.float_step(Row::FAnd, W32, y, sign);
         let dst = self.def(result);
         self.emit(Inst::new(Row::FOr, W32).dst(dst).src(x).rm(y));

@@ -394,6 +394,7 @@ impl Lower<'_> {
             UnaryOp::SignExtend8 => simple(Row::Movsx8, width),
             UnaryOp::SignExtend16 => simple(Row::Movsx16, width),
             UnaryOp::SignExtend32 => simple(Row::Movsxd, W64),
+            UnaryOp::Wrap if self.planted_wide(arg) => simple(Row::Movsxd, W64),
             UnaryOp::Wrap => simple(Row::Mov, W32),
             UnaryOp::ExtendU => simple(Row::Mov, W32),
             UnaryOp::ExtendS => simple(Row::Movsxd, W64),

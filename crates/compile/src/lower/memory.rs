@@ -1,6 +1,7 @@
 //! Linear memories, globals, sizes.
 
 use super::operand::Operand;
+use super::plant::Plant;
 use super::{BASE, CONTEXT, Lower, trap_code, width_of};
 use crate::Unit;
 use Width::{W8, W16, W32, W64};
@@ -44,14 +45,31 @@ impl Lower<'_> {
             Some(at) if at <= i32::MAX as u64 && at + u64::from(bytes) <= reserved => {
                 Operand::mem(base, at as i32)
             }
-            _ => Operand {
-                index: self.reg(addr),
-                ..Operand::mem(base, offset as i32)
-            },
+            _ => {
+                let (index, scale) = self.index(addr, bytes);
+                let place = Operand::mem(base, offset as i32);
+                Operand {
+                    index,
+                    scale,
+                    ..place
+                }
+            }
         };
         operand.trap = trap_code(Trap::MemoryOutOfBounds);
         operand.origin = origin;
         operand
+    }
+
+    /// The register of an index, which is zero-extended as every 32-bit value is, and its scale: 1,
+    /// unless a test plants a mistake.
+    fn index(&mut self, addr: Value, bytes: u32) -> (Reg, u8) {
+        if let Some((index, scale)) = self.planted_scale(addr, bytes) {
+            return (self.reg(index), scale);
+        }
+        if self.unit.has(Plant::IndexNotExtended) {
+            return (self.reg_low(addr), 0);
+        }
+        (self.reg(addr), 0)
     }
 
     pub(super) fn load(&mut self, inst: ir::Inst) {

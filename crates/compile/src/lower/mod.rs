@@ -17,6 +17,7 @@ mod float;
 mod integer;
 mod memory;
 mod operand;
+pub(crate) mod plant;
 
 use crate::Unit;
 use cellwall_abi::{TrapCode, convention};

@@ -1,0 +1,116 @@
+//! The published escapes of other engines, planted into our compiler: each is refused by the rule that
+//! names it, and each leaves its cell where it runs unverified. What is planted is in
+//! `cellwall_compile::Plant`; vectors have a row of their own (a 16-byte load for an 8-byte splat) once
+//! they exist.
+
+use cellwall_abi::Artifact;
+use cellwall_compile::Plant;
+use cellwall_tests::honest;
+use cellwall_tests::step::{End, Plan, Session, laid_out_alike};
+use cellwall_verify::{Rule, verify};
+use std::process::Command;
+
+/// Arguments that are tried, by their seeds.
+const INPUTS: u64 = 1_000;
+
+fn command() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_stepped"))
+}
+
+/// The module without and with the mistake, for one of the targets of `honest`.
+fn both(text: &str, plant: Plant, target: usize) -> (Artifact, Artifact) {
+    let binary = wat::parse_str(text).expect("the text is well-formed");
+    let (_, target) = honest::targets()[target];
+    let compiled = |plant| honest::compiled(&binary, &target, plant).expect("the module is valid");
+    (compiled(None), compiled(Some(plant)))
+}
+
+/// How often calls of all functions leave the cell, and how the first one does.
+fn escapes(session: &mut Session<'_>) -> (usize, Option<String>) {
+    let mut escapes = Vec::new();
+    for func in 0..session.artifact().funcs.len() {
+        for inputs in 0..INPUTS {
+            let plan = Plan {
+                func,
+                inputs,
+                residue: inputs,
+                steps_max: 500,
+            };
+            if let End::Escaped(how) = session.run(&plan).expect("it lives").end {
+                escapes.push(how);
+            }
+        }
+    }
+    (escapes.len(), escapes.into_iter().next())
+}
+
+#[track_caller]
+fn escape(plant: Plant, target: usize, rule: Rule, text: &str) {
+    let (mut honest, mut planted) = both(text, plant, target);
+    assert_ne!(honest.text, planted.text, "{plant:?} changes the code");
+    verify(honest.clone()).expect("without the mistake it is accepted");
+    let violation = verify(planted.clone()).expect_err("with the mistake it is refused");
+    assert_eq!(violation.rule, rule, "{plant:?}: {violation}");
+
+    laid_out_alike(&mut honest, &mut planted);
+    let session = Session::new(&command, &honest).expect("it can be traced");
+    let mut session = session.expect("the module can be instantiated");
+    assert_eq!(escapes(&mut session), (0, None), "{plant:?}, without the mistake");
+    session.replace(&planted).expect("the tracer may write code");
+    let (count, how) = escapes(&mut session);
+    println!("{plant:?}: {violation}; unverified, {count} calls leave: {how:?}");
+    assert!(count > 0, "{plant:?}: the oracle sees nothing");
+}
+
+#[test]
+fn an_index_that_is_not_zero_extended() {
+    let text = r#"(module (memory 1) (func (param i64) (result i32)
+        (i32.load (i32.wrap_i64 (local.get 0)))))"#;
+    escape(Plant::IndexNotExtended, 0, Rule::MemoryAccess, text);
+}
+
+#[test]
+fn a_spill_that_is_reloaded_with_its_sign() {
+    // More values live across a call than registers survive one.
+    let text = r#"(module (import "host" "f" (func $f (param i32))) (memory 1)
+        (func (param i32 i32 i32 i32 i32 i32) (result i32)
+            (call $f (local.get 0)) (call $f (local.get 1))
+            (i32.load8_u (local.get 0)) (i32.add (i32.load8_u (local.get 1)))
+            (i32.add (i32.load8_u (local.get 2))) (i32.add (i32.load8_u (local.get 3)))
+            (i32.add (i32.load8_u (local.get 4))) (i32.add (i32.load8_u (local.get 5)))))"#;
+    escape(Plant::ReloadSignExtended, 0, Rule::MemoryAccess, text);
+}
+
+#[test]
+fn a_shift_folded_into_an_address() {
+    let text = r#"(module (memory 1) (func (param i32) (result i64)
+        (i64.load (i32.shl (local.get 0) (i32.const 3)))))"#;
+    escape(Plant::ShiftInAddress, 0, Rule::MemoryAccess, text);
+}
+
+#[test]
+fn a_shift_masked_by_the_width_of_the_access() {
+    // What is compared with the length is 0 or near; what is accessed is not shifted at all.
+    let text = r#"(module (memory 1) (func (param i32) (result i32)
+        (i32.load8_u (i32.shl (local.get 0) (i32.const 24)))))"#;
+    escape(Plant::ShiftMaskedByAccess, 2, Rule::MemoryAccess, text);
+}
+
+#[test]
+fn a_result_of_table_grow_as_a_wide_index() {
+    let text = r#"(module (memory 1) (table 1 2 funcref) (func (param i32) (result i32)
+        (i32.load (table.grow (ref.null func) (local.get 0)))))"#;
+    escape(Plant::GrowNotNarrowed, 0, Rule::MemoryAccess, text);
+}
+
+/// From a global, whose neighbour is read as well; from memory, where the wide operand faults by its
+/// alignment.
+#[test]
+fn a_wide_load_for_a_copysign() {
+    let global = r#"(module (global $g (mut f64) (f64.const -1)) (func (param f64) (result f64)
+        (f64.copysign (local.get 0) (global.get $g))))"#;
+    escape(Plant::WideCopysign, 0, Rule::Address, global);
+    let memory = r#"(module (memory 1) (func (param f64 i32) (result f64)
+        (f64.copysign (local.get 0) (f64.load (local.get 1)))))"#;
+    escape(Plant::WideCopysign, 0, Rule::Address, memory);
+}
