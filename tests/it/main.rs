@@ -9,4 +9,5 @@ mod hostile;
 mod house;
 mod mutants;
 mod planted;
+mod rows;
 mod step;

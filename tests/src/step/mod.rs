@@ -15,6 +15,7 @@ pub mod cell;
 pub mod child;
 pub mod hunt;
 pub mod judge;
+pub mod rows;
 mod session;
 pub mod tracee;
 

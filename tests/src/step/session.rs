@@ -855,6 +855,14 @@ impl<'a> Session<'a> {
         Ok(results)
     }
 
+    /// The registers where the last call was stopped.
+    ///
+    /// # Errors
+    /// If the process is no more.
+    pub fn registers(&self) -> io::Result<(Registers, Vectors)> {
+        Ok((self.tracee.registers()?, self.tracee.vectors()?))
+    }
+
     /// The artifact as it is in the process.
     pub fn artifact(&self) -> &Artifact {
         &self.artifact
