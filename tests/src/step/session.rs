@@ -455,9 +455,11 @@ impl<'a> Session<'a> {
                 ArgPlace::Xmm { register, .. } => {
                     let at = usize::from(register) * 4;
                     vectors.xmm_space[at] = value as u32;
-                    if ty.bytes() == 8 {
-                        vectors.xmm_space[at + 1] = (value >> 32) as u32;
-                    }
+                    // The eight bytes in which an `f32` comes are all its caller's.
+                    vectors.xmm_space[at + 1] = match ty.bytes() {
+                        4 => inputs.bits() as u32,
+                        _ => (value >> 32) as u32,
+                    };
                 }
                 ArgPlace::Block { block_offset } => {
                     let bytes = value.to_le_bytes();
