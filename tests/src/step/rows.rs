@@ -29,7 +29,7 @@ use std::process::Command;
 /// Examples of each form that run.
 const EXAMPLES: usize = 4;
 /// How often every opcode is tried, each time with other operands.
-const PASSES: usize = 6;
+const PASSES: usize = 8;
 /// Arguments that each example runs with.
 const INPUTS: u64 = 4;
 /// General-purpose registers that are looked at: those that a function may change.
