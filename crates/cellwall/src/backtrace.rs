@@ -7,7 +7,7 @@
 use crate::module::FrameSymbol;
 use crate::{AsContext, Module, StoreContext};
 use cellwall_runtime as runtime;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::sync::OnceLock;
 
 /// The guest functions that were running when an error happened, the innermost first; found in an
@@ -136,7 +136,8 @@ impl FrameInfo {
             None => write!(f, "<wasm function {}>", self.func),
         };
         if self.symbols().is_empty() {
-            write!(f, "{}!", self.module.name().unwrap_or("<unknown>"))?;
+            OneLine(f).write_str(self.module.name().unwrap_or("<unknown>"))?;
+            f.write_char('!')?;
             return own_name(f);
         }
         for (i, symbol) in self.symbols().iter().enumerate() {
@@ -149,7 +150,8 @@ impl FrameInfo {
                 None => f.write_str("<inlined function>")?,
             }
             if let Some(file) = symbol.file() {
-                write!(f, "\n                    at {file}")?;
+                f.write_str("\n                    at ")?;
+                OneLine(f).write_str(file)?;
                 if let Some(line) = symbol.line() {
                     write!(f, ":{line}")?;
                     if let Some(column) = symbol.column() {
@@ -175,7 +177,26 @@ impl fmt::Debug for FrameInfo {
 /// Writes a name of Rust as its source has it, any other as it is.
 fn demangled(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
     match rustc_demangle::try_demangle(name) {
-        Ok(name) => write!(f, "{name:#}"),
-        Err(_) => f.write_str(name),
+        Ok(name) => write!(OneLine(f), "{name:#}"),
+        Err(_) => OneLine(f).write_str(name),
+    }
+}
+
+/// Writes foreign text on one line: names in a module are any Unicode text, and a line end or what
+/// steers a terminal could forge frames.
+struct OneLine<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+impl fmt::Write for OneLine<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for c in text.chars() {
+            // Control characters, line ends of Unicode, and what changes the direction of text.
+            let steers = c.is_control()
+                || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            match steers {
+                true => write!(self.0, "{}", c.escape_unicode())?,
+                false => self.0.write_char(c)?,
+            }
+        }
+        Ok(())
     }
 }

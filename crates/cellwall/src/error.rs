@@ -15,7 +15,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// [`Result::Ok`] with the error type of this crate, for closures whose error type cannot be
 /// inferred.
-#[allow(non_snake_case)]
+#[allow(non_snake_case, reason = "stands for the variant `Result::Ok`")]
 pub fn Ok<T>(value: T) -> Result<T> {
     Result::Ok(value)
 }

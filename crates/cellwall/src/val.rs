@@ -370,7 +370,10 @@ impl ExternRef {
     /// # Errors
     /// None in this version.
     // Not `Self`: what exists is always a root of it.
-    #[allow(clippy::new_ret_no_self)]
+    #[allow(
+        clippy::new_ret_no_self,
+        reason = "a new reference is rooted, as its users expect"
+    )]
     pub fn new<D: Any + Send + Sync + 'static>(
         mut store: impl AsContextMut,
         value: D,

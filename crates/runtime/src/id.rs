@@ -39,7 +39,7 @@ macro_rules! store_ids {
             }
 
             #[inline]
-            #[allow(dead_code)]
+            #[allow(dead_code, reason = "not every kind of id needs every method")]
             pub(crate) fn index(self) -> usize {
                 self.index as usize
             }

@@ -65,7 +65,7 @@ macro_rules! library_functions {
         ) -> Answer {
             let call_body: fn(&mut Call<'_>, [u64; 5]) -> Result<u64, Outcome> =
                 |call, args| {
-                    #[allow(unused_variables, unused_mut)]
+                    #[allow(unused_variables, unused_mut, reason = "calls without parameters read none")]
                     let mut args = args.into_iter();
                     $(let $arg = args.next().expect("a row has at most five arguments");)*
                     let body: fn(&mut Call<'_>, $(library_functions!(@u64 $arg)),*) -> Result<u64, Outcome> = $body;

@@ -26,7 +26,10 @@ impl std::error::Error for I32Exit {}
 /// An error number of WASI 0.1 that this crate can answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u16)]
-#[allow(missing_docs)]
+#[allow(
+    missing_docs,
+    reason = "the names are those of the definition, which explains them"
+)]
 pub(crate) enum Errno {
     TooBig = 1,
     Access = 2,

@@ -193,7 +193,12 @@ impl<R: WasmRet> WasmRet for Result<R> {
 
 macro_rules! tuples {
     ($(($($name:ident)*))*) => {$(
-        #[allow(non_snake_case, unused_variables, clippy::unused_unit)]
+        #[allow(
+            non_snake_case,
+            unused_variables,
+            clippy::unused_unit,
+            reason = "values have the names of their types, and the empty list uses nothing"
+        )]
         impl<$($name: WasmTy),*> WasmTyList for ($($name,)*) {
             type Raw = ($($name::Raw,)*);
             #[inline]

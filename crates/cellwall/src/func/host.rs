@@ -177,7 +177,7 @@ pub trait IntoFunc<T, Params, Results>: Send + Sync + 'static {
 
 macro_rules! into_func {
     ($(($($name:ident)*))*) => {$(
-        #[allow(non_snake_case)]
+        #[allow(non_snake_case, reason = "values have the names of their types")]
         impl<T, F, $($name,)* R> IntoFunc<T, ($($name,)*), R> for F
         where
             F: Fn($($name),*) -> R + Send + Sync + 'static,
@@ -193,7 +193,7 @@ macro_rules! into_func {
             }
         }
 
-        #[allow(non_snake_case)]
+        #[allow(non_snake_case, reason = "values have the names of their types")]
         impl<T, F, $($name,)* R> IntoFunc<T, (Caller<'_, T>, $($name,)*), R> for F
         where
             F: Fn(Caller<'_, T>, $($name),*) -> R + Send + Sync + 'static,

@@ -297,3 +297,56 @@ impl Tally {
         }
     }
 }
+
+/// Walls V7: every processor feature that the code says it needs is asked of this machine.
+#[test]
+fn artifacts_are_bound_to_processor_features() {
+    use cellwall_abi::CpuFeatures;
+    let engine = Engine::default();
+    let packed = engine.precompile_module(TEXT.as_bytes()).expect("valid");
+    let (artifact, origin) = pack::unpack(&packed).expect("it is our own");
+    let have = cellwall_runtime::host_features();
+    let with = |features: CpuFeatures| {
+        let mut changed = artifact.clone();
+        changed.target.features = features;
+        Module::deserialize(&engine, pack::pack(&changed, &origin))
+    };
+    assert!(with(have).is_ok());
+    for (name, needed) in [
+        ("popcnt", CpuFeatures { popcnt: true, ..have }),
+        ("lzcnt", CpuFeatures { lzcnt: true, ..have }),
+        ("bmi1", CpuFeatures { bmi1: true, ..have }),
+        ("bmi2", CpuFeatures { bmi2: true, ..have }),
+        ("avx", CpuFeatures { avx: true, ..have }),
+        ("avx2", CpuFeatures { avx2: true, ..have }),
+        ("fma", CpuFeatures { fma: true, ..have }),
+    ] {
+        match with(needed) {
+            Ok(_) => assert_eq!(needed, have, "{name}"),
+            Err(error) => {
+                assert_ne!(needed, have, "{name}");
+                let words = format!("needs the processor feature {name}");
+                assert!(format!("{error:#}").contains(&words), "{error:#}");
+            }
+        }
+    }
+}
+
+/// A guard so large that sums with it would wrap is none.
+#[test]
+fn guards_beyond_the_limit_make_no_sense() {
+    let engine = Engine::default();
+    let packed = engine.precompile_module(TEXT.as_bytes()).expect("valid");
+    let (artifact, origin) = pack::unpack(&packed).expect("it is our own");
+    for (guard, is_valid) in [(1 << 40, true), ((1 << 40) + (1 << 16), false), (1 << 63, false)] {
+        let mut changed = artifact.clone();
+        changed.target.memory_guard_bytes = guard;
+        let error = Module::deserialize(&engine, pack::pack(&changed, &origin)).expect_err("too large here");
+        let violation = error.downcast_ref::<Violation>();
+        assert_eq!(violation.is_none(), is_valid, "{guard:#x}: {error:#}");
+        assert!(
+            violation.is_none_or(|violation| violation.rule == Rule::Target),
+            "{error:#}"
+        );
+    }
+}

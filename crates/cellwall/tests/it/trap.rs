@@ -287,3 +287,32 @@ fn start_functions_and_segments_trap_at_instantiation() {
     let module = Module::new(&engine, "(module (func $s) (start $s))").expect("valid");
     assert!(Instance::new(&mut store, &module, &[]).is_ok());
 }
+
+/// A name with line ends would forge frames.
+#[test]
+fn names_stay_on_their_line() {
+    let (mut store, instance) = crate::instantiate(
+        r#"(module (@name "mod\0aule") (func (@name "f\0a    7:   0x10 - forged!main\e2\80\ae") (export "f") unreachable))"#,
+    );
+    let f = instance
+        .get_typed_func::<(), ()>(&mut store, "f")
+        .expect("exported");
+    let error = f.call(&mut store, ()).expect_err("it traps");
+    let backtrace = error
+        .downcast_ref::<cellwall::WasmBacktrace>()
+        .expect("it has a backtrace")
+        .to_string();
+    assert_eq!(backtrace.lines().count(), 2, "{backtrace}");
+    assert!(
+        backtrace.ends_with(r"mod\u{a}ule!f\u{a}    7:   0x10 - forged!main\u{202e}"),
+        "{backtrace}"
+    );
+    let frames = error
+        .downcast_ref::<cellwall::WasmBacktrace>()
+        .expect("as above")
+        .frames();
+    assert!(
+        frames[0].func_name().expect("it has one").contains('\n'),
+        "as it is in the module"
+    );
+}

@@ -88,6 +88,9 @@ fn subscription(ctx: &WasiCtx, record: &[u8]) -> Answer<Subscription> {
 
 fn clock(ctx: &WasiCtx, id: u32, timeout: u64, flags: u64) -> Result<To, Errno> {
     let clock = Clock::new(id).map_err(|_| Errno::Inval)?;
+    if !clock.goes_on_while_waiting() {
+        return Err(Errno::Inval);
+    }
     match flags {
         0 => Ok(To::Clock {
             clock,

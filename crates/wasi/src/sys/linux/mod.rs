@@ -2,6 +2,7 @@
 //!
 //! Requires: Linux 5.8 or later (`openat2`, `utimensat` with `AT_EMPTY_PATH`).
 
+use std::time::Duration;
 mod dir;
 mod errno;
 mod file;
@@ -33,13 +34,19 @@ pub(crate) fn random(bytes: &mut [u8]) -> std::io::Result<()> {
     Ok(())
 }
 
-/// The resolution of the two clocks, in nanoseconds.
-pub(crate) fn clock_resolution(monotonic: bool) -> u64 {
-    let id = match monotonic {
-        true => rustix::time::ClockId::Monotonic,
-        false => rustix::time::ClockId::Realtime,
-    };
-    let resolution = rustix::time::clock_getres(id);
-    let nanoseconds = resolution.tv_sec * 1_000_000_000 + resolution.tv_nsec;
-    u64::try_from(nanoseconds).unwrap_or(1).max(1)
+pub(crate) use rustix::time::ClockId as SystemClock;
+
+/// Resolution of a clock in nanoseconds.
+pub(crate) fn clock_resolution(clock: SystemClock) -> u64 {
+    let resolution = since(rustix::time::clock_getres(clock));
+    u64::try_from(resolution.as_nanos()).unwrap_or(1).max(1)
+}
+
+/// What a clock says.
+pub(crate) fn clock_time(clock: SystemClock) -> Duration {
+    since(rustix::time::clock_gettime(clock))
+}
+
+fn since(time: rustix::time::Timespec) -> Duration {
+    Duration::try_from(time).unwrap_or_default()
 }
