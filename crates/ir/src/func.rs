@@ -344,6 +344,8 @@ pub struct Func {
     pub order: Vec<Block>,
     /// Targets of each switch.
     pub switches: Vec<Vec<BlockCall>>,
+    /// Blocks to which their only branch, if there is only one, is rarely taken.
+    pub unlikely: Vec<Block>,
     /// What was inlined, in ascending order of the sources; bodies around another come before it.
     pub inlined: Vec<Inlined>,
     pool: Vec<Value>,
@@ -361,6 +363,7 @@ impl Func {
             values: IdMap::new(),
             order: Vec::new(),
             switches: Vec::new(),
+            unlikely: Vec::new(),
             inlined: Vec::new(),
             pool: Vec::new(),
         }

@@ -1,6 +1,7 @@
 //! Bytes → [`Module`], section by section. Each section passes the validator before it is read.
 
 use crate::error::{FEATURES, invalid, refused};
+use crate::hints::Hints;
 use crate::module::{
     ConstExpr, ConstOp, CustomSection, DataSegment, ElementItems, ElementMode, ElementSegment, Export,
     FuncType, Global, Import, Item, Memory, Module, Table, ValType,
@@ -11,7 +12,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use wasmparser::{
     BinaryReader, CompositeInnerType, CustomSectionReader, DataKind, ElementKind, Encoding, ExternalKind,
-    Operator, Parser, Payload, RecGroup, TableInit, TypeRef, ValidPayload, Validator,
+    KnownCustom, Operator, Parser, Payload, RecGroup, TableInit, TypeRef, ValidPayload, Validator,
 };
 
 /// Decodes a module. Everything but the bodies is validated.
@@ -53,6 +54,9 @@ pub fn decode(bytes: impl Into<Arc<[u8]>>) -> Result<Module, Invalid> {
         if let Payload::CustomSection(section) = &payload {
             if section.name() == "name" {
                 names = Some(section.data_reader());
+            }
+            if let KnownCustom::BranchHints(section) = section.as_known() {
+                module.hints = Hints::read(section);
             }
             module.custom.push(custom_section(section));
         } else {

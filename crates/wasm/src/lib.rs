@@ -12,6 +12,7 @@
 
 mod decode;
 mod error;
+mod hints;
 mod module;
 mod names;
 mod survey;

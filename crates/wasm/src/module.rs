@@ -5,6 +5,7 @@
 //! [`walk`](crate::walk()) reads.
 
 use crate::Names;
+use crate::hints::Hints;
 use cellwall_base::EntityId;
 use cellwall_base::{DataIdx, ElemIdx, FuncIdx, GlobalIdx, IdMap, MemoryIdx, TableIdx, TypeIdx};
 use std::fmt;
@@ -246,6 +247,7 @@ pub struct Module {
     pub(crate) custom: Vec<CustomSection>,
     pub(crate) name: Option<Range<u32>>,
     pub(crate) func_names: Names,
+    pub(crate) hints: Hints,
     pub(crate) code: Range<u32>,
     /// What the validator of bodies needs; present if there is a body.
     pub(crate) resources: Option<ValidatorResources>,
@@ -355,6 +357,15 @@ impl Module {
     pub fn body(&self, func: FuncIdx) -> Option<Range<u32>> {
         let defined = func.as_u32().checked_sub(self.imported.funcs)?;
         self.bodies.get(defined as usize).cloned()
+    }
+
+    /// Whether the branch at an offset of the module (`br_if` or `if`, in this function) is likely to
+    /// be taken, by the custom section of branch hints; `None` without a hint.
+    pub fn branch_hint(&self, func: FuncIdx, offset: u32) -> Option<bool> {
+        if self.hints.is_empty() {
+            return None;
+        }
+        self.hints.at(func, offset.checked_sub(self.body(func)?.start)?)
     }
 
     /// The contents of the code section, to whose start the program counters of DWARF refer; empty

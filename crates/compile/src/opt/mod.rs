@@ -11,6 +11,7 @@ mod fold;
 #[allow(clippy::all, unused, reason = "written by the generator of rules")]
 mod generated;
 mod known;
+mod layout;
 mod loops;
 mod number;
 mod passes;
@@ -63,4 +64,8 @@ pub(crate) fn run(func: &mut Func, config: Config, mut seen: impl FnMut(&'static
     seen("number", func);
     dead::remove(func);
     seen("dead", func);
+    if config.passes.contains(Passes::LAYOUT) {
+        layout::layout(func);
+        seen("layout", func);
+    }
 }

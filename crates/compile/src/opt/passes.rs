@@ -28,6 +28,8 @@ passes! {
     DECIDE = 2, "decide";
     /// Loads of what is known to be there, and stores of it.
     LOADS = 3, "loads";
+    /// Rare blocks last, loops together.
+    LAYOUT = 30, "layout";
 }
 
 impl Passes {

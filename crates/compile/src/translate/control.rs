@@ -38,6 +38,8 @@ enum Kind {
         from: Block,
         /// The parameters.
         args: ValueList,
+        /// Whether a hint says that the second arm is rare.
+        unlikely: bool,
     },
 }
 
@@ -181,10 +183,33 @@ impl<'m> Translator<'m> {
         let from = self.block.expect("the code is reachable");
         let then = self.ssa.make_block(&mut self.func, std::iter::empty());
         // The second target is set at `else` or `end`.
+        self.hint(then, false);
         let to = [open(then), open(then)];
         let branch = self.end_block(InstData::Branch { cond, to });
-        self.enter(Kind::If { branch, from, args }, None, ty);
+        let unlikely = self.hinted() == Some(true);
+        let kind = Kind::If {
+            branch,
+            from,
+            args,
+            unlikely,
+        };
+        self.enter(kind, None, ty);
         self.begin_arm(from, branch, 0, then)
+    }
+
+    /// Notes a target of the current branch if there is a hint that it is rare: where the branch goes
+    /// if `taken`, the other one if not.
+    fn hint(&mut self, target: Block, taken: bool) {
+        if self.hinted() == Some(taken) {
+            self.func.unlikely.push(target);
+        }
+    }
+
+    /// Whether the current branch is likely taken, if there is a hint.
+    fn hinted(&self) -> Option<bool> {
+        let body = self.body();
+        self.module
+            .branch_hint(body.func, self.source.wrapping_sub(body.shift))
     }
 
     /// Starts a block whose only predecessor is a branch.
@@ -209,20 +234,32 @@ impl<'m> Translator<'m> {
             self.branch(0);
         }
         let frame = &mut self.frames[depth];
-        let Kind::If { branch, from, args } = std::mem::replace(&mut frame.kind, Kind::Block) else {
+        let Kind::If {
+            branch,
+            from,
+            args,
+            unlikely,
+        } = std::mem::replace(&mut frame.kind, Kind::Block)
+        else {
             unreachable!("the validator pairs `else` with `if`");
         };
         self.stack.truncate(frame.height);
         let arm = self.ssa.make_block(&mut self.func, std::iter::empty());
         self.set_second_target(branch, arm);
         self.begin_arm(from, branch, 1, arm)?;
+        if unlikely {
+            self.func.unlikely.push(arm);
+        }
         self.stack.extend_from_slice(self.func.list(args));
         Ok(())
     }
 
     /// The `end` of a frame.
     fn leave(&mut self) -> Result<(), Limit> {
-        if let Kind::If { branch, from, args } = self.frame(0).kind {
+        if let Kind::If {
+            branch, from, args, ..
+        } = self.frame(0).kind
+        {
             // Without `else`, the parameters are the results.
             let label = self.label(0);
             self.set_second_target(branch, label);
@@ -306,6 +343,8 @@ impl<'m> Translator<'m> {
             self.label(depth)
         };
         let next = self.ssa.make_block(&mut self.func, std::iter::empty());
+        self.hint(label, false);
+        self.hint(next, true);
         let to = [open(label), open(next)];
         let branch = self.end_block(InstData::Branch { cond, to });
         if returns {

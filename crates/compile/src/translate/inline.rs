@@ -73,7 +73,7 @@ impl Inlining {
 
 /// A body that is being translated.
 pub(super) struct Body {
-    func: FuncIdx,
+    pub(super) func: FuncIdx,
     /// What its locals add to their numbers.
     pub(super) first_local: u32,
     /// Its frame's place among the frames.
