@@ -3,7 +3,8 @@
 //! Requires the state before the instruction. Guarantees that an access which is let through has
 //! one of the forms of V3 and V4. Deliberately knows nothing of what the instruction computes.
 
-use crate::domain::{Kind, Readable, SlotKinds, U32};
+use crate::decode::{CONSTANTS, NO_REGISTER, Operand};
+use crate::domain::{Kind, Readable, U32};
 use crate::function::{Check, Function, refuse};
 use crate::module::Places;
 use crate::violation::Rule;
@@ -11,7 +12,6 @@ use cellwall_abi::context::definition;
 use cellwall_abi::convention::{BASE, BLOCK_OVERFLOW_PLACES, CONTEXT, STACK, block_overflow};
 use cellwall_abi::{Field, FieldKind, TrapCode, ValType};
 use cellwall_base::{EntityId, GlobalIdx, MemoryIdx};
-use iced_x86::Register;
 
 /// What a memory operand points to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,62 +41,45 @@ pub(crate) enum Place {
 impl Function<'_> {
     /// What the memory operand of the current instruction points to, with its width in bytes.
     pub(crate) fn place(&self, width: u32) -> Check<Place> {
-        let insn = &self.insn;
-        let (base, index) = (insn.memory_base(), insn.memory_index());
-        let disp = insn.memory_displacement64() as i64;
-        if base == Register::RIP {
-            return self.rodata_place(disp as u64, width);
-        }
-        if base == Register::None {
-            return refuse(Rule::Address, "no base register");
-        }
-        let number = base.number() as u8;
-        let memory = match number {
-            BASE => Some(0),
-            STACK | CONTEXT => None,
-            _ => match self.state.gprs[usize::from(number)] {
-                Kind::MemoryBase(memory) => Some(memory),
-                _ => None,
-            },
+        let op = &self.op;
+        let disp = op.displacement;
+        let kind = match op.base {
+            CONSTANTS => return self.rodata_place(disp, width),
+            NO_REGISTER => return refuse(Rule::Address, "no base register"),
+            STACK if op.index == NO_REGISTER => return self.frame_place(disp, width),
+            CONTEXT if op.index == NO_REGISTER => {
+                return match (u32::try_from(disp).ok()).and_then(|at| self.module.layout.field_at(at)) {
+                    Some(field) => Ok(Place::Context(field)),
+                    None => refuse(Rule::ContextAccess, format!("no field starts at {disp}")),
+                };
+            }
+            STACK | CONTEXT => return refuse(Rule::Address, "an index to something that is no memory"),
+            BASE => Kind::MemoryBase(0),
+            base => self.state.kind(usize::from(base & 15)),
         };
-        if let Some(memory) = memory {
-            return self.memory_place(memory, index, disp, width);
-        }
-        let kind = self.state.gprs[usize::from(number)];
-        if index != Register::None {
-            return self.jump_table_place(kind, index, disp, width);
-        }
-        match number {
-            STACK => self.frame_place(disp, width),
-            CONTEXT => match u32::try_from(disp)
-                .ok()
-                .and_then(|at| self.module.layout.field_at(at))
-            {
-                Some(field) => Ok(Place::Context(field)),
-                None => refuse(Rule::ContextAccess, format!("no field starts at {disp}")),
-            },
+        match kind {
+            Kind::MemoryBase(memory) => self.memory_place(memory, disp, width),
+            _ if op.index != NO_REGISTER => self.jump_table_place(kind, disp, width),
             _ => self.pointer_place(kind, disp, width),
         }
     }
 
-    fn rodata_place(&self, target: u64, width: u32) -> Check<Place> {
+    fn rodata_place(&self, at: i32, width: u32) -> Check<Place> {
         let len = self.module.artifact.rodata.len() as u64;
-        match target.checked_sub(self.module.rodata) {
-            Some(at) if at + u64::from(width) <= len => Ok(Place::Rodata(at as u32)),
-            _ => refuse(Rule::Rodata, format!("address 0x{target:x} of the image")),
+        match u32::try_from(at) {
+            Ok(at) if u64::from(at) + u64::from(width) <= len => Ok(Place::Rodata(at)),
+            _ => refuse(
+                Rule::Rodata,
+                format!("{width} bytes that are not all inside the {len} bytes of constants"),
+            ),
         }
     }
 
     /// A linear memory: base + index + displacement (walls V4).
-    fn memory_place(&self, memory: u8, index: Register, disp: i64, width: u32) -> Check<Place> {
+    fn memory_place(&self, memory: u8, disp: i32, width: u32) -> Check<Place> {
         let target = &self.module.artifact.target;
-        let shape = self
-            .module
-            .artifact
-            .shape
-            .memories
-            .get(MemoryIdx::from_u32(memory.into()));
-        if shape.is_none_or(|shape| shape.is_64) {
+        let memories = &self.module.artifact.shape.memories;
+        if (memories.get(MemoryIdx::from_u32(memory.into()))).is_none_or(|shape| shape.is_64) {
             return refuse(Rule::MemoryAccess, "no such 32-bit memory");
         }
         let Ok(disp) = u64::try_from(disp) else {
@@ -107,17 +90,17 @@ impl Function<'_> {
             target.memory_reservation_bytes + target.memory_guard_bytes,
             target.memory_guard_bytes,
         );
-        if index == Register::None {
+        if self.op.index == NO_REGISTER {
             return if end <= reach {
                 Ok(Place::Memory)
             } else {
                 refuse(Rule::MemoryAccess, "beyond reservation and guard")
             };
         }
-        if self.insn.memory_index_scale() != 1 {
+        if self.op.scale != 1 {
             return refuse(Rule::MemoryAccess, "a scaled index");
         }
-        let kind = self.read_register(index)?;
+        let kind = self.read_register(Operand::R64(self.op.index))?;
         let covered = match kind {
             Kind::MemoryIndex { memory: m, .. } if m == memory && end <= guard => true,
             _ => kind.max().is_some_and(|max| u64::from(max) + end <= reach),
@@ -128,7 +111,10 @@ impl Function<'_> {
         match kind.max() {
             None => refuse(
                 Rule::MemoryAccess,
-                format!("the index {index:?} is neither zero-extended nor compared with the length"),
+                format!(
+                    "the index in register {} is {kind:?}, neither zero-extended nor compared with the length",
+                    self.op.index
+                ),
             ),
             Some(_) => refuse(
                 Rule::MemoryAccess,
@@ -137,15 +123,15 @@ impl Function<'_> {
         }
     }
 
-    fn jump_table_place(&self, kind: Kind, index: Register, disp: i64, width: u32) -> Check<Place> {
+    fn jump_table_place(&self, kind: Kind, disp: i32, width: u32) -> Check<Place> {
         let Kind::JumpTable(table) = kind else {
             return refuse(Rule::Address, "an index to something that is no memory");
         };
-        if disp != 0 || width != 4 || self.insn.memory_index_scale() != 4 {
+        if disp != 0 || width != 4 || self.op.scale != 4 {
             return refuse(Rule::IndirectJump, "a jump table is read as base + index * 4");
         }
         let len = self.module.artifact.jump_tables[table as usize].len;
-        match self.read_register(index)?.max() {
+        match self.read_register(Operand::R64(self.op.index))?.max() {
             Some(max) if max < len => Ok(Place::JumpTable(table)),
             _ => refuse(
                 Rule::IndirectJump,
@@ -155,9 +141,10 @@ impl Function<'_> {
     }
 
     /// The own frame, or below it; only in whole slots or within one (walls V3).
-    fn frame_place(&self, disp: i64, width: u32) -> Check<Place> {
+    #[inline]
+    pub(crate) fn frame_place(&self, disp: i32, width: u32) -> Check<Place> {
         let depth = i64::from(self.state.depth);
-        let below = depth - disp;
+        let below = depth - i64::from(disp);
         let Ok(start) = u32::try_from(below) else {
             return refuse(Rule::StackAccess, "above the own frame");
         };
@@ -181,13 +168,14 @@ impl Function<'_> {
     }
 
     /// How far below the return address an access hits the stack or its guard.
+    #[inline]
     pub(crate) fn covered_stack(&self) -> u32 {
         self.state
             .probed
             .saturating_add(self.module.artifact.target.stack_guard_bytes)
     }
 
-    fn pointer_place(&self, kind: Kind, disp: i64, width: u32) -> Check<Place> {
+    fn pointer_place(&self, kind: Kind, disp: i32, width: u32) -> Check<Place> {
         let Ok(at) = u32::try_from(disp) else {
             return refuse(Rule::Address, "a negative displacement");
         };
@@ -266,23 +254,17 @@ impl Function<'_> {
     }
 
     fn load_slot(&self, start: u32, width: u32, plain: Kind) -> Check<Kind> {
-        let slot = |start: u32| self.slot_kinds.kind(self.slots[(start - 1) as usize / 8]);
+        let slot = |start: u32| self.frames.get(self.frame, slot_at(start));
         let kind = slot(start);
+        let is_low = start.is_multiple_of(8);
         match width {
-            8 if matches!(kind, Kind::Undefined | Kind::Low8 | Kind::Low32) => refuse(
-                Rule::Undefined,
-                format!("frame slot {start} bytes below the return address"),
-            ),
-            8 => Ok(kind),
+            8 if !kind.is_partial() => Ok(kind),
             16 if kind.is_data() && slot(start - 8).is_data() => Ok(Kind::Any),
-            _ if width <= 4 && (kind.is_data() || kind == Kind::Low32 && start.is_multiple_of(8)) => {
-                Ok(plain)
-            }
-            _ if matches!(kind, Kind::Undefined | Kind::Low8 | Kind::Low32) => refuse(
-                Rule::Undefined,
-                format!("frame slot {start} bytes below the return address"),
+            _ if width <= 4 && (kind.is_data() || kind == Kind::Low32 && is_low) => Ok(plain),
+            _ => refuse(
+                not_data(kind),
+                format!("{width} bytes of a slot that is {kind:?}, {start} below the return address"),
             ),
-            _ => refuse(Rule::Kind, format!("a part of {kind:?}")),
         }
     }
 
@@ -356,9 +338,9 @@ impl Function<'_> {
     }
 
     fn store_slot(&mut self, start: u32, width: u32, kind: Kind) -> Check<()> {
-        let at = (start - 1) as usize / 8;
+        let at = slot_at(start);
         self.state.copies.forget_slot(at);
-        let old = self.slot_kinds.kind(self.slots[at]);
+        let old = self.frames.get(self.frame, at);
         let new = match width {
             8 => match kind.spilled() {
                 Some(kind) => kind,
@@ -369,7 +351,7 @@ impl Function<'_> {
             }
             16 => {
                 self.state.copies.forget_slot(at - 1);
-                self.slots[at - 1] = self.slot_kinds.byte(Kind::Any);
+                self.frames.set(&mut self.frame, at - 1, Kind::Any);
                 Kind::Any
             }
             // A part of a slot: what was defined stays defined.
@@ -379,21 +361,21 @@ impl Function<'_> {
             _ if old == Kind::Low32 && start.is_multiple_of(8) => Kind::Low32,
             _ => Kind::Undefined,
         };
-        self.slots[at] = self.slot_kinds.byte(new);
+        self.frames.set(&mut self.frame, at, new);
         Ok(())
     }
+}
 
-    /// Forgets the slots between two depths, which are no longer or not yet part of the frame.
-    pub(crate) fn forget_slots(&mut self, from: u32, to: u32) {
-        self.slots[from as usize / 8..to as usize / 8].fill(SlotKinds::UNDEFINED);
-        self.state.copies.forget_slots();
-    }
+/// The slot of a place this many bytes below the return address.
+#[inline]
+pub(crate) fn slot_at(start: u32) -> usize {
+    (start as usize - 1) / 8
 }
 
 /// The rule broken by a kind that is no data.
 pub(crate) fn not_data(kind: Kind) -> Rule {
     match kind {
-        Kind::Undefined | Kind::Low8 | Kind::Low32 => Rule::Undefined,
+        _ if kind.is_partial() => Rule::Undefined,
         _ => Rule::Kind,
     }
 }

@@ -5,21 +5,22 @@
 //! Deliberately knows neither arithmetic nor addresses.
 
 use crate::access::{Place, not_data};
-use crate::domain::{FLAGS, Fact, Kind, Readable, SlotKind, U32};
-use crate::encoding;
+use crate::decode::Operand;
+use crate::domain::{Fact, Kind, Readable, U32, XMM};
 use crate::function::{Check, Function, Next, refuse};
 use crate::module::{Convention, Places};
+use crate::operand::check_gpr;
 use crate::rows::{First, Row};
 use crate::violation::Rule;
 use cellwall_abi::context::func_entry;
 use cellwall_abi::convention::{CALLEE_SAVED, ENTRY};
 use cellwall_abi::{FieldKind, TrapCode};
-use cellwall_base::TypeIdx;
-use iced_x86::{ConditionCode, OpKind, Register};
+use cellwall_base::{FuncIdx, TypeIdx};
+use iced_x86::ConditionCode;
 
 impl Function<'_> {
     pub(crate) fn step_compare(&mut self, row: &Row) -> Check<Next> {
-        if self.insn.op0_kind() == OpKind::Memory {
+        if self.op.operands[0] == Operand::Memory {
             match self.operand_place(row)? {
                 Place::Entry(kind, at) => return self.compare_signature(kind, at, row),
                 Place::BelowStack(start) => return self.probe(start, row),
@@ -27,11 +28,7 @@ impl Function<'_> {
             }
         }
         let (a, b) = (self.data(0, row)?, self.data(1, row)?);
-        let fact = match self.insn.op0_kind() {
-            OpKind::Register => compared(self.insn.op0_register(), a, b),
-            _ => Fact::Nothing,
-        };
-        self.set_flags(row, fact);
+        self.set_flags(row, compared(self.op.operands[0], a, b));
         Ok(Next::Continue)
     }
 
@@ -39,15 +36,14 @@ impl Function<'_> {
     /// engine-wide number of a type elsewhere; with the number of null anywhere, which says nothing
     /// of the entry.
     fn compare_signature(&mut self, entry: Kind, at: u32, row: &Row) -> Check<Next> {
-        let number = self.insn.memory_base().number() as u8;
-        if at != func_entry::SIGNATURE || self.width() != 4 {
+        let number = self.op.base;
+        if at != func_entry::SIGNATURE || self.op.width != 4 {
             return refuse(Rule::Kind, "entries are compared by signature only");
         }
+        let is_constant = self.op.operands[1] == Operand::Immediate;
         let ty = match (entry, self.read(1, row)?) {
-            (_, Kind::UpTo(func_entry::NULL_SIGNATURE)) if self.insn.op1_kind() != OpKind::Register => None,
-            (Kind::Entry { private: true }, Kind::UpTo(local))
-                if self.insn.op1_kind() != OpKind::Register =>
-            {
+            (_, Kind::UpTo(func_entry::NULL_SIGNATURE)) if is_constant => None,
+            (Kind::Entry { private: true }, Kind::UpTo(local)) if is_constant => {
                 let Some(ty) = self.module.artifact.shape.type_of_local_signature(local) else {
                     return refuse(
                         Rule::IndirectCall,
@@ -70,7 +66,7 @@ impl Function<'_> {
     }
 
     pub(crate) fn step_test(&mut self, row: &Row) -> Check<Next> {
-        if self.insn.op0_kind() == OpKind::Memory
+        if self.op.operands[0] == Operand::Memory
             && let Place::BelowStack(start) = self.operand_place(row)?
         {
             return self.probe(start, row);
@@ -87,7 +83,7 @@ impl Function<'_> {
         self.state.probed = self.state.probed.max(start);
         self.fault = Some(&[TrapCode::StackOverflow]);
         // What was read is residue, and so is what it was compared with, perhaps.
-        self.state.defined &= !FLAGS;
+        self.state.flags = 0;
         self.fact = Fact::Nothing;
         Ok(Next::Continue)
     }
@@ -95,7 +91,7 @@ impl Function<'_> {
     /// What the flags say of a register under this condition.
     fn sharpened(&self, condition: ConditionCode) -> Option<(usize, Kind)> {
         let number = usize::from(self.fact.register()?);
-        let old = self.state.gprs[number];
+        let old = self.state.kind(number);
         let below = condition == ConditionCode::b;
         let at_most = below || condition == ConditionCode::be;
         let new = match self.fact {
@@ -119,49 +115,43 @@ impl Function<'_> {
             },
             _ => return None,
         };
-        Some((number, new))
+        // What is known already need not be said again, unless a copy may hear it.
+        (new != old || !self.state.copies.is_alone(number)).then_some((number, new))
     }
 
-    /// Makes a register and all copies of it of this kind; what to put back into slots for the
-    /// other outcome.
-    fn sharpen(&mut self, number: usize, kind: Kind) -> Vec<(usize, SlotKind)> {
-        if self.state.gprs[number].length_like() && matches!(kind, Kind::UpTo(_)) {
+    /// Makes a register and all copies of it of this kind.
+    fn sharpen(&mut self, number: usize, kind: Kind) {
+        if self.state.kind(number).length_like() && matches!(kind, Kind::UpTo(_)) {
             // Both facts hold, but a kind says only one: the copies keep the relation to a length.
-            self.state.gprs[number] = kind;
-            return Vec::new();
+            self.state.set(number, kind);
+            return;
         }
         let copies = self.state.copies;
-        let mut old_slots = Vec::new();
         for register in 0..16 {
-            if register != number && !(copies.equal(register, number) && self.state.gprs[register].is_data())
+            if register != number && !(copies.equal(register, number) && self.state.kind(register).is_data())
             {
                 continue;
             }
-            self.state.gprs[register] = kind;
+            self.state.set(register, kind);
             if let (Some(slot), Some(kind)) = (copies.home(register), kind.spilled()) {
-                old_slots.push((slot, self.slots[slot]));
-                self.slots[slot] = self.slot_kinds.byte(kind);
+                self.frames.set(&mut self.frame, slot, kind);
             }
         }
-        old_slots
     }
 
     // ---- where execution goes ----
 
     pub(crate) fn step_branch(&mut self) -> Check<Next> {
         self.check_flags()?;
-        let block = self.block_at(self.insn.near_branch64())?;
-        let condition = self.insn.condition_code();
+        let (block, condition) = (self.op.value as usize, self.op.condition);
         match self.sharpened(condition) {
             None => self.reach(block)?,
             Some((number, kind)) => {
-                let gprs = self.state.gprs;
-                let slots = self.sharpen(number, kind);
+                let (state, frame) = (self.state, self.frame);
+                self.frames.share();
+                self.sharpen(number, kind);
                 self.reach(block)?;
-                self.state.gprs = gprs;
-                for (slot, kind) in slots.into_iter().rev() {
-                    self.slots[slot] = kind;
-                }
+                (self.state, self.frame) = (state, frame);
             }
         }
         if let Some((number, kind)) = self.sharpened(negated(condition)) {
@@ -171,67 +161,44 @@ impl Function<'_> {
     }
 
     pub(crate) fn step_jump(&mut self) -> Check<Next> {
-        let block = self.block_at(self.insn.near_branch64())?;
-        self.reach(block)?;
+        self.reach(self.op.value as usize)?;
         Ok(Next::Stop)
     }
 
     pub(crate) fn step_jump_indirect(&mut self) -> Check<Next> {
-        if self.insn.op0_kind() != OpKind::Register {
+        let Operand::R64(register) = self.op.operands[0] else {
             return refuse(Rule::IndirectJump, "through memory");
-        }
-        let number = self.check_gpr(self.insn.op0_register())?;
-        let Kind::JumpTarget(table) = self.state.gprs[number] else {
+        };
+        let kind = self.state.kind(check_gpr(register)?);
+        let Kind::JumpTarget(table) = kind else {
             return refuse(
                 Rule::IndirectJump,
-                format!("to something that is {:?}", self.state.gprs[number]),
+                format!("register {register} is {kind:?}, not the target of a jump table"),
             );
         };
-        let (user, targets) = match self.jumps.remove(&table) {
-            Some(known) => known,
-            None => (self.pc, self.jump_targets(table)?),
-        };
-        if user != self.pc {
+        let jump = (self.code.jumps.binary_search_by_key(&table, |&(table, _)| table))
+            .expect("only the function's own tables become targets");
+        if *self.jump_users[jump].get_or_insert(self.op.pc) != self.op.pc {
             return refuse(Rule::IndirectJump, "a second jump through the same table");
         }
-        for &block in &targets {
-            self.reach(block as usize)?;
+        let mut shared = None;
+        for at in self.code.jumps[jump].1.clone() {
+            self.reach_each(&mut shared, self.code.jump_targets[at as usize] as usize)?;
         }
-        self.jumps.insert(table, (user, targets));
         Ok(Next::Stop)
     }
 
-    /// The blocks that a jump table leads to, each once.
-    fn jump_targets(&self, table: u32) -> Check<Vec<u32>> {
-        let artifact = self.module.artifact;
-        let table = artifact.jump_tables[table as usize];
-        let bytes = &artifact.rodata[table.offset as usize..][..4 * table.len as usize];
-        let base = self.module.rodata as i64 + i64::from(table.offset);
-        let mut blocks = Vec::with_capacity(table.len as usize);
-        for entry in bytes.chunks_exact(4) {
-            let distance = i32::from_le_bytes(entry.try_into().expect("chunks are four bytes"));
-            let target = u64::try_from(base + i64::from(distance)).unwrap_or(u64::MAX);
-            blocks.push(self.block_at(target)? as u32);
-        }
-        blocks.sort_unstable();
-        blocks.dedup();
-        Ok(blocks)
-    }
-
     pub(crate) fn step_call(&mut self) -> Check<Next> {
-        let target = self.insn.near_branch64();
-        match self.module.entry_at(target) {
-            Some(func) => self.call_type(self.module.type_of(func)),
-            None => refuse(Rule::CallTarget, format!("no function starts at 0x{target:x}")),
-        }
+        let func = FuncIdx::from_u32(self.op.value);
+        self.call_type(self.module.type_of(func))
     }
 
     pub(crate) fn step_call_indirect(&mut self) -> Check<Next> {
-        if self.insn.op0_kind() != OpKind::Memory {
+        if self.op.operands[0] != Operand::Memory {
             return refuse(Rule::IndirectCall, "through a register");
         }
-        let entry = self.state.gprs[usize::from(ENTRY)];
-        match self.place(self.width())? {
+        let entry = self.state.kind(usize::from(ENTRY));
+        match self.place(self.op.width.into())? {
             Place::Context(field) => match field.kind {
                 FieldKind::Library(call) => self.call(None, self.module.library(call)),
                 FieldKind::ImportEntry(func) if entry == Kind::ImportEntry(func.as_u32()) => {
@@ -242,9 +209,7 @@ impl Function<'_> {
                     format!("{:?} with {entry:?} in the entry register", field.kind),
                 ),
             },
-            Place::Entry(Kind::TypedEntry(ty), func_entry::CALL)
-                if self.insn.memory_base() == Register::R11 =>
-            {
+            Place::Entry(Kind::TypedEntry(ty), func_entry::CALL) if self.op.base == ENTRY => {
                 self.call_type(ty)
             }
             place => refuse(
@@ -272,15 +237,17 @@ impl Function<'_> {
         }
         self.check_places(&convention.params, "argument")?;
         self.block.clear();
-        let old = std::mem::replace(&mut self.state.gprs, [Kind::Undefined; 16]);
-        for number in CALLEE_SAVED.map(usize::from) {
-            self.state.gprs[number] = old[number].spilled().unwrap_or(Kind::Undefined);
+        let saved = CALLEE_SAVED.map(|register| self.state.kind(register.into()).spilled());
+        self.state.after_call();
+        for (register, kind) in CALLEE_SAVED.into_iter().zip(saved) {
+            self.state.set(register.into(), kind.unwrap_or(Kind::Undefined));
         }
-        self.state.copies.after_call();
         for &(register, is_32) in &convention.results.gprs {
-            self.state.gprs[usize::from(register)] = if is_32 { U32 } else { Kind::Any };
+            self.state
+                .set(register.into(), if is_32 { U32 } else { Kind::Any });
         }
-        self.state.defined = convention.results.xmms;
+        self.state.data |= convention.results.xmms << XMM;
+        self.state.flags = 0;
         self.state.readable = match ty {
             Some(ty) if !convention.results.overflow.is_empty() => Readable::Results(ty),
             _ => Readable::Nothing,
@@ -292,7 +259,7 @@ impl Function<'_> {
     /// Whether the values of a convention are where it says.
     fn check_places(&self, places: &Places, what: &str) -> Check<()> {
         for &(register, is_32) in &places.gprs {
-            let kind = self.state.gprs[usize::from(register)];
+            let kind = self.state.kind(usize::from(register));
             if !kind.is_data() {
                 return refuse(
                     not_data(kind),
@@ -303,7 +270,7 @@ impl Function<'_> {
                 return refuse(Rule::ZeroExtension, format!("the {what} in register {register}"));
             }
         }
-        let missing = places.xmms & !self.state.defined;
+        let missing = places.xmms & !(self.state.data >> XMM);
         if missing != 0 {
             return refuse(
                 Rule::Undefined,
@@ -328,7 +295,7 @@ impl Function<'_> {
         }
         self.check_places(&self.own().results, "result")?;
         for register in CALLEE_SAVED {
-            let kind = self.state.gprs[usize::from(register)];
+            let kind = self.state.kind(usize::from(register));
             if kind != Kind::Saved(register) {
                 return refuse(
                     Rule::CalleeSaved,
@@ -340,28 +307,20 @@ impl Function<'_> {
     }
 }
 
-/// What comparing a register with a value of kind `b` says about it.
-fn compared(register: Register, a: Kind, b: Kind) -> Fact {
-    let (number, wide) = (encoding::number(register), register.size() == 8);
-    match b {
-        Kind::MemoryLength(memory) if wide => Fact::Memory {
-            register: number,
-            memory,
-        },
-        Kind::TableLength(table) if wide => Fact::Table {
-            register: number,
-            table,
-        },
-        // In 32 bits only of a register whose upper half is zero; at fewer bits of none.
-        _ if register.size() < 4 || !wide && a.max().is_none() => Fact::Nothing,
-        _ => match b.max() {
-            Some(max) => Fact::Bound {
-                register: number,
-                max,
-                wide,
-            },
-            None => Fact::Nothing,
-        },
+/// What comparing an operand of kind `a` with a value of kind `b` says about it.
+fn compared(operand: Operand, a: Kind, b: Kind) -> Fact {
+    match (operand, b) {
+        (Operand::R64(register), Kind::MemoryLength(memory)) => Fact::Memory { register, memory },
+        (Operand::R64(register), Kind::TableLength(table)) => Fact::Table { register, table },
+        (Operand::R64(register) | Operand::R32(register), _) => {
+            let wide = matches!(operand, Operand::R64(_));
+            match b.max() {
+                // In 32 bits only of a register whose upper half is zero.
+                Some(max) if wide || a.max().is_some() => Fact::Bound { register, max, wide },
+                _ => Fact::Nothing,
+            }
+        }
+        _ => Fact::Nothing,
     }
 }
 

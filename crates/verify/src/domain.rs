@@ -69,11 +69,19 @@ pub(crate) const U32: Kind = UpTo(u32::MAX);
 
 impl Kind {
     /// Whether all 64 bits are defined and no pointer.
+    #[inline]
     pub(crate) fn is_data(self) -> bool {
-        self == Any || self.length_like() || matches!(self, UpTo(_))
+        matches!(self, Any | UpTo(_)) || self.length_like()
+    }
+
+    /// Whether not all of it is defined.
+    #[inline]
+    pub(crate) fn is_partial(self) -> bool {
+        matches!(self, Undefined | Low8 | Low32)
     }
 
     /// Whether it is data whose relation to a length is known.
+    #[inline]
     pub(crate) fn length_like(self) -> bool {
         matches!(
             self,
@@ -87,6 +95,7 @@ impl Kind {
     }
 
     /// The largest value, if it fits 32 bits.
+    #[inline]
     pub(crate) fn max(self) -> Option<u32> {
         match self {
             UpTo(max) => Some(max),
@@ -97,6 +106,7 @@ impl Kind {
     }
 
     /// What the zero-extended low 32 bits are; `None` if they are not defined or part of a pointer.
+    #[inline]
     pub(crate) fn low_32(self) -> Option<Kind> {
         match self {
             Low32 => Some(U32),
@@ -147,8 +157,8 @@ impl Kind {
             | MemoryDefinition(_)
             | TableDefinition(_)
             | GlobalPointer(_)
-            | Saved(_)
-            | Block => Some(self),
+            | Block
+            | Saved(_) => Some(self),
             _ => None,
         }
     }
@@ -171,6 +181,7 @@ pub(crate) enum Fact {
 
 impl Fact {
     /// The register it is about.
+    #[inline]
     pub(crate) fn register(self) -> Option<u8> {
         match self {
             Fact::Nothing => None,
@@ -193,16 +204,23 @@ pub(crate) enum Readable {
     Results(TypeIdx),
 }
 
-/// The part of the state that has the same size in every function.
-#[derive(Clone, Copy, PartialEq, Debug)]
+/// The part of the state that has the same size in every function. Most registers hold plain data,
+/// so that is kept in sets of registers, and an array says only what is more special.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Registers {
-    /// Kinds of the general-purpose registers; those of `rsp`, `r14` and `r15` are not used.
-    pub(crate) gprs: [Kind; 16],
+    /// Registers that hold data: general-purpose ones, vector ones (in their low half) from bit
+    /// [`XMM`] on.
+    pub(crate) data: u32,
+    /// General-purpose registers that hold data of at most 32 bits.
+    narrow: u32,
+    /// Registers whose kind is in the array; of others, data is [`Any`] or [`U32`], the rest
+    /// [`Undefined`].
+    special: u32,
+    kinds: [Kind; 16],
     /// Which registers and slots hold the same value.
     pub(crate) copies: Copies,
-    /// Which vector registers have a defined low half (bits 0 to 15), and which flags are defined
-    /// ([`FLAGS`]).
-    pub(crate) defined: u32,
+    /// Which [`FLAGS`] are defined.
+    pub(crate) flags: u32,
     /// Bytes between the stack pointer and the return address.
     pub(crate) depth: u32,
     /// Bytes below the return address up to which the stack was probed.
@@ -211,15 +229,21 @@ pub(crate) struct Registers {
     pub(crate) readable: Readable,
 }
 
+/// The first bit of [`Registers::data`] for vector registers.
+pub(crate) const XMM: u32 = 16;
+
 /// Equalities between registers, and between a register and a frame slot: what a comparison says
-/// of one copy holds of all. A register has a root, the first of those with its value, and perhaps
-/// a home, a slot with its value.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// of one copy holds of all.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Copies {
-    roots: [u8; 16],
+    /// Registers with the same number hold the same value. Only numbers of one state compare.
+    values: [u32; 16],
+    /// The slot that holds the value of the register.
     homes: [u32; 16],
-    /// Registers that may have another root than themselves, be one, or have a home.
-    linked: u16,
+    /// A number that no register has.
+    unused: u32,
+    /// Registers that may have a number together with another.
+    linked: u32,
 }
 
 const HOMELESS: u32 = u32::MAX;
@@ -227,61 +251,39 @@ const HOMELESS: u32 = u32::MAX;
 impl Copies {
     /// No equality is known.
     pub(crate) const NONE: Self = Self {
-        roots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
+        values: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
         homes: [HOMELESS; 16],
+        unused: 16,
         linked: 0,
     };
 
     /// The register is about to hold another value.
+    #[inline]
     pub(crate) fn forget(&mut self, register: usize) {
-        if self.linked & 1 << register == 0 {
-            return;
-        }
-        self.linked &= !(1 << register);
+        self.values[register] = self.unused;
+        self.unused += 1;
         self.homes[register] = HOMELESS;
-        let old = register as u8;
-        if self.roots[register] != old {
-            self.roots[register] = old;
-            return;
-        }
-        let mut heir = None;
-        for other in 0..16 {
-            if other != register && self.roots[other] == old {
-                self.roots[other] = *heir.get_or_insert(other as u8);
-            }
-        }
+        self.linked &= !(1 << register);
     }
 
     /// A register that was just forgotten holds the value of another.
     pub(crate) fn copy(&mut self, to: usize, from: usize) {
-        self.roots[to] = self.roots[from];
+        self.values[to] = self.values[from];
         self.homes[to] = self.homes[from];
-        self.linked |= 1 << to | 1 << from | 1 << self.roots[from];
+        self.linked |= 1 << to | 1 << from;
     }
 
-    /// A slot holds the value of a register, and of its copies.
+    /// A slot that was just forgotten, or is about to be loaded, holds the value of a register.
+    #[inline]
     pub(crate) fn settle(&mut self, register: usize, slot: usize) {
-        self.linked |= 1 << register;
-        let root = self.roots[register];
-        let mut linked = self.linked;
-        while linked != 0 {
-            let copy = linked.trailing_zeros() as usize;
-            linked &= linked - 1;
-            if self.roots[copy] == root {
-                self.homes[copy] = slot as u32;
-            }
-        }
+        self.homes[register] = slot as u32;
     }
 
     /// A slot is about to hold another value.
+    #[inline]
     pub(crate) fn forget_slot(&mut self, slot: usize) {
-        let mut linked = self.linked;
-        while linked != 0 {
-            let register = linked.trailing_zeros() as usize;
-            linked &= linked - 1;
-            if self.homes[register] == slot as u32 {
-                self.homes[register] = HOMELESS;
-            }
+        for home in &mut self.homes {
+            *home = if *home == slot as u32 { HOMELESS } else { *home };
         }
     }
 
@@ -290,145 +292,159 @@ impl Copies {
         self.homes = [HOMELESS; 16];
     }
 
-    /// Only callee-saved registers hold what they did.
-    pub(crate) fn after_call(&mut self) {
-        for register in 0..16 {
-            if !CALLEE_SAVED.contains(&(register as u8)) {
-                self.forget(register);
-            }
-        }
-    }
-
     /// The slot that holds the value of a register.
     pub(crate) fn home(&self, register: usize) -> Option<usize> {
-        Some(self.homes[register])
-            .filter(|&home| home != HOMELESS)
-            .map(|home| home as usize)
+        let home = self.homes[register];
+        (home != HOMELESS).then_some(home as usize)
+    }
+
+    /// Whether nothing is known to be equal to a register.
+    pub(crate) fn is_alone(&self, register: usize) -> bool {
+        self.linked & 1 << register == 0 && self.homes[register] == HOMELESS
     }
 
     /// Whether two registers hold the same value.
+    #[inline]
     pub(crate) fn equal(&self, a: usize, b: usize) -> bool {
-        self.roots[a] == self.roots[b] || self.homes[a] != HOMELESS && self.homes[a] == self.homes[b]
+        self.values[a] == self.values[b] || self.homes[a] != HOMELESS && self.homes[a] == self.homes[b]
     }
 
     /// Keeps what both know; whether this one changed.
     fn join(&mut self, other: &Copies) -> bool {
-        let mut linked = self.linked;
-        self.linked |= other.linked;
         let mut changed = false;
+        for (mine, theirs) in self.homes.iter_mut().zip(other.homes) {
+            changed |= *mine != theirs && *mine != HOMELESS;
+            *mine = if *mine == theirs { theirs } else { HOMELESS };
+        }
+        let mut linked = self.linked;
         while linked != 0 {
             let register = linked.trailing_zeros() as usize;
             linked &= linked - 1;
-            let alone = register as u8;
-            if self.roots[register] != other.roots[register] && self.roots[register] != alone {
-                (self.roots[register], changed) = (alone, true);
-            }
-            if self.homes[register] != other.homes[register] && self.homes[register] != HOMELESS {
-                (self.homes[register], changed) = (HOMELESS, true);
+            let value = self.values[register];
+            for other_register in bits(linked) {
+                if self.values[other_register] == value
+                    && other.values[other_register] != other.values[register]
+                {
+                    // Of three equal ones, two may stay so; that is not kept.
+                    self.values[other_register] = self.unused;
+                    self.unused += 1;
+                    changed = true;
+                }
             }
         }
         changed
     }
 }
 
-/// Bit of [`Registers::defined`] for the carry flag.
-pub(crate) const CARRY: u32 = 1 << 16;
+/// The numbers of the bits that are set.
+fn bits(mut set: u32) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let bit = set.trailing_zeros();
+        set &= set.wrapping_sub(1);
+        (bit < 32).then_some(bit as usize)
+    })
+}
+
+/// Bit of [`Registers::flags`] for the carry flag.
+pub(crate) const CARRY: u32 = 1 << 0;
 /// For the parity flag.
-pub(crate) const PARITY: u32 = 1 << 17;
+pub(crate) const PARITY: u32 = 1 << 1;
 /// For the zero flag.
-pub(crate) const ZERO: u32 = 1 << 18;
+pub(crate) const ZERO: u32 = 1 << 2;
 /// For the sign flag.
-pub(crate) const SIGN: u32 = 1 << 19;
+pub(crate) const SIGN: u32 = 1 << 3;
 /// For the overflow flag.
-pub(crate) const OVERFLOW: u32 = 1 << 20;
-/// Bits of [`Registers::defined`] for the flags that conditions read.
+pub(crate) const OVERFLOW: u32 = 1 << 4;
+/// The flags that conditions read.
 pub(crate) const FLAGS: u32 = CARRY | PARITY | ZERO | SIGN | OVERFLOW;
 
 impl Registers {
     /// Nothing is known; at the return address.
     pub(crate) const UNKNOWN: Self = Self {
-        gprs: [Undefined; 16],
+        data: 0,
+        narrow: 0,
+        special: 0,
+        kinds: [Undefined; 16],
         copies: Copies::NONE,
-        defined: 0,
+        flags: 0,
         depth: 0,
         probed: 0,
         readable: Readable::Nothing,
     };
 
+    /// The kind of a general-purpose register.
+    #[inline]
+    pub(crate) fn kind(&self, register: usize) -> Kind {
+        let bit = 1 << register;
+        match () {
+            () if self.special & bit != 0 => self.kinds[register],
+            () if self.narrow & bit != 0 => U32,
+            () if self.data & bit != 0 => Any,
+            () => Undefined,
+        }
+    }
+
+    /// Whether it holds data of at most 32 bits.
+    #[inline]
+    pub(crate) fn is_narrow(&self, register: usize) -> bool {
+        self.narrow & 1 << register != 0
+    }
+
+    /// Sets the kind of a general-purpose register.
+    #[inline]
+    pub(crate) fn set(&mut self, register: usize, kind: Kind) {
+        let bit = 1 << register;
+        let (data, narrow, special) = match kind {
+            Undefined => (0, 0, 0),
+            Any => (bit, 0, 0),
+            UpTo(u32::MAX) => (bit, bit, 0),
+            UpTo(_) => (bit, bit, bit),
+            _ if !kind.is_data() => (0, 0, bit),
+            _ if kind.max().is_some() => (bit, bit, bit),
+            _ => (bit, 0, bit),
+        };
+        self.data = self.data & !bit | data;
+        self.narrow = self.narrow & !bit | narrow;
+        self.special = self.special & !bit | special;
+        if special != 0 {
+            self.kinds[register] = kind;
+        }
+    }
+
+    /// No register holds anything; what callee-saved ones hold is equal to what it was.
+    pub(crate) fn after_call(&mut self) {
+        (self.data, self.narrow, self.special) = (0, 0, 0);
+        for register in 0..16 {
+            if !CALLEE_SAVED.contains(&(register as u8)) {
+                self.copies.forget(register);
+            }
+        }
+    }
+
     /// Joins another state of the same depth into this one; whether this one changed.
     pub(crate) fn join(&mut self, other: &Registers) -> bool {
         let mut changed = self.copies.join(&other.copies);
-        for (mine, &theirs) in self.gprs.iter_mut().zip(&other.gprs) {
-            if *mine != theirs {
+        let special = self.special | other.special;
+        let sets = |state: &Self| (state.data, state.narrow, state.special);
+        let before = sets(self);
+        // Of plain registers the sets say everything.
+        self.data &= other.data | special;
+        self.narrow &= other.narrow | special;
+        for register in bits(special) {
+            let (mine, theirs) = (self.kind(register), other.kind(register));
+            if mine != theirs {
                 let joined = mine.join(theirs);
-                changed |= joined != *mine;
-                *mine = joined;
+                changed |= joined != mine;
+                self.set(register, joined);
             }
         }
-        let defined = self.defined & other.defined;
+        let flags = self.flags & other.flags;
         let probed = self.probed.min(other.probed);
-        changed |= (defined, probed) != (self.defined, self.probed);
-        (self.defined, self.probed) = (defined, probed);
+        changed |= before != sets(self) || (flags, probed) != (self.flags, self.probed);
+        (self.flags, self.probed) = (flags, probed);
         if self.readable != other.readable {
             changed |= self.readable != Readable::Nothing;
             self.readable = Readable::Nothing;
-        }
-        changed
-    }
-}
-
-/// Kinds of frame slots as bytes, numbered in order of appearance.
-pub(crate) struct SlotKinds {
-    kinds: Vec<Kind>,
-}
-
-/// A kind in a frame slot.
-pub(crate) type SlotKind = u8;
-
-impl SlotKinds {
-    /// The byte for [`Undefined`].
-    pub(crate) const UNDEFINED: SlotKind = 0;
-
-    /// The four kinds that occur everywhere.
-    pub(crate) fn new() -> Self {
-        Self {
-            kinds: vec![Undefined, Any, U32, Low32],
-        }
-    }
-
-    /// The kind of a byte.
-    pub(crate) fn kind(&self, slot: SlotKind) -> Kind {
-        self.kinds[slot as usize]
-    }
-
-    /// The byte of a kind; a new one if there is room, otherwise of a weaker kind.
-    pub(crate) fn byte(&mut self, kind: Kind) -> SlotKind {
-        if let Some(at) = self.kinds.iter().position(|&k| k == kind) {
-            return at as SlotKind;
-        }
-        if self.kinds.len() <= usize::from(SlotKind::MAX) {
-            self.kinds.push(kind);
-            return (self.kinds.len() - 1) as SlotKind;
-        }
-        match kind {
-            _ if !kind.is_data() => Self::UNDEFINED,
-            _ if kind.max().is_some() => 2,
-            _ => 1,
-        }
-    }
-
-    /// Joins slots into others of the same number; whether those changed.
-    pub(crate) fn join(&mut self, mine: &mut [SlotKind], theirs: &[SlotKind]) -> bool {
-        if mine == theirs {
-            return false;
-        }
-        let mut changed = false;
-        for (mine, &theirs) in mine.iter_mut().zip(theirs) {
-            if *mine != theirs {
-                let joined = self.byte(self.kind(*mine).join(self.kind(theirs)));
-                changed |= joined != *mine;
-                *mine = joined;
-            }
         }
         changed
     }
@@ -524,31 +540,30 @@ mod tests {
         copies.copy(2, 1);
         copies.settle(2, 7);
         assert!(copies.equal(0, 1) && copies.equal(1, 2) && !copies.equal(1, 3));
-        copies.forget(0); // the root
+        copies.forget(0);
         assert!(!copies.equal(0, 1) && copies.equal(1, 2));
         copies.forget(0);
         copies.settle(0, 7);
-        assert!(copies.equal(0, 2) && copies.home(1) == Some(7));
+        assert!(copies.equal(0, 2) && copies.home(1).is_none());
         copies.forget_slot(7);
         assert!(!copies.equal(0, 2) && copies.home(2).is_none());
-        let mut joined = copies;
-        joined.join(&Copies::NONE);
-        assert!(copies.equal(1, 2) && !joined.equal(1, 2));
     }
 
     #[test]
-    fn slot_bytes_run_out_gracefully() {
-        let mut slots = SlotKinds::new();
-        for i in 0..300 {
-            let byte = slots.byte(GlobalPointer(i));
-            let kind = slots.kind(byte);
-            assert!(kind == GlobalPointer(i) || i >= 252 && kind == Undefined);
+    fn a_join_keeps_equalities_that_both_have() {
+        let (mut a, mut b) = (Copies::NONE, Copies::NONE);
+        for register in [1, 2] {
+            a.copy(register, 0);
         }
-        let index = MemoryIndex {
-            memory: 0,
-            fits_32: true,
-        };
-        let byte = slots.byte(index);
-        assert_eq!(slots.kind(byte), U32);
+        b.forget(0); // other numbers, of which only the equality counts
+        b.copy(1, 0);
+        a.settle(0, 3);
+        b.settle(0, 3);
+        a.settle(1, 4);
+        b.settle(1, 5);
+        assert!(a.join(&b), "one was lost");
+        assert!(a.equal(0, 1) && !a.equal(0, 2) && !a.equal(1, 2));
+        assert!(a.home(0) == Some(3) && a.home(1).is_none());
+        assert!(!a.join(&b), "nothing more to lose");
     }
 }

@@ -5,25 +5,16 @@
 //! the operand needs, no ignored bit set. Reads the bytes itself, so that a prefix which the
 //! decoder skips is seen. Deliberately does not compare lengths of immediates: each is a row.
 
+use crate::decode::{CONSTANTS, NO_REGISTER, Op, Operand};
 use crate::rows::{Form, Row};
-use iced_x86::{Instruction, OpKind, Register};
-
-/// The hardware number of a register.
-pub(crate) fn number(register: Register) -> u8 {
-    if register.is_gpr8() {
-        register.full_register().number() as u8
-    } else {
-        register.number() as u8
-    }
-}
 
 /// Checks the bytes of one instruction.
 ///
 /// # Errors
 /// What is not canonical, in words.
-pub(crate) fn check(bytes: &[u8], insn: &Instruction, row: &Row) -> Result<(), &'static str> {
+pub(crate) fn check(bytes: &[u8], op: &Op, row: &Row) -> Result<(), &'static str> {
     let byte = |at: usize| bytes.get(at).copied().unwrap_or(0);
-    let extended = Extended::of(insn);
+    let extended = Extended::of(op);
     let mut at = 0;
     let opcode_bytes;
     if row.vex {
@@ -68,12 +59,12 @@ pub(crate) fn check(bytes: &[u8], insn: &Instruction, row: &Row) -> Result<(), &
         return Err("an ignored field that is not zero");
     }
     if extended.memory {
-        check_memory(insn, modrm, byte(at + opcode_bytes + 1))?;
+        check_memory(op, modrm, byte(at + opcode_bytes + 1))?;
     }
     Ok(())
 }
 
-/// Registers that need a prefix bit.
+/// Operands that need a prefix bit.
 struct Extended {
     /// How many prefix bits the registers numbered 8 and above need.
     count: u32,
@@ -84,68 +75,47 @@ struct Extended {
 }
 
 impl Extended {
-    fn of(insn: &Instruction) -> Self {
+    fn of(op: &Op) -> Self {
+        let high = |number: u8| u32::from(number & 0xf8 == 8);
         let mut extended = Self {
             count: 0,
             byte: false,
             memory: false,
         };
-        let mut see = |register: Register| {
-            extended.count += u32::from(number(register) >= 8);
-        };
-        let (mut byte, mut memory) = (false, false);
-        for i in 0..insn.op_count() {
-            match insn.op_kind(i) {
-                OpKind::Register => {
-                    let register = insn.op_register(i);
-                    see(register);
-                    byte |= matches!(
-                        register,
-                        Register::SPL | Register::BPL | Register::SIL | Register::DIL
-                    );
-                }
-                OpKind::Memory => memory = true,
-                _ => {}
-            }
+        for operand in op.operands {
+            extended.count += operand.register().map_or(0, high);
+            extended.byte |= matches!(operand, Operand::R8(4..=7));
+            extended.memory |= operand == Operand::Memory;
         }
-        if memory {
-            let base = insn.memory_base();
-            if base != Register::None && base != Register::RIP && base != Register::EIP {
-                see(base);
-            }
-            if insn.memory_index() != Register::None {
-                see(insn.memory_index());
-            }
+        if extended.memory {
+            extended.count += high(op.base) + high(op.index);
         }
-        (extended.byte, extended.memory) = (byte, memory);
         extended
     }
 }
 
-fn check_memory(insn: &Instruction, modrm: u8, sib: u8) -> Result<(), &'static str> {
+fn check_memory(op: &Op, modrm: u8, sib: u8) -> Result<(), &'static str> {
     let (mode, rm) = (modrm >> 6, modrm & 7);
-    let (base, index) = (insn.memory_base(), insn.memory_index());
-    if base == Register::RIP {
+    if op.base == CONSTANTS {
         return Ok(());
     }
-    if base == Register::None && index.is_gpr64() {
+    if op.base == NO_REGISTER && op.index != NO_REGISTER {
         return Ok(()); // one form only: no base, scaled index, 32-bit displacement
     }
-    if !base.is_gpr64() || !(index == Register::None || index.is_gpr64()) {
+    if op.base == NO_REGISTER {
         return Err("an address of other than 64-bit registers");
     }
     let has_sib = rm == 4;
-    if has_sib != (index != Register::None || base.number() & 7 == 4) {
+    if has_sib != (op.index != NO_REGISTER || op.base & 7 == 4) {
         return Err("a SIB byte that is not needed");
     }
-    if has_sib && index == Register::None && sib >> 6 != 0 {
+    if has_sib && op.index == NO_REGISTER && sib >> 6 != 0 {
         return Err("an ignored field that is not zero");
     }
-    let disp = insn.memory_displacement64() as i64;
-    let fits_byte = i64::from(disp as i8) == disp;
+    let fits_byte = i32::from(op.displacement as i8) == op.displacement;
     let canonical = match mode {
         0 => true,
-        1 => disp != 0 || base.number() & 7 == 5,
+        1 => op.displacement != 0 || op.base & 7 == 5,
         _ => !fits_byte,
     };
     if canonical {

@@ -120,8 +120,10 @@
 
 mod access;
 mod control;
+mod decode;
 mod domain;
 mod encoding;
+mod frame;
 mod function;
 mod metadata;
 mod module;

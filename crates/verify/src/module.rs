@@ -3,9 +3,11 @@
 //! Requires an artifact whose metadata was checked. Guarantees constant-time answers to the
 //! questions that the transfer functions ask. Deliberately decides nothing.
 
+use cellwall_abi::artifact::FUNC_ALIGN;
 use cellwall_abi::convention::{Assigner, Place};
-use cellwall_abi::{Artifact, ContextLayout, LibCall, ValType};
+use cellwall_abi::{Artifact, ContextLayout, FuncRange, LibCall, ValType};
 use cellwall_base::{FuncIdx, IdMap, TypeIdx};
+use std::ops::Range;
 
 /// Where the values of a list of types pass.
 pub(crate) struct Places {
@@ -50,19 +52,43 @@ impl Convention {
     }
 }
 
+/// Where a function's rows start in the artifact's tables, and where those of the next one do.
+pub(crate) struct Rows {
+    pub(crate) traps: Range<usize>,
+    pub(crate) calls: Range<usize>,
+    pub(crate) unwind: Range<usize>,
+    pub(crate) heads: Range<usize>,
+}
+
 /// The facts about an artifact that every function's proof uses.
 pub(crate) struct Module<'a> {
     pub(crate) artifact: &'a Artifact,
     pub(crate) layout: ContextLayout,
     /// Where `rodata` starts in the image.
     pub(crate) rodata: u64,
+    /// By aligned offset of the text: the function that starts there, if one does.
+    entries: Vec<u32>,
+    /// By function of the artifact: its rows.
+    pub(crate) rows: Vec<Rows>,
+    /// The jump tables in the order of their functions.
+    jump_tables: Vec<u32>,
     conventions: IdMap<TypeIdx, Convention>,
     library: Vec<Convention>,
 }
 
 impl<'a> Module<'a> {
     pub(crate) fn new(artifact: &'a Artifact) -> Self {
+        let mut jump_tables: Vec<u32> = (0..artifact.jump_tables.len() as u32).collect();
+        jump_tables.sort_by_key(|&table| artifact.jump_tables[table as usize].func);
+        // Entries are aligned.
+        let mut entries = vec![u32::MAX; artifact.text.len().div_ceil(FUNC_ALIGN as usize)];
+        for (at, range) in artifact.funcs.iter().enumerate() {
+            entries[(range.start / FUNC_ALIGN) as usize] = at as u32;
+        }
         Self {
+            entries,
+            rows: rows(artifact),
+            jump_tables,
             artifact,
             layout: ContextLayout::new(&artifact.shape),
             rodata: u64::from(artifact.rodata_offset()),
@@ -90,10 +116,51 @@ impl<'a> Module<'a> {
         self.artifact.shape.funcs[func]
     }
 
+    /// The jump tables of a function, ascending.
+    pub(crate) fn jump_tables_of(&self, func: FuncIdx) -> &[u32] {
+        let owner = |&table: &u32| self.artifact.jump_tables[table as usize].func;
+        let from = self.jump_tables.partition_point(|table| owner(table) < func);
+        let len = self.jump_tables[from..].partition_point(|table| owner(table) == func);
+        &self.jump_tables[from..from + len]
+    }
+
+    /// The offset in the constants of an address in the image, or -1.
+    pub(crate) fn constant_at(&self, address: u64) -> i32 {
+        let len = self.artifact.rodata.len() as u64;
+        match address.checked_sub(self.rodata) {
+            Some(at) if at < len => at as i32,
+            _ => -1,
+        }
+    }
+
     /// The function that starts at this offset of the text.
     pub(crate) fn entry_at(&self, pc: u64) -> Option<FuncIdx> {
-        let pc = u32::try_from(pc).ok()?;
-        let at = self.artifact.funcs.binary_search_by_key(&pc, |f| f.start).ok()?;
-        Some(self.artifact.funcs[at].func)
+        let at = *self
+            .entries
+            .get(usize::try_from(pc).ok()? / FUNC_ALIGN as usize)?;
+        let range = self.artifact.funcs.get(at as usize)?;
+        (u64::from(range.start) == pc).then_some(range.func)
     }
+}
+
+/// One walk over the tables, which are ascending.
+fn rows(artifact: &Artifact) -> Vec<Rows> {
+    fn take<T>(at: &mut usize, table: &[T], below: u32, pc: impl Fn(&T) -> u32) -> Range<usize> {
+        let from = *at;
+        while table.get(*at).is_some_and(|row| pc(row) < below) {
+            *at += 1;
+        }
+        from..*at
+    }
+    let (mut traps, mut calls, mut unwind, mut heads) = (0, 0, 0, 0);
+    let of = |range: &FuncRange| {
+        let end = range.start + range.len;
+        Rows {
+            traps: take(&mut traps, &artifact.traps, end, |site| site.pc),
+            calls: take(&mut calls, &artifact.calls, end + 1, |call| call.return_pc),
+            unwind: take(&mut unwind, &artifact.unwind, end, |row| row.pc),
+            heads: take(&mut heads, &artifact.heads, end, |&head| head),
+        }
+    };
+    artifact.funcs.iter().map(of).collect()
 }

@@ -5,23 +5,30 @@
 //! Deliberately does not know what is computed.
 
 use crate::access::{Place, not_data};
-use crate::domain::{FLAGS, Fact, Kind, U32};
-use crate::encoding;
+use crate::decode::Operand;
+use crate::domain::{Fact, Kind, U32, XMM};
 use crate::function::{Check, Function, refuse};
 use crate::rows::Row;
 use crate::violation::Rule;
 use cellwall_abi::convention::{BASE, CONTEXT, STACK};
-use iced_x86::{OpKind, Register};
+
+/// Whether a general-purpose register may be named as an operand.
+#[inline]
+pub(crate) fn check_gpr(number: u8) -> Check<usize> {
+    match number {
+        STACK => refuse(Rule::StackPointer, "the stack pointer as an operand"),
+        BASE | CONTEXT => refuse(
+            Rule::Pinned,
+            format!("r{number} as an operand, not as the base of an address"),
+        ),
+        _ => Ok(usize::from(number & 15)),
+    }
+}
 
 impl Function<'_> {
-    /// Width in bytes of the memory operand.
-    pub(crate) fn width(&self) -> u32 {
-        self.insn.memory_size().size() as u32
-    }
-
     /// What the memory operand points to; aligned if the row demands it.
     pub(crate) fn operand_place(&mut self, row: &Row) -> Check<Place> {
-        let place = self.place(self.width())?;
+        let place = self.place(self.op.width.into())?;
         let aligned = match place {
             _ if !row.aligned => true,
             Place::Rodata(at) => at.is_multiple_of(16),
@@ -37,147 +44,116 @@ impl Function<'_> {
     }
 
     /// The kind of a register as read in its full width, zero-extended.
-    pub(crate) fn read_register(&self, register: Register) -> Check<Kind> {
-        if register.is_xmm() {
-            return if self.state.defined & 1 << register.number() != 0 {
-                Ok(Kind::Any)
-            } else {
-                refuse(Rule::Undefined, format!("{register:?}"))
-            };
-        }
-        let number = self.check_gpr(register)?;
-        let kind = self.state.gprs[number];
-        let read = match register.size() {
-            8 => Some(kind).filter(|&k| !matches!(k, Kind::Low8 | Kind::Low32)),
-            4 => kind.low_32(),
-            2 => (kind.is_data() || kind == Kind::Low32).then_some(Kind::UpTo(0xffff)),
-            _ => (kind.is_data() || matches!(kind, Kind::Low8 | Kind::Low32)).then_some(Kind::UpTo(0xff)),
+    #[inline]
+    pub(crate) fn read_register(&self, operand: Operand) -> Check<Kind> {
+        let (number, read) = match operand {
+            Operand::R64(number) => {
+                let kind = self.state.kind(check_gpr(number)?);
+                (number, (!kind.is_partial()).then_some(kind))
+            }
+            Operand::R32(number) => (number, self.state.kind(check_gpr(number)?).low_32()),
+            Operand::R16(number) => {
+                let kind = self.state.kind(check_gpr(number)?);
+                let defined = kind.is_data() || kind == Kind::Low32;
+                (number, defined.then_some(Kind::UpTo(0xffff)))
+            }
+            Operand::R8(number) => {
+                let kind = self.state.kind(check_gpr(number)?);
+                let defined = kind.is_data() || matches!(kind, Kind::Low8 | Kind::Low32);
+                (number, defined.then_some(Kind::UpTo(0xff)))
+            }
+            Operand::Xmm(number) if self.state.data >> XMM & 1 << number != 0 => return Ok(Kind::Any),
+            Operand::Xmm(number) => return refuse(Rule::Undefined, format!("xmm{number} is not written")),
+            _ => return refuse(Rule::Operand, "a register that no row permits"),
         };
         match read {
-            Some(Kind::Undefined) | None => refuse(not_data(kind), format!("{register:?} is {kind:?}")),
+            None => {
+                let kind = self.state.kind(usize::from(number));
+                refuse(
+                    not_data(kind),
+                    format!("{operand:?} is read, but register {number} is {kind:?}"),
+                )
+            }
             Some(kind) => Ok(kind),
         }
     }
 
-    /// The number of a general-purpose register that may be named as an operand.
-    pub(crate) fn check_gpr(&self, register: Register) -> Check<usize> {
-        let number = encoding::number(register);
-        if matches!(
-            register,
-            Register::AH | Register::BH | Register::CH | Register::DH
-        ) {
-            return refuse(Rule::Operand, "a high byte register");
-        }
-        if !register.is_gpr() {
-            return refuse(Rule::Operand, format!("{register:?}"));
-        }
-        match number {
-            STACK => refuse(Rule::StackPointer, "the stack pointer as an operand"),
-            BASE | CONTEXT => refuse(Rule::Pinned, format!("{register:?} as an operand")),
-            _ => Ok(usize::from(number)),
-        }
-    }
-
     /// The kind of an operand as read.
-    pub(crate) fn read(&mut self, i: u32, row: &Row) -> Check<Kind> {
-        match self.insn.op_kind(i) {
-            OpKind::Register => self.read_register(self.insn.op_register(i)),
-            OpKind::Memory => {
+    #[inline]
+    pub(crate) fn read(&mut self, i: usize, row: &Row) -> Check<Kind> {
+        match self.op.operands[i] {
+            Operand::Memory => {
                 let place = self.operand_place(row)?;
-                self.load(place, self.width())
+                self.load(place, self.op.width.into())
             }
-            OpKind::Immediate8
-            | OpKind::Immediate16
-            | OpKind::Immediate32
-            | OpKind::Immediate64
-            | OpKind::Immediate8to16
-            | OpKind::Immediate8to32
-            | OpKind::Immediate8to64
-            | OpKind::Immediate32to64 => Ok(self.immediate(i)),
-            kind => refuse(Rule::Operand, format!("{kind:?}")),
-        }
-    }
-
-    /// An immediate in the width of the first operand.
-    pub(crate) fn immediate(&self, i: u32) -> Kind {
-        let value = self.insn.immediate(i);
-        let value = match self.first_bytes() {
-            8 => value,
-            4 => value & 0xffff_ffff,
-            2 => value & 0xffff,
-            _ => value & 0xff,
-        };
-        u32::try_from(value).map_or(Kind::Any, Kind::UpTo)
-    }
-
-    pub(crate) fn first_bytes(&self) -> u32 {
-        match self.insn.op_kind(0) {
-            OpKind::Register => self.insn.op_register(0).size() as u32,
-            _ => self.width(),
+            Operand::Immediate => Ok(Kind::UpTo(self.op.value)),
+            Operand::WideImmediate => Ok(Kind::Any),
+            operand => self.read_register(operand),
         }
     }
 
     /// The kind of an operand, which must be data.
-    pub(crate) fn data(&mut self, i: u32, row: &Row) -> Check<Kind> {
+    #[inline]
+    pub(crate) fn data(&mut self, i: usize, row: &Row) -> Check<Kind> {
         let kind = self.read(i, row)?;
         if kind.is_data() {
             Ok(kind)
         } else {
-            refuse(not_data(kind), format!("{kind:?} as data"))
+            refuse(not_data(kind), format!("data is needed, this is {kind:?}"))
         }
     }
 
     /// Writes an operand: `kind` is that of the result before it is cut to the operand's width.
-    pub(crate) fn write(&mut self, i: u32, kind: Kind, row: &Row) -> Check<()> {
-        match self.insn.op_kind(i) {
-            OpKind::Register => self.write_register(self.insn.op_register(i), kind),
-            OpKind::Memory => {
-                let place = self.operand_place(row)?;
-                self.store(place, self.width(), kind)
-            }
-            kind => refuse(Rule::Operand, format!("a write to {kind:?}")),
-        }
-    }
-
-    pub(crate) fn write_register(&mut self, register: Register, kind: Kind) -> Check<()> {
-        if register.is_xmm() {
-            if !kind.is_data() {
-                return refuse(not_data(kind), format!("{kind:?} as data"));
-            }
-            self.state.defined |= 1 << register.number();
-            return Ok(());
-        }
-        let number = self.check_gpr(register)?;
-        let old = self.state.gprs[number];
-        let new = match register.size() {
-            8 => kind,
-            4 => match kind.low_32() {
-                Some(kind) => kind,
+    pub(crate) fn write(&mut self, i: usize, kind: Kind, row: &Row) -> Check<()> {
+        let (number, new) = match self.op.operands[i] {
+            Operand::R64(number) => (check_gpr(number)?, kind),
+            Operand::R32(number) => match kind.low_32() {
+                Some(kind) => (check_gpr(number)?, kind),
                 None => return refuse(not_data(kind), format!("a part of {kind:?}")),
             },
-            1 if old.max().is_some() => U32,
-            1 if old.is_data() => Kind::Any,
-            1 if old == Kind::Low32 => Kind::Low32,
-            1 => Kind::Low8,
-            _ => return refuse(Rule::Operand, "a 16-bit destination"),
+            Operand::R8(number) => {
+                let number = check_gpr(number)?;
+                // What was defined above stays.
+                let new = match self.state.kind(number) {
+                    old if old.max().is_some() => U32,
+                    old if old.is_data() => Kind::Any,
+                    Kind::Low32 => Kind::Low32,
+                    _ => Kind::Low8,
+                };
+                (number, new)
+            }
+            Operand::R16(_) => return refuse(Rule::Operand, "a 16-bit destination"),
+            Operand::Xmm(number) => {
+                if !kind.is_data() {
+                    return refuse(not_data(kind), format!("{kind:?} in a vector register"));
+                }
+                self.state.data |= 1 << XMM << number;
+                return Ok(());
+            }
+            Operand::Memory => {
+                let place = self.operand_place(row)?;
+                return self.store(place, self.op.width.into(), kind);
+            }
+            operand => return refuse(Rule::Operand, format!("a write to {operand:?}")),
         };
         self.set_gpr(number, new);
         Ok(())
     }
 
+    #[inline]
     pub(crate) fn set_gpr(&mut self, number: usize, kind: Kind) {
-        self.state.gprs[number] = kind;
+        self.state.set(number, kind);
         self.state.copies.forget(number);
         if self.fact.register() == Some(number as u8) {
             self.fact = Fact::Nothing;
         }
     }
 
+    #[inline]
     pub(crate) fn set_flags(&mut self, row: &Row, fact: Fact) {
         let flags = row.flags;
         if flags.changes() && !(flags.unless_zero && self.shifts_by_zero(row)) {
-            let kept = self.state.defined & (flags.keeps | !FLAGS);
-            self.state.defined = kept | flags.sets;
+            self.state.flags = self.state.flags & flags.keeps | flags.sets;
             self.fact = fact;
         }
     }
@@ -185,6 +161,6 @@ impl Function<'_> {
     /// Whether the constant by which a shift shifts has no effect.
     fn shifts_by_zero(&self, row: &Row) -> bool {
         let bits = if row.w { 64 } else { 32 };
-        self.insn.immediate(self.insn.op_count() - 1).is_multiple_of(bits)
+        self.op.value.is_multiple_of(bits)
     }
 }

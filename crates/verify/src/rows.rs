@@ -19,6 +19,11 @@ pub(crate) enum Form {
     Plain,
     /// Copies a value of any kind.
     Move,
+    /// A [`Move`](Form::Move) of a whole register from the frame: in no row, but found when operands
+    /// are known, because there is none more common.
+    Reload,
+    /// Likewise, to the frame.
+    Spill,
     /// Zero-extends a byte or a word to 32 bits.
     ZeroExtend,
     /// Sign-extends 32 bits to 64; with a jump table, loads a distance.
@@ -109,6 +114,8 @@ pub(crate) struct Row {
     pub(crate) flags: Flags,
     /// Whether a memory operand must be 16-byte aligned.
     pub(crate) aligned: bool,
+    /// Whether, between vector registers, it leaves a part of its destination alone.
+    pub(crate) merges: bool,
 }
 
 /// Which flags are defined after an instruction: those that it sets, and of those that it keeps the
@@ -152,12 +159,14 @@ const REFUSED: Row = Row {
     vex: false,
     flags: Flags::NONE,
     aligned: false,
+    merges: false,
 };
 
 /// Larger than the number of any form.
 const CODES: usize = 5200;
 
 /// The row of a form.
+#[inline]
 pub(crate) fn row(code: Code) -> &'static Row {
     ROWS.get(code as usize).unwrap_or(&REFUSED)
 }
@@ -211,6 +220,7 @@ const BIT: Row = with_flags(
 const COUNT: Row = with_flags(W, Flags::sets(CARRY | ZERO));
 const BITS: Row = with_flags(W, Flags::sets(FLAGS & !PARITY));
 const ALIGNED_W: Row = Row { aligned: true, ..W };
+const MERGE_W: Row = Row { merges: true, ..W };
 const ALIGNED_RW: Row = Row { aligned: true, ..RW };
 
 const fn add(rows: &mut [Row; CODES], form: Form, group: Row, prefix: u8, w: bool, codes: &[Code]) {
@@ -366,8 +376,8 @@ static ROWS: [Row; CODES] = rows! {
         VEX_Shrx_r64_rm64_r64 VEX_Rorx_r64_rm64_imm8;
 
     // Scalar floats.
-    Move W, 0xf3 0: Movss_xmm_xmmm32 Movss_xmmm32_xmm;
-    Move W, 0xf2 0: Movsd_xmm_xmmm64 Movsd_xmmm64_xmm;
+    Move MERGE_W, 0xf3 0: Movss_xmm_xmmm32 Movss_xmmm32_xmm;
+    Move MERGE_W, 0xf2 0: Movsd_xmm_xmmm64 Movsd_xmmm64_xmm;
     Plain ALIGNED_W, 0 0: Movaps_xmm_xmmm128;
     Plain W, 0x66 0: Movd_xmm_rm32 Movd_rm32_xmm;
     Plain W, 0x66 1: Movq_xmm_rm64 Movq_rm64_xmm;

@@ -4,16 +4,18 @@
 //! execution of which the state before it held. Operands are in `operand`, comparisons and branches
 //! in `control`. Deliberately knows no blocks.
 
-use crate::access::{Place, not_data};
+use crate::access::{Place, not_data, slot_at};
+use crate::decode::{CONSTANTS, NO_REGISTER, Operand};
 use crate::domain::{CARRY, FLAGS, Fact, Kind, OVERFLOW, PARITY, SIGN, U32, ZERO};
-use crate::encoding;
 use crate::function::{Check, Function, Next, refuse};
+use crate::operand::check_gpr;
 use crate::rows::{First, Form, Row};
 use crate::violation::Rule;
 use cellwall_abi::context::func_entry;
+use cellwall_abi::convention::{CONTEXT, STACK};
 use cellwall_abi::{FieldKind, TrapCode};
 use cellwall_base::{EntityId, limits};
-use iced_x86::{ConditionCode, OpKind, Register};
+use iced_x86::ConditionCode;
 
 /// What guest code may say of itself. Interruption and the end of the stack come from outside.
 const EXPLICIT: &[TrapCode] = &[
@@ -52,19 +54,21 @@ const RDX: usize = 2;
 impl Function<'_> {
     /// Applies the current instruction to the state.
     pub(crate) fn step(&mut self, row: &Row) -> Check<Next> {
-        if self.is_zero_idiom(row) {
-            self.set_flags(row, Fact::Nothing);
-            self.write(0, Kind::UpTo(0), row)?;
-            return Ok(Next::Continue);
-        }
-        match row.form {
+        match self.op.form {
             Form::Refused => refuse(Rule::NotAllowed, "no row"),
             Form::Nothing => Ok(Next::Continue),
             Form::Plain => self.plain(row, Kind::Any),
+            Form::Reload => self.step_reload(),
+            Form::Spill => self.step_spill(),
             Form::Move => self.step_move(row),
             Form::ZeroExtend | Form::SignExtend => self.step_extend(row),
             Form::Lea => self.step_lea(row),
             Form::Add => self.step_add(row),
+            Form::Sub | Form::Xor if self.is_zero_idiom() => {
+                self.set_flags(row, Fact::Nothing);
+                self.write(0, Kind::UpTo(0), row)?;
+                Ok(Next::Continue)
+            }
             Form::Sub if self.is_stack_move() => self.move_stack(true),
             Form::Sub | Form::Xor => self.plain(row, Kind::Any),
             Form::And => self.step_and(row),
@@ -81,7 +85,7 @@ impl Function<'_> {
             Form::MulWide => self.step_mul_wide(row),
             Form::MulFree => self.step_mul_free(row),
             // With memory and a register, the address would be any: the number of the bit is part of it.
-            Form::BitTest if self.insn.op0_kind() == OpKind::Memory => {
+            Form::BitTest if self.op.operands[0] == Operand::Memory => {
                 refuse(Rule::Operand, "a string of bits in memory")
             }
             Form::BitTest => self.plain(row, Kind::Any),
@@ -102,11 +106,17 @@ impl Function<'_> {
 
     /// Reads all sources as data and makes the destination of this kind.
     pub(crate) fn plain(&mut self, row: &Row, result: Kind) -> Check<Next> {
-        for i in 1..self.insn.op_count() {
-            self.data(i, row)?;
-        }
-        if row.first != First::Write || self.merges_low_half() {
-            self.data(0, row)?;
+        // The usual case, all at once.
+        if self.op.reads & !self.state.data != 0 {
+            for i in 1..self.op.operands.len() {
+                if self.op.operands[i] == Operand::None {
+                    break;
+                }
+                self.data(i, row)?;
+            }
+            if row.first != First::Write || self.merges(row) {
+                self.data(0, row)?;
+            }
         }
         self.set_flags(row, Fact::Nothing);
         if row.first != First::Read {
@@ -116,70 +126,71 @@ impl Function<'_> {
     }
 
     /// A scalar move between vector registers leaves the rest of its destination alone.
-    fn merges_low_half(&self) -> bool {
-        use iced_x86::Code::{Movsd_xmm_xmmm64, Movsd_xmmm64_xmm, Movss_xmm_xmmm32, Movss_xmmm32_xmm};
-        self.insn.op_kind(0) == OpKind::Register
-            && self.insn.op_kind(1) == OpKind::Register
-            && matches!(
-                self.insn.code(),
-                Movsd_xmm_xmmm64 | Movsd_xmmm64_xmm | Movss_xmm_xmmm32 | Movss_xmmm32_xmm
-            )
+    fn merges(&self, row: &Row) -> bool {
+        row.merges && matches!(self.op.operands, [Operand::Xmm(_), Operand::Xmm(_), _])
     }
 
-    fn is_zero_idiom(&self, row: &Row) -> bool {
-        matches!(row.form, Form::Xor | Form::Sub)
-            && self.insn.op_kind(0) == OpKind::Register
-            && self.insn.op_kind(1) == OpKind::Register
-            && self.insn.op_register(0) == self.insn.op_register(1)
-            && self.insn.op_register(0).size() >= 4
+    /// Of a register and itself: zero, whatever was in it.
+    fn is_zero_idiom(&self) -> bool {
+        let [a, b, _] = self.op.operands;
+        a == b && matches!(a, Operand::R64(_) | Operand::R32(_) | Operand::Xmm(_))
     }
 
-    fn step_move(&mut self, row: &Row) -> Check<Next> {
-        let kind = self.read(1, row)?;
-        if self.merges_low_half() {
-            self.data(0, row)?;
+    fn step_reload(&mut self) -> Check<Next> {
+        let place = self.frame_place(self.op.displacement, 8)?;
+        let kind = self.load(place, 8)?;
+        if let Operand::R64(to) = self.op.operands[0] {
+            self.set_gpr(check_gpr(to)?, kind);
         }
-        self.write(0, kind, row)?;
-        if kind.is_data() {
-            self.note_copy();
+        self.note_home(place, 0, kind);
+        Ok(Next::Continue)
+    }
+
+    fn step_spill(&mut self) -> Check<Next> {
+        let kind = self.read_register(self.op.operands[1])?;
+        let place = self.frame_place(self.op.displacement, 8)?;
+        self.store(place, 8, kind)?;
+        self.note_home(place, 1, kind);
+        Ok(Next::Continue)
+    }
+
+    /// A slot and a register hold the same value.
+    fn note_home(&mut self, place: Place, operand: usize, kind: Kind) {
+        if let (Place::Frame(start), Operand::R64(register)) = (place, self.op.operands[operand])
+            && kind.is_data()
+        {
+            self.state.copies.settle(register.into(), slot_at(start));
+        }
+    }
+
+    /// Moves and what they make equal.
+    fn step_move(&mut self, row: &Row) -> Check<Next> {
+        use Operand::{R32, R64};
+        match self.op.operands {
+            [R64(to) | R32(to), R64(from) | R32(from), _] => {
+                let kind = self.read(1, row)?;
+                // A 32-bit move of more than 32 bits changes the value.
+                let is_copy = kind.is_data() && (row.w || self.state.is_narrow(from.into()));
+                self.write(0, kind, row)?;
+                if is_copy && to != from {
+                    self.state.copies.copy(to.into(), from.into());
+                }
+            }
+            _ => {
+                let kind = self.read(1, row)?;
+                if self.merges(row) {
+                    self.data(0, row)?;
+                }
+                self.write(0, kind, row)?;
+            }
         }
         Ok(Next::Continue)
     }
 
-    /// After a move that changed no bit of the value: both sides are equal.
-    fn note_copy(&mut self) {
-        let general = |i| (self.insn.op_kind(i) == OpKind::Register).then(|| self.insn.op_register(i));
-        let number = |register: Register| {
-            let whole = register.size() >= 4 && register.is_gpr();
-            whole.then(|| usize::from(encoding::number(register)))
-        };
-        let slot = |function: &Self| match function.place(8) {
-            Ok(Place::Frame(start)) if function.width() == 8 => Some(start as usize / 8 - 1),
-            _ => None,
-        };
-        match (general(0), general(1)) {
-            (Some(to), Some(from)) => {
-                // A 32-bit move of more than 32 bits changes the value.
-                if let (Some(to), Some(from)) = (number(to), number(from))
-                    && to != from
-                    && (self.insn.op0_register().size() == 8 || self.state.gprs[from].max().is_some())
-                {
-                    self.state.copies.copy(to, from);
-                }
-            }
-            (Some(register), None) | (None, Some(register)) if self.insn.memory_base() == Register::RSP => {
-                if let (Some(number), Some(slot)) = (number(register), slot(self)) {
-                    self.state.copies.settle(number, slot);
-                }
-            }
-            _ => {}
-        }
-    }
-
     fn step_extend(&mut self, row: &Row) -> Check<Next> {
-        if self.insn.op_kind(1) == OpKind::Memory
+        if row.form == Form::SignExtend
+            && self.op.operands[1] == Operand::Memory
             && let Place::JumpTable(table) = self.operand_place(row)?
-            && row.form == Form::SignExtend
         {
             self.write(0, Kind::JumpDistance(table), row)?;
             return Ok(Next::Continue);
@@ -195,21 +206,15 @@ impl Function<'_> {
     }
 
     fn step_lea(&mut self, row: &Row) -> Check<Next> {
-        let (base, index) = (self.insn.memory_base(), self.insn.memory_index());
-        let disp = self.insn.memory_displacement64();
-        let kind = if base == Register::RIP {
-            self.jump_table_at(disp)?
-        } else if base == Register::R15 && index == Register::None {
-            match u32::try_from(disp)
-                .ok()
+        let (base, index) = (self.op.base, self.op.index);
+        let kind = if base == CONSTANTS {
+            self.jump_table_at(self.op.displacement)?
+        } else if base == CONTEXT && index == NO_REGISTER {
+            let field = (u32::try_from(self.op.displacement).ok())
                 .and_then(|at| self.module.layout.field_at(at))
-            {
-                Some(field) if matches!(field.kind, FieldKind::ImportEntry(_)) => {
-                    let FieldKind::ImportEntry(func) = field.kind else {
-                        unreachable!("matched above")
-                    };
-                    Kind::ImportEntry(func.as_u32())
-                }
+                .map(|field| field.kind);
+            match field {
+                Some(FieldKind::ImportEntry(func)) => Kind::ImportEntry(func.as_u32()),
                 _ => {
                     return refuse(
                         Rule::ContextAccess,
@@ -218,50 +223,47 @@ impl Function<'_> {
                 }
             }
         } else {
+            let usual = self.op.reads & !self.state.data == 0;
             for register in [base, index] {
-                if register != Register::None {
-                    let kind = self.read_register(register)?;
+                if !usual && register != NO_REGISTER {
+                    let kind = self.read_register(Operand::R64(register))?;
                     if !kind.is_data() {
-                        return refuse(Rule::Kind, format!("{kind:?} as data"));
+                        return refuse(Rule::Kind, format!("data is needed, this is {kind:?}"));
                     }
                 }
             }
             Kind::Any
         };
-        if !kind.is_data() && row.w as u32 * 8 != 8 {
+        if !kind.is_data() && !row.w {
             return refuse(Rule::Kind, "a part of an address");
         }
         self.write(0, kind, row)?;
         Ok(Next::Continue)
     }
 
-    fn jump_table_at(&self, target: u64) -> Check<Kind> {
-        let artifact = self.module.artifact;
-        let table = target
-            .checked_sub(self.module.rodata)
-            .and_then(|at| u32::try_from(at).ok())
-            .and_then(|at| artifact.jump_tables.binary_search_by_key(&at, |t| t.offset).ok());
+    fn jump_table_at(&self, offset: i32) -> Check<Kind> {
+        let tables = &self.module.artifact.jump_tables;
+        let table = u32::try_from(offset).ok();
+        let table = table.and_then(|at| tables.binary_search_by_key(&at, |table| table.offset).ok());
         match table {
-            Some(table) if artifact.jump_tables[table].func == self.range.func => {
-                Ok(Kind::JumpTable(table as u32))
-            }
-            _ => refuse(
-                Rule::IndirectJump,
-                format!("no jump table of the function is at 0x{target:x}"),
-            ),
+            Some(table) if tables[table].func == self.range.func => Ok(Kind::JumpTable(table as u32)),
+            _ => refuse(Rule::IndirectJump, "no jump table of the function starts there"),
         }
     }
 
     fn is_stack_move(&self) -> bool {
-        self.insn.op0_register() == Register::RSP
+        self.op.operands[0] == Operand::R64(STACK)
     }
 
     /// `sub rsp, n` and `add rsp, n`.
     fn move_stack(&mut self, down: bool) -> Check<Next> {
-        let n = match self.insn.op1_kind() {
-            OpKind::Immediate8to64 | OpKind::Immediate32to64 => self.insn.immediate(1) as i64,
-            _ => return refuse(Rule::StackPointer, "not by a constant"),
-        };
+        if self.op.operands[1] != Operand::Immediate {
+            return refuse(
+                Rule::StackPointer,
+                "the stack pointer moves, but not by a constant",
+            );
+        }
+        let n = i64::from(self.op.value);
         let depth = i64::from(self.state.depth) + if down { n } else { -n };
         if n <= 0
             || !n.unsigned_abs().is_multiple_of(8)
@@ -271,13 +273,14 @@ impl Function<'_> {
             return refuse(Rule::StackPointer, format!("a frame of {depth} bytes"));
         }
         let depth = depth as u32;
-        if depth as usize / 8 > self.slots.len() {
+        let slots = depth as usize / 8;
+        if slots > self.slots {
             return refuse(Rule::Unwind, format!("no row lists a frame of {depth} bytes"));
         }
-        let (low, high) = (depth.min(self.state.depth), depth.max(self.state.depth));
-        self.forget_slots(low, high);
+        self.frames.truncate(&mut self.frame, slots);
+        self.state.copies.forget_slots();
         self.state.depth = depth;
-        self.state.defined |= FLAGS;
+        self.state.flags = FLAGS;
         self.fact = Fact::Nothing;
         Ok(Next::Continue)
     }
@@ -286,15 +289,21 @@ impl Function<'_> {
         if self.is_stack_move() {
             return self.move_stack(false);
         }
-        if row.w && self.insn.op0_kind() == OpKind::Register {
-            let number = self.insn.op0_register().number();
-            let kind = self.state.gprs[number];
-            let sum = match (kind, self.insn.op1_kind()) {
-                (Kind::ScaledUpTo(_) | Kind::ScaledTableIndex(_), OpKind::Memory) => self.entry(kind, row)?,
-                (Kind::JumpTable(table), OpKind::Register) => {
-                    match self.read_register(self.insn.op1_register())? {
+        if let Operand::R64(number) = self.op.operands[0] {
+            let kind = self.state.kind(usize::from(number));
+            let sum = match (kind, self.op.operands[1]) {
+                (Kind::ScaledUpTo(_) | Kind::ScaledTableIndex(_), Operand::Memory) => {
+                    self.entry(kind, row)?
+                }
+                (Kind::JumpTable(table), distance @ Operand::R64(_)) => {
+                    match self.read_register(distance)? {
                         Kind::JumpDistance(t) if t == table => Some(Kind::JumpTarget(table)),
-                        _ => return refuse(Rule::IndirectJump, "not a distance from this table"),
+                        _ => {
+                            return refuse(
+                                Rule::IndirectJump,
+                                "what is added is no distance from this table",
+                            );
+                        }
                     }
                 }
                 _ => None,
@@ -354,7 +363,7 @@ impl Function<'_> {
     fn step_shift(&mut self, row: &Row) -> Check<Next> {
         let kind = self.data(0, row)?;
         let bits = if row.w { 64 } else { 32 };
-        let count = self.insn.immediate(1) as u32 % bits;
+        let count = self.op.value % bits;
         let result = match (row.form, kind) {
             (Form::Shl, Kind::TableIndex(table)) if row.w && count == u32::from(func_entry::SHIFT) => {
                 Kind::ScaledTableIndex(table)
@@ -382,12 +391,17 @@ impl Function<'_> {
 
     fn step_bit_scan(&mut self, row: &Row) -> Check<Next> {
         self.data(1, row)?;
-        let register = self.insn.op0_register();
-        let number = self.check_gpr(register)?;
+        let (Operand::R64(register) | Operand::R32(register)) = self.op.operands[0] else {
+            return refuse(Rule::Operand, "a register that no row permits");
+        };
+        let number = check_gpr(register)?;
         // For zero the whole destination may stay as it is, so a 32-bit scan does not zero-extend.
-        let old = self.state.gprs[number];
+        let old = self.state.kind(number);
         if !old.is_data() {
-            return refuse(not_data(old), format!("{register:?} is {old:?}"));
+            return refuse(
+                not_data(old),
+                format!("register {register} may stay {old:?}, which is no data"),
+            );
         }
         self.set_flags(row, Fact::Nothing);
         self.set_gpr(number, if old.max().is_some() { U32 } else { Kind::Any });
@@ -405,14 +419,17 @@ impl Function<'_> {
     }
 
     pub(crate) fn check_flags(&self) -> Check<()> {
-        self.check_flags_defined(flags_read(self.insn.condition_code()))
+        self.check_flags_defined(flags_read(self.op.condition))
     }
 
     fn check_flags_defined(&self, needed: u32) -> Check<()> {
-        if needed & !self.state.defined == 0 {
+        if needed & !self.state.flags == 0 {
             Ok(())
         } else {
-            refuse(Rule::Undefined, "the flags")
+            refuse(
+                Rule::Undefined,
+                "no instruction before it defines the flags that it reads",
+            )
         }
     }
 
@@ -442,7 +459,7 @@ impl Function<'_> {
     }
 
     fn step_divide(&mut self, row: &Row) -> Check<Next> {
-        if self.insn.op0_kind() != OpKind::Register {
+        if self.op.operands[0] == Operand::Memory {
             return refuse(Rule::Operand, "a divisor in memory");
         }
         self.data(0, row)?;
@@ -464,7 +481,7 @@ impl Function<'_> {
 
     /// Reads a register that the row names, as data of the row's width.
     fn read_fixed(&self, number: usize, row: &Row) -> Check<()> {
-        let kind = self.state.gprs[number];
+        let kind = self.state.kind(number);
         if kind.is_data() || !row.w && kind == Kind::Low32 {
             Ok(())
         } else {

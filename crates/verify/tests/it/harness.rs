@@ -143,6 +143,8 @@ pub(crate) struct Fun {
     pub(crate) tables: Vec<Vec<usize>>,
     /// Constants, placed behind the jump tables.
     pub(crate) rodata: Vec<u8>,
+    /// Where they lie in the image: behind the pages of the text.
+    pub(crate) rodata_at: u32,
     pub(crate) features: CpuFeatures,
     pub(crate) target: Target,
 }
@@ -156,6 +158,7 @@ impl Fun {
             frames: vec![(0, 0)],
             tables: vec![],
             rodata: vec![],
+            rodata_at: 4096,
             features: CpuFeatures {
                 popcnt: true,
                 lzcnt: true,
@@ -210,7 +213,7 @@ impl Fun {
 
     /// An instruction with an operand in the constants: a byte offset from their first byte.
     pub(crate) fn rodata_operand(&mut self, code: Code, register: Register, offset: i64) {
-        let operand = MemoryOperand::with_base_displ(Register::RIP, 4096 + offset);
+        let operand = MemoryOperand::with_base_displ(Register::RIP, i64::from(self.rodata_at) + offset);
         let instruction = Instruction::with2(code, register, operand).expect("a register and memory");
         self.a
             .add_instruction(instruction)
@@ -277,7 +280,7 @@ fn append(artifact: &mut Artifact, func: u32, mut fun: Fun) {
     for table in &fun.tables {
         let offset = artifact.rodata.len() as u32;
         for &target in table {
-            let distance = pcs[target] as i32 - (4096 + offset as i32);
+            let distance = pcs[target] as i32 - (fun.rodata_at + offset) as i32;
             artifact.rodata.to_mut().extend(distance.to_le_bytes());
         }
         let len = table.len() as u32;

@@ -5,6 +5,7 @@ mod arithmetic;
 mod calls;
 mod control;
 mod encoding;
+mod extreme;
 mod harness;
 mod hostile;
 mod memory;

@@ -188,6 +188,6 @@ fn a_violation_says_where_and_why() {
     let violation = verify(bad).unwrap_err();
     assert_eq!(
         violation.to_string(),
-        "f1 at 0x0: V1 allow-list: the instruction has a row (`syscall`: form Syscall)"
+        "f1 at 0x0: V1 allow-list: the instruction has a row (`syscall`: the form Syscall has no row)"
     );
 }

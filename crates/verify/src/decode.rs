@@ -1,0 +1,498 @@
+//! The first pass: the bytes of a function as an array of permitted instructions, cut into blocks.
+//!
+//! Requires checked metadata. Guarantees that the bytes decode linearly and without rest, that each
+//! instruction has a row, its canonical encoding and its CPU feature, that branches and jump tables
+//! lead to listed heads and direct calls to entries, that heads and unwind rows are instruction
+//! boundaries, and that exactly the calls are listed as calls. Deliberately knows no state.
+
+use crate::domain::XMM;
+use crate::encoding;
+use crate::function::{Check, Refusal, refuse};
+use crate::module::Module;
+use crate::rows::{self, Feature, First, Form, Row};
+use crate::violation::Rule;
+use cellwall_abi::convention::STACK;
+use cellwall_abi::{CallSite, FuncRange, JumpTable, TrapCode, TrapSite, UnwindRow};
+use iced_x86::{Code, ConditionCode, Decoder, DecoderOptions, Instruction, OpKind, Register};
+use std::ops::Range;
+
+/// An operand: where it is, and in what width.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Operand {
+    /// There is none.
+    None,
+    /// All of a general-purpose register, by its hardware number.
+    R64(u8),
+    /// Its low four bytes; the others become zero when it is written.
+    R32(u8),
+    /// Its low two bytes.
+    R16(u8),
+    /// Its low byte.
+    R8(u8),
+    /// A vector register.
+    Xmm(u8),
+    /// The bytes at an address.
+    Memory,
+    /// A constant of up to 32 bits, zero-extended.
+    Immediate,
+    /// A constant that does not fit 32 bits.
+    WideImmediate,
+    /// Something that no row permits: a high byte, a segment, a far address.
+    Other,
+}
+
+impl Operand {
+    /// The number of the register that it is (a part of).
+    pub(crate) fn register(self) -> Option<u8> {
+        match self {
+            Self::R64(n) | Self::R32(n) | Self::R16(n) | Self::R8(n) | Self::Xmm(n) => Some(n),
+            _ => None,
+        }
+    }
+}
+
+/// In place of the number of a base or index register: there is none.
+pub(crate) const NO_REGISTER: u8 = 0xff;
+/// In place of the number of a base register: the constants, at the displacement.
+pub(crate) const CONSTANTS: u8 = 0xfe;
+
+/// An instruction, as far as its row needs it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Op {
+    /// The immediate in the width of the first operand, if it fits; the block that a branch goes to;
+    /// the function that is called.
+    pub(crate) value: u32,
+    /// What is added to base and index; with [`CONSTANTS`], the offset in the constants, or -1 for
+    /// anything outside of them.
+    pub(crate) displacement: i32,
+    pub(crate) pc: u32,
+    /// The registers that it reads, as bits of `Registers::data`: if all of them hold data, so do
+    /// its sources. All bits, which never do, if it reads anything else.
+    pub(crate) reads: u32,
+    pub(crate) code: Code,
+    pub(crate) form: Form,
+    pub(crate) operands: [Operand; 3],
+    pub(crate) base: u8,
+    pub(crate) index: u8,
+    pub(crate) scale: u8,
+    /// Bytes of the memory operand.
+    pub(crate) width: u8,
+    pub(crate) condition: ConditionCode,
+    /// What a fault means, if it is a listed trap site.
+    pub(crate) trap: Option<TrapCode>,
+    /// Whether a row of the unwind table starts here.
+    pub(crate) unwinds: bool,
+}
+
+const _: () = assert!(size_of::<Op>() == 32, "two to a cache line");
+
+impl Op {
+    /// To be filled in.
+    const EMPTY: Self = Self {
+        value: 0,
+        displacement: 0,
+        pc: 0,
+        reads: u32::MAX,
+        code: Code::INVALID,
+        form: Form::Refused,
+        operands: [Operand::None; 3],
+        base: NO_REGISTER,
+        index: NO_REGISTER,
+        scale: 1,
+        width: 0,
+        condition: ConditionCode::None,
+        trap: None,
+        unwinds: false,
+    };
+
+    /// Code and operands of an instruction.
+    fn fill(&mut self, insn: &Instruction, row: &Row, module: &Module<'_>) {
+        self.code = insn.code();
+        let operand = |kind: OpKind, register: Register| match kind {
+            OpKind::Register => REGISTERS[register as usize & 255],
+            kind => OPERANDS[kind as usize & 31],
+        };
+        self.operands = [
+            operand(insn.op0_kind(), insn.op0_register()),
+            operand(insn.op1_kind(), insn.op1_register()),
+            operand(insn.op2_kind(), insn.op2_register()),
+        ];
+        if self.operands.contains(&Operand::Memory) {
+            self.fill_address(insn, module);
+        }
+        if let Some(i) = self
+            .operands
+            .iter()
+            .position(|&operand| operand == Operand::Immediate)
+        {
+            let width = match self.operands[0] {
+                Operand::R64(_) => 8,
+                Operand::R32(_) => 4,
+                Operand::R16(_) => 2,
+                Operand::Memory => self.width.clamp(1, 8),
+                _ => 1,
+            };
+            let value = insn.immediate(i as u32) & (u64::MAX >> (64 - 8 * width));
+            match u32::try_from(value) {
+                Ok(value) => self.value = value,
+                Err(_) => self.operands[i] = Operand::WideImmediate,
+            }
+        }
+        self.reads = self.reads(row);
+        self.form = match (row.form, self.operands) {
+            (Form::Move, [Operand::R64(_), Operand::Memory, _]) if self.is_in_frame() => Form::Reload,
+            (Form::Move, [Operand::Memory, Operand::R64(_), _]) if self.is_in_frame() => Form::Spill,
+            (form, _) => form,
+        };
+    }
+
+    fn is_in_frame(&self) -> bool {
+        self.base == STACK && self.index == NO_REGISTER
+    }
+
+    fn reads(&self, row: &Row) -> u32 {
+        let mut reads = 0;
+        for (i, operand) in self.operands.into_iter().enumerate() {
+            reads |= match operand {
+                Operand::Memory if row.form == Form::Lea => bit(self.base) | bit(self.index),
+                Operand::None | Operand::Immediate | Operand::WideImmediate => 0,
+                // A part that is merged is read as well.
+                _ if i == 0 && row.first == First::Write && !row.merges => 0,
+                Operand::R64(n) | Operand::R32(n) | Operand::R16(n) | Operand::R8(n) => 1 << n,
+                Operand::Xmm(n) => 1 << XMM << n,
+                Operand::Memory | Operand::Other => u32::MAX,
+            };
+        }
+        reads
+    }
+
+    fn fill_address(&mut self, insn: &Instruction, module: &Module<'_>) {
+        self.width = insn.memory_size().size() as u8;
+        self.scale = insn.memory_index_scale() as u8;
+        self.index = number(insn.memory_index());
+        let displacement = insn.memory_displacement64();
+        (self.base, self.displacement) = match insn.memory_base() {
+            Register::RIP => (CONSTANTS, module.constant_at(displacement)),
+            base => (number(base), displacement as i32),
+        };
+    }
+}
+
+/// A place where a path may enter the function's code.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Block {
+    /// The number of its first instruction.
+    pub(crate) first: u32,
+    /// How many unwind rows lie before it.
+    pub(crate) unwind: u32,
+    /// Whether something leads to it other than the instruction before it.
+    pub(crate) is_target: bool,
+}
+
+/// A function after the first pass.
+pub(crate) struct Decoded<'a> {
+    pub(crate) ops: Vec<Op>,
+    /// The listed heads, the entry first.
+    pub(crate) blocks: Vec<Block>,
+    /// The function's jump tables, ascending, each with its part of `jump_targets`.
+    pub(crate) jumps: Vec<(u32, Range<u32>)>,
+    /// Blocks, each once per table.
+    pub(crate) jump_targets: Vec<u32>,
+    pub(crate) unwind: &'a [UnwindRow],
+}
+
+/// What iced-x86 calls an operand that is no register.
+static OPERANDS: [Operand; 32] = {
+    let mut table = [Operand::Other; 32];
+    table[OpKind::Memory as usize] = Operand::Memory;
+    let immediates = [
+        OpKind::Immediate8,
+        OpKind::Immediate16,
+        OpKind::Immediate32,
+        OpKind::Immediate64,
+        OpKind::Immediate8to16,
+        OpKind::Immediate8to32,
+        OpKind::Immediate8to64,
+        OpKind::Immediate32to64,
+    ];
+    let mut i = 0;
+    while i < immediates.len() {
+        table[immediates[i] as usize] = Operand::Immediate;
+        i += 1;
+    }
+    table
+};
+
+/// What iced-x86 calls a register.
+static REGISTERS: [Operand; 256] = {
+    let mut table = [Operand::Other; 256];
+    table[Register::None as usize] = Operand::None;
+    let mut i = 0;
+    while i < 16 {
+        table[Register::RAX as usize + i] = Operand::R64(i as u8);
+        table[Register::EAX as usize + i] = Operand::R32(i as u8);
+        table[Register::AX as usize + i] = Operand::R16(i as u8);
+        table[Register::XMM0 as usize + i] = Operand::Xmm(i as u8);
+        i += 1;
+    }
+    // Behind the four high bytes, the low bytes from that of rsp on.
+    i = 0;
+    while i < 4 {
+        table[Register::AL as usize + i] = Operand::R8(i as u8);
+        i += 1;
+    }
+    while i < 16 {
+        table[Register::SPL as usize + i - 4] = Operand::R8(i as u8);
+        i += 1;
+    }
+    table
+};
+
+/// The function's rows of the artifact's tables, from where the pass is.
+struct Pass<'a> {
+    module: &'a Module<'a>,
+    range: FuncRange,
+    heads: &'a [u32],
+    /// Whether the entry is no listed head: nothing may lead to it, but it starts a block.
+    entry_is_unlisted: bool,
+    traps: &'a [TrapSite],
+    calls: &'a [CallSite],
+    unwind: &'a [UnwindRow],
+    unwind_at: usize,
+    out: Decoded<'a>,
+}
+
+/// Decodes a function.
+///
+/// # Errors
+/// The program counter and the refusal.
+pub(crate) fn decode<'a>(module: &'a Module<'a>, index: usize) -> Result<Decoded<'a>, (u32, Refusal)> {
+    let (artifact, rows) = (module.artifact, &module.rows[index]);
+    let range = artifact.funcs[index];
+    let heads = &artifact.heads[rows.heads.clone()];
+    let unwind = &artifact.unwind[rows.unwind.clone()];
+    let mut pass = Pass {
+        module,
+        range,
+        heads,
+        entry_is_unlisted: heads.first() != Some(&range.start),
+        traps: &artifact.traps[rows.traps.clone()],
+        calls: &artifact.calls[rows.calls.clone()],
+        unwind,
+        unwind_at: 0,
+        out: Decoded {
+            ops: Vec::new(),
+            blocks: Vec::with_capacity(heads.len() + 1),
+            jumps: Vec::new(),
+            jump_targets: Vec::new(),
+            unwind,
+        },
+    };
+    let mut pc = range.start;
+    pass.run(&mut pc).map_err(|refusal| (pc, refusal))?;
+    Ok(pass.out)
+}
+
+impl Pass<'_> {
+    fn run(&mut self, pc: &mut u32) -> Check<()> {
+        let text = &self.module.artifact.text[..(self.range.start + self.range.len) as usize];
+        // All blocks are known before the first instruction, so branches find theirs at once.
+        let unlisted = self.entry_is_unlisted.then_some(&self.range.start);
+        let block = Block {
+            first: 0,
+            unwind: 0,
+            is_target: false,
+        };
+        self.out
+            .blocks
+            .extend(unlisted.into_iter().chain(self.heads).map(|_| block));
+        self.resolve_jump_tables()?;
+        let mut decoder = Decoder::with_ip(64, text, 0, DecoderOptions::NONE);
+        decoder
+            .set_position(*pc as usize)
+            .expect("functions lie in the text");
+        decoder.set_ip(u64::from(*pc));
+        let mut insn = Instruction::default();
+        // Four bytes is the usual length of an instruction.
+        let mut ops: Vec<Op> = Vec::with_capacity(self.range.len as usize / 4 + 8);
+        let (mut heads, mut at_block) = (self.heads, usize::from(self.entry_is_unlisted));
+        while decoder.can_decode() {
+            if let Some((&head, rest)) = heads.split_first()
+                && head == *pc
+            {
+                let block = &mut self.out.blocks[at_block];
+                (block.first, block.unwind) = (ops.len() as u32, self.unwind_at as u32);
+                (heads, at_block) = (rest, at_block + 1);
+            }
+            decoder.decode_out(&mut insn);
+            if insn.is_invalid() {
+                return refuse(Rule::Decode, format!("{:?}", decoder.last_error()));
+            }
+            let next = insn.next_ip() as u32;
+            if let Some(&head) = heads.first()
+                && head < next
+            {
+                return refuse(Rule::Head, format!("head 0x{head:x} lies inside the instruction"));
+            }
+            // In place: an instruction is written once.
+            ops.push(Op::EMPTY);
+            let op = ops.last_mut().expect("one was pushed");
+            op.pc = *pc;
+            self.instruction(op, &insn, &text[*pc as usize..next as usize])?;
+            *pc = next;
+        }
+        self.out.ops = ops;
+        Ok(())
+    }
+
+    /// One instruction: its row, its encoding, its places in the tables.
+    fn instruction(&mut self, op: &mut Op, insn: &Instruction, bytes: &[u8]) -> Check<()> {
+        let row = rows::row(insn.code());
+        if row.form == Form::Refused {
+            return refuse(Rule::NotAllowed, format!("the form {:?} has no row", insn.code()));
+        }
+        op.fill(insn, row, self.module);
+        if let Err(what) = encoding::check(bytes, op, row) {
+            return refuse(Rule::Encoding, format!("{what}: {bytes:02x?}"));
+        }
+        if row.feature != Feature::Baseline {
+            self.check_feature(row.feature)?;
+        }
+        if matches!(row.form, Form::Branch | Form::Set | Form::Cmov) {
+            op.condition = insn.condition_code();
+        }
+        match row.form {
+            Form::Branch | Form::Jump => {
+                let block = self.block_at(insn.near_branch64())?;
+                self.out.blocks[block].is_target = true;
+                op.value = block as u32;
+            }
+            Form::Call => {
+                let target = insn.near_branch64();
+                op.value = match self.module.entry_at(target) {
+                    Some(func) => func.as_u32(),
+                    None => {
+                        return refuse(
+                            Rule::CallTarget,
+                            format!("no function of the artifact starts at 0x{target:x}"),
+                        );
+                    }
+                };
+            }
+            _ => {}
+        }
+        let next = op.pc + bytes.len() as u32;
+        self.take_sites(op, next, matches!(row.form, Form::Call | Form::CallIndirect))
+    }
+
+    /// What the tables list for this instruction.
+    fn take_sites(&mut self, op: &mut Op, next: u32, is_call: bool) -> Check<()> {
+        if let Some(site) = self.traps.first()
+            && site.pc < next
+        {
+            if site.pc != op.pc {
+                return refuse(
+                    Rule::TrapSite,
+                    format!("0x{:x} is inside the instruction", site.pc),
+                );
+            }
+            (op.trap, self.traps) = (Some(site.code), &self.traps[1..]);
+        }
+        if let Some(row) = self.unwind.get(self.unwind_at)
+            && row.pc < next
+        {
+            if row.pc != op.pc {
+                return refuse(
+                    Rule::Unwind,
+                    format!("the row at 0x{:x} starts inside the instruction", row.pc),
+                );
+            }
+            (op.unwinds, self.unwind_at) = (true, self.unwind_at + 1);
+        }
+        match self.calls.first().filter(|call| call.return_pc <= next) {
+            Some(call) if call.return_pc == next && is_call => self.calls = &self.calls[1..],
+            Some(call) => {
+                return refuse(
+                    Rule::CallSite,
+                    format!("0x{:x} is listed, but not behind a call", call.return_pc),
+                );
+            }
+            None if is_call => return refuse(Rule::CallSite, "the call is not listed"),
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn check_feature(&self, feature: Feature) -> Check<()> {
+        let features = &self.module.artifact.target.features;
+        let present = match feature {
+            Feature::Baseline => true,
+            Feature::Popcnt => features.popcnt,
+            Feature::Lzcnt => features.lzcnt,
+            Feature::Bmi1 => features.bmi1,
+            Feature::Bmi2 => features.bmi2,
+        };
+        if present {
+            Ok(())
+        } else {
+            refuse(
+                Rule::Feature,
+                format!("needs {feature:?}, which the target has not"),
+            )
+        }
+    }
+
+    /// The block that starts at this offset of the text, as a place to go to.
+    fn block_at(&self, pc: u64) -> Check<usize> {
+        match self.heads.binary_search_by(|&head| u64::from(head).cmp(&pc)) {
+            Ok(at) => Ok(at + usize::from(self.entry_is_unlisted)),
+            Err(_) => refuse(
+                Rule::BranchTarget,
+                format!("0x{pc:x} is not a listed block head of the function"),
+            ),
+        }
+    }
+
+    /// Every entry of every jump table of the function leads to a head.
+    fn resolve_jump_tables(&mut self) -> Check<()> {
+        let artifact = self.module.artifact;
+        let mut seen = Vec::new();
+        for &table in self.module.jump_tables_of(self.range.func) {
+            seen.resize(self.out.blocks.len(), u32::MAX);
+            let JumpTable { offset, len, .. } = artifact.jump_tables[table as usize];
+            let bytes = &artifact.rodata[offset as usize..][..4 * len as usize];
+            let base = self.module.rodata as i64 + i64::from(offset);
+            let from = self.out.jump_targets.len() as u32;
+            for entry in bytes.chunks_exact(4) {
+                let distance = i32::from_le_bytes(entry.try_into().expect("chunks are four bytes"));
+                let target = u64::try_from(base + i64::from(distance)).unwrap_or(u64::MAX);
+                let block = self.block_at(target)?;
+                if seen[block] != table {
+                    seen[block] = table;
+                    self.out.blocks[block].is_target = true;
+                    self.out.jump_targets.push(block as u32);
+                }
+            }
+            let to = self.out.jump_targets.len() as u32;
+            self.out.jumps.push((table, from..to));
+        }
+        Ok(())
+    }
+}
+
+/// The bit of an address register in `Registers::data`.
+fn bit(register: u8) -> u32 {
+    match register {
+        NO_REGISTER => 0,
+        0..16 => 1 << register,
+        _ => u32::MAX,
+    }
+}
+
+/// The hardware number of an address register.
+fn number(register: Register) -> u8 {
+    match REGISTERS[register as usize & 255] {
+        Operand::R64(number) => number,
+        _ => NO_REGISTER,
+    }
+}
