@@ -1,6 +1,6 @@
 //! The walk of one function, as text.
 
-use crate::{CompileError, Unit, emit, frame, lower, opt, regalloc, translate};
+use crate::{CompileError, Unit, emit, frame, lower, opt, regalloc, tidy, translate};
 use cellwall_base::FuncIdx;
 use std::fmt::Write;
 
@@ -50,6 +50,7 @@ pub fn explain(unit: &Unit<'_>, func: FuncIdx, stage: Stage) -> Result<String, C
         return Ok(virt.to_string());
     }
     let mut phys = regalloc::regalloc(virt, &mut regalloc::Scratch::default())?;
+    tidy::tidy(&mut phys);
     frame::frame(&mut phys);
     if stage == Stage::Allocated {
         return Ok(phys.to_string());

@@ -9,6 +9,8 @@
 //! opt         ir::Func -> ir::Func
 //! lower       ir::Func -> isa MFunc<Virt>     the only place where IR meets ISA
 //! regalloc    MFunc<Virt> -> MFunc<Phys>
+//! tidy        without moves that nobody needs
+//! frame       with the frame made where it is needed
 //! emit        MFunc<Phys> -> CodeBlob
 //! ```
 
@@ -20,6 +22,7 @@ mod opt;
 mod regalloc;
 #[cfg(test)]
 mod tests;
+mod tidy;
 mod translate;
 
 use cellwall_abi::{CodeBlob, ContextLayout, Shape, Target};
@@ -152,6 +155,7 @@ pub fn function(unit: &Unit<'_>, func: FuncIdx, scratch: &mut Scratch) -> Result
     if unit.has(Plant::ReloadSignExtended) {
         lower::plant::sign_extend_reloads(&mut phys);
     }
+    tidy::tidy(&mut phys);
     frame::frame(&mut phys);
     let blob = emit::emit(&phys, &ir, unit.target)?;
     scratch.lower.recycle(phys);
