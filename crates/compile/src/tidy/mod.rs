@@ -12,6 +12,8 @@
 mod dead;
 mod equal;
 mod sink;
+#[cfg(test)]
+mod tests;
 
 use cellwall_base::EntityId;
 use cellwall_isa::x64::{Block, Inst, MFunc, Rm, Role, Row, Width};
