@@ -186,34 +186,38 @@ impl Asm<'_> {
         self.out.bytes(&[0x0f, 0x0b]);
     }
 
-    /// `mov entry, index; cmp; jae default; lea; movsxd; add; jmp`.
+    /// `cmp; jae default; lea; movsxd; add; jmp`. The index is zero-extended.
     pub(super) fn switch(&mut self, block: Block, inst: &Inst) {
         let pins = self.func.pins;
         let func = self.func;
         let edges = &func.tables[inst.imm as usize];
         let (default, edges) = edges.split_last().expect("a switch has a default");
         let default = self.target(block, *default);
-        self.emit(Inst::new(Row::Mov, W32).dst(pins.entry).rm(inst.base));
-        self.emit(Inst::new(Row::CmpImm, W32).rm(pins.entry).imm(edges.len() as i64));
+        // The index may be in a register of the two; the table goes in the other one.
+        let (target, distance) = match inst.base == pins.scratch {
+            true => (pins.entry, pins.scratch),
+            false => (pins.scratch, pins.entry),
+        };
+        self.emit(Inst::new(Row::CmpImm, W32).rm(inst.base).imm(edges.len() as i64));
         self.jump_if(Cond::Ae, default);
         let table = self.table(block, edges);
         self.out.row(
             Row::Lea,
             W64,
-            pins.scratch,
+            target,
             RmOperand::Rip(RelocTarget::JumpTable(table)),
         );
         self.emit(
             Inst::new(Row::Movsxd, W64)
-                .dst(pins.entry)
-                .mem_index(pins.scratch, pins.entry, 2, 0),
+                .dst(distance)
+                .mem_index(target, inst.base, 2, 0),
         );
-        self.modify(Row::Add, W64, pins.scratch, pins.entry);
-        let scratch = pins.scratch.number();
-        if scratch >= 8 {
+        self.modify(Row::Add, W64, target, distance);
+        let number = target.number();
+        if number >= 8 {
             self.out.byte(0x41);
         }
-        self.out.bytes(&[0xff, 0xe0 | (scratch & 7)]);
+        self.out.bytes(&[0xff, 0xe0 | (number & 7)]);
     }
 
     /// `call qword [base + disp]`.
