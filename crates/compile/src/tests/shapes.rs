@@ -248,19 +248,18 @@ fn a_switch_goes_through_a_table_in_rodata() {
              (return (i32.const 20)))
            (i32.const 30)))",
         &expect![[r#"
-            0    mov r11d,edi
-            3    cmp r11d,3
-            7    jae 38
-            9    lea r10,[rel 16] ; table0 [26, 32, 26]
-            16   movsxd r11,[r10+r11*4]
-            20   add r10,r11
-            23   jmp r10
-            26 > mov eax,10
-            31   ret
-            32 > mov eax,20
-            37   ret
-            38 > mov eax,30
-            43   ret
+            0    cmp edi,3
+            3    jae 34
+            5    lea r10,[rel 12] ; table0 [22, 28, 22]
+            12   movsxd r11,[r10+rdi*4]
+            16   add r10,r11
+            19   jmp r10
+            22 > mov eax,10
+            27   ret
+            28 > mov eax,20
+            33   ret
+            34 > mov eax,30
+            39   ret
         "#]],
     );
 }
@@ -447,7 +446,7 @@ fn what_lives_across_a_call_is_in_a_callee_saved_register() {
             0    sub rsp,8
             4    mov [rsp],rbp
             8    mov r8,rdi
-            11   mov edi,[r14+r8] ; MemoryOutOfBounds
+            11   mov edi,[r14+rdi] ; MemoryOutOfBounds
             15   mov rbp,r8
             18   call 23 ; f0
             23   mov rdi,rbp
