@@ -1,7 +1,6 @@
 //! Functions of hardware registers in, what is left of them out.
 
 use super::tidy;
-use cellwall_base::EntityId;
 use cellwall_isa::x64::{Block, BlockData, Call, Cond, Edge, Fixed, Inst, MFunc, Pins, Row, Target, Width};
 use cellwall_isa::{Phys, Reg, Virt};
 
