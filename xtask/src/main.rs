@@ -122,6 +122,9 @@ enum Task {
         /// How long the solver may take for each script.
         #[arg(long, default_value_t = 60)]
         seconds: u32,
+        /// Judge rules with a planted mistake instead; the record is `rules.mutants`.
+        #[arg(long)]
+        mutants: bool,
     },
     /// Runs the tests and takes what they print as the new goldens; the diff is the review.
     Bless,
@@ -180,7 +183,12 @@ fn main() -> Result<()> {
         Task::HostileLoad { count, seed, from } => hostile_load(count, seed, from),
         Task::Race { seconds } => race(seconds),
         Task::Rules => rules::write(),
-        Task::Prove { all, seconds } => rules::prove(all, seconds),
+        Task::Prove {
+            mutants: true,
+            seconds,
+            ..
+        } => rules::judge_mutants(seconds),
+        Task::Prove { all, seconds, .. } => rules::prove(all, seconds),
         Task::Bless => bless(),
         Task::Bench { args } => bench(&args),
     }

@@ -5,7 +5,11 @@
 //! the rules.
 
 use anyhow::{Context, Result, bail, ensure};
-use cellwall_rules::{Obligation, Proofs, Typed, check, generate, obligations};
+use cellwall_rules::{
+    Mutant, Obligation, Proofs, Question, Refusal, Typed, Verdict, check, generate, judge, mutants,
+    obligations, record,
+};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -100,4 +104,99 @@ fn ask(script: &str, seconds: u32) -> Result<String> {
         bail!("the solver does not understand: {answer}\n{script}");
     }
     Ok(answer)
+}
+
+/// Judges every mutant: by values if some refute it, otherwise by the solver.
+pub(crate) fn judge_mutants(seconds: u32) -> Result<()> {
+    let mutants = mutants(&rules()?);
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let (total, start) = (mutants.len(), std::time::Instant::now());
+    let done = std::sync::atomic::AtomicUsize::new(0);
+    let judge_one = |mutant: &Mutant| -> Result<Verdict> {
+        let verdict = match judge(mutant) {
+            Ok(verdict) => verdict,
+            Err(questions) => ask_about(&questions, seconds)?,
+        };
+        if verdict == Verdict::Unproved {
+            eprintln!("{}: {}", mutant.name, mutant.what);
+        }
+        let done = 1 + done.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        if done % 500 == 0 {
+            eprintln!("{done} of {total} after {:.0?}", start.elapsed());
+        }
+        Ok(verdict)
+    };
+    // Each worker takes every n-th mutant; the order of the record is that of the mutants.
+    let parts = std::thread::scope(|scope| {
+        let worker = |first: usize| {
+            let (mutants, judge_one) = (&mutants, &judge_one);
+            scope.spawn(move || -> Result<Vec<Verdict>> {
+                mutants
+                    .iter()
+                    .skip(first)
+                    .step_by(workers)
+                    .map(judge_one)
+                    .collect()
+            })
+        };
+        let handles: Vec<_> = (0..workers).map(worker).collect();
+        let join = |handle: std::thread::ScopedJoinHandle<'_, Result<Vec<Verdict>>>| {
+            handle.join().expect("a worker does not panic")
+        };
+        handles.into_iter().map(join).collect::<Result<Vec<_>>>()
+    })?;
+    let mut parts: Vec<_> = parts.into_iter().map(Vec::into_iter).collect();
+    let mut verdicts = Vec::new();
+    for (i, mutant) in mutants.into_iter().enumerate() {
+        let verdict = parts[i % workers].next().context("each mutant has a verdict")?;
+        verdicts.push((mutant, verdict));
+    }
+    let text = record(&verdicts);
+    std::fs::write(folder().join("rules.mutants"), &text)?;
+    println!("{}", text.lines().nth(1).unwrap_or_default());
+    Ok(())
+}
+
+/// The solver's verdict on a mutant.
+fn ask_about(questions: &[Question], seconds: u32) -> Result<Verdict> {
+    for (typing, question) in questions.iter().enumerate() {
+        let names: Vec<String> = question
+            .terms
+            .variables()
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        let script = question.script();
+        let answer = ask(&script, seconds)?;
+        if answer.trim() == "unsat" {
+            continue;
+        }
+        if answer.trim() != "sat" {
+            return Ok(Verdict::Unproved);
+        }
+        let values = ask(&format!("{script}(get-value ({}))\n", names.join(" ")), seconds)?;
+        let values = model(&values);
+        // A product that is no product may satisfy a question in halves.
+        let refutes = names.iter().all(|name| values.contains_key(name)) && question.is_refuted_by(&values);
+        return Ok(if refutes {
+            Verdict::Refuted(Refusal { typing, values })
+        } else {
+            Verdict::Unproved
+        });
+    }
+    Ok(Verdict::right(questions))
+}
+
+/// The values in an answer such as `((x #x0000000f) (k #b01))`.
+fn model(answer: &str) -> BTreeMap<String, u128> {
+    let words = answer.split(|c: char| c.is_whitespace() || "()".contains(c));
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    let pairs = words.windows(2).filter_map(|pair| {
+        let value = match pair[1].strip_prefix("#x") {
+            Some(digits) => u128::from_str_radix(digits, 16).ok()?,
+            None => u128::from_str_radix(pair[1].strip_prefix("#b")?, 2).ok()?,
+        };
+        Some((pair[0].to_owned(), value))
+    });
+    pairs.collect()
 }

@@ -8,8 +8,8 @@
 //! inner operation of the left side traps (they have run before), both sides trap alike or neither
 //! does, and then give the same bits.
 //!
-//! Products of 64 bits are hard for solvers. A rule with a high half of a product is therefore asked
-//! in halves: the product of 64-bit numbers is put together from four products of their halves, and
+//! Products of 64 bits are hard for solvers. A rule that puts a product together is therefore asked in
+//! halves: the product of 64-bit numbers is put together from four products of their halves, and
 //! those are a function of which the solver knows only three facts ([`LEMMAS`]). What holds for every
 //! such function holds for multiplication, which is one; that it is one is asked separately, in
 //! integers.
@@ -47,12 +47,12 @@ impl Question {
     }
 }
 
-/// The facts about products that questions in halves rely on, as questions of their own: name and
+/// The facts about products that are relied on, as questions of their own: name and
 /// script. The products of 32-bit numbers are at most (2^32 - 1)^2; the order of operands does not
 /// matter, 0 absorbs and 1 changes nothing; and a product of 64-bit numbers is the sum of the four products of their
 /// halves, each at its place. All are about integers: products of bit-vectors are products of
 /// integers wherever they do not overflow, which the first fact and 128 bits of room exclude.
-pub const LEMMAS: [(&str, &str); 3] = [
+pub const LEMMAS: [(&str, &str); 5] = [
     (
         "product_bound",
         "(declare-const a Int)\n(declare-const b Int)\n\
@@ -70,6 +70,26 @@ pub const LEMMAS: [(&str, &str); 3] = [
          (assert (not (= (* (+ (* ah 4294967296) al) (+ (* bh 4294967296) bl))\n\
          (+ (* al bl) (* 4294967296 (+ (* al bh) (* ah bl))) (* 18446744073709551616 (* ah bh))))))\n\
          (check-sat)\n",
+    ),
+    // Division by a constant d through a product with m, where m * d = P + e and P is a power of two:
+    // `opt/divide.rs` chooses m so that n * e < P for every dividend n = q * d + r. The product then lies
+    // in the right interval of P.
+    (
+        "reciprocal",
+        "(declare-const n Int)\n(declare-const q Int)\n(declare-const r Int)\n(declare-const d Int)\n\
+         (declare-const m Int)\n(declare-const P Int)\n(declare-const e Int)\n\
+         (assert (and (<= 0 r) (< r d) (= n (+ (* q d) r)) (= (* m d) (+ P e)) (<= 1 e) (< 0 P) (<= 0 q)\n\
+         (< (* n e) P)))\n\
+         (assert (not (and (<= (* q P) (* n m)) (< (* n m) (* (+ q 1) P)))))\n(check-sat)\n",
+    ),
+    // The same for a dividend -n below 0, whose quotient comes out 1 too small, where n * e <= P.
+    (
+        "reciprocal_negative",
+        "(declare-const n Int)\n(declare-const q Int)\n(declare-const r Int)\n(declare-const d Int)\n\
+         (declare-const m Int)\n(declare-const P Int)\n(declare-const e Int)\n\
+         (assert (and (<= 0 r) (< r d) (= n (+ (* q d) r)) (= (* m d) (+ P e)) (<= 1 e) (< 0 P) (<= 0 q)\n\
+         (< 0 n) (<= (* n e) P)))\n\
+         (assert (not (and (< (* q P) (* n m)) (<= (* n m) (* (+ q 1) P)))))\n(check-sat)\n",
     ),
 ];
 
@@ -160,7 +180,7 @@ fn ask(rule: &Typed, typing: usize, fixed: &BTreeMap<String, u128>) -> Question 
         rule,
         terms: Terms::default(),
         named: BTreeMap::new(),
-        in_halves: rule.sides().any(in_halves),
+        in_halves: in_halves(rule),
     };
     let mut inner = None;
     let left = encoder.expr(&rule.rule.left, &mut inner);
@@ -191,15 +211,18 @@ fn ask(rule: &Typed, typing: usize, fixed: &BTreeMap<String, u128>) -> Question 
     }
 }
 
-/// Whether an expression is a high half of a product.
-fn in_halves(expr: &Expr) -> bool {
-    let mut found = false;
-    expr.walk(&mut |expr| {
-        if let Kind::Op(Op::Binary(op), _) = &expr.kind {
-            found |= is_high(*op);
-        }
-    });
-    found
+/// Whether a rule is about products of 128 bits: it has a high half, or puts a product together.
+fn in_halves(rule: &Typed) -> bool {
+    let (mut high, mut products) = (false, 0);
+    for side in rule.sides() {
+        side.walk(&mut |expr| {
+            if let Kind::Op(Op::Binary(op), _) = &expr.kind {
+                high |= is_high(*op);
+                products += u32::from(*op == BinaryOp::Mul);
+            }
+        });
+    }
+    high || products > 3
 }
 
 fn is_high(op: BinaryOp) -> bool {

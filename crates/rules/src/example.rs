@@ -80,7 +80,11 @@ impl Context<'_> {
     fn matches(&self, pattern: &Expr, expr: &Expr, bound: &Bound) -> Vec<Bound> {
         let mut bound = bound.clone();
         if let Some(name) = &pattern.name {
-            bound.insert(name.clone(), normal(expr, self.width));
+            let found = normal(expr, self.width);
+            if bound.get(name).is_some_and(|first| !same(first, &found)) {
+                return Vec::new();
+            }
+            bound.insert(name.clone(), found);
         }
         match &pattern.kind {
             Kind::Value(name) | Kind::Constant(name) => {

@@ -13,13 +13,12 @@ use crate::typing::{Typed, is_constant};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-/// Ways to match one rule, at most; beyond that an order of operands must be chosen by the author.
-const VARIANTS_MAX: usize = 64;
+/// Ways to match one rule that are decided together with other rules. A rule with more of them tries
+/// the orders of operands one after the other, after those.
+const VARIANTS_MAX: usize = 32;
 
 /// The code that applies the rules.
 ///
-/// # Panics
-/// If a rule has more ways to match than there may be.
 pub fn generate(rules: &[Typed]) -> String {
     let mut text = String::from(HEAD);
     text += "/// The rules by name, in the order of their numbers.\n";
@@ -29,18 +28,15 @@ pub fn generate(rules: &[Typed]) -> String {
     }
     text += "];\n\n";
     let mut roots: BTreeMap<Op, Vec<Row<'_>>> = BTreeMap::new();
+    let mut large: BTreeMap<Op, Vec<(usize, &Typed)>> = BTreeMap::new();
     for (number, rule) in rules.iter().enumerate() {
         let Kind::Op(root, _) = rule.rule.left.kind else {
             unreachable!("the typer wants an operation on the left")
         };
-        let variants = variants(&rule.rule.left, &occurrences(rule));
-        assert!(
-            variants.len() <= VARIANTS_MAX,
-            "{} has too many variants",
-            rule.rule.name
-        );
-        for variant in variants {
-            roots.entry(root).or_default().push(row(number, rule, &variant));
+        let rows = roots.entry(root).or_default();
+        match variants(&rule.rule.left, &occurrences(rule)) {
+            Some(variants) => rows.extend(variants.iter().map(|variant| row(number, rule, variant))),
+            None => large.entry(root).or_default().push((number, rule)),
         }
     }
     dispatch(&mut text, &roots);
@@ -48,6 +44,9 @@ pub fn generate(rules: &[Typed]) -> String {
         let operands: Vec<String> = (0..root.operands()).map(|i| format!("x{i}: Value")).collect();
         let mut body = String::new();
         tree(&mut body, rows, 1);
+        for (number, rule) in large.remove(&root).unwrap_or_default() {
+            body += &search(number, rule);
+        }
         let ty = if mentions(&body, "ty") { "ty" } else { "_ty" };
         let header = format!(
             "\nfn {}(s: &mut Site<'_>, {ty}: Type, {}) -> Option<Found> {{\n",
@@ -119,32 +118,57 @@ fn row_name(op: Op) -> String {
 fn occurrences(rule: &Typed) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     rule.rule.left.walk(&mut |expr| {
-        if let Kind::Value(name) = &expr.kind {
+        if let (Kind::Value(name), _) | (_, Some(name)) = (&expr.kind, &expr.name) {
             *counts.entry(name.clone()).or_insert(0) += 1;
         }
     });
     counts
 }
 
-/// The left side with the operands of commutative operators in every order that matters.
-fn variants(expr: &Expr, counts: &BTreeMap<String, usize>) -> Vec<Expr> {
+/// How the operands of an operation may stand.
+enum Orders {
+    /// As written.
+    Written,
+    /// The other way round.
+    Swapped,
+    /// Either way.
+    Both,
+}
+
+fn orders(op: Op, list: &[Expr], counts: &BTreeMap<String, usize>) -> Orders {
+    let is_free = |operand: &Expr| matches!(&operand.kind, Kind::Value(name) if counts[name] == 1);
+    let constants = list.iter().filter(|operand| is_constant(operand)).count();
+    if !op.commutes() || list.iter().all(is_free) {
+        Orders::Written
+    } else if constants == 1 {
+        if is_constant(&list[0]) {
+            Orders::Swapped
+        } else {
+            Orders::Written
+        }
+    } else {
+        Orders::Both
+    }
+}
+
+/// The left side with the operands of commutative operators in every order that matters; `None` if
+/// those are too many.
+fn variants(expr: &Expr, counts: &BTreeMap<String, usize>) -> Option<Vec<Expr>> {
     let Kind::Op(op, list) = &expr.kind else {
-        return vec![expr.clone()];
+        return Some(vec![expr.clone()]);
     };
     let mut lists: Vec<Vec<Expr>> = vec![Vec::new()];
     for operand in list {
-        let choices = variants(operand, counts);
-        lists = lists
-            .iter()
-            .flat_map(|list| {
-                choices
-                    .iter()
-                    .map(|choice| [&list[..], std::slice::from_ref(choice)].concat())
-            })
-            .collect();
+        let choices = variants(operand, counts)?;
+        if lists.len() * choices.len() > VARIANTS_MAX {
+            return None;
+        }
+        let longer = |list: &Vec<Expr>| -> Vec<Vec<Expr>> {
+            let with = |choice| [&list[..], std::slice::from_ref(choice)].concat();
+            choices.iter().map(with).collect()
+        };
+        lists = lists.iter().flat_map(longer).collect();
     }
-    let is_free = |operand: &Expr| matches!(&operand.kind, Kind::Value(name) if counts[name] == 1);
-    let constants = list.iter().filter(|operand| is_constant(operand)).count();
     let rebuilt = |list: Vec<Expr>| Expr {
         kind: Kind::Op(*op, list),
         ..expr.clone()
@@ -152,16 +176,68 @@ fn variants(expr: &Expr, counts: &BTreeMap<String, usize>) -> Vec<Expr> {
     let mut all = Vec::new();
     for list in lists {
         let swapped: Vec<Expr> = list.iter().rev().cloned().collect();
-        if !op.commutes() || list.iter().all(is_free) {
-            all.push(rebuilt(list));
-        } else if constants == 1 {
-            all.push(rebuilt(if is_constant(&list[0]) { swapped } else { list }));
-        } else {
-            all.push(rebuilt(list));
-            all.push(rebuilt(swapped));
+        match orders(*op, &list, counts) {
+            Orders::Written => all.push(rebuilt(list)),
+            Orders::Swapped => all.push(rebuilt(swapped)),
+            Orders::Both => all.extend([rebuilt(list), rebuilt(swapped)]),
         }
     }
-    all
+    (all.len() <= VARIANTS_MAX).then_some(all)
+}
+
+/// The code for a rule with many orders of operands: operator by operator, each order in turn.
+fn search(number: usize, rule: &Typed) -> String {
+    let row = row(number, rule, &rule.rule.left);
+    let counts = occurrences(rule);
+    let (mut text, mut depth) = (String::new(), 1);
+    let left = &rule.rule.left;
+    let Kind::Op(root, list) = &left.kind else {
+        unreachable!("the typer wants an operation on the left")
+    };
+    if let Orders::Both = orders(*root, list, &counts) {
+        line(&mut text, depth, "for [x0, x1] in [[x0, x1], [x1, x0]] {");
+        depth += 1;
+    }
+    // The tests of the row are in the order in which its expressions stand.
+    for test in &row.tests {
+        match test {
+            Test::IsOp(path, op) => {
+                let prefix = format!("{path}_");
+                let opened = format!("if let Some({}) = s.definition({path}) {{", pattern(*op, &prefix));
+                line(&mut text, depth, &opened);
+                depth += 1;
+                let at = row.expr_at(left, path);
+                match orders(*op, at.operands(), &counts) {
+                    Orders::Written => {}
+                    Orders::Swapped => {
+                        line(
+                            &mut text,
+                            depth,
+                            &format!("let ({prefix}0, {prefix}1) = ({prefix}1, {prefix}0);"),
+                        );
+                    }
+                    Orders::Both => {
+                        let [a, b] = [format!("{prefix}0"), format!("{prefix}1")];
+                        line(
+                            &mut text,
+                            depth,
+                            &format!("for [{a}, {b}] in [[{a}, {b}], [{b}, {a}]] {{"),
+                        );
+                        depth += 1;
+                    }
+                }
+            }
+            test => {
+                line(&mut text, depth, &test.question());
+                depth += 1;
+            }
+        }
+    }
+    leaf(&mut text, &row, depth);
+    for depth in (1..depth).rev() {
+        line(&mut text, depth, "}");
+    }
+    text
 }
 
 /// A question about the instruction or what lies below. Paths name values: the root's operands are
@@ -176,6 +252,18 @@ enum Test {
     Equals(String, String),
     /// Two paths are of the same value.
     Same(String, String),
+}
+
+impl Test {
+    /// The test as the head of a block.
+    fn question(&self) -> String {
+        match self {
+            Self::IsConstant(path) => format!("if let Some({path}_k) = s.constant({path}) {{"),
+            Self::Equals(known, value) => format!("if {known} == {value} {{"),
+            Self::Same(a, b) => format!("if {a} == {b} {{"),
+            Self::IsOp(..) => unreachable!("operators are asked for together"),
+        }
+    }
 }
 
 /// One way to match a rule.
@@ -209,6 +297,14 @@ fn row<'r>(number: usize, rule: &'r Typed, variant: &Expr) -> Row<'r> {
 }
 
 impl Row<'_> {
+    /// The expression at a path.
+    fn expr_at<'e>(&self, left: &'e Expr, path: &str) -> &'e Expr {
+        let places = path[1..].split('_').map(|place| place.parse::<usize>());
+        places.fold(left, |expr, place| {
+            &expr.operands()[place.expect("paths are made of numbers")]
+        })
+    }
+
     fn visit(&mut self, expr: &Expr, path: &str) {
         let class = self.rule.class(expr);
         self.type_of.insert(expr.id, format!("s.ty({path})"));
@@ -239,6 +335,9 @@ impl Row<'_> {
             }
             Kind::Op(op, list) => {
                 if let Some(name) = &expr.name {
+                    if let Some(first) = self.names.get(name) {
+                        self.tests.push(Test::Same(first.clone(), path.to_owned()));
+                    }
                     self.names.insert(name.clone(), path.to_owned());
                 }
                 self.tests.push(Test::IsOp(path.to_owned(), *op));
@@ -394,13 +493,7 @@ fn tree(text: &mut String, rows: Vec<Row<'_>>, depth: usize) {
         for row in &mut group {
             row.tests.retain(|other| *other != test);
         }
-        let question = match &test {
-            Test::IsConstant(path) => format!("if let Some({path}_k) = s.constant({path}) {{"),
-            Test::Equals(known, value) => format!("if {known} == {value} {{"),
-            Test::Same(a, b) => format!("if {a} == {b} {{"),
-            Test::IsOp(..) => unreachable!("these were handled"),
-        };
-        line(text, depth, &question);
+        line(text, depth, &test.question());
         tree(text, group, depth + 1);
         line(text, depth, "}");
     }

@@ -2,7 +2,7 @@
 //!
 //! A rule file is text; [`check`] gives its rules with their types, or says what is wrong and where.
 //! [`generate`] makes the Rust code that applies them, [`obligations`] what a solver must answer for
-//! them to be true.
+//! them to be true, and [`mutants`] the same rules with a mistake each, which must not be provable.
 //!
 //! Build time only: nothing that ships depends on this crate. Requires nothing of the text; guarantees
 //! that all answers are functions of it alone. Runs no solver and touches no file: `cargo xtask` does.
@@ -10,6 +10,7 @@
 mod encode;
 mod example;
 mod generate;
+mod mutate;
 mod proof;
 mod syntax;
 mod term;
@@ -18,6 +19,7 @@ mod typing;
 pub use encode::LEMMAS;
 pub use encode::{Question, question};
 pub use generate::generate;
+pub use mutate::{Mutant, Refusal, Verdict, judge, mutants, record, replay};
 pub use proof::{Obligation, Proofs, obligations};
 pub use syntax::{Expr, Invalid, Kind, Op, Place, Reason, Rule};
 pub use term::{Smt, Sort, Term, TermId, Terms};

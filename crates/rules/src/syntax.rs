@@ -256,6 +256,16 @@ impl Expr {
         }
     }
 
+    /// The expression of this number, to change it.
+    pub(crate) fn find_mut(&mut self, id: usize) -> Option<&mut Self> {
+        if self.id == id {
+            return Some(self);
+        }
+        self.operands_mut()
+            .iter_mut()
+            .find_map(|inner| inner.find_mut(id))
+    }
+
     /// Calls `f` with this and each expression inside, outer ones first.
     pub fn walk<'e>(&'e self, f: &mut impl FnMut(&'e Self)) {
         f(self);

@@ -45,11 +45,31 @@ impl Typed {
     }
 }
 
-/// Types a rule.
+/// Types a rule, and checks that it is worth having: it costs no more, and does what it shows.
 ///
 /// # Errors
 /// What keeps it from making sense.
 pub(crate) fn check(rule: Rule) -> Result<Typed, Invalid> {
+    let typed = types(rule)?;
+    let rule = &typed.rule;
+    let (saved, spent) = (saved(rule, &rule.left), spent(&rule.right));
+    if same(&rule.left, &rule.right) {
+        return Err(Invalid::new(rule.right.place, Reason::NoChange));
+    }
+    if spent > saved {
+        return Err(Invalid::new(rule.right.place, Reason::Worse(saved, spent)));
+    }
+    for (left, right) in &rule.examples {
+        crate::example::check(rule, left, right)?;
+    }
+    Ok(typed)
+}
+
+/// Types a rule.
+///
+/// # Errors
+/// What keeps it from having types.
+pub(crate) fn types(rule: Rule) -> Result<Typed, Invalid> {
     names(&rule)?;
     let exprs: Vec<&Expr> = [&rule.left, &rule.right]
         .into_iter()
@@ -62,16 +82,6 @@ pub(crate) fn check(rule: Rule) -> Result<Typed, Invalid> {
     let checks = checks(&rule, &exprs, &solution)?;
     for expr in &exprs {
         meanings(expr, &solution)?;
-    }
-    let (saved, spent) = (saved(&rule, &rule.left), spent(&rule.right));
-    if rule.left == rule.right || same(&rule.left, &rule.right) {
-        return Err(Invalid::new(rule.right.place, Reason::NoChange));
-    }
-    if spent > saved {
-        return Err(Invalid::new(rule.right.place, Reason::Worse(saved, spent)));
-    }
-    for (left, right) in &rule.examples {
-        crate::example::check(&rule, left, right)?;
     }
     Ok(Typed {
         class: solution.class,
@@ -120,7 +130,7 @@ fn names(rule: &Rule) -> Result<(), Invalid> {
     });
     rule.left.walk(&mut |expr| {
         if let Some(name) = &expr.name
-            && (bound.contains(name) || !operations.insert(name.clone()))
+            && !operations.insert(name.clone())
         {
             wrong = wrong.take().or(Some((expr.place, Reason::Rebound(name.clone()))));
         }
@@ -428,6 +438,7 @@ pub(crate) fn cost(op: Op) -> u32 {
         Op::Unary(UnaryOp::Bitcast) | Op::Select => 2,
         Op::Unary(UnaryOp::Popcnt | UnaryOp::Clz | UnaryOp::Ctz) => 3,
         Op::Binary(BinaryOp::Mul) => 3,
+        Op::Binary(BinaryOp::MulHighU | BinaryOp::MulHighS) => 4,
         Op::Binary(op) if op.traps() => 20,
         Op::Binary(op) if op.accepts(Type::F64) => 4,
         _ => 1,

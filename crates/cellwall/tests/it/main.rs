@@ -11,6 +11,7 @@ mod limits;
 mod linker;
 mod memory;
 mod module;
+mod product;
 mod reference;
 mod store;
 mod symbols;

@@ -23,8 +23,11 @@ impl Lower<'_> {
         match op {
             BinaryOp::Add => self.add(result, args),
             BinaryOp::Sub => self.sub(result, args),
-            BinaryOp::Mul => self.mul(result, args),
-            BinaryOp::MulHighU | BinaryOp::MulHighS => self.mul_high(op, result, args),
+            BinaryOp::Mul | BinaryOp::MulHighU | BinaryOp::MulHighS => {
+                if !self.product(inst, op, args) {
+                    self.mul(result, args);
+                }
+            }
             BinaryOp::And | BinaryOp::Or | BinaryOp::Xor => self.bitwise(op, result, args),
             BinaryOp::Shl | BinaryOp::ShrS | BinaryOp::ShrU | BinaryOp::Rotl | BinaryOp::Rotr => {
                 self.shift(op, result, args);
@@ -109,19 +112,6 @@ impl Lower<'_> {
             return self.lea(result, &address);
         }
         self.modify(Row::Add, result, [x, y], true);
-    }
-
-    /// The high half of a product.
-    fn mul_high(&mut self, op: BinaryOp, result: Value, [x, y]: [Value; 2]) {
-        let row = if op == BinaryOp::MulHighU {
-            Row::Mul
-        } else {
-            Row::ImulWide
-        };
-        let rm = self.operand(y);
-        let src = self.reg_for(Type::I64, x);
-        let (low, high) = (self.temp(Class::Int), self.def(result));
-        self.emit(rm.on(Inst::new(row, W64).src(src).dst(low).dst2(high)));
     }
 
     /// `x + (y << k) + disp`, if one of the two is a shift.

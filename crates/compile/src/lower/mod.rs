@@ -18,6 +18,7 @@ mod integer;
 mod memory;
 mod operand;
 pub(crate) mod plant;
+mod product;
 
 use crate::Unit;
 use cellwall_abi::{TrapCode, convention};
@@ -55,6 +56,7 @@ struct State {
     /// Machine instructions of the current IR instruction, in order.
     sequence: Vec<Inst>,
     layout: control::Layout,
+    halves: product::Halves,
     /// Constants of 4 and 8 bytes that the function has so far: bits, bytes, offset.
     constants: Vec<(u64, u32, u32)>,
 }
@@ -146,14 +148,22 @@ impl Lower<'_> {
         state.sequence.clear();
         state.constants.clear();
         let mut color = 0;
+        let mut wide = Vec::new();
         for &block in &func.order {
             color += 1;
             for &inst in &func.blocks[block].insts {
                 state.color[inst.index()] = color;
-                color += u32::from(is_barrier(&func.insts[inst].data));
+                let data = &func.insts[inst].data;
+                color += u32::from(is_barrier(data));
+                if matches!(data, InstData::Binary { op, .. } if product::is_high(*op))
+                    && wide.last() != Some(&block)
+                {
+                    wide.push(block);
+                }
                 func.for_each_use(inst, |v| state.uses[v.index()] += 1);
             }
         }
+        state.halves.fill(func, &wide);
         state.layout.fill(func);
     }
 
@@ -186,7 +196,8 @@ impl Lower<'_> {
                 // Made again at each use.
                 continue;
             }
-            let used = node.results.iter().any(|v| self.state.uses[v.index()] > 0);
+            let used =
+                node.results.iter().any(|v| self.state.uses[v.index()] > 0) || self.state.halves.wants(inst);
             if !used && !node.data.has_effect() {
                 self.func.for_each_use(inst, |v| self.state.uses[v.index()] -= 1);
                 continue;

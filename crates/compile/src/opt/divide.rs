@@ -3,8 +3,8 @@
 //! A processor divides several times slower than it multiplies, and compilers to WebAssembly leave
 //! division by constants to the engine. The method is that of Granlund and Montgomery, "Division by
 //! Invariant Integers using Multiplication" (PLDI 1994): the quotient is the high part of a product
-//! with the rounded-up reciprocal, where that is exact for every dividend. Products are 64 bits wide,
-//! so that divisors of 64 bits are left alone unless they are powers of two.
+//! with the rounded-up reciprocal, where that is exact for every dividend. Of 32-bit dividends the
+//! product has 64 bits; of 64-bit dividends only its high half is computed.
 
 use cellwall_ir::{BinaryOp, Func, Inst, InstData, Type, UnaryOp, Value};
 
@@ -32,13 +32,13 @@ pub(super) fn expand(func: &mut Func, before: &mut Vec<Inst>, inst: Inst) -> Opt
         BinaryOp::DivS | BinaryOp::RemS if d.unsigned_abs().is_power_of_two() => {
             signed_by_power(&mut to, op, x, d)
         }
-        BinaryOp::DivU | BinaryOp::RemU if ty == Type::I32 && c > 2 && !c.is_power_of_two() => {
-            let (quotient, last) = unsigned_quotient(&mut to, x, c as u32);
-            to.finish(op == BinaryOp::DivU, x, c, quotient, last)
+        BinaryOp::DivU | BinaryOp::RemU if c > 2 && !c.is_power_of_two() => {
+            let last = unsigned_quotient(&mut to, x, c);
+            to.finish(op == BinaryOp::DivU, x, c, last)
         }
-        BinaryOp::DivS | BinaryOp::RemS if ty == Type::I32 && d != 0 => {
-            let (quotient, last) = signed_quotient(&mut to, x, d);
-            to.finish(op == BinaryOp::DivS, x, c, quotient, last)
+        BinaryOp::DivS | BinaryOp::RemS if d != 0 => {
+            let last = signed_quotient(&mut to, x, d);
+            to.finish(op == BinaryOp::DivS, x, c, last)
         }
         _ => None,
     }
@@ -92,18 +92,11 @@ impl Sequence<'_> {
 
     /// The quotient, or the remainder `x - quotient * c`; the quotient's last instruction is still
     /// open.
-    fn finish(
-        &mut self,
-        is_quotient: bool,
-        x: Value,
-        c: u64,
-        ty: Type,
-        quotient: InstData,
-    ) -> Option<InstData> {
+    fn finish(&mut self, is_quotient: bool, x: Value, c: u64, quotient: InstData) -> Option<InstData> {
         if is_quotient {
             return Some(quotient);
         }
-        let quotient = self.push(quotient, ty);
+        let quotient = self.push(quotient, self.ty);
         let product = self.with(BinaryOp::Mul, quotient, c);
         let args = [x, product];
         Some(InstData::Binary {
@@ -145,81 +138,223 @@ fn negated(to: &mut Sequence<'_>, x: Value) -> InstData {
     }
 }
 
-/// Multiplier and shift with `n / d = n * multiplier >> (32 + shift)` for all n below 2^`bits`, if
-/// there is a multiplier of 32 bits.
+/// How to divide by multiplying: `n / d` is `n * multiplier >> (width + shift)`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Reciprocal {
+    multiplier: u64,
+    shift: u32,
+}
+
+/// A multiplier of `width` bits for all dividends `n` from 0 to below 2^`bits`, if there is one.
 ///
-/// With e = d * multiplier - 2^(32 + shift), at least 1, the product exceeds n / d by
-/// n * e / (d * 2^(32 + shift)), which must be less than 1 / d.
-fn reciprocal(d: u32, bits: u32) -> Option<(u64, u32)> {
-    (0..32).find_map(|shift| {
-        let power = 1u128 << (32 + shift);
-        let multiplier = power / u128::from(d) + 1;
-        let excess = u128::from(d) * multiplier - power;
-        let is_exact = excess << bits <= power;
-        (is_exact && multiplier < 1 << 32).then_some((multiplier as u64, shift))
+/// With e = d * multiplier - 2^(width + shift), at least 1, the product exceeds n / d by
+/// n * e / (d * 2^(width + shift)), which must be less than 1 / d: so it is if e * 2^bits is at most
+/// 2^(width + shift). The same bound serves negative dividends down to -2^bits, where the quotient is
+/// rounded down and 1 too small.
+fn reciprocal(d: u64, width: u32, bits: u32) -> Option<Reciprocal> {
+    let d = u128::from(d);
+    (0..width).find_map(|shift| {
+        // 2^(width + shift) / d, without the power itself, which may need 128 bits.
+        let power = 1u128 << (width + shift);
+        let multiplier = power / d + 1;
+        // 1 to d.
+        let excess = d - power % d;
+        let is_exact = excess <= 1 << (width + shift - bits);
+        (is_exact && multiplier >> width == 0).then_some(Reciprocal {
+            multiplier: multiplier as u64,
+            shift,
+        })
     })
 }
 
-/// The last instruction of `x / d`, d above 2 and no power of two, and its type.
-fn unsigned_quotient(to: &mut Sequence<'_>, x: Value, d: u32) -> (Type, InstData) {
+/// The last instruction of `x / d`, d above 2 and no power of two.
+fn unsigned_quotient(to: &mut Sequence<'_>, x: Value, d: u64) -> InstData {
+    let width = to.ty.bits();
     let even = d.trailing_zeros();
-    if let Some((multiplier, shift)) = reciprocal(d, 32) {
-        return high_part(to, x, multiplier, 32 + shift);
+    if let Some(reciprocal) = reciprocal(d, width, width) {
+        return high_part(to, x, reciprocal);
     }
-    if let Some((multiplier, shift)) = reciprocal(d >> even, 32 - even).filter(|_| even > 0) {
+    if let Some(reciprocal) = reciprocal(d >> even, width, width - even).filter(|_| even > 0) {
         let x = to.with(BinaryOp::ShrU, x, u64::from(even));
-        return high_part(to, x, multiplier, 32 + shift);
+        return high_part(to, x, reciprocal);
     }
-    // A multiplier of 33 bits; its highest bit is added by hand.
-    let length = 32 - (d - 1).leading_zeros();
-    let low = ((u128::from((1u64 << length) - u64::from(d)) << 32) / u128::from(d) + 1) as u64;
-    let (ty, high) = high_part(to, x, low, 32);
-    let high = to.push(high, ty);
+    // A multiplier of one bit more than the width; its highest bit is added by hand.
+    let length = u64::BITS - (d - 1).leading_zeros();
+    let rest = (1u128 << length) - u128::from(d);
+    let multiplier = ((rest << width) / u128::from(d) + 1) as u64;
+    let high = high_part(to, x, Reciprocal { multiplier, shift: 0 });
+    let high = to.push(high, to.ty);
     let rest = to.binary(BinaryOp::Sub, x, high);
     let half = to.with(BinaryOp::ShrU, rest, 1);
     let sum = to.binary(BinaryOp::Add, half, high);
-    (Type::I32, to.last(BinaryOp::ShrU, sum, u64::from(length - 1)))
+    to.last(BinaryOp::ShrU, sum, u64::from(length - 1))
 }
 
-/// `x * multiplier >> shift` of an unsigned I32 `x`.
-fn high_part(to: &mut Sequence<'_>, x: Value, multiplier: u64, shift: u32) -> (Type, InstData) {
+/// `x * multiplier >> (width + shift)` of an unsigned `x`.
+fn high_part(to: &mut Sequence<'_>, x: Value, by: Reciprocal) -> InstData {
+    if to.ty == Type::I64 {
+        let high = to.with(BinaryOp::MulHighU, x, by.multiplier);
+        return to.last(BinaryOp::ShrU, high, u64::from(by.shift));
+    }
     let wide = to.unary(UnaryOp::ExtendU, Type::I64, x);
-    let product = to.with(BinaryOp::Mul, wide, multiplier);
-    let high = to.with(BinaryOp::ShrU, product, u64::from(shift));
+    let product = to.with(BinaryOp::Mul, wide, by.multiplier);
+    let high = to.with(BinaryOp::ShrU, product, u64::from(32 + by.shift));
     let op = UnaryOp::Wrap;
-    (Type::I32, InstData::Unary { op, arg: high })
+    InstData::Unary { op, arg: high }
 }
 
-/// The last instruction of the signed `x / d`, |d| above 2 and no power of two, and its type.
-fn signed_quotient(to: &mut Sequence<'_>, x: Value, d: i64) -> (Type, InstData) {
-    let magnitude = d.unsigned_abs() as u32;
-    let (multiplier, shift) = signed_reciprocal(magnitude);
-    let wide = to.unary(UnaryOp::ExtendS, Type::I64, x);
-    let product = to.with(BinaryOp::Mul, wide, multiplier);
-    let high = to.with(BinaryOp::ShrS, product, u64::from(32 + shift));
-    let down = to.unary(UnaryOp::Wrap, Type::I32, high);
+/// The last instruction of the signed `x / d`, |d| above 2 and no power of two.
+fn signed_quotient(to: &mut Sequence<'_>, x: Value, d: i64) -> InstData {
+    let width = to.ty.bits();
+    let by = reciprocal(d.unsigned_abs(), width, width - 1)
+        .expect("the shift below the divisor's length has less than d in excess");
+    let down = if to.ty == Type::I64 {
+        let mut high = to.with(BinaryOp::MulHighS, x, by.multiplier);
+        if by.multiplier >> 63 != 0 {
+            // As a signed factor it is 2^64 too small.
+            high = to.binary(BinaryOp::Add, high, x);
+        }
+        to.with(BinaryOp::ShrS, high, u64::from(by.shift))
+    } else {
+        let wide = to.unary(UnaryOp::ExtendS, Type::I64, x);
+        let product = to.with(BinaryOp::Mul, wide, by.multiplier);
+        let high = to.with(BinaryOp::ShrS, product, u64::from(32 + by.shift));
+        to.unary(UnaryOp::Wrap, Type::I32, high)
+    };
     // Shifts round down, division towards zero.
-    let sign = to.with(BinaryOp::ShrU, x, 31);
+    let sign = to.with(BinaryOp::ShrU, x, u64::from(width - 1));
     let op = BinaryOp::Add;
     let quotient = InstData::Binary {
         op,
         args: [down, sign],
     };
     if d > 0 {
-        return (Type::I32, quotient);
+        return quotient;
     }
-    let quotient = to.push(quotient, Type::I32);
-    (Type::I32, negated(to, quotient))
+    let quotient = to.push(quotient, to.ty);
+    negated(to, quotient)
 }
 
-/// Like [`reciprocal`], for dividends from -2^31 to 2^31 - 1, rounding down.
-fn signed_reciprocal(d: u32) -> (u64, u32) {
-    let found = (0..32).find_map(|shift| {
-        let power = 1u128 << (32 + shift);
-        let multiplier = power / u128::from(d) + 1;
-        let excess = u128::from(d) * multiplier - power;
-        let is_exact = excess << 31 < power;
-        (is_exact && multiplier < 1 << 32).then_some((multiplier as u64, shift))
-    });
-    found.expect("the shift below the divisor's length has less than d in excess")
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cellwall_ir::interp;
+
+    /// Divides by the expansion, in the interpreter.
+    fn divide(op: BinaryOp, ty: Type, d: u64, samples: &[u64]) {
+        use cellwall_base::{EntityId, FuncIdx};
+        let signature = cellwall_ir::Signature {
+            params: vec![ty],
+            results: vec![ty],
+        };
+        let mut func = Func::new(FuncIdx::new(0), signature);
+        let block = func.make_block();
+        func.order.push(block);
+        let x = func.add_param(block, ty);
+        let divisor = func.make_inst(InstData::Const { bits: d }, &[ty], 0);
+        let args = [x, func.result(divisor)];
+        let quotient = func.make_inst(InstData::Binary { op, args }, &[ty], 0);
+        let mut insts = vec![divisor];
+        let data = expand(&mut func, &mut insts, quotient).expect("the divisor is one of those");
+        func.insts[quotient].data = data;
+        let args = func.make_list(&[func.result(quotient)]);
+        let ret = func.make_inst(InstData::Return { args }, &[], 0);
+        insts.extend([quotient, ret]);
+        func.blocks[block].insts = insts;
+        cellwall_ir::check(&func).expect("the expansion is well formed");
+        for &n in samples {
+            let n = if ty == Type::I32 { n & 0xffff_ffff } else { n };
+            let found = interp::run(&func, &[n], &mut Nothing, &mut 100);
+            let expected = op.eval(ty, n, d).map(|bits| vec![bits]);
+            assert_eq!(
+                found,
+                expected.map_err(interp::Stop::Trap),
+                "{} {n:#x} {d:#x}",
+                op.name()
+            );
+        }
+    }
+
+    /// A function that reaches nothing.
+    struct Nothing;
+
+    impl interp::Environment for Nothing {
+        fn memory(&mut self, _: cellwall_base::MemoryIdx) -> &mut [u8] {
+            unreachable!("there is no memory")
+        }
+        fn table_size(&mut self, _: cellwall_base::TableIdx) -> u64 {
+            unreachable!("there is no table")
+        }
+        fn global(&mut self, _: cellwall_base::GlobalIdx) -> &mut u64 {
+            unreachable!("there is no global")
+        }
+        fn call(&mut self, _: cellwall_base::FuncIdx, _: &[u64], _: &mut u64) -> interp::Outcome {
+            unreachable!("nothing is called")
+        }
+        fn call_indirect(
+            &mut self,
+            _: cellwall_base::TableIdx,
+            _: cellwall_base::TypeIdx,
+            _: u64,
+            _: &[u64],
+            _: &mut u64,
+        ) -> interp::Outcome {
+            unreachable!("nothing is called")
+        }
+        fn call_library(&mut self, _: cellwall_ir::Library, _: &[u64], _: &mut u64) -> interp::Outcome {
+            unreachable!("nothing is called")
+        }
+    }
+
+    #[test]
+    fn reciprocals_divide_at_all_edges() {
+        let edges = (0..64).flat_map(|b| [(1u64 << b) - 1, 1 << b, (1 << b) + 1, !(1 << b)]);
+        let edges: Vec<u64> = edges.chain([u64::MAX, 0x8000_0001, 0x7fff_fffe]).collect();
+        let divisors =
+            (3..300u64).chain([641, 0xffff, 0x7fff_ffff, 6_700_417, 1_000_000_007, 10_000_000_019]);
+        let divisors = divisors.chain((5..64).flat_map(|b| [(1u64 << b) - 1, (1 << b) + 1, 3 << (b - 2)]));
+        for d in divisors {
+            // Where the quotient changes, besides: the exactness of the reciprocal decides there.
+            let near = |d: u64, top: u64| {
+                let last = top - top % d;
+                [
+                    d - 1,
+                    d,
+                    last.wrapping_sub(1),
+                    last,
+                    last.wrapping_sub(d),
+                    last.wrapping_sub(d).wrapping_sub(1),
+                ]
+            };
+            for ty in [Type::I32, Type::I64] {
+                let mask = u64::MAX >> (64 - ty.bits());
+                for (op, d) in [
+                    (BinaryOp::DivU, d & mask),
+                    (BinaryOp::RemU, d & mask),
+                    (BinaryOp::DivS, d & mask),
+                    (BinaryOp::DivS, d.wrapping_neg() & mask),
+                    (BinaryOp::RemS, d & mask),
+                ] {
+                    let signed = matches!(op, BinaryOp::DivS | BinaryOp::RemS);
+                    let bits = 64 - ty.bits();
+                    let magnitude = if signed {
+                        (((d << bits) as i64) >> bits).unsigned_abs()
+                    } else {
+                        d
+                    };
+                    if magnitude < 3 || magnitude.is_power_of_two() {
+                        continue;
+                    }
+                    let top = if signed { mask >> 1 } else { mask };
+                    let mut samples = edges.clone();
+                    samples.extend(
+                        near(magnitude, top)
+                            .into_iter()
+                            .flat_map(|n| [n, n.wrapping_neg()]),
+                    );
+                    divide(op, ty, d, &samples);
+                }
+            }
+        }
+    }
 }

@@ -6,7 +6,7 @@ use super::site::{Found, Simpler, Site, fold_binary, fold_compare, fold_unary, t
 use cellwall_ir::{BinaryOp, CompareOp, InstData, Type, UnaryOp, Value};
 
 /// The rules by name, in the order of their numbers.
-pub(super) const NAMES: [&str; 217] = [
+pub(super) const NAMES: [&str; 223] = [
     "and_zero",
     "and_ones",
     "and_same",
@@ -208,9 +208,6 @@ pub(super) const NAMES: [&str; 217] = [
     "mul_zero",
     "mul_minus_one",
     "mul_power",
-    "mul_three",
-    "mul_five",
-    "mul_nine",
     "mul_mul",
     "mul_negated",
     "mul_high_zero",
@@ -224,6 +221,15 @@ pub(super) const NAMES: [&str; 217] = [
     "rem_u_power",
     "div_s_power_positive",
     "rem_s_power_positive",
+    "high_word_plus",
+    "high_word",
+    "high_word_last",
+    "high_word_middle",
+    "high_word_cross",
+    "high_word_cross_first",
+    "high_word_mid",
+    "low_word",
+    "low_word_cross",
 ];
 
 /// What a rule says of an instruction that is no terminator and gives a `ty`.
@@ -615,6 +621,869 @@ fn add(s: &mut Site<'_>, ty: Type, x0: Value, x1: Value) -> Option<Found> {
         }
         _ => {}
     }
+    for [x0, x1] in [[x0, x1], [x1, x0]] {
+        if let Some(InstData::Binary { op: BinaryOp::Add, args: [x0_0, x0_1] }) = s.definition(x0) {
+            for [x0_0, x0_1] in [[x0_0, x0_1], [x0_1, x0_0]] {
+                if let Some(InstData::Binary { op: BinaryOp::Add, args: [x0_0_0, x0_0_1] }) = s.definition(x0_0) {
+                    for [x0_0_0, x0_0_1] in [[x0_0_0, x0_0_1], [x0_0_1, x0_0_0]] {
+                        if let Some(InstData::Binary { op: BinaryOp::Mul, args: [x0_0_1_0, x0_0_1_1] }) = s.definition(x0_0_1) {
+                            for [x0_0_1_0, x0_0_1_1] in [[x0_0_1_0, x0_0_1_1], [x0_0_1_1, x0_0_1_0]] {
+                                if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_0_1_0_0, x0_0_1_0_1] }) = s.definition(x0_0_1_0) {
+                                    if let Some(x0_0_1_0_1_k) = s.constant(x0_0_1_0_1) {
+                                        if x0_0_1_0_1_k == 32 {
+                                            if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_0_1_1_0, x0_0_1_1_1] }) = s.definition(x0_0_1_1) {
+                                                if let Some(x0_0_1_1_1_k) = s.constant(x0_0_1_1_1) {
+                                                    if x0_0_1_1_1_k == 32 {
+                                                        if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_1_0, x0_1_1] }) = s.definition(x0_1) {
+                                                            if let Some(InstData::Binary { op: BinaryOp::Add, args: [x0_1_0_0, x0_1_0_1] }) = s.definition(x0_1_0) {
+                                                                for [x0_1_0_0, x0_1_0_1] in [[x0_1_0_0, x0_1_0_1], [x0_1_0_1, x0_1_0_0]] {
+                                                                    if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_1_0_0_0, x0_1_0_0_1] }) = s.definition(x0_1_0_0) {
+                                                                        if let Some(InstData::Binary { op: BinaryOp::Mul, args: [x0_1_0_0_0_0, x0_1_0_0_0_1] }) = s.definition(x0_1_0_0_0) {
+                                                                            for [x0_1_0_0_0_0, x0_1_0_0_0_1] in [[x0_1_0_0_0_0, x0_1_0_0_0_1], [x0_1_0_0_0_1, x0_1_0_0_0_0]] {
+                                                                                if let Some(InstData::Binary { op: BinaryOp::And, args: [x0_1_0_0_0_0_0, x0_1_0_0_0_0_1] }) = s.definition(x0_1_0_0_0_0) {
+                                                                                    if x0_0_1_0_0 == x0_1_0_0_0_0_0 {
+                                                                                        if let Some(x0_1_0_0_0_0_1_k) = s.constant(x0_1_0_0_0_0_1) {
+                                                                                            if x0_1_0_0_0_0_1_k == 0xffffffff {
+                                                                                                if let Some(InstData::Binary { op: BinaryOp::And, args: [x0_1_0_0_0_1_0, x0_1_0_0_0_1_1] }) = s.definition(x0_1_0_0_0_1) {
+                                                                                                    if x0_0_1_1_0 == x0_1_0_0_0_1_0 {
+                                                                                                        if let Some(x0_1_0_0_0_1_1_k) = s.constant(x0_1_0_0_0_1_1) {
+                                                                                                            if x0_1_0_0_0_1_1_k == 0xffffffff {
+                                                                                                                if let Some(x0_1_0_0_1_k) = s.constant(x0_1_0_0_1) {
+                                                                                                                    if x0_1_0_0_1_k == 32 {
+                                                                                                                        if let Some(InstData::Binary { op: BinaryOp::Mul, args: [x0_1_0_1_0, x0_1_0_1_1] }) = s.definition(x0_1_0_1) {
+                                                                                                                            for [x0_1_0_1_0, x0_1_0_1_1] in [[x0_1_0_1_0, x0_1_0_1_1], [x0_1_0_1_1, x0_1_0_1_0]] {
+                                                                                                                                if let Some(InstData::Binary { op: BinaryOp::And, args: [x0_1_0_1_0_0, x0_1_0_1_0_1] }) = s.definition(x0_1_0_1_0) {
+                                                                                                                                    if x0_0_1_0_0 == x0_1_0_1_0_0 {
+                                                                                                                                        if let Some(x0_1_0_1_0_1_k) = s.constant(x0_1_0_1_0_1) {
+                                                                                                                                            if x0_1_0_1_0_1_k == 0xffffffff {
+                                                                                                                                                if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_1_0_1_1_0, x0_1_0_1_1_1] }) = s.definition(x0_1_0_1_1) {
+                                                                                                                                                    if x0_0_1_1_0 == x0_1_0_1_1_0 {
+                                                                                                                                                        if let Some(x0_1_0_1_1_1_k) = s.constant(x0_1_0_1_1_1) {
+                                                                                                                                                            if x0_1_0_1_1_1_k == 32 {
+                                                                                                                                                                if let Some(x0_1_1_k) = s.constant(x0_1_1) {
+                                                                                                                                                                    if x0_1_1_k == 32 {
+                                                                                                                                                                        if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x1_0, x1_1] }) = s.definition(x1) {
+                                                                                                                                                                            if let Some(InstData::Binary { op: BinaryOp::Add, args: [x1_0_0, x1_0_1] }) = s.definition(x1_0) {
+                                                                                                                                                                                for [x1_0_0, x1_0_1] in [[x1_0_0, x1_0_1], [x1_0_1, x1_0_0]] {
+                                                                                                                                                                                    if let Some(InstData::Binary { op: BinaryOp::And, args: [x1_0_0_0, x1_0_0_1] }) = s.definition(x1_0_0) {
+                                                                                                                                                                                        if x0_1_0 == x1_0_0_0 {
+                                                                                                                                                                                            if let Some(x1_0_0_1_k) = s.constant(x1_0_0_1) {
+                                                                                                                                                                                                if x1_0_0_1_k == 0xffffffff {
+                                                                                                                                                                                                    if let Some(InstData::Binary { op: BinaryOp::Mul, args: [x1_0_1_0, x1_0_1_1] }) = s.definition(x1_0_1) {
+                                                                                                                                                                                                        for [x1_0_1_0, x1_0_1_1] in [[x1_0_1_0, x1_0_1_1], [x1_0_1_1, x1_0_1_0]] {
+                                                                                                                                                                                                            if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x1_0_1_0_0, x1_0_1_0_1] }) = s.definition(x1_0_1_0) {
+                                                                                                                                                                                                                if x0_0_1_0_0 == x1_0_1_0_0 {
+                                                                                                                                                                                                                    if let Some(x1_0_1_0_1_k) = s.constant(x1_0_1_0_1) {
+                                                                                                                                                                                                                        if x1_0_1_0_1_k == 32 {
+                                                                                                                                                                                                                            if let Some(InstData::Binary { op: BinaryOp::And, args: [x1_0_1_1_0, x1_0_1_1_1] }) = s.definition(x1_0_1_1) {
+                                                                                                                                                                                                                                if x0_0_1_1_0 == x1_0_1_1_0 {
+                                                                                                                                                                                                                                    if let Some(x1_0_1_1_1_k) = s.constant(x1_0_1_1_1) {
+                                                                                                                                                                                                                                        if x1_0_1_1_1_k == 0xffffffff {
+                                                                                                                                                                                                                                            if let Some(x1_1_k) = s.constant(x1_1) {
+                                                                                                                                                                                                                                                if x1_1_k == 32 {
+                                                                                                                                                                                                                                                    // high_word_plus
+                                                                                                                                                                                                                                                    if matches!(ty, Type::I64) && s.once(x0) && s.once(x0_0) && s.once(x0_0_1) {
+                                                                                                                                                                                                                                                        let r0 = s.make(InstData::Binary { op: BinaryOp::MulHighU, args: [x0_0_1_0_0, x0_0_1_1_0] }, Type::I64);
+                                                                                                                                                                                                                                                        return Some((214, Simpler::Inst(InstData::Binary { op: BinaryOp::Add, args: [x0_0_0, r0] })));
+                                                                                                                                                                                                                                                    }
+                                                                                                                                                                                                                                                }
+                                                                                                                                                                                                                                            }
+                                                                                                                                                                                                                                        }
+                                                                                                                                                                                                                                    }
+                                                                                                                                                                                                                                }
+                                                                                                                                                                                                                            }
+                                                                                                                                                                                                                        }
+                                                                                                                                                                                                                    }
+                                                                                                                                                                                                                }
+                                                                                                                                                                                                            }
+                                                                                                                                                                                                        }
+                                                                                                                                                                                                    }
+                                                                                                                                                                                                }
+                                                                                                                                                                                            }
+                                                                                                                                                                                        }
+                                                                                                                                                                                    }
+                                                                                                                                                                                }
+                                                                                                                                                                            }
+                                                                                                                                                                        }
+                                                                                                                                                                    }
+                                                                                                                                                                }
+                                                                                                                                                            }
+                                                                                                                                                        }
+                                                                                                                                                    }
+                                                                                                                                                }
+                                                                                                                                            }
+                                                                                                                                        }
+                                                                                                                                    }
+                                                                                                                                }
+                                                                                                                            }
+                                                                                                                        }
+                                                                                                                    }
+                                                                                                                }
+                                                                                                            }
+                                                                                                        }
+                                                                                                    }
+                                                                                                }
+                                                                                            }
+                                                                                        }
+                                                                                    }
+                                                                                }
+                                                                            }
+                                                                        }
+                                                                    }
+                                                                }
+                                                            }
+                                                        }
+                                                    }
+                                                }
+                                            }
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    for [x0, x1] in [[x0, x1], [x1, x0]] {
+        if let Some(InstData::Binary { op: BinaryOp::Add, args: [x0_0, x0_1] }) = s.definition(x0) {
+            for [x0_0, x0_1] in [[x0_0, x0_1], [x0_1, x0_0]] {
+                if let Some(InstData::Binary { op: BinaryOp::Mul, args: [x0_0_0, x0_0_1] }) = s.definition(x0_0) {
+                    for [x0_0_0, x0_0_1] in [[x0_0_0, x0_0_1], [x0_0_1, x0_0_0]] {
+                        if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_0_0_0, x0_0_0_1] }) = s.definition(x0_0_0) {
+                            if let Some(x0_0_0_1_k) = s.constant(x0_0_0_1) {
+                                if x0_0_0_1_k == 32 {
+                                    if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_0_1_0, x0_0_1_1] }) = s.definition(x0_0_1) {
+                                        if let Some(x0_0_1_1_k) = s.constant(x0_0_1_1) {
+                                            if x0_0_1_1_k == 32 {
+                                                if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_1_0, x0_1_1] }) = s.definition(x0_1) {
+                                                    if let Some(InstData::Binary { op: BinaryOp::Add, args: [x0_1_0_0, x0_1_0_1] }) = s.definition(x0_1_0) {
+                                                        for [x0_1_0_0, x0_1_0_1] in [[x0_1_0_0, x0_1_0_1], [x0_1_0_1, x0_1_0_0]] {
+                                                            if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_1_0_0_0, x0_1_0_0_1] }) = s.definition(x0_1_0_0) {
+                                                                if let Some(InstData::Binary { op: BinaryOp::Mul, args: [x0_1_0_0_0_0, x0_1_0_0_0_1] }) = s.definition(x0_1_0_0_0) {
+                                                                    for [x0_1_0_0_0_0, x0_1_0_0_0_1] in [[x0_1_0_0_0_0, x0_1_0_0_0_1], [x0_1_0_0_0_1, x0_1_0_0_0_0]] {
+                                                                        if let Some(InstData::Binary { op: BinaryOp::And, args: [x0_1_0_0_0_0_0, x0_1_0_0_0_0_1] }) = s.definition(x0_1_0_0_0_0) {
+                                                                            if x0_0_0_0 == x0_1_0_0_0_0_0 {
+                                                                                if let Some(x0_1_0_0_0_0_1_k) = s.constant(x0_1_0_0_0_0_1) {
+                                                                                    if x0_1_0_0_0_0_1_k == 0xffffffff {
+                                                                                        if let Some(InstData::Binary { op: BinaryOp::And, args: [x0_1_0_0_0_1_0, x0_1_0_0_0_1_1] }) = s.definition(x0_1_0_0_0_1) {
+                                                                                            if x0_0_1_0 == x0_1_0_0_0_1_0 {
+                                                                                                if let Some(x0_1_0_0_0_1_1_k) = s.constant(x0_1_0_0_0_1_1) {
+                                                                                                    if x0_1_0_0_0_1_1_k == 0xffffffff {
+                                                                                                        if let Some(x0_1_0_0_1_k) = s.constant(x0_1_0_0_1) {
+                                                                                                            if x0_1_0_0_1_k == 32 {
+                                                                                                                if let Some(InstData::Binary { op: BinaryOp::Mul, args: [x0_1_0_1_0, x0_1_0_1_1] }) = s.definition(x0_1_0_1) {
+                                                                                                                    for [x0_1_0_1_0, x0_1_0_1_1] in [[x0_1_0_1_0, x0_1_0_1_1], [x0_1_0_1_1, x0_1_0_1_0]] {
+                                                                                                                        if let Some(InstData::Binary { op: BinaryOp::And, args: [x0_1_0_1_0_0, x0_1_0_1_0_1] }) = s.definition(x0_1_0_1_0) {
+                                                                                                                            if x0_0_0_0 == x0_1_0_1_0_0 {
+                                                                                                                                if let Some(x0_1_0_1_0_1_k) = s.constant(x0_1_0_1_0_1) {
+                                                                                                                                    if x0_1_0_1_0_1_k == 0xffffffff {
+                                                                                                                                        if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_1_0_1_1_0, x0_1_0_1_1_1] }) = s.definition(x0_1_0_1_1) {
+                                                                                                                                            if x0_0_1_0 == x0_1_0_1_1_0 {
+                                                                                                                                                if let Some(x0_1_0_1_1_1_k) = s.constant(x0_1_0_1_1_1) {
+                                                                                                                                                    if x0_1_0_1_1_1_k == 32 {
+                                                                                                                                                        if let Some(x0_1_1_k) = s.constant(x0_1_1) {
+                                                                                                                                                            if x0_1_1_k == 32 {
+                                                                                                                                                                if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x1_0, x1_1] }) = s.definition(x1) {
+                                                                                                                                                                    if let Some(InstData::Binary { op: BinaryOp::Add, args: [x1_0_0, x1_0_1] }) = s.definition(x1_0) {
+                                                                                                                                                                        for [x1_0_0, x1_0_1] in [[x1_0_0, x1_0_1], [x1_0_1, x1_0_0]] {
+                                                                                                                                                                            if let Some(InstData::Binary { op: BinaryOp::And, args: [x1_0_0_0, x1_0_0_1] }) = s.definition(x1_0_0) {
+                                                                                                                                                                                if x0_1_0 == x1_0_0_0 {
+                                                                                                                                                                                    if let Some(x1_0_0_1_k) = s.constant(x1_0_0_1) {
+                                                                                                                                                                                        if x1_0_0_1_k == 0xffffffff {
+                                                                                                                                                                                            if let Some(InstData::Binary { op: BinaryOp::Mul, args: [x1_0_1_0, x1_0_1_1] }) = s.definition(x1_0_1) {
+                                                                                                                                                                                                for [x1_0_1_0, x1_0_1_1] in [[x1_0_1_0, x1_0_1_1], [x1_0_1_1, x1_0_1_0]] {
+                                                                                                                                                                                                    if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x1_0_1_0_0, x1_0_1_0_1] }) = s.definition(x1_0_1_0) {
+                                                                                                                                                                                                        if x0_0_0_0 == x1_0_1_0_0 {
+                                                                                                                                                                                                            if let Some(x1_0_1_0_1_k) = s.constant(x1_0_1_0_1) {
+                                                                                                                                                                                                                if x1_0_1_0_1_k == 32 {
+                                                                                                                                                                                                                    if let Some(InstData::Binary { op: BinaryOp::And, args: [x1_0_1_1_0, x1_0_1_1_1] }) = s.definition(x1_0_1_1) {
+                                                                                                                                                                                                                        if x0_0_1_0 == x1_0_1_1_0 {
+                                                                                                                                                                                                                            if let Some(x1_0_1_1_1_k) = s.constant(x1_0_1_1_1) {
+                                                                                                                                                                                                                                if x1_0_1_1_1_k == 0xffffffff {
+                                                                                                                                                                                                                                    if let Some(x1_1_k) = s.constant(x1_1) {
+                                                                                                                                                                                                                                        if x1_1_k == 32 {
+                                                                                                                                                                                                                                            // high_word
+                                                                                                                                                                                                                                            if matches!(ty, Type::I64) && s.once(x0) && s.once(x0_0) {
+                                                                                                                                                                                                                                                return Some((215, Simpler::Inst(InstData::Binary { op: BinaryOp::MulHighU, args: [x0_0_0_0, x0_0_1_0] })));
+                                                                                                                                                                                                                                            }
+                                                                                                                                                                                                                                        }
+                                                                                                                                                                                                                                    }
+                                                                                                                                                                                                                                }
+                                                                                                                                                                                                                            }
+                                                                                                                                                                                                                        }
+                                                                                                                                                                                                                    }
+                                                                                                                                                                                                                }
+                                                                                                                                                                                                            }
+                                                                                                                                                                                                        }
+                                                                                                                                                                                                    }
+                                                                                                                                                                                                }
+                                                                                                                                                                                            }
+                                                                                                                                                                                        }
+                                                                                                                                                                                    }
+                                                                                                                                                                                }
+                                                                                                                                                                            }
+                                                                                                                                                                        }
+                                                                                                                                                                    }
+                                                                                                                                                                }
+                                                                                                                                                            }
+                                                                                                                                                        }
+                                                                                                                                                    }
+                                                                                                                                                }
+                                                                                                                                            }
+                                                                                                                                        }
+                                                                                                                                    }
+                                                                                                                                }
+                                                                                                                            }
+                                                                                                                        }
+                                                                                                                    }
+                                                                                                                }
+                                                                                                            }
+                                                                                                        }
+                                                                                                    }
+                                                                                                }
+                                                                                            }
+                                                                                        }
+                                                                                    }
+                                                                                }
+                                                                            }
+                                                                        }
+                                                                    }
+                                                                }
+                                                            }
+                                                        }
+                                                    }
+                                                }
+                                            }
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    for [x0, x1] in [[x0, x1], [x1, x0]] {
+        if let Some(InstData::Binary { op: BinaryOp::Add, args: [x0_0, x0_1] }) = s.definition(x0) {
+            for [x0_0, x0_1] in [[x0_0, x0_1], [x0_1, x0_0]] {
+                if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_0_0, x0_0_1] }) = s.definition(x0_0) {
+                    if let Some(InstData::Binary { op: BinaryOp::Add, args: [x0_0_0_0, x0_0_0_1] }) = s.definition(x0_0_0) {
+                        for [x0_0_0_0, x0_0_0_1] in [[x0_0_0_0, x0_0_0_1], [x0_0_0_1, x0_0_0_0]] {
+                            if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_0_0_0_0, x0_0_0_0_1] }) = s.definition(x0_0_0_0) {
+                                if let Some(InstData::Binary { op: BinaryOp::Mul, args: [x0_0_0_0_0_0, x0_0_0_0_0_1] }) = s.definition(x0_0_0_0_0) {
+                                    for [x0_0_0_0_0_0, x0_0_0_0_0_1] in [[x0_0_0_0_0_0, x0_0_0_0_0_1], [x0_0_0_0_0_1, x0_0_0_0_0_0]] {
+                                        if let Some(InstData::Binary { op: BinaryOp::And, args: [x0_0_0_0_0_0_0, x0_0_0_0_0_0_1] }) = s.definition(x0_0_0_0_0_0) {
+                                            if let Some(x0_0_0_0_0_0_1_k) = s.constant(x0_0_0_0_0_0_1) {
+                                                if x0_0_0_0_0_0_1_k == 0xffffffff {
+                                                    if let Some(InstData::Binary { op: BinaryOp::And, args: [x0_0_0_0_0_1_0, x0_0_0_0_0_1_1] }) = s.definition(x0_0_0_0_0_1) {
+                                                        if let Some(x0_0_0_0_0_1_1_k) = s.constant(x0_0_0_0_0_1_1) {
+                                                            if x0_0_0_0_0_1_1_k == 0xffffffff {
+                                                                if let Some(x0_0_0_0_1_k) = s.constant(x0_0_0_0_1) {
+                                                                    if x0_0_0_0_1_k == 32 {
+                                                                        if let Some(InstData::Binary { op: BinaryOp::Mul, args: [x0_0_0_1_0, x0_0_0_1_1] }) = s.definition(x0_0_0_1) {
+                                                                            for [x0_0_0_1_0, x0_0_0_1_1] in [[x0_0_0_1_0, x0_0_0_1_1], [x0_0_0_1_1, x0_0_0_1_0]] {
+                                                                                if let Some(InstData::Binary { op: BinaryOp::And, args: [x0_0_0_1_0_0, x0_0_0_1_0_1] }) = s.definition(x0_0_0_1_0) {
+                                                                                    if x0_0_0_0_0_0_0 == x0_0_0_1_0_0 {
+                                                                                        if let Some(x0_0_0_1_0_1_k) = s.constant(x0_0_0_1_0_1) {
+                                                                                            if x0_0_0_1_0_1_k == 0xffffffff {
+                                                                                                if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_0_0_1_1_0, x0_0_0_1_1_1] }) = s.definition(x0_0_0_1_1) {
+                                                                                                    if x0_0_0_0_0_1_0 == x0_0_0_1_1_0 {
+                                                                                                        if let Some(x0_0_0_1_1_1_k) = s.constant(x0_0_0_1_1_1) {
+                                                                                                            if x0_0_0_1_1_1_k == 32 {
+                                                                                                                if let Some(x0_0_1_k) = s.constant(x0_0_1) {
+                                                                                                                    if x0_0_1_k == 32 {
+                                                                                                                        if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_1_0, x0_1_1] }) = s.definition(x0_1) {
+                                                                                                                            if let Some(InstData::Binary { op: BinaryOp::Add, args: [x0_1_0_0, x0_1_0_1] }) = s.definition(x0_1_0) {
+                                                                                                                                for [x0_1_0_0, x0_1_0_1] in [[x0_1_0_0, x0_1_0_1], [x0_1_0_1, x0_1_0_0]] {
+                                                                                                                                    if let Some(InstData::Binary { op: BinaryOp::And, args: [x0_1_0_0_0, x0_1_0_0_1] }) = s.definition(x0_1_0_0) {
+                                                                                                                                        if x0_0_0 == x0_1_0_0_0 {
+                                                                                                                                            if let Some(x0_1_0_0_1_k) = s.constant(x0_1_0_0_1) {
+                                                                                                                                                if x0_1_0_0_1_k == 0xffffffff {
+                                                                                                                                                    if let Some(InstData::Binary { op: BinaryOp::Mul, args: [x0_1_0_1_0, x0_1_0_1_1] }) = s.definition(x0_1_0_1) {
+                                                                                                                                                        for [x0_1_0_1_0, x0_1_0_1_1] in [[x0_1_0_1_0, x0_1_0_1_1], [x0_1_0_1_1, x0_1_0_1_0]] {
+                                                                                                                                                            if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_1_0_1_0_0, x0_1_0_1_0_1] }) = s.definition(x0_1_0_1_0) {
+                                                                                                                                                                if x0_0_0_0_0_0_0 == x0_1_0_1_0_0 {
+                                                                                                                                                                    if let Some(x0_1_0_1_0_1_k) = s.constant(x0_1_0_1_0_1) {
+                                                                                                                                                                        if x0_1_0_1_0_1_k == 32 {
+                                                                                                                                                                            if let Some(InstData::Binary { op: BinaryOp::And, args: [x0_1_0_1_1_0, x0_1_0_1_1_1] }) = s.definition(x0_1_0_1_1) {
+                                                                                                                                                                                if x0_0_0_0_0_1_0 == x0_1_0_1_1_0 {
+                                                                                                                                                                                    if let Some(x0_1_0_1_1_1_k) = s.constant(x0_1_0_1_1_1) {
+                                                                                                                                                                                        if x0_1_0_1_1_1_k == 0xffffffff {
+                                                                                                                                                                                            if let Some(x0_1_1_k) = s.constant(x0_1_1) {
+                                                                                                                                                                                                if x0_1_1_k == 32 {
+                                                                                                                                                                                                    if let Some(InstData::Binary { op: BinaryOp::Mul, args: [x1_0, x1_1] }) = s.definition(x1) {
+                                                                                                                                                                                                        for [x1_0, x1_1] in [[x1_0, x1_1], [x1_1, x1_0]] {
+                                                                                                                                                                                                            if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x1_0_0, x1_0_1] }) = s.definition(x1_0) {
+                                                                                                                                                                                                                if x0_0_0_0_0_0_0 == x1_0_0 {
+                                                                                                                                                                                                                    if let Some(x1_0_1_k) = s.constant(x1_0_1) {
+                                                                                                                                                                                                                        if x1_0_1_k == 32 {
+                                                                                                                                                                                                                            if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x1_1_0, x1_1_1] }) = s.definition(x1_1) {
+                                                                                                                                                                                                                                if x0_0_0_0_0_1_0 == x1_1_0 {
+                                                                                                                                                                                                                                    if let Some(x1_1_1_k) = s.constant(x1_1_1) {
+                                                                                                                                                                                                                                        if x1_1_1_k == 32 {
+                                                                                                                                                                                                                                            // high_word_last
+                                                                                                                                                                                                                                            if matches!(ty, Type::I64) && s.once(x1) {
+                                                                                                                                                                                                                                                return Some((216, Simpler::Inst(InstData::Binary { op: BinaryOp::MulHighU, args: [x0_0_0_0_0_0_0, x0_0_0_0_0_1_0] })));
+                                                                                                                                                                                                                                            }
+                                                                                                                                                                                                                                        }
+                                                                                                                                                                                                                                    }
+                                                                                                                                                                                                                                }
+                                                                                                                                                                                                                            }
+                                                                                                                                                                                                                        }
+                                                                                                                                                                                                                    }
+                                                                                                                                                                                                                }
+                                                                                                                                                                                                            }
+                                                                                                                                                                                                        }
+                                                                                                                                                                                                    }
+                                                                                                                                                                                                }
+                                                                                                                                                                                            }
+                                                                                                                                                                                        }
+                                                                                                                                                                                    }
+                                                                                                                                                                                }
+                                                                                                                                                                            }
+                                                                                                                                                                        }
+                                                                                                                                                                    }
+                                                                                                                                                                }
+                                                                                                                                                            }
+                                                                                                                                                        }
+                                                                                                                                                    }
+                                                                                                                                                }
+                                                                                                                                            }
+                                                                                                                                        }
+                                                                                                                                    }
+                                                                                                                                }
+                                                                                                                            }
+                                                                                                                        }
+                                                                                                                    }
+                                                                                                                }
+                                                                                                            }
+                                                                                                        }
+                                                                                                    }
+                                                                                                }
+                                                                                            }
+                                                                                        }
+                                                                                    }
+                                                                                }
+                                                                            }
+                                                                        }
+                                                                    }
+                                                                }
+                                                            }
+                                                        }
+                                                    }
+                                                }
+                                            }
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    for [x0, x1] in [[x0, x1], [x1, x0]] {
+        if let Some(InstData::Binary { op: BinaryOp::Add, args: [x0_0, x0_1] }) = s.definition(x0) {
+            for [x0_0, x0_1] in [[x0_0, x0_1], [x0_1, x0_0]] {
+                if let Some(InstData::Binary { op: BinaryOp::Mul, args: [x0_0_0, x0_0_1] }) = s.definition(x0_0) {
+                    for [x0_0_0, x0_0_1] in [[x0_0_0, x0_0_1], [x0_0_1, x0_0_0]] {
+                        if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_0_0_0, x0_0_0_1] }) = s.definition(x0_0_0) {
+                            if let Some(x0_0_0_1_k) = s.constant(x0_0_0_1) {
+                                if x0_0_0_1_k == 32 {
+                                    if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_0_1_0, x0_0_1_1] }) = s.definition(x0_0_1) {
+                                        if let Some(x0_0_1_1_k) = s.constant(x0_0_1_1) {
+                                            if x0_0_1_1_k == 32 {
+                                                if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_1_0, x0_1_1] }) = s.definition(x0_1) {
+                                                    if let Some(InstData::Binary { op: BinaryOp::Add, args: [x0_1_0_0, x0_1_0_1] }) = s.definition(x0_1_0) {
+                                                        for [x0_1_0_0, x0_1_0_1] in [[x0_1_0_0, x0_1_0_1], [x0_1_0_1, x0_1_0_0]] {
+                                                            if let Some(InstData::Binary { op: BinaryOp::And, args: [x0_1_0_0_0, x0_1_0_0_1] }) = s.definition(x0_1_0_0) {
+                                                                if let Some(InstData::Binary { op: BinaryOp::Add, args: [x0_1_0_0_0_0, x0_1_0_0_0_1] }) = s.definition(x0_1_0_0_0) {
+                                                                    for [x0_1_0_0_0_0, x0_1_0_0_0_1] in [[x0_1_0_0_0_0, x0_1_0_0_0_1], [x0_1_0_0_0_1, x0_1_0_0_0_0]] {
+                                                                        if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_1_0_0_0_0_0, x0_1_0_0_0_0_1] }) = s.definition(x0_1_0_0_0_0) {
+                                                                            if let Some(InstData::Binary { op: BinaryOp::Mul, args: [x0_1_0_0_0_0_0_0, x0_1_0_0_0_0_0_1] }) = s.definition(x0_1_0_0_0_0_0) {
+                                                                                for [x0_1_0_0_0_0_0_0, x0_1_0_0_0_0_0_1] in [[x0_1_0_0_0_0_0_0, x0_1_0_0_0_0_0_1], [x0_1_0_0_0_0_0_1, x0_1_0_0_0_0_0_0]] {
+                                                                                    if let Some(InstData::Binary { op: BinaryOp::And, args: [x0_1_0_0_0_0_0_0_0, x0_1_0_0_0_0_0_0_1] }) = s.definition(x0_1_0_0_0_0_0_0) {
+                                                                                        if x0_0_0_0 == x0_1_0_0_0_0_0_0_0 {
+                                                                                            if let Some(x0_1_0_0_0_0_0_0_1_k) = s.constant(x0_1_0_0_0_0_0_0_1) {
+                                                                                                if x0_1_0_0_0_0_0_0_1_k == 0xffffffff {
+                                                                                                    if let Some(InstData::Binary { op: BinaryOp::And, args: [x0_1_0_0_0_0_0_1_0, x0_1_0_0_0_0_0_1_1] }) = s.definition(x0_1_0_0_0_0_0_1) {
+                                                                                                        if x0_0_1_0 == x0_1_0_0_0_0_0_1_0 {
+                                                                                                            if let Some(x0_1_0_0_0_0_0_1_1_k) = s.constant(x0_1_0_0_0_0_0_1_1) {
+                                                                                                                if x0_1_0_0_0_0_0_1_1_k == 0xffffffff {
+                                                                                                                    if let Some(x0_1_0_0_0_0_1_k) = s.constant(x0_1_0_0_0_0_1) {
+                                                                                                                        if x0_1_0_0_0_0_1_k == 32 {
+                                                                                                                            if let Some(InstData::Binary { op: BinaryOp::Mul, args: [x0_1_0_0_0_1_0, x0_1_0_0_0_1_1] }) = s.definition(x0_1_0_0_0_1) {
+                                                                                                                                for [x0_1_0_0_0_1_0, x0_1_0_0_0_1_1] in [[x0_1_0_0_0_1_0, x0_1_0_0_0_1_1], [x0_1_0_0_0_1_1, x0_1_0_0_0_1_0]] {
+                                                                                                                                    if let Some(InstData::Binary { op: BinaryOp::And, args: [x0_1_0_0_0_1_0_0, x0_1_0_0_0_1_0_1] }) = s.definition(x0_1_0_0_0_1_0) {
+                                                                                                                                        if x0_0_0_0 == x0_1_0_0_0_1_0_0 {
+                                                                                                                                            if let Some(x0_1_0_0_0_1_0_1_k) = s.constant(x0_1_0_0_0_1_0_1) {
+                                                                                                                                                if x0_1_0_0_0_1_0_1_k == 0xffffffff {
+                                                                                                                                                    if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_1_0_0_0_1_1_0, x0_1_0_0_0_1_1_1] }) = s.definition(x0_1_0_0_0_1_1) {
+                                                                                                                                                        if x0_0_1_0 == x0_1_0_0_0_1_1_0 {
+                                                                                                                                                            if let Some(x0_1_0_0_0_1_1_1_k) = s.constant(x0_1_0_0_0_1_1_1) {
+                                                                                                                                                                if x0_1_0_0_0_1_1_1_k == 32 {
+                                                                                                                                                                    if let Some(x0_1_0_0_1_k) = s.constant(x0_1_0_0_1) {
+                                                                                                                                                                        if x0_1_0_0_1_k == 0xffffffff {
+                                                                                                                                                                            if let Some(InstData::Binary { op: BinaryOp::Mul, args: [x0_1_0_1_0, x0_1_0_1_1] }) = s.definition(x0_1_0_1) {
+                                                                                                                                                                                for [x0_1_0_1_0, x0_1_0_1_1] in [[x0_1_0_1_0, x0_1_0_1_1], [x0_1_0_1_1, x0_1_0_1_0]] {
+                                                                                                                                                                                    if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_1_0_1_0_0, x0_1_0_1_0_1] }) = s.definition(x0_1_0_1_0) {
+                                                                                                                                                                                        if x0_0_0_0 == x0_1_0_1_0_0 {
+                                                                                                                                                                                            if let Some(x0_1_0_1_0_1_k) = s.constant(x0_1_0_1_0_1) {
+                                                                                                                                                                                                if x0_1_0_1_0_1_k == 32 {
+                                                                                                                                                                                                    if let Some(InstData::Binary { op: BinaryOp::And, args: [x0_1_0_1_1_0, x0_1_0_1_1_1] }) = s.definition(x0_1_0_1_1) {
+                                                                                                                                                                                                        if x0_0_1_0 == x0_1_0_1_1_0 {
+                                                                                                                                                                                                            if let Some(x0_1_0_1_1_1_k) = s.constant(x0_1_0_1_1_1) {
+                                                                                                                                                                                                                if x0_1_0_1_1_1_k == 0xffffffff {
+                                                                                                                                                                                                                    if let Some(x0_1_1_k) = s.constant(x0_1_1) {
+                                                                                                                                                                                                                        if x0_1_1_k == 32 {
+                                                                                                                                                                                                                            if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x1_0, x1_1] }) = s.definition(x1) {
+                                                                                                                                                                                                                                if x0_1_0_0_0 == x1_0 {
+                                                                                                                                                                                                                                    if let Some(x1_1_k) = s.constant(x1_1) {
+                                                                                                                                                                                                                                        if x1_1_k == 32 {
+                                                                                                                                                                                                                                            // high_word_middle
+                                                                                                                                                                                                                                            if matches!(ty, Type::I64) && s.once(x0) && s.once(x0_0) {
+                                                                                                                                                                                                                                                return Some((217, Simpler::Inst(InstData::Binary { op: BinaryOp::MulHighU, args: [x0_0_0_0, x0_0_1_0] })));
+                                                                                                                                                                                                                                            }
+                                                                                                                                                                                                                                        }
+                                                                                                                                                                                                                                    }
+                                                                                                                                                                                                                                }
+                                                                                                                                                                                                                            }
+                                                                                                                                                                                                                        }
+                                                                                                                                                                                                                    }
+                                                                                                                                                                                                                }
+                                                                                                                                                                                                            }
+                                                                                                                                                                                                        }
+                                                                                                                                                                                                    }
+                                                                                                                                                                                                }
+                                                                                                                                                                                            }
+                                                                                                                                                                                        }
+                                                                                                                                                                                    }
+                                                                                                                                                                                }
+                                                                                                                                                                            }
+                                                                                                                                                                        }
+                                                                                                                                                                    }
+                                                                                                                                                                }
+                                                                                                                                                            }
+                                                                                                                                                        }
+                                                                                                                                                    }
+                                                                                                                                                }
+                                                                                                                                            }
+                                                                                                                                        }
+                                                                                                                                    }
+                                                                                                                                }
+                                                                                                                            }
+                                                                                                                        }
+                                                                                                                    }
+                                                                                                                }
+                                                                                                            }
+                                                                                                        }
+                                                                                                    }
+                                                                                                }
+                                                                                            }
+                                                                                        }
+                                                                                    }
+                                                                                }
+                                                                            }
+                                                                        }
+                                                                    }
+                                                                }
+                                                            }
+                                                        }
+                                                    }
+                                                }
+                                            }
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    for [x0, x1] in [[x0, x1], [x1, x0]] {
+        if let Some(InstData::Binary { op: BinaryOp::Add, args: [x0_0, x0_1] }) = s.definition(x0) {
+            for [x0_0, x0_1] in [[x0_0, x0_1], [x0_1, x0_0]] {
+                if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_0_0, x0_0_1] }) = s.definition(x0_0) {
+                    if let Some(InstData::Binary { op: BinaryOp::Mul, args: [x0_0_0_0, x0_0_0_1] }) = s.definition(x0_0_0) {
+                        for [x0_0_0_0, x0_0_0_1] in [[x0_0_0_0, x0_0_0_1], [x0_0_0_1, x0_0_0_0]] {
+                            if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_0_0_0_0, x0_0_0_0_1] }) = s.definition(x0_0_0_0) {
+                                if let Some(x0_0_0_0_1_k) = s.constant(x0_0_0_0_1) {
+                                    if x0_0_0_0_1_k == 32 {
+                                        if let Some(InstData::Binary { op: BinaryOp::And, args: [x0_0_0_1_0, x0_0_0_1_1] }) = s.definition(x0_0_0_1) {
+                                            if let Some(x0_0_0_1_1_k) = s.constant(x0_0_0_1_1) {
+                                                if x0_0_0_1_1_k == 0xffffffff {
+                                                    if let Some(x0_0_1_k) = s.constant(x0_0_1) {
+                                                        if x0_0_1_k == 32 {
+                                                            if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_1_0, x0_1_1] }) = s.definition(x0_1) {
+                                                                if let Some(InstData::Binary { op: BinaryOp::Add, args: [x0_1_0_0, x0_1_0_1] }) = s.definition(x0_1_0) {
+                                                                    for [x0_1_0_0, x0_1_0_1] in [[x0_1_0_0, x0_1_0_1], [x0_1_0_1, x0_1_0_0]] {
+                                                                        if let Some(InstData::Binary { op: BinaryOp::Add, args: [x0_1_0_0_0, x0_1_0_0_1] }) = s.definition(x0_1_0_0) {
+                                                                            for [x0_1_0_0_0, x0_1_0_0_1] in [[x0_1_0_0_0, x0_1_0_0_1], [x0_1_0_0_1, x0_1_0_0_0]] {
+                                                                                if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_1_0_0_0_0, x0_1_0_0_0_1] }) = s.definition(x0_1_0_0_0) {
+                                                                                    if let Some(InstData::Binary { op: BinaryOp::Mul, args: [x0_1_0_0_0_0_0, x0_1_0_0_0_0_1] }) = s.definition(x0_1_0_0_0_0) {
+                                                                                        for [x0_1_0_0_0_0_0, x0_1_0_0_0_0_1] in [[x0_1_0_0_0_0_0, x0_1_0_0_0_0_1], [x0_1_0_0_0_0_1, x0_1_0_0_0_0_0]] {
+                                                                                            if let Some(InstData::Binary { op: BinaryOp::And, args: [x0_1_0_0_0_0_0_0, x0_1_0_0_0_0_0_1] }) = s.definition(x0_1_0_0_0_0_0) {
+                                                                                                if x0_0_0_0_0 == x0_1_0_0_0_0_0_0 {
+                                                                                                    if let Some(x0_1_0_0_0_0_0_1_k) = s.constant(x0_1_0_0_0_0_0_1) {
+                                                                                                        if x0_1_0_0_0_0_0_1_k == 0xffffffff {
+                                                                                                            if let Some(InstData::Binary { op: BinaryOp::And, args: [x0_1_0_0_0_0_1_0, x0_1_0_0_0_0_1_1] }) = s.definition(x0_1_0_0_0_0_1) {
+                                                                                                                if x0_0_0_1_0 == x0_1_0_0_0_0_1_0 {
+                                                                                                                    if let Some(x0_1_0_0_0_0_1_1_k) = s.constant(x0_1_0_0_0_0_1_1) {
+                                                                                                                        if x0_1_0_0_0_0_1_1_k == 0xffffffff {
+                                                                                                                            if let Some(x0_1_0_0_0_1_k) = s.constant(x0_1_0_0_0_1) {
+                                                                                                                                if x0_1_0_0_0_1_k == 32 {
+                                                                                                                                    if let Some(InstData::Binary { op: BinaryOp::And, args: [x0_1_0_0_1_0, x0_1_0_0_1_1] }) = s.definition(x0_1_0_0_1) {
+                                                                                                                                        if x0_0_0 == x0_1_0_0_1_0 {
+                                                                                                                                            if let Some(x0_1_0_0_1_1_k) = s.constant(x0_1_0_0_1_1) {
+                                                                                                                                                if x0_1_0_0_1_1_k == 0xffffffff {
+                                                                                                                                                    if let Some(InstData::Binary { op: BinaryOp::Mul, args: [x0_1_0_1_0, x0_1_0_1_1] }) = s.definition(x0_1_0_1) {
+                                                                                                                                                        for [x0_1_0_1_0, x0_1_0_1_1] in [[x0_1_0_1_0, x0_1_0_1_1], [x0_1_0_1_1, x0_1_0_1_0]] {
+                                                                                                                                                            if let Some(InstData::Binary { op: BinaryOp::And, args: [x0_1_0_1_0_0, x0_1_0_1_0_1] }) = s.definition(x0_1_0_1_0) {
+                                                                                                                                                                if x0_0_0_0_0 == x0_1_0_1_0_0 {
+                                                                                                                                                                    if let Some(x0_1_0_1_0_1_k) = s.constant(x0_1_0_1_0_1) {
+                                                                                                                                                                        if x0_1_0_1_0_1_k == 0xffffffff {
+                                                                                                                                                                            if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_1_0_1_1_0, x0_1_0_1_1_1] }) = s.definition(x0_1_0_1_1) {
+                                                                                                                                                                                if x0_0_0_1_0 == x0_1_0_1_1_0 {
+                                                                                                                                                                                    if let Some(x0_1_0_1_1_1_k) = s.constant(x0_1_0_1_1_1) {
+                                                                                                                                                                                        if x0_1_0_1_1_1_k == 32 {
+                                                                                                                                                                                            if let Some(x0_1_1_k) = s.constant(x0_1_1) {
+                                                                                                                                                                                                if x0_1_1_k == 32 {
+                                                                                                                                                                                                    if let Some(InstData::Binary { op: BinaryOp::Mul, args: [x1_0, x1_1] }) = s.definition(x1) {
+                                                                                                                                                                                                        for [x1_0, x1_1] in [[x1_0, x1_1], [x1_1, x1_0]] {
+                                                                                                                                                                                                            if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x1_0_0, x1_0_1] }) = s.definition(x1_0) {
+                                                                                                                                                                                                                if x0_0_0_0_0 == x1_0_0 {
+                                                                                                                                                                                                                    if let Some(x1_0_1_k) = s.constant(x1_0_1) {
+                                                                                                                                                                                                                        if x1_0_1_k == 32 {
+                                                                                                                                                                                                                            if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x1_1_0, x1_1_1] }) = s.definition(x1_1) {
+                                                                                                                                                                                                                                if x0_0_0_1_0 == x1_1_0 {
+                                                                                                                                                                                                                                    if let Some(x1_1_1_k) = s.constant(x1_1_1) {
+                                                                                                                                                                                                                                        if x1_1_1_k == 32 {
+                                                                                                                                                                                                                                            // high_word_cross
+                                                                                                                                                                                                                                            if matches!(ty, Type::I64) && s.once(x1) {
+                                                                                                                                                                                                                                                return Some((218, Simpler::Inst(InstData::Binary { op: BinaryOp::MulHighU, args: [x0_0_0_0_0, x0_0_0_1_0] })));
+                                                                                                                                                                                                                                            }
+                                                                                                                                                                                                                                        }
+                                                                                                                                                                                                                                    }
+                                                                                                                                                                                                                                }
+                                                                                                                                                                                                                            }
+                                                                                                                                                                                                                        }
+                                                                                                                                                                                                                    }
+                                                                                                                                                                                                                }
+                                                                                                                                                                                                            }
+                                                                                                                                                                                                        }
+                                                                                                                                                                                                    }
+                                                                                                                                                                                                }
+                                                                                                                                                                                            }
+                                                                                                                                                                                        }
+                                                                                                                                                                                    }
+                                                                                                                                                                                }
+                                                                                                                                                                            }
+                                                                                                                                                                        }
+                                                                                                                                                                    }
+                                                                                                                                                                }
+                                                                                                                                                            }
+                                                                                                                                                        }
+                                                                                                                                                    }
+                                                                                                                                                }
+                                                                                                                                            }
+                                                                                                                                        }
+                                                                                                                                    }
+                                                                                                                                }
+                                                                                                                            }
+                                                                                                                        }
+                                                                                                                    }
+                                                                                                                }
+                                                                                                            }
+                                                                                                        }
+                                                                                                    }
+                                                                                                }
+                                                                                            }
+                                                                                        }
+                                                                                    }
+                                                                                }
+                                                                            }
+                                                                        }
+                                                                    }
+                                                                }
+                                                            }
+                                                        }
+                                                    }
+                                                }
+                                            }
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    for [x0, x1] in [[x0, x1], [x1, x0]] {
+        if let Some(InstData::Binary { op: BinaryOp::Add, args: [x0_0, x0_1] }) = s.definition(x0) {
+            for [x0_0, x0_1] in [[x0_0, x0_1], [x0_1, x0_0]] {
+                if let Some(InstData::Binary { op: BinaryOp::Mul, args: [x0_0_0, x0_0_1] }) = s.definition(x0_0) {
+                    for [x0_0_0, x0_0_1] in [[x0_0_0, x0_0_1], [x0_0_1, x0_0_0]] {
+                        if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_0_0_0, x0_0_0_1] }) = s.definition(x0_0_0) {
+                            if let Some(x0_0_0_1_k) = s.constant(x0_0_0_1) {
+                                if x0_0_0_1_k == 32 {
+                                    if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_0_1_0, x0_0_1_1] }) = s.definition(x0_0_1) {
+                                        if let Some(x0_0_1_1_k) = s.constant(x0_0_1_1) {
+                                            if x0_0_1_1_k == 32 {
+                                                if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_1_0, x0_1_1] }) = s.definition(x0_1) {
+                                                    if let Some(InstData::Binary { op: BinaryOp::Mul, args: [x0_1_0_0, x0_1_0_1] }) = s.definition(x0_1_0) {
+                                                        for [x0_1_0_0, x0_1_0_1] in [[x0_1_0_0, x0_1_0_1], [x0_1_0_1, x0_1_0_0]] {
+                                                            if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_1_0_0_0, x0_1_0_0_1] }) = s.definition(x0_1_0_0) {
+                                                                if x0_0_0_0 == x0_1_0_0_0 {
+                                                                    if let Some(x0_1_0_0_1_k) = s.constant(x0_1_0_0_1) {
+                                                                        if x0_1_0_0_1_k == 32 {
+                                                                            if let Some(InstData::Binary { op: BinaryOp::And, args: [x0_1_0_1_0, x0_1_0_1_1] }) = s.definition(x0_1_0_1) {
+                                                                                if x0_0_1_0 == x0_1_0_1_0 {
+                                                                                    if let Some(x0_1_0_1_1_k) = s.constant(x0_1_0_1_1) {
+                                                                                        if x0_1_0_1_1_k == 0xffffffff {
+                                                                                            if let Some(x0_1_1_k) = s.constant(x0_1_1) {
+                                                                                                if x0_1_1_k == 32 {
+                                                                                                    if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x1_0, x1_1] }) = s.definition(x1) {
+                                                                                                        if let Some(InstData::Binary { op: BinaryOp::Add, args: [x1_0_0, x1_0_1] }) = s.definition(x1_0) {
+                                                                                                            for [x1_0_0, x1_0_1] in [[x1_0_0, x1_0_1], [x1_0_1, x1_0_0]] {
+                                                                                                                if let Some(InstData::Binary { op: BinaryOp::Add, args: [x1_0_0_0, x1_0_0_1] }) = s.definition(x1_0_0) {
+                                                                                                                    for [x1_0_0_0, x1_0_0_1] in [[x1_0_0_0, x1_0_0_1], [x1_0_0_1, x1_0_0_0]] {
+                                                                                                                        if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x1_0_0_0_0, x1_0_0_0_1] }) = s.definition(x1_0_0_0) {
+                                                                                                                            if let Some(InstData::Binary { op: BinaryOp::Mul, args: [x1_0_0_0_0_0, x1_0_0_0_0_1] }) = s.definition(x1_0_0_0_0) {
+                                                                                                                                for [x1_0_0_0_0_0, x1_0_0_0_0_1] in [[x1_0_0_0_0_0, x1_0_0_0_0_1], [x1_0_0_0_0_1, x1_0_0_0_0_0]] {
+                                                                                                                                    if let Some(InstData::Binary { op: BinaryOp::And, args: [x1_0_0_0_0_0_0, x1_0_0_0_0_0_1] }) = s.definition(x1_0_0_0_0_0) {
+                                                                                                                                        if x0_0_0_0 == x1_0_0_0_0_0_0 {
+                                                                                                                                            if let Some(x1_0_0_0_0_0_1_k) = s.constant(x1_0_0_0_0_0_1) {
+                                                                                                                                                if x1_0_0_0_0_0_1_k == 0xffffffff {
+                                                                                                                                                    if let Some(InstData::Binary { op: BinaryOp::And, args: [x1_0_0_0_0_1_0, x1_0_0_0_0_1_1] }) = s.definition(x1_0_0_0_0_1) {
+                                                                                                                                                        if x0_0_1_0 == x1_0_0_0_0_1_0 {
+                                                                                                                                                            if let Some(x1_0_0_0_0_1_1_k) = s.constant(x1_0_0_0_0_1_1) {
+                                                                                                                                                                if x1_0_0_0_0_1_1_k == 0xffffffff {
+                                                                                                                                                                    if let Some(x1_0_0_0_1_k) = s.constant(x1_0_0_0_1) {
+                                                                                                                                                                        if x1_0_0_0_1_k == 32 {
+                                                                                                                                                                            if let Some(InstData::Binary { op: BinaryOp::And, args: [x1_0_0_1_0, x1_0_0_1_1] }) = s.definition(x1_0_0_1) {
+                                                                                                                                                                                if x0_1_0 == x1_0_0_1_0 {
+                                                                                                                                                                                    if let Some(x1_0_0_1_1_k) = s.constant(x1_0_0_1_1) {
+                                                                                                                                                                                        if x1_0_0_1_1_k == 0xffffffff {
+                                                                                                                                                                                            if let Some(InstData::Binary { op: BinaryOp::Mul, args: [x1_0_1_0, x1_0_1_1] }) = s.definition(x1_0_1) {
+                                                                                                                                                                                                for [x1_0_1_0, x1_0_1_1] in [[x1_0_1_0, x1_0_1_1], [x1_0_1_1, x1_0_1_0]] {
+                                                                                                                                                                                                    if let Some(InstData::Binary { op: BinaryOp::And, args: [x1_0_1_0_0, x1_0_1_0_1] }) = s.definition(x1_0_1_0) {
+                                                                                                                                                                                                        if x0_0_0_0 == x1_0_1_0_0 {
+                                                                                                                                                                                                            if let Some(x1_0_1_0_1_k) = s.constant(x1_0_1_0_1) {
+                                                                                                                                                                                                                if x1_0_1_0_1_k == 0xffffffff {
+                                                                                                                                                                                                                    if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x1_0_1_1_0, x1_0_1_1_1] }) = s.definition(x1_0_1_1) {
+                                                                                                                                                                                                                        if x0_0_1_0 == x1_0_1_1_0 {
+                                                                                                                                                                                                                            if let Some(x1_0_1_1_1_k) = s.constant(x1_0_1_1_1) {
+                                                                                                                                                                                                                                if x1_0_1_1_1_k == 32 {
+                                                                                                                                                                                                                                    if let Some(x1_1_k) = s.constant(x1_1) {
+                                                                                                                                                                                                                                        if x1_1_k == 32 {
+                                                                                                                                                                                                                                            // high_word_cross_first
+                                                                                                                                                                                                                                            if matches!(ty, Type::I64) && s.once(x0) && s.once(x0_0) {
+                                                                                                                                                                                                                                                return Some((219, Simpler::Inst(InstData::Binary { op: BinaryOp::MulHighU, args: [x0_0_0_0, x0_0_1_0] })));
+                                                                                                                                                                                                                                            }
+                                                                                                                                                                                                                                        }
+                                                                                                                                                                                                                                    }
+                                                                                                                                                                                                                                }
+                                                                                                                                                                                                                            }
+                                                                                                                                                                                                                        }
+                                                                                                                                                                                                                    }
+                                                                                                                                                                                                                }
+                                                                                                                                                                                                            }
+                                                                                                                                                                                                        }
+                                                                                                                                                                                                    }
+                                                                                                                                                                                                }
+                                                                                                                                                                                            }
+                                                                                                                                                                                        }
+                                                                                                                                                                                    }
+                                                                                                                                                                                }
+                                                                                                                                                                            }
+                                                                                                                                                                        }
+                                                                                                                                                                    }
+                                                                                                                                                                }
+                                                                                                                                                            }
+                                                                                                                                                        }
+                                                                                                                                                    }
+                                                                                                                                                }
+                                                                                                                                            }
+                                                                                                                                        }
+                                                                                                                                    }
+                                                                                                                                }
+                                                                                                                            }
+                                                                                                                        }
+                                                                                                                    }
+                                                                                                                }
+                                                                                                            }
+                                                                                                        }
+                                                                                                    }
+                                                                                                }
+                                                                                            }
+                                                                                        }
+                                                                                    }
+                                                                                }
+                                                                            }
+                                                                        }
+                                                                    }
+                                                                }
+                                                            }
+                                                        }
+                                                    }
+                                                }
+                                            }
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    for [x0, x1] in [[x0, x1], [x1, x0]] {
+        if let Some(InstData::Binary { op: BinaryOp::Add, args: [x0_0, x0_1] }) = s.definition(x0) {
+            for [x0_0, x0_1] in [[x0_0, x0_1], [x0_1, x0_0]] {
+                if let Some(InstData::Binary { op: BinaryOp::Add, args: [x0_0_0, x0_0_1] }) = s.definition(x0_0) {
+                    for [x0_0_0, x0_0_1] in [[x0_0_0, x0_0_1], [x0_0_1, x0_0_0]] {
+                        if let Some(InstData::Binary { op: BinaryOp::Mul, args: [x0_0_0_0, x0_0_0_1] }) = s.definition(x0_0_0) {
+                            for [x0_0_0_0, x0_0_0_1] in [[x0_0_0_0, x0_0_0_1], [x0_0_0_1, x0_0_0_0]] {
+                                if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_0_0_0_0, x0_0_0_0_1] }) = s.definition(x0_0_0_0) {
+                                    if let Some(x0_0_0_0_1_k) = s.constant(x0_0_0_0_1) {
+                                        if x0_0_0_0_1_k == 32 {
+                                            if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_0_0_1_0, x0_0_0_1_1] }) = s.definition(x0_0_0_1) {
+                                                if let Some(x0_0_0_1_1_k) = s.constant(x0_0_0_1_1) {
+                                                    if x0_0_0_1_1_k == 32 {
+                                                        if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_0_1_0, x0_0_1_1] }) = s.definition(x0_0_1) {
+                                                            if let Some(InstData::Binary { op: BinaryOp::Mul, args: [x0_0_1_0_0, x0_0_1_0_1] }) = s.definition(x0_0_1_0) {
+                                                                for [x0_0_1_0_0, x0_0_1_0_1] in [[x0_0_1_0_0, x0_0_1_0_1], [x0_0_1_0_1, x0_0_1_0_0]] {
+                                                                    if let Some(InstData::Binary { op: BinaryOp::And, args: [x0_0_1_0_0_0, x0_0_1_0_0_1] }) = s.definition(x0_0_1_0_0) {
+                                                                        if x0_0_0_0_0 == x0_0_1_0_0_0 {
+                                                                            if let Some(x0_0_1_0_0_1_k) = s.constant(x0_0_1_0_0_1) {
+                                                                                if x0_0_1_0_0_1_k == 0xffffffff {
+                                                                                    if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_0_1_0_1_0, x0_0_1_0_1_1] }) = s.definition(x0_0_1_0_1) {
+                                                                                        if x0_0_0_1_0 == x0_0_1_0_1_0 {
+                                                                                            if let Some(x0_0_1_0_1_1_k) = s.constant(x0_0_1_0_1_1) {
+                                                                                                if x0_0_1_0_1_1_k == 32 {
+                                                                                                    if let Some(x0_0_1_1_k) = s.constant(x0_0_1_1) {
+                                                                                                        if x0_0_1_1_k == 32 {
+                                                                                                            if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_1_0, x0_1_1] }) = s.definition(x0_1) {
+                                                                                                                if let Some(InstData::Binary { op: BinaryOp::Mul, args: [x0_1_0_0, x0_1_0_1] }) = s.definition(x0_1_0) {
+                                                                                                                    for [x0_1_0_0, x0_1_0_1] in [[x0_1_0_0, x0_1_0_1], [x0_1_0_1, x0_1_0_0]] {
+                                                                                                                        if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_1_0_0_0, x0_1_0_0_1] }) = s.definition(x0_1_0_0) {
+                                                                                                                            if x0_0_0_0_0 == x0_1_0_0_0 {
+                                                                                                                                if let Some(x0_1_0_0_1_k) = s.constant(x0_1_0_0_1) {
+                                                                                                                                    if x0_1_0_0_1_k == 32 {
+                                                                                                                                        if let Some(InstData::Binary { op: BinaryOp::And, args: [x0_1_0_1_0, x0_1_0_1_1] }) = s.definition(x0_1_0_1) {
+                                                                                                                                            if x0_0_0_1_0 == x0_1_0_1_0 {
+                                                                                                                                                if let Some(x0_1_0_1_1_k) = s.constant(x0_1_0_1_1) {
+                                                                                                                                                    if x0_1_0_1_1_k == 0xffffffff {
+                                                                                                                                                        if let Some(x0_1_1_k) = s.constant(x0_1_1) {
+                                                                                                                                                            if x0_1_1_k == 32 {
+                                                                                                                                                                if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x1_0, x1_1] }) = s.definition(x1) {
+                                                                                                                                                                    if let Some(InstData::Binary { op: BinaryOp::Add, args: [x1_0_0, x1_0_1] }) = s.definition(x1_0) {
+                                                                                                                                                                        for [x1_0_0, x1_0_1] in [[x1_0_0, x1_0_1], [x1_0_1, x1_0_0]] {
+                                                                                                                                                                            if let Some(InstData::Binary { op: BinaryOp::Add, args: [x1_0_0_0, x1_0_0_1] }) = s.definition(x1_0_0) {
+                                                                                                                                                                                for [x1_0_0_0, x1_0_0_1] in [[x1_0_0_0, x1_0_0_1], [x1_0_0_1, x1_0_0_0]] {
+                                                                                                                                                                                    if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x1_0_0_0_0, x1_0_0_0_1] }) = s.definition(x1_0_0_0) {
+                                                                                                                                                                                        if let Some(InstData::Binary { op: BinaryOp::Mul, args: [x1_0_0_0_0_0, x1_0_0_0_0_1] }) = s.definition(x1_0_0_0_0) {
+                                                                                                                                                                                            for [x1_0_0_0_0_0, x1_0_0_0_0_1] in [[x1_0_0_0_0_0, x1_0_0_0_0_1], [x1_0_0_0_0_1, x1_0_0_0_0_0]] {
+                                                                                                                                                                                                if let Some(InstData::Binary { op: BinaryOp::And, args: [x1_0_0_0_0_0_0, x1_0_0_0_0_0_1] }) = s.definition(x1_0_0_0_0_0) {
+                                                                                                                                                                                                    if x0_0_0_0_0 == x1_0_0_0_0_0_0 {
+                                                                                                                                                                                                        if let Some(x1_0_0_0_0_0_1_k) = s.constant(x1_0_0_0_0_0_1) {
+                                                                                                                                                                                                            if x1_0_0_0_0_0_1_k == 0xffffffff {
+                                                                                                                                                                                                                if let Some(InstData::Binary { op: BinaryOp::And, args: [x1_0_0_0_0_1_0, x1_0_0_0_0_1_1] }) = s.definition(x1_0_0_0_0_1) {
+                                                                                                                                                                                                                    if x0_0_0_1_0 == x1_0_0_0_0_1_0 {
+                                                                                                                                                                                                                        if let Some(x1_0_0_0_0_1_1_k) = s.constant(x1_0_0_0_0_1_1) {
+                                                                                                                                                                                                                            if x1_0_0_0_0_1_1_k == 0xffffffff {
+                                                                                                                                                                                                                                if let Some(x1_0_0_0_1_k) = s.constant(x1_0_0_0_1) {
+                                                                                                                                                                                                                                    if x1_0_0_0_1_k == 32 {
+                                                                                                                                                                                                                                        if let Some(InstData::Binary { op: BinaryOp::And, args: [x1_0_0_1_0, x1_0_0_1_1] }) = s.definition(x1_0_0_1) {
+                                                                                                                                                                                                                                            if x0_0_1_0 == x1_0_0_1_0 {
+                                                                                                                                                                                                                                                if let Some(x1_0_0_1_1_k) = s.constant(x1_0_0_1_1) {
+                                                                                                                                                                                                                                                    if x1_0_0_1_1_k == 0xffffffff {
+                                                                                                                                                                                                                                                        if let Some(InstData::Binary { op: BinaryOp::And, args: [x1_0_1_0, x1_0_1_1] }) = s.definition(x1_0_1) {
+                                                                                                                                                                                                                                                            if x0_1_0 == x1_0_1_0 {
+                                                                                                                                                                                                                                                                if let Some(x1_0_1_1_k) = s.constant(x1_0_1_1) {
+                                                                                                                                                                                                                                                                    if x1_0_1_1_k == 0xffffffff {
+                                                                                                                                                                                                                                                                        if let Some(x1_1_k) = s.constant(x1_1) {
+                                                                                                                                                                                                                                                                            if x1_1_k == 32 {
+                                                                                                                                                                                                                                                                                // high_word_mid
+                                                                                                                                                                                                                                                                                if matches!(ty, Type::I64) && s.once(x0) && s.once(x0_0) && s.once(x0_0_0) {
+                                                                                                                                                                                                                                                                                    return Some((220, Simpler::Inst(InstData::Binary { op: BinaryOp::MulHighU, args: [x0_0_0_0_0, x0_0_0_1_0] })));
+                                                                                                                                                                                                                                                                                }
+                                                                                                                                                                                                                                                                            }
+                                                                                                                                                                                                                                                                        }
+                                                                                                                                                                                                                                                                    }
+                                                                                                                                                                                                                                                                }
+                                                                                                                                                                                                                                                            }
+                                                                                                                                                                                                                                                        }
+                                                                                                                                                                                                                                                    }
+                                                                                                                                                                                                                                                }
+                                                                                                                                                                                                                                            }
+                                                                                                                                                                                                                                        }
+                                                                                                                                                                                                                                    }
+                                                                                                                                                                                                                                }
+                                                                                                                                                                                                                            }
+                                                                                                                                                                                                                        }
+                                                                                                                                                                                                                    }
+                                                                                                                                                                                                                }
+                                                                                                                                                                                                            }
+                                                                                                                                                                                                        }
+                                                                                                                                                                                                    }
+                                                                                                                                                                                                }
+                                                                                                                                                                                            }
+                                                                                                                                                                                        }
+                                                                                                                                                                                    }
+                                                                                                                                                                                }
+                                                                                                                                                                            }
+                                                                                                                                                                        }
+                                                                                                                                                                    }
+                                                                                                                                                                }
+                                                                                                                                                            }
+                                                                                                                                                        }
+                                                                                                                                                    }
+                                                                                                                                                }
+                                                                                                                                            }
+                                                                                                                                        }
+                                                                                                                                    }
+                                                                                                                                }
+                                                                                                                            }
+                                                                                                                        }
+                                                                                                                    }
+                                                                                                                }
+                                                                                                            }
+                                                                                                        }
+                                                                                                    }
+                                                                                                }
+                                                                                            }
+                                                                                        }
+                                                                                    }
+                                                                                }
+                                                                            }
+                                                                        }
+                                                                    }
+                                                                }
+                                                            }
+                                                        }
+                                                    }
+                                                }
+                                            }
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
     None
 }
 
@@ -772,30 +1641,6 @@ fn mul(s: &mut Site<'_>, ty: Type, x0: Value, x1: Value) -> Option<Found> {
                 return Some((199, Simpler::Inst(InstData::Binary { op: BinaryOp::Sub, args: [r0, x0] })));
             }
         }
-        if x1_k == 3 {
-            // mul_three
-            {
-                let r0 = s.number(ty, 1);
-                let r1 = s.make(InstData::Binary { op: BinaryOp::Shl, args: [x0, r0] }, ty);
-                return Some((201, Simpler::Inst(InstData::Binary { op: BinaryOp::Add, args: [r1, x0] })));
-            }
-        }
-        if x1_k == 5 {
-            // mul_five
-            {
-                let r0 = s.number(ty, 2);
-                let r1 = s.make(InstData::Binary { op: BinaryOp::Shl, args: [x0, r0] }, ty);
-                return Some((202, Simpler::Inst(InstData::Binary { op: BinaryOp::Add, args: [r1, x0] })));
-            }
-        }
-        if x1_k == 9 {
-            // mul_nine
-            {
-                let r0 = s.number(ty, 3);
-                let r1 = s.make(InstData::Binary { op: BinaryOp::Shl, args: [x0, r0] }, ty);
-                return Some((203, Simpler::Inst(InstData::Binary { op: BinaryOp::Add, args: [r1, x0] })));
-            }
-        }
         match s.definition(x0) {
             Some(InstData::Binary { op: BinaryOp::Sub, args: [x0_0, x0_1] }) => {
                 if let Some(x0_0_k) = s.constant(x0_0) {
@@ -803,7 +1648,7 @@ fn mul(s: &mut Site<'_>, ty: Type, x0: Value, x1: Value) -> Option<Found> {
                         // mul_negated
                         {
                             let r0 = s.number(ty, fold_binary(BinaryOp::Sub, ty, 0, x1_k));
-                            return Some((205, Simpler::Inst(InstData::Binary { op: BinaryOp::Mul, args: [x0_1, r0] })));
+                            return Some((202, Simpler::Inst(InstData::Binary { op: BinaryOp::Mul, args: [x0_1, r0] })));
                         }
                     }
                 }
@@ -813,7 +1658,7 @@ fn mul(s: &mut Site<'_>, ty: Type, x0: Value, x1: Value) -> Option<Found> {
                     // mul_mul
                     {
                         let r0 = s.number(ty, fold_binary(BinaryOp::Mul, ty, x0_1_k, x1_k));
-                        return Some((204, Simpler::Inst(InstData::Binary { op: BinaryOp::Mul, args: [x0_0, r0] })));
+                        return Some((201, Simpler::Inst(InstData::Binary { op: BinaryOp::Mul, args: [x0_0, r0] })));
                     }
                 }
             }
@@ -833,13 +1678,13 @@ fn mul_high_u(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found
         if x1_k == 0 {
             // mul_high_zero
             {
-                return Some((206, Simpler::Constant(0)));
+                return Some((203, Simpler::Constant(0)));
             }
         }
         if x1_k == 1 {
             // mul_high_one
             {
-                return Some((207, Simpler::Constant(0)));
+                return Some((204, Simpler::Constant(0)));
             }
         }
     }
@@ -851,13 +1696,13 @@ fn div_s(s: &mut Site<'_>, ty: Type, x0: Value, x1: Value) -> Option<Found> {
         if x1_k == 1 {
             // div_s_one
             {
-                return Some((209, Simpler::Value(x0)));
+                return Some((206, Simpler::Value(x0)));
             }
         }
         // div_s_power_positive
         if CompareOp::Eq.eval(ty, fold_unary(UnaryOp::Popcnt, ty, ty, x1_k), 1) && CompareOp::GtS.eval(ty, x1_k, 0) && s.zeros(x0, fold_binary(BinaryOp::Shl, ty, 1, fold_binary(BinaryOp::Sub, ty, u64::from(ty.bits()), 1))) {
             let r0 = s.number(ty, fold_unary(UnaryOp::Ctz, ty, ty, x1_k));
-            return Some((215, Simpler::Inst(InstData::Binary { op: BinaryOp::ShrU, args: [x0, r0] })));
+            return Some((212, Simpler::Inst(InstData::Binary { op: BinaryOp::ShrU, args: [x0, r0] })));
         }
     }
     None
@@ -868,13 +1713,13 @@ fn div_u(s: &mut Site<'_>, ty: Type, x0: Value, x1: Value) -> Option<Found> {
         if x1_k == 1 {
             // div_u_one
             {
-                return Some((208, Simpler::Value(x0)));
+                return Some((205, Simpler::Value(x0)));
             }
         }
         // div_u_power
         if CompareOp::Eq.eval(ty, fold_unary(UnaryOp::Popcnt, ty, ty, x1_k), 1) {
             let r0 = s.number(ty, fold_unary(UnaryOp::Ctz, ty, ty, x1_k));
-            return Some((213, Simpler::Inst(InstData::Binary { op: BinaryOp::ShrU, args: [x0, r0] })));
+            return Some((210, Simpler::Inst(InstData::Binary { op: BinaryOp::ShrU, args: [x0, r0] })));
         }
     }
     None
@@ -885,19 +1730,19 @@ fn rem_s(s: &mut Site<'_>, ty: Type, x0: Value, x1: Value) -> Option<Found> {
         if x1_k == 1 {
             // rem_s_one
             {
-                return Some((211, Simpler::Constant(0)));
+                return Some((208, Simpler::Constant(0)));
             }
         }
         if x1_k == trim(ty, 0xffffffffffffffff) {
             // rem_s_minus_one
             {
-                return Some((212, Simpler::Constant(0)));
+                return Some((209, Simpler::Constant(0)));
             }
         }
         // rem_s_power_positive
         if CompareOp::Eq.eval(ty, fold_unary(UnaryOp::Popcnt, ty, ty, x1_k), 1) && CompareOp::GtS.eval(ty, x1_k, 0) && s.zeros(x0, fold_binary(BinaryOp::Shl, ty, 1, fold_binary(BinaryOp::Sub, ty, u64::from(ty.bits()), 1))) {
             let r0 = s.number(ty, fold_binary(BinaryOp::Sub, ty, x1_k, 1));
-            return Some((216, Simpler::Inst(InstData::Binary { op: BinaryOp::And, args: [x0, r0] })));
+            return Some((213, Simpler::Inst(InstData::Binary { op: BinaryOp::And, args: [x0, r0] })));
         }
     }
     None
@@ -908,13 +1753,13 @@ fn rem_u(s: &mut Site<'_>, ty: Type, x0: Value, x1: Value) -> Option<Found> {
         if x1_k == 1 {
             // rem_u_one
             {
-                return Some((210, Simpler::Constant(0)));
+                return Some((207, Simpler::Constant(0)));
             }
         }
         // rem_u_power
         if CompareOp::Eq.eval(ty, fold_unary(UnaryOp::Popcnt, ty, ty, x1_k), 1) {
             let r0 = s.number(ty, fold_binary(BinaryOp::Sub, ty, x1_k, 1));
-            return Some((214, Simpler::Inst(InstData::Binary { op: BinaryOp::And, args: [x0, r0] })));
+            return Some((211, Simpler::Inst(InstData::Binary { op: BinaryOp::And, args: [x0, r0] })));
         }
     }
     None
@@ -1348,6 +2193,198 @@ fn or(s: &mut Site<'_>, ty: Type, x0: Value, x1: Value) -> Option<Found> {
             }
         }
         _ => {}
+    }
+    for [x0, x1] in [[x0, x1], [x1, x0]] {
+        if let Some(InstData::Binary { op: BinaryOp::Shl, args: [x0_0, x0_1] }) = s.definition(x0) {
+            if let Some(InstData::Binary { op: BinaryOp::Add, args: [x0_0_0, x0_0_1] }) = s.definition(x0_0) {
+                for [x0_0_0, x0_0_1] in [[x0_0_0, x0_0_1], [x0_0_1, x0_0_0]] {
+                    if let Some(InstData::Binary { op: BinaryOp::And, args: [x0_0_0_0, x0_0_0_1] }) = s.definition(x0_0_0) {
+                        if let Some(InstData::Binary { op: BinaryOp::Add, args: [x0_0_0_0_0, x0_0_0_0_1] }) = s.definition(x0_0_0_0) {
+                            for [x0_0_0_0_0, x0_0_0_0_1] in [[x0_0_0_0_0, x0_0_0_0_1], [x0_0_0_0_1, x0_0_0_0_0]] {
+                                if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_0_0_0_0_0, x0_0_0_0_0_1] }) = s.definition(x0_0_0_0_0) {
+                                    if let Some(InstData::Binary { op: BinaryOp::Mul, args: [x0_0_0_0_0_0_0, x0_0_0_0_0_0_1] }) = s.definition(x0_0_0_0_0_0) {
+                                        for [x0_0_0_0_0_0_0, x0_0_0_0_0_0_1] in [[x0_0_0_0_0_0_0, x0_0_0_0_0_0_1], [x0_0_0_0_0_0_1, x0_0_0_0_0_0_0]] {
+                                            if let Some(InstData::Binary { op: BinaryOp::And, args: [x0_0_0_0_0_0_0_0, x0_0_0_0_0_0_0_1] }) = s.definition(x0_0_0_0_0_0_0) {
+                                                if let Some(x0_0_0_0_0_0_0_1_k) = s.constant(x0_0_0_0_0_0_0_1) {
+                                                    if x0_0_0_0_0_0_0_1_k == 0xffffffff {
+                                                        if let Some(InstData::Binary { op: BinaryOp::And, args: [x0_0_0_0_0_0_1_0, x0_0_0_0_0_0_1_1] }) = s.definition(x0_0_0_0_0_0_1) {
+                                                            if let Some(x0_0_0_0_0_0_1_1_k) = s.constant(x0_0_0_0_0_0_1_1) {
+                                                                if x0_0_0_0_0_0_1_1_k == 0xffffffff {
+                                                                    if let Some(x0_0_0_0_0_1_k) = s.constant(x0_0_0_0_0_1) {
+                                                                        if x0_0_0_0_0_1_k == 32 {
+                                                                            if let Some(InstData::Binary { op: BinaryOp::Mul, args: [x0_0_0_0_1_0, x0_0_0_0_1_1] }) = s.definition(x0_0_0_0_1) {
+                                                                                for [x0_0_0_0_1_0, x0_0_0_0_1_1] in [[x0_0_0_0_1_0, x0_0_0_0_1_1], [x0_0_0_0_1_1, x0_0_0_0_1_0]] {
+                                                                                    if let Some(InstData::Binary { op: BinaryOp::And, args: [x0_0_0_0_1_0_0, x0_0_0_0_1_0_1] }) = s.definition(x0_0_0_0_1_0) {
+                                                                                        if x0_0_0_0_0_0_0_0 == x0_0_0_0_1_0_0 {
+                                                                                            if let Some(x0_0_0_0_1_0_1_k) = s.constant(x0_0_0_0_1_0_1) {
+                                                                                                if x0_0_0_0_1_0_1_k == 0xffffffff {
+                                                                                                    if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_0_0_0_1_1_0, x0_0_0_0_1_1_1] }) = s.definition(x0_0_0_0_1_1) {
+                                                                                                        if x0_0_0_0_0_0_1_0 == x0_0_0_0_1_1_0 {
+                                                                                                            if let Some(x0_0_0_0_1_1_1_k) = s.constant(x0_0_0_0_1_1_1) {
+                                                                                                                if x0_0_0_0_1_1_1_k == 32 {
+                                                                                                                    if let Some(x0_0_0_1_k) = s.constant(x0_0_0_1) {
+                                                                                                                        if x0_0_0_1_k == 0xffffffff {
+                                                                                                                            if let Some(InstData::Binary { op: BinaryOp::Mul, args: [x0_0_1_0, x0_0_1_1] }) = s.definition(x0_0_1) {
+                                                                                                                                for [x0_0_1_0, x0_0_1_1] in [[x0_0_1_0, x0_0_1_1], [x0_0_1_1, x0_0_1_0]] {
+                                                                                                                                    if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_0_1_0_0, x0_0_1_0_1] }) = s.definition(x0_0_1_0) {
+                                                                                                                                        if x0_0_0_0_0_0_0_0 == x0_0_1_0_0 {
+                                                                                                                                            if let Some(x0_0_1_0_1_k) = s.constant(x0_0_1_0_1) {
+                                                                                                                                                if x0_0_1_0_1_k == 32 {
+                                                                                                                                                    if let Some(InstData::Binary { op: BinaryOp::And, args: [x0_0_1_1_0, x0_0_1_1_1] }) = s.definition(x0_0_1_1) {
+                                                                                                                                                        if x0_0_0_0_0_0_1_0 == x0_0_1_1_0 {
+                                                                                                                                                            if let Some(x0_0_1_1_1_k) = s.constant(x0_0_1_1_1) {
+                                                                                                                                                                if x0_0_1_1_1_k == 0xffffffff {
+                                                                                                                                                                    if let Some(x0_1_k) = s.constant(x0_1) {
+                                                                                                                                                                        if x0_1_k == 32 {
+                                                                                                                                                                            if let Some(InstData::Binary { op: BinaryOp::And, args: [x1_0, x1_1] }) = s.definition(x1) {
+                                                                                                                                                                                if x0_0_0_0_0_0 == x1_0 {
+                                                                                                                                                                                    if let Some(x1_1_k) = s.constant(x1_1) {
+                                                                                                                                                                                        if x1_1_k == 0xffffffff {
+                                                                                                                                                                                            // low_word
+                                                                                                                                                                                            if matches!(ty, Type::I64) && s.once(x0) && s.once(x1) {
+                                                                                                                                                                                                return Some((221, Simpler::Inst(InstData::Binary { op: BinaryOp::Mul, args: [x0_0_0_0_0_0_0_0, x0_0_0_0_0_0_1_0] })));
+                                                                                                                                                                                            }
+                                                                                                                                                                                        }
+                                                                                                                                                                                    }
+                                                                                                                                                                                }
+                                                                                                                                                                            }
+                                                                                                                                                                        }
+                                                                                                                                                                    }
+                                                                                                                                                                }
+                                                                                                                                                            }
+                                                                                                                                                        }
+                                                                                                                                                    }
+                                                                                                                                                }
+                                                                                                                                            }
+                                                                                                                                        }
+                                                                                                                                    }
+                                                                                                                                }
+                                                                                                                            }
+                                                                                                                        }
+                                                                                                                    }
+                                                                                                                }
+                                                                                                            }
+                                                                                                        }
+                                                                                                    }
+                                                                                                }
+                                                                                            }
+                                                                                        }
+                                                                                    }
+                                                                                }
+                                                                            }
+                                                                        }
+                                                                    }
+                                                                }
+                                                            }
+                                                        }
+                                                    }
+                                                }
+                                            }
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    for [x0, x1] in [[x0, x1], [x1, x0]] {
+        if let Some(InstData::Binary { op: BinaryOp::Shl, args: [x0_0, x0_1] }) = s.definition(x0) {
+            if let Some(InstData::Binary { op: BinaryOp::Add, args: [x0_0_0, x0_0_1] }) = s.definition(x0_0) {
+                for [x0_0_0, x0_0_1] in [[x0_0_0, x0_0_1], [x0_0_1, x0_0_0]] {
+                    if let Some(InstData::Binary { op: BinaryOp::Add, args: [x0_0_0_0, x0_0_0_1] }) = s.definition(x0_0_0) {
+                        for [x0_0_0_0, x0_0_0_1] in [[x0_0_0_0, x0_0_0_1], [x0_0_0_1, x0_0_0_0]] {
+                            if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_0_0_0_0, x0_0_0_0_1] }) = s.definition(x0_0_0_0) {
+                                if let Some(InstData::Binary { op: BinaryOp::Mul, args: [x0_0_0_0_0_0, x0_0_0_0_0_1] }) = s.definition(x0_0_0_0_0) {
+                                    for [x0_0_0_0_0_0, x0_0_0_0_0_1] in [[x0_0_0_0_0_0, x0_0_0_0_0_1], [x0_0_0_0_0_1, x0_0_0_0_0_0]] {
+                                        if let Some(InstData::Binary { op: BinaryOp::And, args: [x0_0_0_0_0_0_0, x0_0_0_0_0_0_1] }) = s.definition(x0_0_0_0_0_0) {
+                                            if let Some(x0_0_0_0_0_0_1_k) = s.constant(x0_0_0_0_0_0_1) {
+                                                if x0_0_0_0_0_0_1_k == 0xffffffff {
+                                                    if let Some(InstData::Binary { op: BinaryOp::And, args: [x0_0_0_0_0_1_0, x0_0_0_0_0_1_1] }) = s.definition(x0_0_0_0_0_1) {
+                                                        if let Some(x0_0_0_0_0_1_1_k) = s.constant(x0_0_0_0_0_1_1) {
+                                                            if x0_0_0_0_0_1_1_k == 0xffffffff {
+                                                                if let Some(x0_0_0_0_1_k) = s.constant(x0_0_0_0_1) {
+                                                                    if x0_0_0_0_1_k == 32 {
+                                                                        if let Some(InstData::Binary { op: BinaryOp::And, args: [x0_0_0_1_0, x0_0_0_1_1] }) = s.definition(x0_0_0_1) {
+                                                                            if let Some(InstData::Binary { op: BinaryOp::Mul, args: [x0_0_0_1_0_0, x0_0_0_1_0_1] }) = s.definition(x0_0_0_1_0) {
+                                                                                for [x0_0_0_1_0_0, x0_0_0_1_0_1] in [[x0_0_0_1_0_0, x0_0_0_1_0_1], [x0_0_0_1_0_1, x0_0_0_1_0_0]] {
+                                                                                    if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_0_0_1_0_0_0, x0_0_0_1_0_0_1] }) = s.definition(x0_0_0_1_0_0) {
+                                                                                        if x0_0_0_0_0_0_0 == x0_0_0_1_0_0_0 {
+                                                                                            if let Some(x0_0_0_1_0_0_1_k) = s.constant(x0_0_0_1_0_0_1) {
+                                                                                                if x0_0_0_1_0_0_1_k == 32 {
+                                                                                                    if let Some(InstData::Binary { op: BinaryOp::And, args: [x0_0_0_1_0_1_0, x0_0_0_1_0_1_1] }) = s.definition(x0_0_0_1_0_1) {
+                                                                                                        if x0_0_0_0_0_1_0 == x0_0_0_1_0_1_0 {
+                                                                                                            if let Some(x0_0_0_1_0_1_1_k) = s.constant(x0_0_0_1_0_1_1) {
+                                                                                                                if x0_0_0_1_0_1_1_k == 0xffffffff {
+                                                                                                                    if let Some(x0_0_0_1_1_k) = s.constant(x0_0_0_1_1) {
+                                                                                                                        if x0_0_0_1_1_k == 0xffffffff {
+                                                                                                                            if let Some(InstData::Binary { op: BinaryOp::Mul, args: [x0_0_1_0, x0_0_1_1] }) = s.definition(x0_0_1) {
+                                                                                                                                for [x0_0_1_0, x0_0_1_1] in [[x0_0_1_0, x0_0_1_1], [x0_0_1_1, x0_0_1_0]] {
+                                                                                                                                    if let Some(InstData::Binary { op: BinaryOp::And, args: [x0_0_1_0_0, x0_0_1_0_1] }) = s.definition(x0_0_1_0) {
+                                                                                                                                        if x0_0_0_0_0_0_0 == x0_0_1_0_0 {
+                                                                                                                                            if let Some(x0_0_1_0_1_k) = s.constant(x0_0_1_0_1) {
+                                                                                                                                                if x0_0_1_0_1_k == 0xffffffff {
+                                                                                                                                                    if let Some(InstData::Binary { op: BinaryOp::ShrU, args: [x0_0_1_1_0, x0_0_1_1_1] }) = s.definition(x0_0_1_1) {
+                                                                                                                                                        if x0_0_0_0_0_1_0 == x0_0_1_1_0 {
+                                                                                                                                                            if let Some(x0_0_1_1_1_k) = s.constant(x0_0_1_1_1) {
+                                                                                                                                                                if x0_0_1_1_1_k == 32 {
+                                                                                                                                                                    if let Some(x0_1_k) = s.constant(x0_1) {
+                                                                                                                                                                        if x0_1_k == 32 {
+                                                                                                                                                                            if let Some(InstData::Binary { op: BinaryOp::And, args: [x1_0, x1_1] }) = s.definition(x1) {
+                                                                                                                                                                                if x0_0_0_0_0 == x1_0 {
+                                                                                                                                                                                    if let Some(x1_1_k) = s.constant(x1_1) {
+                                                                                                                                                                                        if x1_1_k == 0xffffffff {
+                                                                                                                                                                                            // low_word_cross
+                                                                                                                                                                                            if matches!(ty, Type::I64) && s.once(x0) && s.once(x1) {
+                                                                                                                                                                                                return Some((222, Simpler::Inst(InstData::Binary { op: BinaryOp::Mul, args: [x0_0_0_0_0_0_0, x0_0_0_0_0_1_0] })));
+                                                                                                                                                                                            }
+                                                                                                                                                                                        }
+                                                                                                                                                                                    }
+                                                                                                                                                                                }
+                                                                                                                                                                            }
+                                                                                                                                                                        }
+                                                                                                                                                                    }
+                                                                                                                                                                }
+                                                                                                                                                            }
+                                                                                                                                                        }
+                                                                                                                                                    }
+                                                                                                                                                }
+                                                                                                                                            }
+                                                                                                                                        }
+                                                                                                                                    }
+                                                                                                                                }
+                                                                                                                            }
+                                                                                                                        }
+                                                                                                                    }
+                                                                                                                }
+                                                                                                            }
+                                                                                                        }
+                                                                                                    }
+                                                                                                }
+                                                                                            }
+                                                                                        }
+                                                                                    }
+                                                                                }
+                                                                            }
+                                                                        }
+                                                                    }
+                                                                }
+                                                            }
+                                                        }
+                                                    }
+                                                }
+                                            }
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
     }
     None
 }

@@ -348,14 +348,13 @@ fn a_variable_that_gets_the_same_on_every_way_is_none() {
         expect![[r#"
             func f0(i32, i32, i64) -> (i32) {
             b0(v0: i32, v1: i32, v2: i64):
-              v14: i32 = const 2
+              v4: i32 = const 5
               v6: i32 = const 0
               v9: i32 = const 3
               v3: i32 = wrap v2
               branch v3, b1, b3
             b1:
-              v15: i32 = shl v0, v14
-              v5: i32 = add v15, v0
+              v5: i32 = mul v0, v4
               store m0[v6 + 0], v5
               jump b2(v5)
             b3:
@@ -540,5 +539,56 @@ fn a_store_of_what_is_there_is_removed() {
               return v3
             }
         "#]],
+    );
+}
+
+#[test]
+fn a_wide_product_in_halves_is_two_multiplications() {
+    // `__multi3` of compiler-rt, as clang compiles it, without the high words of the factors.
+    let wide = |mask: u64| {
+        format!(
+            "(module (memory 1) (func (param $to i32) (param $x i64) (param $y i64)
+               (local $p i64) (local $xh i64) (local $t i64) (local $u i64)
+               (i64.store offset=8 (local.get $to)
+                 (i64.add
+                   (i64.add
+                     (i64.mul
+                       (local.tee $p (i64.shr_u (local.get $y) (i64.const 32)))
+                       (local.tee $xh (i64.shr_u (local.get $x) (i64.const 32))))
+                     (i64.shr_u
+                       (local.tee $t
+                         (i64.add
+                           (i64.shr_u
+                             (i64.mul
+                               (i64.and (local.get $y) (i64.const {mask}))
+                               (i64.and (local.get $x) (i64.const 4294967295)))
+                             (i64.const 32))
+                           (i64.mul (i64.and (local.get $y) (i64.const {mask})) (local.get $xh))))
+                       (i64.const 32)))
+                   (i64.shr_u
+                     (i64.add
+                       (i64.and (local.get $t) (i64.const 4294967295))
+                       (i64.mul (local.get $p) (i64.and (local.get $x) (i64.const 4294967295))))
+                     (i64.const 32))))))"
+        )
+    };
+    let optimized = |wat: &str| {
+        let mut func = translated(wat);
+        super::run(&mut func, config(Passes::ALL), |_, _| {});
+        check(&func).unwrap_or_else(|e| panic!("{e}\n{func}"));
+        func.to_string()
+    };
+    let text = optimized(&wide(0xffff_ffff));
+    assert_eq!(
+        (text.matches("mul_high_u").count(), text.matches("= mul ").count()),
+        (1, 0),
+        "{text}"
+    );
+    // With another mask it is another function.
+    let text = optimized(&wide(0x7fff_ffff));
+    assert_eq!(
+        (text.matches("mul_high_u").count(), text.matches("= mul ").count()),
+        (0, 4),
+        "{text}"
     );
 }

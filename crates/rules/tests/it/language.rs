@@ -132,7 +132,10 @@ fn names_must_be_bound_and_constants_constant() {
             "2:22: nothing can be folded here",
         ),
         ("(add x (fold.add k 1)) => x", "2:16: nothing can be folded here"),
-        ("(add x@(clz y) x) => y", "2:14: `x` stands for two things"),
+        (
+            "(add x@(clz y) x@(clz y)) => y",
+            "2:24: `x` stands for two things",
+        ),
         (
             "(add x 0) => a@(clz x)",
             "2:22: expected an operation without a name",

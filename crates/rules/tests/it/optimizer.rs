@@ -38,3 +38,19 @@ fn every_rule_is_proved_as_it_stands() {
     let missing = Proofs::parse(&record).missing(&obligations(&rules()));
     assert!(missing.is_empty(), "{missing:#?}\nrun `cargo xtask prove`");
 }
+
+#[test]
+fn a_changed_rule_needs_a_new_proof() {
+    let rules = rules();
+    let mut proofs = Proofs::default();
+    let all = obligations(&rules);
+    all.iter().for_each(|obligation| proofs.add(obligation));
+    assert_eq!(Proofs::parse(&proofs.to_string()), proofs);
+    assert_eq!(proofs.missing(&all), Vec::<String>::new());
+    let wrong = check([(
+        "",
+        ";; Why.\nrule add_zero: (sub x 0) => x\n example: (sub v 0) => v",
+    )])
+    .expect("it has types");
+    assert!(!proofs.has(obligations(&wrong).last().expect("there is a rule")));
+}
