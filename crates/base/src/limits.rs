@@ -4,10 +4,11 @@
 pub const PARAMS_MAX: usize = 1000;
 /// Results of one function (the JavaScript API's limit).
 pub const RESULTS_MAX: usize = 1000;
-/// Bytes of machine code that one function may compile to.
-pub const FUNC_CODE_BYTES_MAX: usize = 64 << 20;
-/// Bytes of stack that one frame may take.
-pub const FRAME_BYTES_MAX: u32 = 1 << 20;
+/// Bytes of machine code that one function may compile to; some operators of one byte take fifty.
+pub const FUNC_CODE_BYTES_MAX: usize = 512 << 20;
+/// Bytes of stack that one frame may take: 8 for each byte of the largest body, since none makes more
+/// than one value. What is larger than the stack traps when it is entered.
+pub const FRAME_BYTES_MAX: u32 = 64 << 20;
 /// Bytes in one WebAssembly page.
 pub const PAGE_BYTES: u64 = 1 << 16;
 /// Pages of a 32-bit memory.

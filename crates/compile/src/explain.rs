@@ -24,7 +24,7 @@ pub enum Stage {
 /// # Errors
 /// If the function cannot be compiled that far.
 pub fn explain_passes(unit: &Unit<'_>, func: FuncIdx) -> Result<Vec<(&'static str, String)>, CompileError> {
-    let mut ir = translate::translate(unit.module, func, unit.target, &unit.inlining)?;
+    let mut ir = unit.translate(func)?;
     let mut steps = vec![("translate", ir.to_string())];
     opt::run(&mut ir, unit.config, |name, ir| {
         steps.push((name, ir.to_string()))
@@ -37,7 +37,7 @@ pub fn explain_passes(unit: &Unit<'_>, func: FuncIdx) -> Result<Vec<(&'static st
 /// # Errors
 /// If the function cannot be compiled that far.
 pub fn explain(unit: &Unit<'_>, func: FuncIdx, stage: Stage) -> Result<String, CompileError> {
-    let mut ir = translate::translate(unit.module, func, unit.target, &unit.inlining)?;
+    let mut ir = unit.translate(func)?;
     if stage == Stage::Translated {
         return Ok(ir.to_string());
     }
@@ -49,7 +49,7 @@ pub fn explain(unit: &Unit<'_>, func: FuncIdx, stage: Stage) -> Result<String, C
     if stage == Stage::Virtual {
         return Ok(virt.to_string());
     }
-    let mut phys = regalloc::regalloc(virt, &mut regalloc::Scratch::default())?;
+    let mut phys = regalloc::regalloc(virt, unit.config.passes, &mut regalloc::Scratch::default());
     tidy::tidy(&mut phys);
     frame::frame(&mut phys);
     if stage == Stage::Allocated {

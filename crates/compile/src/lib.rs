@@ -126,6 +126,17 @@ impl<'m> Unit<'m> {
     }
 }
 
+impl Unit<'_> {
+    /// The SSA form of a function.
+    fn translate(&self, func: FuncIdx) -> Result<cellwall_ir::Func, CompileError> {
+        let Self { module, target, .. } = *self;
+        match self.config.passes.contains(Passes::VALUES) {
+            true => translate::translate(module, func, target, &self.inlining),
+            false => translate::translate_with(module, func, target, &self.inlining, translate::Home::Frame),
+        }
+    }
+}
+
 /// Storage that is used again from function to function; of no meaning between them.
 #[derive(Default)]
 pub struct Scratch {
@@ -147,11 +158,11 @@ impl fmt::Debug for Scratch {
 /// # Panics
 /// If an invariant between two stages does not hold, which is our bug.
 pub fn function(unit: &Unit<'_>, func: FuncIdx, scratch: &mut Scratch) -> Result<CodeBlob, CompileError> {
-    let mut ir = translate::translate(unit.module, func, unit.target, &unit.inlining)?;
+    let mut ir = unit.translate(func)?;
     check(&ir);
     opt::run(&mut ir, unit.config, |_, ir| check(ir));
     let virt = lower::lower(&ir, unit, &mut scratch.lower);
-    let mut phys = regalloc::regalloc(virt, &mut scratch.regalloc)?;
+    let mut phys = regalloc::regalloc(virt, unit.config.passes, &mut scratch.regalloc);
     if unit.has(Plant::ReloadSignExtended) {
         lower::plant::sign_extend_reloads(&mut phys);
     }

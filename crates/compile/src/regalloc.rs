@@ -1,13 +1,17 @@
-//! Register allocation: the crate `regalloc2` behind one function.
+//! Register allocation: the crate `regalloc2` behind one function, and an allocator of our own for
+//! functions that would take that one more than linear time, or too much memory.
 //!
 //! Requires edges from a block with several successors to a block with several predecessors to be
 //! split. Guarantees hardware registers that fulfil the roles of each row; in debug builds the
 //! answer is checked symbolically. The allocator inserts moves between instructions and never
 //! changes flags.
 
-use crate::CompileError;
+mod linear;
+mod order;
+
+use crate::Passes;
 use cellwall_abi::convention;
-use cellwall_base::{EntityId, Limit};
+use cellwall_base::EntityId;
 use cellwall_isa::x64::{Inst, MFunc, Role, Row, Width};
 use cellwall_isa::{Class, Phys, Reg, Virt};
 use regalloc2 as ra;
@@ -58,20 +62,31 @@ struct Lists {
 struct View<'a> {
     func: &'a MFunc<Virt>,
     lists: &'a Lists,
-    all: ra::PRegSet,
 }
 
 /// Allocates registers.
 ///
-/// # Errors
-/// If the function is too large for the allocator.
-///
 /// # Panics
-/// If the allocator refuses the function for another reason, or its answer is wrong (in debug
-/// builds): both are our bugs.
-pub(crate) fn regalloc(func: MFunc<Virt>, scratch: &mut Scratch) -> Result<MFunc<Phys>, CompileError> {
-    regalloc_by(func, None, scratch)
+/// If the allocator refuses the function, or its answer is wrong (in tests): both are our bugs.
+pub(crate) fn regalloc(func: MFunc<Virt>, passes: Passes, scratch: &mut Scratch) -> MFunc<Phys> {
+    // What is larger than this is not even surveyed.
+    let large = func.virtual_regs as usize > VREGS_MAX || func.insts.len() > INSTS_MAX;
+    if !large {
+        scratch.view.fill(&func);
+    }
+    if large || !passes.contains(Passes::REGISTERS) || scratch.view.is_hostile() {
+        return by_linear(func, scratch);
+    }
+    by_graph(func, scratch)
 }
+
+/// How many instructions a function may have before the allocator that takes little memory is
+/// chosen. The other one takes about half a kilobyte for each.
+const INSTS_MAX: usize = 1 << 20;
+
+/// How many virtual registers a function may have before the same. The other one can tell twice as
+/// many apart, its own ones included.
+const VREGS_MAX: usize = VReg::MAX / 2;
 
 /// How many values may be alive at once on average before the allocator that takes linear time is
 /// chosen. The other one takes time in proportion to it.
@@ -83,30 +98,24 @@ const LIVE_VALUES_MAX: u64 = 256;
 /// nanosecond each.
 const MERGING_WORK_MAX: u64 = 250_000_000;
 
-/// Allocates registers by an algorithm, or by the one that fits the function.
-fn regalloc_by(
-    func: MFunc<Virt>,
-    algorithm: Option<ra::Algorithm>,
-    scratch: &mut Scratch,
-) -> Result<MFunc<Phys>, CompileError> {
-    let too_large = Limit {
-        what: "the number of values in a function",
-        max: VReg::MAX as u64,
-    };
-    if func.virtual_regs as usize > VReg::MAX || func.insts.len() > 1 << 26 {
-        return Err(too_large.into());
-    }
-    scratch.view.fill(&func);
-    let algorithm = algorithm.unwrap_or_else(|| scratch.view.algorithm());
+fn by_linear(func: MFunc<Virt>, scratch: &mut Scratch) -> MFunc<Phys> {
+    let slots = linear::allocate(&func, &mut scratch.insts, &mut scratch.blocks);
+    let storage = std::mem::take(&mut scratch.insts);
+    let (phys, old) = func.allocated(storage, &scratch.blocks, slots);
+    scratch.insts = old;
+    phys
+}
+
+fn by_graph(func: MFunc<Virt>, scratch: &mut Scratch) -> MFunc<Phys> {
     let view = View {
         func: &func,
         lists: &scratch.view,
-        all: ra::PRegSet::from(&scratch.env),
     };
-    let output = match allocate(&view, algorithm, &scratch.env, &mut scratch.ctx) {
+    let output = match allocate(&view, &scratch.env, &mut scratch.ctx) {
         Ok(()) => &scratch.ctx.output,
+        // It has limits that the survey does not see.
         Err(ra::RegAllocError::TooManyLiveRegs | ra::RegAllocError::TooManyOperands) => {
-            return Err(too_large.into());
+            return by_linear(func, scratch);
         }
         Err(error) => panic!("the register allocator refuses the function: {error:?}\n{func}"),
     };
@@ -123,28 +132,25 @@ fn regalloc_by(
                     let inst = func.insts[at.index()];
                     scratch.insts.push(replace(inst, output.inst_allocs(at)));
                 }
-                InstOrEdit::Edit(Edit::Move { from, to }) => scratch.insts.push(move_between(*from, *to)),
+                InstOrEdit::Edit(Edit::Move { from, to }) => {
+                    scratch.insts.push(move_between(*from, *to, func.slots));
+                }
             }
         }
         scratch.blocks.push(start..scratch.insts.len() as u32);
     }
-    let slots = output.num_spillslots as u32;
+    let slots = func.slots + output.num_spillslots as u32;
     let storage = std::mem::take(&mut scratch.insts);
     let (phys, old) = func.allocated(storage, &scratch.blocks, slots);
     scratch.insts = old;
-    Ok(phys)
+    phys
 }
 
-fn allocate(
-    view: &View<'_>,
-    algorithm: ra::Algorithm,
-    env: &ra::MachineEnv,
-    ctx: &mut ra::Ctx,
-) -> Result<(), ra::RegAllocError> {
+fn allocate(view: &View<'_>, env: &ra::MachineEnv, ctx: &mut ra::Ctx) -> Result<(), ra::RegAllocError> {
     let options = ra::RegallocOptions {
         verbose_log: false,
         validate_ssa: cfg!(debug_assertions),
-        algorithm,
+        algorithm: ra::Algorithm::Ion,
     };
     ra::run_with_ctx(view, env, &options, ctx).map(|_| ())
 }
@@ -233,48 +239,92 @@ fn replace(mut inst: Inst, allocs: &[Allocation]) -> Inst {
     inst
 }
 
-/// A move between registers and frame slots; 64 bits of integers, vectors whole.
-fn move_between(from: Allocation, to: Allocation) -> Inst {
-    let slot = |alloc: Allocation| alloc.as_stack().map(|slot| slot.index() as u32);
+/// A move between registers and frame slots, of which the first ones are taken.
+fn move_between(from: Allocation, to: Allocation, slots: u32) -> Inst {
+    let slot = |alloc: Allocation| {
+        let slot = alloc.as_stack().expect("an allocation is a register or a slot");
+        slots + slot.index() as u32
+    };
     let reg = |alloc: Allocation| alloc.as_reg().map(reg_of);
     match (reg(from), reg(to)) {
-        (Some(from), Some(to)) if from.class() == Class::Int => {
-            Inst::new(Row::Mov, Width::W64).dst(to).rm(from)
-        }
-        (Some(from), Some(to)) => Inst::new(Row::FMov, Width::W32).dst(to).rm(from),
-        (Some(from), None) => {
-            let row = if from.class() == Class::Int {
-                Row::MovStore
-            } else {
-                Row::FStore
-            };
-            let slot = slot(to).expect("an allocation is a register or a slot");
-            Inst::new(row, Width::W64).src(from).slot(slot)
-        }
-        (None, Some(to)) => {
-            let row = if to.class() == Class::Int {
-                Row::Mov
-            } else {
-                Row::FLoad
-            };
-            let slot = slot(from).expect("an allocation is a register or a slot");
-            Inst::new(row, Width::W64).dst(to).slot(slot)
-        }
+        (Some(from), Some(to)) => move_between_registers(from, to),
+        (Some(from), None) => move_to_slot(from, slot(to)),
+        (None, Some(to)) => move_from_slot(slot(from), to),
         (None, None) => unreachable!("the allocator moves through a register"),
     }
 }
 
+/// A move between registers of a class; 64 bits of integers, vectors whole.
+fn move_between_registers(from: Reg, to: Reg) -> Inst {
+    match from.class() {
+        Class::Int => Inst::new(Row::Mov, Width::W64).dst(to).rm(from),
+        Class::Float => Inst::new(Row::FMov, Width::W32).dst(to).rm(from),
+    }
+}
+
+pub(crate) fn move_to_slot(from: Reg, slot: u32) -> Inst {
+    let row = match from.class() {
+        Class::Int => Row::MovStore,
+        Class::Float => Row::FStore,
+    };
+    Inst::new(row, Width::W64).src(from).slot(slot)
+}
+
+pub(crate) fn move_from_slot(slot: u32, to: Reg) -> Inst {
+    let row = match to.class() {
+        Class::Int => Row::Mov,
+        Class::Float => Row::FLoad,
+    };
+    Inst::new(row, Width::W64).dst(to).slot(slot)
+}
+
+/// Where a hardware register is in tables: vector registers follow the others.
+fn index(reg: Reg) -> usize {
+    usize::from(reg.number()) + if reg.class() == Class::Float { 16 } else { 0 }
+}
+
+fn bit(reg: Reg) -> u32 {
+    1 << index(reg)
+}
+
+fn register(index: usize) -> Reg {
+    match index {
+        0..16 => Reg::gpr(index as u8),
+        _ => Reg::xmm(index as u8 - 16),
+    }
+}
+
+/// The registers of a class that are not pinned, as bits.
+fn registers(class: Class) -> u32 {
+    match class {
+        Class::Int => 0xffff & !(1 << convention::STACK | 1 << convention::CONTEXT | 1 << convention::BASE),
+        Class::Float => 0xffff_0000,
+    }
+}
+
+/// The registers, as bits, that an instruction destroys beside those that it defines.
+fn clobbers(func: &MFunc<Virt>, inst: &Inst) -> u32 {
+    match inst.row {
+        // A call leaves nothing as it was but the callee-saved registers; its results are
+        // definitions.
+        Row::Call => {
+            let saved = convention::CALLEE_SAVED.iter().map(|&number| Reg::gpr(number));
+            let fixed = func.fixed_of(&func.calls[inst.imm as usize]);
+            let defined = fixed.iter().filter(|fixed| fixed.def).map(|fixed| fixed.at);
+            let all = registers(Class::Int) | registers(Class::Float);
+            saved.chain(defined).fold(all, |set, reg| set & !bit(reg))
+        }
+        Row::Switch => bit(func.pins.entry) | bit(func.pins.scratch),
+        _ => 0,
+    }
+}
+
 impl Lists {
-    /// The better allocator, unless very many values are alive at once or flow into each other.
-    fn algorithm(&mut self) -> ra::Algorithm {
+    /// Whether very many values are alive at once or flow into each other.
+    fn is_hostile(&mut self) -> bool {
         let mentioned = self.spans.iter().filter(|span| span.1 > 0);
         let total: u64 = mentioned.map(|&(first, last)| u64::from(last - first)).sum();
-        if total > LIVE_VALUES_MAX * (self.ends.len() as u64 + 1000) || self.merging_work() > MERGING_WORK_MAX
-        {
-            ra::Algorithm::Fastalloc
-        } else {
-            ra::Algorithm::Ion
-        }
+        total > LIVE_VALUES_MAX * (self.ends.len() as u64 + 1000) || self.merging_work() > MERGING_WORK_MAX
     }
 
     fn mention(&mut self, vreg: VReg, at: u32) {
@@ -470,30 +520,13 @@ impl ra::Function for View<'_> {
     }
 
     fn inst_clobbers(&self, inst: ra::Inst) -> ra::PRegSet {
-        let inst = &self.func.insts[inst.index()];
-        match inst.row {
-            // A call leaves nothing as it was but the callee-saved registers; its results are
-            // definitions.
-            Row::Call => {
-                let mut clobbers = self.all;
-                for register in convention::CALLEE_SAVED {
-                    clobbers.remove(hardware(Reg::gpr(register)));
-                }
-                for fixed in self.func.fixed_of(&self.func.calls[inst.imm as usize]) {
-                    if fixed.def {
-                        clobbers.remove(hardware(fixed.at));
-                    }
-                }
-                clobbers
-            }
-            Row::Switch => {
-                let mut clobbers = ra::PRegSet::empty();
-                clobbers.add(hardware(self.func.pins.entry));
-                clobbers.add(hardware(self.func.pins.scratch));
-                clobbers
-            }
-            _ => ra::PRegSet::empty(),
+        let mut left = clobbers(self.func, &self.func.insts[inst.index()]);
+        let mut set = ra::PRegSet::empty();
+        while left != 0 {
+            set.add(hardware(register(left.trailing_zeros() as usize)));
+            left &= left - 1;
         }
+        set
     }
 
     fn num_vregs(&self) -> usize {
@@ -511,7 +544,7 @@ pub(crate) mod tests {
 
     /// Allocates by the allocator for functions with very many values.
     pub(crate) fn regalloc_linear(func: MFunc<Virt>, scratch: &mut Scratch) -> MFunc<Phys> {
-        regalloc_by(func, Some(ra::Algorithm::Fastalloc), scratch).expect("the function is small")
+        by_linear(func, scratch)
     }
 
     #[test]
@@ -530,8 +563,8 @@ pub(crate) mod tests {
             }
             lists
         };
-        assert!(matches!(lists(15_000).algorithm(), ra::Algorithm::Ion));
-        assert!(matches!(lists(17_000).algorithm(), ra::Algorithm::Fastalloc));
+        assert!(!lists(15_000).is_hostile());
+        assert!(lists(17_000).is_hostile());
     }
 
     #[test]
@@ -541,7 +574,7 @@ pub(crate) mod tests {
             spans: (0..alive).map(|_| (0, 9_999)).collect(),
             ..Lists::default()
         };
-        assert!(matches!(lists(200).algorithm(), ra::Algorithm::Ion));
-        assert!(matches!(lists(300).algorithm(), ra::Algorithm::Fastalloc));
+        assert!(!lists(200).is_hostile());
+        assert!(lists(300).is_hostile());
     }
 }

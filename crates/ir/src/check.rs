@@ -158,6 +158,11 @@ fn check_uses(
     result
 }
 
+fn variable_type(func: &Func, variable: u32) -> Result<Type, CheckError> {
+    let ty = func.frame.get(variable as usize).copied();
+    ty.ok_or_else(|| CheckError(format!("the frame has no variable {variable}")))
+}
+
 /// Types of operands and results.
 fn check_inst(func: &Func, inst: Inst) -> Checked {
     let node = &func.insts[inst];
@@ -219,6 +224,11 @@ fn check_inst(func: &Func, inst: Inst) -> Checked {
         InstData::MemorySize { .. } | InstData::TableSize { .. } => legal(one()?.is_int()),
         InstData::GlobalGet { .. } => one().map(drop),
         InstData::GlobalSet { .. } => gives(&[]),
+        InstData::FrameGet { variable } => gives(&[variable_type(func, variable)?]),
+        InstData::FrameSet { variable, value } => {
+            is(value, variable_type(func, variable)?)?;
+            gives(&[])
+        }
         InstData::Call { sig, args, .. } | InstData::CallLibrary { sig, args, .. } => {
             let signature = signature(func, sig)?;
             check_args(func, func.list(args), &signature.params)?;

@@ -139,6 +139,18 @@ pub enum InstData {
         /// The new value.
         value: Value,
     },
+    /// What was written to a variable of the frame last. Neither moved nor removed.
+    FrameGet {
+        /// Index into [`Func::frame`].
+        variable: u32,
+    },
+    /// Writes to a variable of the frame; every way to a `FrameGet` of it passes one.
+    FrameSet {
+        /// Index into [`Func::frame`].
+        variable: u32,
+        /// The new value.
+        value: Value,
+    },
     /// A call of a function of this module (defined or imported).
     Call {
         /// The callee.
@@ -346,6 +358,9 @@ pub struct Func {
     pub switches: Vec<Vec<BlockCall>>,
     /// Blocks to which their only branch, if there is only one, is rarely taken.
     pub unlikely: Vec<Block>,
+    /// Types of the variables of the frame. They stand for what would need too many block
+    /// parameters; most functions have none.
+    pub frame: Vec<Type>,
     /// What was inlined, in ascending order of the sources; bodies around another come before it.
     pub inlined: Vec<Inlined>,
     pool: Vec<Value>,
@@ -364,6 +379,7 @@ impl Func {
             order: Vec::new(),
             switches: Vec::new(),
             unlikely: Vec::new(),
+            frame: Vec::new(),
             inlined: Vec::new(),
             pool: Vec::new(),
         }
@@ -505,11 +521,13 @@ impl Func {
             | InstData::MemorySize { .. }
             | InstData::TableSize { .. }
             | InstData::GlobalGet { .. }
+            | InstData::FrameGet { .. }
             | InstData::Trap { .. } => {}
             InstData::Unary { arg: v, .. }
             | InstData::BoundsCheck { addr: v, .. }
             | InstData::Load { addr: v, .. }
             | InstData::GlobalSet { value: v, .. }
+            | InstData::FrameSet { value: v, .. }
             | InstData::TrapIf { cond: v, .. } => f(v),
             InstData::Binary { args, .. } | InstData::Compare { args, .. } | InstData::Store { args, .. } => {
                 args.into_iter().for_each(f);
@@ -543,11 +561,13 @@ impl Func {
             | InstData::MemorySize { .. }
             | InstData::TableSize { .. }
             | InstData::GlobalGet { .. }
+            | InstData::FrameGet { .. }
             | InstData::Trap { .. } => {}
             InstData::Unary { arg: v, .. }
             | InstData::BoundsCheck { addr: v, .. }
             | InstData::Load { addr: v, .. }
             | InstData::GlobalSet { value: v, .. }
+            | InstData::FrameSet { value: v, .. }
             | InstData::TrapIf { cond: v, .. } => *v = f(*v),
             InstData::Binary { args, .. } | InstData::Compare { args, .. } | InstData::Store { args, .. } => {
                 args.iter_mut().for_each(|v| *v = f(*v));

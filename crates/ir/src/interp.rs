@@ -72,6 +72,7 @@ pub fn run(func: &Func, args: &[u64], env: &mut dyn Environment, fuel: &mut u64)
     let mut frame = Frame {
         func,
         values: IdMap::filled(0, func.values.len()),
+        variables: vec![None; func.frame.len()],
         env,
         fuel,
     };
@@ -102,6 +103,7 @@ enum Next {
 struct Frame<'a> {
     func: &'a Func,
     values: IdMap<Value, u64>,
+    variables: Vec<Option<u64>>,
     env: &'a mut dyn Environment,
     fuel: &'a mut u64,
 }
@@ -185,6 +187,14 @@ impl Frame<'_> {
             InstData::GlobalSet { global, value } => {
                 let value = get(value);
                 *self.env.global(global) = value;
+                return Ok(());
+            }
+            InstData::FrameGet { variable } => {
+                self.variables[variable as usize].expect("a variable is written before it is read")
+            }
+            InstData::FrameSet { variable, value } => {
+                let value = get(value);
+                self.variables[variable as usize] = Some(value);
                 return Ok(());
             }
             InstData::TrapIf { cond, trap } => {

@@ -121,6 +121,8 @@ impl fmt::Display for InstText<'_> {
             InstData::TableSize { table } => write!(f, "table_size {table}"),
             InstData::GlobalGet { global } => write!(f, "global_get {global}"),
             InstData::GlobalSet { global, value } => write!(f, "global_set {global}, {value}"),
+            InstData::FrameGet { variable } => write!(f, "frame_get {variable}"),
+            InstData::FrameSet { variable, value } => write!(f, "frame_set {variable}, {value}"),
             InstData::Call { func, args, .. } => write!(f, "call {func}({})", self.list(args)),
             InstData::CallIndirect { table, sig, args, .. } => {
                 write!(

@@ -21,6 +21,7 @@ pub(crate) mod plant;
 mod product;
 
 use crate::Unit;
+use crate::regalloc::{move_from_slot, move_to_slot};
 use cellwall_abi::{TrapCode, convention};
 use cellwall_base::EntityId;
 use cellwall_ir as ir;
@@ -84,6 +85,7 @@ pub(crate) fn lower(func: &ir::Func, unit: &Unit<'_>, scratch: &mut Scratch) -> 
         source: 0,
         color: 0,
     };
+    lower.out.slots = func.frame.len() as u32;
     lower.prepare();
     let layout = std::mem::take(&mut lower.state.layout);
     for block in layout.blocks().rev() {
@@ -277,6 +279,14 @@ impl Lower<'_> {
             InstData::TableSize { table } => self.table_size(inst, table),
             InstData::GlobalGet { global } => self.global_get(inst, global),
             InstData::GlobalSet { global, value } => self.global_set(global, value),
+            InstData::FrameGet { variable } => {
+                let dst = self.def(self.func.result(inst));
+                self.emit(move_from_slot(variable, dst));
+            }
+            InstData::FrameSet { variable, value } => {
+                let src = self.reg(value);
+                self.emit(move_to_slot(src, variable));
+            }
             InstData::Call { func, args, .. } => self.call(inst, func, args),
             InstData::CallIndirect { table, ty, args, .. } => self.call_indirect(inst, table, ty, args),
             InstData::CallLibrary { library, args, .. } => self.call_library(inst, library, args),

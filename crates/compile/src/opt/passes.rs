@@ -18,6 +18,8 @@ macro_rules! passes {
 pub struct Passes(u32);
 
 passes! {
+    /// Locals as values; without it, they live in the frame.
+    VALUES = 30, "values";
     /// Inlining of small functions.
     INLINE = 31, "inline";
     /// Folding of constants and local algebra.
@@ -28,6 +30,9 @@ passes! {
     DECIDE = 2, "decide";
     /// Loads of what is known to be there, and stores of it.
     LOADS = 3, "loads";
+    /// Register allocation for the whole function; without it, registers hold values within a block
+    /// only.
+    REGISTERS = 29, "registers";
     /// Rare blocks last, loops together.
     LAYOUT = 30, "layout";
 }

@@ -145,7 +145,8 @@ impl Translator<'_> {
         let block = self.block.expect("the code is reachable");
         for (local, (arg, ty)) in args.into_iter().zip(ir_types(&ty.params)).enumerate() {
             self.ssa.declare(1, ty);
-            self.ssa.write(block, first_local + local as u32, arg);
+            self.ssa
+                .write(&mut self.func, block, first_local + local as u32, arg);
         }
         let source = self.func.next_source();
         self.func.inlined.push(Inlined {
@@ -179,7 +180,7 @@ impl Translator<'_> {
             let local = self.ssa.locals();
             self.ssa.declare(1, ty);
             let zero = self.ssa.zero(&mut self.func, ty);
-            self.ssa.write(block, local, zero);
+            self.ssa.write(&mut self.func, block, local, zero);
         }
     }
 }

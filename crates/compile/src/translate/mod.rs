@@ -33,10 +33,12 @@ use control::Frame;
 use inline::Body;
 pub(crate) use inline::Inlining;
 use numeric::Row;
+pub(crate) use ssa::Home;
 use ssa::Ssa;
 use std::collections::HashMap;
 
-/// Translates one function, and into it the callees that `inlining` says.
+/// Translates one function, and into it the callees that `inlining` says. Where locals as values
+/// would take too much work, they live in the frame, and nothing is inlined.
 ///
 /// # Errors
 /// If the body is invalid, or asks for more than a limit.
@@ -46,13 +48,30 @@ pub(crate) fn translate(
     target: &Target,
     inlining: &Inlining,
 ) -> Result<Func, CompileError> {
+    match translate_with(module, func, target, inlining, Home::Values) {
+        Err(CompileError::Limit(_)) => translate_with(module, func, target, &Inlining::off(), Home::Frame),
+        other => other,
+    }
+}
+
+/// Translates with locals in one place or the other.
+///
+/// # Errors
+/// Those of [`translate`], and for values, if they take too much work.
+pub(crate) fn translate_with(
+    module: &Module,
+    func: FuncIdx,
+    target: &Target,
+    inlining: &Inlining,
+    home: Home,
+) -> Result<Func, CompileError> {
     let Some(body) = module.body(func) else {
         return Err(CompileError::Invalid(Invalid {
             offset: 0,
             reason: format!("function {} has no body", func.as_u32()),
         }));
     };
-    let mut translator = Translator::new(module, func, target, inlining, body.len());
+    let mut translator = Translator::new(module, func, target, inlining, body.len(), home);
     Walker::new().walk(module, func, &mut translator)?;
     translator.finish()
 }
@@ -125,15 +144,17 @@ impl<'m> Translator<'m> {
         target: &'m Target,
         inlining: &'m Inlining,
         body_bytes: usize,
+        home: Home,
     ) -> Self {
         let ty = module.func_type(index);
         let mut func = Func::new(index, ir_signature(ty));
-        let mut ssa = Ssa::new(body_bytes);
+        let mut ssa = Ssa::new(body_bytes, home);
         let params = ir_types(&ty.params);
         let entry = ssa.make_block(&mut func, params.iter().copied());
         for (local, ty) in params.into_iter().enumerate() {
             ssa.declare(1, ty);
-            ssa.write(entry, local as u32, func.blocks[entry].params[local]);
+            let param = func.blocks[entry].params[local];
+            ssa.write(&mut func, entry, local as u32, param);
         }
         let mut translator = Self {
             module,
@@ -284,13 +305,13 @@ impl<'m> Translator<'m> {
                 let local_index = self.body().first_local + local_index;
                 let value = self.pop();
                 let block = self.block.expect("the code is reachable");
-                self.ssa.write(block, local_index, value);
+                self.ssa.write(&mut self.func, block, local_index, value);
             }
             Operator::LocalTee { local_index } => {
                 let local_index = self.body().first_local + local_index;
                 let value = *self.stack.last().expect("the operator type-checked");
                 let block = self.block.expect("the code is reachable");
-                self.ssa.write(block, local_index, value);
+                self.ssa.write(&mut self.func, block, local_index, value);
             }
             Operator::GlobalGet { global_index } => {
                 let global = GlobalIdx::from_u32(global_index);

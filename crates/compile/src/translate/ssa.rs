@@ -7,7 +7,8 @@
 //! are all alike is replaced by them.
 //!
 //! Requires that a block is sealed once all edges to it are known, and that [`Ssa::finish`] is called
-//! once at the end. Guarantees that only locals that are read where values meet become parameters,
+//! once at the end. Where that takes too many steps, locals live in the frame instead ([`Home`]):
+//! a block reads each at most once, and every assignment writes. Guarantees that only locals that are read where values meet become parameters,
 //! that switches carry no arguments (a block between takes them), and that the steps taken are
 //! limited by a multiple of the body's size. Knows nothing of operators.
 
@@ -17,10 +18,23 @@ use cellwall_ir::{Block, BlockCall, Func, Inst, InstData, Type, Value, ValueList
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// Steps that every body may take, however small.
-const STEPS_MIN: u64 = 1 << 22;
-/// Steps per byte of the body beyond that. Large real functions take up to 15.
-const STEPS_PER_BYTE: u64 = 256;
+/// Steps that every body may take, however small, and per byte of the body beyond that, where locals
+/// become values. Large real functions take up to 15.
+const STEPS: [u64; 2] = [1 << 20, 48];
+/// The same where locals live in the frame: for what signatures and block types make of a few bytes.
+const FRAME_STEPS: [u64; 2] = [1 << 22, 256];
+/// Arguments of branches that every body may have for its locals, and per byte beyond that.
+const ARGS: [u64; 2] = [1 << 18, 2];
+
+/// Where locals live.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Home {
+    /// Each assignment makes a value.
+    Values,
+    /// In variables of the frame.
+    Frame,
+}
+
 /// Rounds of the last clean-up; each finds parameters that became needless in the one before.
 const CLEANING_ROUNDS: usize = 4;
 
@@ -85,7 +99,11 @@ pub(super) struct Ssa {
     aliases: Aliases,
     zeros: [Option<Value>; 4],
     zero_insts: Vec<Inst>,
+    home: Home,
+    /// By local: its variable of the frame, if it has one.
+    variables: Vec<Option<u32>>,
     steps_left: u64,
+    args_left: u64,
     // Storage of `look_up`.
     tasks: Vec<Task>,
     found: Vec<Value>,
@@ -102,8 +120,12 @@ enum Task {
 const NOWHERE: Block = Block::from_u32(u32::MAX);
 
 impl Ssa {
-    pub(super) fn new(body_bytes: usize) -> Self {
-        Self {
+    pub(super) fn new(body_bytes: usize, home: Home) -> Self {
+        let [steps_min, _] = match home {
+            Home::Values => STEPS,
+            Home::Frame => FRAME_STEPS,
+        };
+        let mut ssa = Self {
             locals: Vec::new(),
             defs: HashMap::default(),
             latest: Vec::new(),
@@ -115,15 +137,28 @@ impl Ssa {
             aliases: Aliases::default(),
             zeros: [None; 4],
             zero_insts: Vec::new(),
-            steps_left: STEPS_MIN + STEPS_PER_BYTE * body_bytes as u64,
+            home,
+            variables: Vec::new(),
+            steps_left: steps_min,
+            args_left: ARGS[0],
             tasks: Vec::new(),
             found: Vec::new(),
-        }
+        };
+        ssa.allow(body_bytes);
+        ssa
     }
 
     /// Allows the steps that belong to so many bytes of another body.
     pub(super) fn allow(&mut self, body_bytes: usize) {
-        self.steps_left += STEPS_PER_BYTE * body_bytes as u64;
+        self.steps_left += self.steps_per_byte() * body_bytes as u64;
+        self.args_left += ARGS[1] * body_bytes as u64;
+    }
+
+    fn steps_per_byte(&self) -> u64 {
+        match self.home {
+            Home::Values => STEPS[1],
+            Home::Frame => FRAME_STEPS[1],
+        }
     }
 
     /// How many locals there are.
@@ -201,14 +236,35 @@ impl Ssa {
             }
             None => Err(Limit {
                 what: "work to bring one function into SSA form, per byte of its body,",
-                max: STEPS_PER_BYTE,
+                max: self.steps_per_byte(),
             }),
         }
     }
 
+    /// The variable of a local.
+    fn variable(&mut self, func: &mut Func, local: u32) -> u32 {
+        let at = local as usize;
+        if self.variables.len() <= at {
+            self.variables.resize(self.locals.len(), None);
+        }
+        *self.variables[at].get_or_insert_with(|| {
+            func.frame.push(self.locals[at]);
+            func.frame.len() as u32 - 1
+        })
+    }
+
     /// Sets a local at the end of `block`.
-    pub(super) fn write(&mut self, block: Block, local: u32, value: Value) {
-        self.defs.insert(key(block, local), value);
+    pub(super) fn write(&mut self, func: &mut Func, block: Block, local: u32, value: Value) {
+        match self.home {
+            Home::Values => {
+                self.defs.insert(key(block, local), value);
+            }
+            Home::Frame => {
+                let variable = self.variable(func, local);
+                let inst = func.make_inst(InstData::FrameSet { variable, value }, &[], 0);
+                func.blocks[block].insts.push(inst);
+            }
+        }
         self.latest[local as usize] = (block, value);
     }
 
@@ -218,7 +274,16 @@ impl Ssa {
         if at == block {
             return Ok(self.resolve(value));
         }
-        let value = self.look_up(func, block, local)?;
+        let value = match self.home {
+            Home::Values => self.look_up(func, block, local)?,
+            Home::Frame => {
+                let variable = self.variable(func, local);
+                let ty = self.locals[local as usize];
+                let inst = func.make_inst(InstData::FrameGet { variable }, &[ty], 0);
+                func.blocks[block].insts.push(inst);
+                func.result(inst)
+            }
+        };
         self.latest[local as usize] = (block, value);
         Ok(value)
     }
@@ -379,6 +444,7 @@ impl Ssa {
     /// If the body has used up its steps.
     pub(super) fn finish(mut self, func: &mut Func) -> Result<(), Limit> {
         self.clean()?;
+        self.clear_variables(func);
         let entry = func.entry();
         let mut insts = std::mem::take(&mut self.zero_insts);
         insts.append(&mut func.blocks[entry].insts);
@@ -392,6 +458,15 @@ impl Ssa {
             func.blocks[block].params = params;
         }
         Ok(())
+    }
+
+    /// Has the variables of locals begin as zero; arguments are written over that.
+    fn clear_variables(&mut self, func: &mut Func) {
+        for variable in 0..func.frame.len() as u32 {
+            let value = self.zero(func, func.frame[variable as usize]);
+            let inst = func.make_inst(InstData::FrameSet { variable, value }, &[], 0);
+            self.zero_insts.push(inst);
+        }
     }
 
     /// Looks again for needless parameters among those of locals.
@@ -450,6 +525,10 @@ impl Ssa {
             while let Some(edge) = next {
                 let stack_args = self.edges[edge as usize].args;
                 self.spend(kept.len() + stack_args.len())?;
+                self.args_left = self.args_left.checked_sub(kept.len() as u64).ok_or(Limit {
+                    what: "arguments of branches that stand for locals, per byte of the body,",
+                    max: ARGS[1],
+                })?;
                 values.clear();
                 values.extend_from_slice(func.list(stack_args));
                 values.extend(kept.iter().map(|args| self.args[args + position]));
