@@ -1,6 +1,6 @@
 //! The walk of one function, as text.
 
-use crate::{CompileError, Unit, emit, frame, lower, opt, regalloc, tidy, translate};
+use crate::{CompileError, Unit, emit, frame, lower, opt, regalloc, tidy};
 use cellwall_base::FuncIdx;
 use std::fmt::Write;
 
