@@ -180,8 +180,8 @@ pub(super) struct Entry {
 
 /// What instructions may change, summed up.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-struct Effects {
-    everything: bool,
+pub(super) struct Effects {
+    pub(super) everything: bool,
     memories: u64,
     globals: u64,
 }
@@ -208,7 +208,7 @@ impl Effects {
         self.globals |= other.globals;
     }
 
-    fn ends(&self, imports: Imports, space: Space) -> bool {
+    pub(super) fn ends(&self, imports: Imports, space: Space) -> bool {
         self.everything
             || match space {
                 Space::Memory(memory) => self.memories & Imports::bit(imports.memories, memory) != 0,
@@ -232,10 +232,10 @@ pub(super) struct Known {
 
 impl Known {
     /// Nothing is known yet.
-    pub(super) fn new(func: &Func, dominators: &Dominators, imports: Imports) -> Self {
+    pub(super) fn new(func: &Func, dominators: &Dominators, loops: &Loops, imports: Imports) -> Self {
         Self {
             exits: IdMap::filled(None, func.blocks.len()),
-            loops: loop_effects(func, dominators, imports),
+            loops: loop_effects(func, dominators, loops, imports),
             state: Rc::default(),
             copies_left: COPIES_MIN + COPIES_PER_INST * func.insts.len(),
             imports,
@@ -340,29 +340,43 @@ impl Known {
 }
 
 /// What each loop changes, by its head.
-fn loop_effects(func: &Func, dominators: &Dominators, imports: Imports) -> IdMap<Block, Option<Effects>> {
+fn loop_effects(
+    func: &Func,
+    dominators: &Dominators,
+    loops: &Loops,
+    imports: Imports,
+) -> IdMap<Block, Option<Effects>> {
     let mut heads = IdMap::filled(None, func.blocks.len());
-    let loops = Loops::of(func, dominators);
-    if loops.all().is_empty() {
-        return heads;
-    }
-    let mut effects = vec![Effects::default(); loops.all().len()];
-    for &block in dominators.order() {
-        if let Some(inner) = loops.of_block(block) {
-            for &inst in &func.blocks[block].insts {
-                effects[inner].add(imports, &func.insts[inst].data);
-            }
-        }
-    }
-    // Inner loops come first.
+    let effects = loops.effects(func, dominators, imports);
     for (index, inner) in loops.all().iter().enumerate() {
         heads[inner.head] = Some(effects[index]);
-        if let Some(parent) = inner.parent {
-            let own = effects[index];
-            effects[parent].join(own);
-        }
     }
     heads
+}
+
+impl Loops {
+    /// What each loop changes.
+    pub(super) fn effects(&self, func: &Func, dominators: &Dominators, imports: Imports) -> Vec<Effects> {
+        let mut effects = vec![Effects::default(); self.all().len()];
+        if effects.is_empty() {
+            return effects;
+        }
+        for &block in dominators.order() {
+            if let Some(inner) = self.of_block(block) {
+                for &inst in &func.blocks[block].insts {
+                    effects[inner].add(imports, &func.insts[inst].data);
+                }
+            }
+        }
+        // Inner loops come first.
+        for (index, inner) in self.all().iter().enumerate() {
+            if let Some(parent) = inner.parent {
+                let own = effects[index];
+                effects[parent].join(own);
+            }
+        }
+        effects
+    }
 }
 
 /// How a place that holds `entry` gives what a load of the same bytes gives: the value, or the

@@ -7,6 +7,7 @@ mod aliases;
 mod dead;
 mod divide;
 mod fold;
+mod hoist;
 #[rustfmt::skip]
 #[allow(clippy::all, unused, reason = "written by the generator of rules")]
 mod generated;
@@ -27,6 +28,7 @@ pub use passes::Passes;
 
 use cellwall_ir::{Dominators, Func};
 use cellwall_wasm::Module;
+use loops::Loops;
 
 /// What the passes know beside the function.
 #[derive(Clone, Copy, Debug)]
@@ -56,14 +58,23 @@ impl Config {
 pub(crate) fn run(func: &mut Func, config: Config, mut seen: impl FnMut(&'static str, &Func)) {
     let mut aliases = Aliases::default();
     straighten::straighten(func, &mut aliases);
-    let dominators = Dominators::of(func);
-    if number::number(func, &mut aliases, &dominators, config) == fold::Branches::Folded {
+    let mut dominators = Dominators::of(func);
+    let mut loops = Loops::of(func, &dominators);
+    if number::number(func, &mut aliases, &dominators, &loops, config) == fold::Branches::Folded {
         straighten::straighten(func, &mut aliases);
         aliases.rewrite(func);
+        if !loops.all().is_empty() {
+            dominators = Dominators::of(func);
+            loops = Loops::of(func, &dominators);
+        }
     }
     seen("number", func);
     dead::remove(func);
     seen("dead", func);
+    if config.passes.contains(Passes::HOIST) {
+        hoist::hoist(func, &dominators, &loops, config.imports);
+        seen("hoist", func);
+    }
     if config.passes.contains(Passes::LAYOUT) {
         layout::layout(func);
         seen("layout", func);

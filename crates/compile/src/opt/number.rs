@@ -11,6 +11,7 @@
 
 use super::fold::{self, Branches};
 use super::known::{Form, Given, Known, Place, Space};
+use super::loops::Loops;
 use super::site::Facts;
 use super::table::{Key, Table};
 use super::{Aliases, Config, Passes};
@@ -22,12 +23,13 @@ pub(super) fn number(
     func: &mut Func,
     aliases: &mut Aliases,
     dominators: &Dominators,
+    loops: &Loops,
     config: Config,
 ) -> Branches {
     let passes = config.passes;
     let known = passes
         .contains(Passes::LOADS)
-        .then(|| Known::new(func, dominators, config.imports));
+        .then(|| Known::new(func, dominators, loops, config.imports));
     let mut walk = Walk {
         known,
         table: Table::new(func.insts.len()),

@@ -30,6 +30,8 @@ passes! {
     DECIDE = 2, "decide";
     /// Loads of what is known to be there, and stores of it.
     LOADS = 3, "loads";
+    /// What is the same in every iteration of a loop moves out of it.
+    HOIST = 4, "hoist";
     /// Register allocation for the whole function; without it, registers hold values within a block
     /// only.
     REGISTERS = 29, "registers";

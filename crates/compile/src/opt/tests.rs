@@ -592,3 +592,72 @@ fn a_wide_product_in_halves_is_two_multiplications() {
         "{text}"
     );
 }
+
+#[test]
+fn what_is_the_same_in_every_iteration_moves_out() {
+    optimizes(
+        "i32",
+        "(local $x i32)
+         (loop
+           (local.set $x (i32.add (local.get $x) (i32.mul (local.get 0) (i32.const 10))))
+           (local.set $x (i32.add (local.get $x) (i32.load (local.get 0))))
+           (br_if 0 (local.tee 1 (i32.sub (local.get 1) (i32.const 1)))))
+         local.get $x",
+        expect![[r#"
+            func f0(i32, i32, i64) -> (i32) {
+            b0(v0: i32, v1: i32, v2: i64):
+              v13: i32 = const 0
+              v5: i32 = const 10
+              v14: i32 = const -1
+              v6: i32 = mul v0, v5
+              v8: i32 = load m0[v0 + 0]
+              jump b1(v13, v1)
+            b1(v3: i32, v10: i32):
+              v7: i32 = add v3, v6
+              v9: i32 = add v7, v8
+              v12: i32 = add v10, v14
+              branch v12, b1(v9, v12), b2
+            b2:
+              return v9
+            }
+        "#]],
+    );
+    // What may trap stays behind what has an effect, and what is stored is loaded again.
+    optimizes(
+        "i32",
+        "(local $x i32)
+         (loop
+           (local.set $x (i32.div_u (local.get $x) (local.get 1)))
+           (local.set $x (i32.add (local.get $x) (i32.load (local.get 0))))
+           (br_if 0 (local.tee 1 (i32.sub (local.get 1) (i32.const 1)))))
+         (loop
+           (local.set $x (i32.add (local.get $x) (i32.load (local.get 0))))
+           (i32.store (local.get $x) (i32.const 0))
+           (br_if 0 (local.tee $x (i32.sub (local.get $x) (i32.const 1)))))
+         local.get $x",
+        expect![[r#"
+            func f0(i32, i32, i64) -> (i32) {
+            b0(v0: i32, v1: i32, v2: i64):
+              v11: i32 = const 0
+              v19: i32 = const -1
+              jump b1(v11, v1)
+            b1(v3: i32, v4: i32):
+              v5: i32 = div_u v3, v4
+              v7: i32 = load m0[v0 + 0]
+              v8: i32 = add v5, v7
+              v10: i32 = add v4, v19
+              branch v10, b1(v8, v10), b2
+            b2:
+              jump b3(v8)
+            b3(v12: i32):
+              v14: i32 = load m0[v0 + 0]
+              v15: i32 = add v12, v14
+              store m0[v15 + 0], v11
+              v18: i32 = add v15, v19
+              branch v18, b3(v18), b4
+            b4:
+              return v18
+            }
+        "#]],
+    );
+}
