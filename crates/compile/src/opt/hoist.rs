@@ -132,7 +132,8 @@ enum Cost {
 fn cost(func: &Func, inst: Inst) -> Option<Cost> {
     let data = &func.insts[inst].data;
     Some(match *data {
-        InstData::Const { .. } | InstData::Compare { .. } => return None,
+        // Variables of the frame change like memory, and hostile functions alone have them.
+        InstData::Const { .. } | InstData::Compare { .. } | InstData::FrameGet { .. } => return None,
         InstData::Load { .. } => Cost::Cheap,
         _ if data.has_effect() => return None,
         InstData::Unary { op, .. } => match op {
@@ -142,19 +143,20 @@ fn cost(func: &Func, inst: Inst) -> Option<Cost> {
             }
             _ => Cost::Dear,
         },
-        InstData::Binary { op, .. } => match op {
-            BinaryOp::Add
-            | BinaryOp::Sub
-            | BinaryOp::And
-            | BinaryOp::Or
-            | BinaryOp::Xor
-            | BinaryOp::Shl
-            | BinaryOp::ShrS
-            | BinaryOp::ShrU
-            | BinaryOp::Rotl
-            | BinaryOp::Rotr => Cost::Cheap,
-            _ => Cost::Dear,
-        },
+        InstData::Binary {
+            op:
+                BinaryOp::Add
+                | BinaryOp::Sub
+                | BinaryOp::And
+                | BinaryOp::Or
+                | BinaryOp::Xor
+                | BinaryOp::Shl
+                | BinaryOp::ShrS
+                | BinaryOp::ShrU
+                | BinaryOp::Rotl
+                | BinaryOp::Rotr,
+            ..
+        } => Cost::Cheap,
         InstData::Select { .. } | InstData::GlobalGet { .. } => Cost::Cheap,
         _ => Cost::Dear,
     })
