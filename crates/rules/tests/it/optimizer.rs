@@ -1,6 +1,6 @@
 //! The rule files of the optimizer: their code is fresh, and each rule is proved.
 
-use cellwall_rules::{Proofs, Typed, check, generate, obligations};
+use cellwall_rules::{Proofs, Typed, check, generate, obligations, replay};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -37,6 +37,21 @@ fn every_rule_is_proved_as_it_stands() {
     let record = fs::read_to_string(folder().join("rules.proofs")).expect("the record is there");
     let missing = Proofs::parse(&record).missing(&obligations(&rules()));
     assert!(missing.is_empty(), "{missing:#?}\nrun `cargo xtask prove`");
+}
+
+#[test]
+fn every_planted_mistake_is_refused_or_known_to_be_none() {
+    let record = fs::read_to_string(folder().join("rules.mutants")).expect("the record is there");
+    let wrong = replay(&rules(), &record);
+    assert!(wrong.is_empty(), "{wrong:#?}\nrun `cargo xtask prove --mutants`");
+    let refuted = record.lines().filter(|line| line.contains(" refuted ")).count();
+    assert!(refuted > 1_000, "{refuted}");
+    // What the solver did not prove in time would be no rule either; it must stay the exception.
+    let unproved = record.lines().filter(|line| line.ends_with(" unproved")).count();
+    assert!(unproved < refuted / 20, "{unproved}");
+    // A record of something else is noticed.
+    let other = record.replacen(" refuted 0 ", " right ", 1);
+    assert_eq!(replay(&rules(), &other).len(), 1);
 }
 
 #[test]
