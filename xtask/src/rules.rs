@@ -121,7 +121,7 @@ pub(crate) fn judge_mutants(seconds: u32) -> Result<()> {
             eprintln!("{}: {}", mutant.name, mutant.what);
         }
         let done = 1 + done.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        if done % 500 == 0 {
+        if done.is_multiple_of(500) {
             eprintln!("{done} of {total} after {:.0?}", start.elapsed());
         }
         Ok(verdict)
