@@ -96,6 +96,9 @@ pub(crate) struct Activation {
     pub(crate) start_epoch: Cell<u64>,
     /// Where the walk of frames ends.
     pub(crate) stack: StackRange,
+    /// Address of the store, which the stubs reach through the context: here it escapes, so that the
+    /// compiler knows that they may.
+    store: Cell<usize>,
     pub(crate) engine: *const EngineInner,
     /// The activation below on this thread.
     pub(crate) below_on_thread: *const Activation,
@@ -120,6 +123,7 @@ impl Activation {
                 low: 0,
                 high: 0,
             },
+            store: Cell::new(0),
             engine: ptr::null(),
             below_on_thread: ptr::null(),
             below_in_store: ptr::null(),
@@ -145,6 +149,7 @@ impl Activation {
     pub(crate) fn new(
         thread: &Thread,
         engine: &EngineInner,
+        store: usize,
         stack: StackRange,
         below_in_store: *const Activation,
     ) -> Self {
@@ -155,12 +160,19 @@ impl Activation {
             mark: AtomicU32::new(0),
             start_epoch: Cell::new(u64::MAX),
             stack,
+            store: Cell::new(store),
             engine,
             below_on_thread: thread.top.get(),
             below_in_store,
             machine: Cell::new(Machine::default()),
             fault: Cell::new((FaultKind::Other, 0)),
         }
+    }
+
+    /// Says in which store it is used next.
+    #[inline]
+    pub(crate) fn set_store(&self, store: usize) {
+        self.store.set(store);
     }
 
     /// Whether no call is under way below it.

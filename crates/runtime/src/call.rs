@@ -147,12 +147,13 @@ impl StoreOpaque {
             return self.enter_anyhow(thread, body);
         }
         // No call is under way on this thread, and therefore none in this store.
-        self.expose();
-        let (status, result, activation) = thread.with_own(&self.fields.engine.0, |activation, stack| {
-            self.fields.activation.set(activation);
-            let (status, result) = body(activation, stack);
-            (status, result, activation)
-        });
+        let store = self.expose();
+        let (status, result, activation) =
+            thread.with_own(&self.fields.engine.0, store, |activation, stack| {
+                self.fields.activation.set(activation);
+                let (status, result) = body(activation, stack);
+                (status, result, activation)
+            });
         self.fields.activation.set(ptr::null());
         if status == Status::Returned as u32 {
             return Ok(result);
@@ -189,9 +190,9 @@ impl StoreOpaque {
                 (None, range)
             }
         };
-        self.expose();
+        let store = self.expose();
         let engine = &self.fields.engine.0;
-        let activation = Activation::new(thread, engine, range, below);
+        let activation = Activation::new(thread, engine, store, range, below);
         self.fields.activation.set(&activation);
         let (status, result) = thread.with_top(&activation, engine, || body(&activation, range.high));
         self.fields.activation.set(below);

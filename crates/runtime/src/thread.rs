@@ -172,6 +172,7 @@ impl Thread {
     pub(crate) fn with_own<R>(
         &self,
         engine: &EngineInner,
+        store: usize,
         body: impl FnOnce(*const Activation, usize) -> R,
     ) -> R {
         let own = self.own.get().cast_const();
@@ -181,6 +182,7 @@ impl Thread {
         let slot = unsafe { &*self.slot.get() };
         // As in a new one: what an interruption of an earlier call left is gone before it is seen.
         activation.mark.store(0, Ordering::Relaxed);
+        activation.set_store(store);
         activation.start_epoch.set(u64::MAX);
         slot.engine.store(engine.id, Ordering::Relaxed);
         self.top.set(own);
