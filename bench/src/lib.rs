@@ -1,7 +1,7 @@
 //! Cellwall measured against other WebAssembly engines.
 //!
 //! `set` says what is run, `engines` by whom, `wasi` in which world; `exec`,
-//! `load`, `calls` and `process` are the four parts; `report` writes them down.
+//! `load`, `proof`, `calls` and `process` are the parts; `report` writes them down.
 //! README.md has the commands.
 
 pub mod calls;
@@ -10,6 +10,7 @@ pub mod engines;
 pub mod exec;
 pub mod load;
 pub mod process;
+pub mod proof;
 pub mod report;
 pub mod set;
 pub mod stats;

@@ -2,6 +2,8 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use cellwall_bench::engines::{self, Engine};
+#[cfg(feature = "cellwall")]
+use cellwall_bench::proof;
 use cellwall_bench::report::{self, Report};
 use cellwall_bench::{calls, exec, load, process, set};
 use lexopt::prelude::*;
@@ -11,7 +13,7 @@ use std::process::ExitCode;
 const HELP: &str = "\
 Measures Cellwall against other WebAssembly engines.
 
-Usage: cargo run --release --features peers -- [OPTIONS] [exec|load|calls|process|all]
+Usage: cargo run --release --features peers -- [OPTIONS] [exec|load|verify|calls|process|all]
 
   --filter RE       only the programs whose name matches
   --rounds N        rounds per program (default and at least 9, else it is a trial)
@@ -78,8 +80,8 @@ fn options() -> Result<Options> {
         }
     }
     for part in &options.parts {
-        let known = ["exec", "load", "calls", "process", "all"].contains(&part.as_str());
-        ensure!(known, "no part {part}: exec, load, calls, process or all");
+        let known = ["exec", "load", "verify", "calls", "process", "all"].contains(&part.as_str());
+        ensure!(known, "no part {part}: exec, load, verify, calls, process or all");
     }
     Ok(options)
 }
@@ -120,6 +122,7 @@ fn run(options: &Options) -> Result<bool> {
         rounds,
         exec: None,
         load: None,
+        proof: None,
         calls: None,
         process: None,
         failures: Vec::new(),
@@ -133,6 +136,18 @@ fn run(options: &Options) -> Result<bool> {
     if asked("load") {
         let program = options.program.as_deref();
         report.load = Some(load::measure(&chosen, program, rounds, &mut report.failures)?);
+    }
+    #[cfg(feature = "cellwall")]
+    if asked("verify") {
+        let mut jobs = set::load(options.all_programs, wanted)?;
+        for name in ["sqlite3", "jq", "zstd"].into_iter().filter(|name| wanted(name)) {
+            let file = set::shared()?.join(format!("programs/{name}/{name}.wasm"));
+            jobs.push(set::Job {
+                name: name.to_string(),
+                ..set::Job::lone(&file)?
+            });
+        }
+        report.proof = Some(proof::measure(&jobs, rounds, &mut report.failures));
     }
     if asked("calls") {
         report.calls = Some(calls::measure(&chosen, rounds, &mut report.failures)?);

@@ -7,6 +7,7 @@ use crate::calls::Costs;
 use crate::engines::{CALL_ROWS, Engine, LOAD_ROWS};
 use crate::exec::{Outcome, Row, Times};
 use crate::load;
+use crate::proof;
 use crate::process::Cost;
 use crate::stats::{Stat, geometric_mean};
 use serde_json::{Map, Value, json};
@@ -27,6 +28,8 @@ pub struct Report<'a> {
     pub exec: Option<(&'a [&'a dyn Engine], Vec<Row>)>,
     /// The part `load`.
     pub load: Option<Vec<load::Costs>>,
+    /// The part `verify`.
+    pub proof: Option<Vec<proof::Row>>,
     /// The part `calls`.
     pub calls: Option<Vec<Costs>>,
     /// The part `process`.
@@ -72,6 +75,9 @@ pub fn markdown(report: &Report) -> String {
     }
     if let Some(costs) = &report.load {
         text += &load_table(costs);
+    }
+    if let Some(rows) = &report.proof {
+        text += &proof_table(rows);
     }
     if let Some(costs) = &report.calls {
         text += &calls_table(costs);
@@ -254,6 +260,29 @@ fn load_table(costs: &[load::Costs]) -> String {
     text
 }
 
+fn proof_table(rows: &[proof::Row]) -> String {
+    let mut text = String::from(
+        "\n## The verifier's share\n\n| program | machine code | decode only | verify | of compiling | times decoding |\n\
+         |---|---:|---:|---:|---:|---:|\n",
+    );
+    for row in rows {
+        // Bytes per nanosecond times 1000 are megabytes per second.
+        let speed = |stat: &Stat| significant(1000.0 * row.machine_bytes as f64 / stat.median());
+        let share = row.verify.median() / row.compile.median();
+        let _ = writeln!(
+            text,
+            "| {} | {} kB | {} MB/s | {} MB/s | {} % | {} |",
+            row.name,
+            row.machine_bytes / 1000,
+            speed(&row.decode),
+            speed(&row.verify),
+            significant(100.0 * share),
+            significant(row.verify.median() / row.decode.median()),
+        );
+    }
+    text
+}
+
 fn calls_table(costs: &[Costs]) -> String {
     let mut text = String::from("\n## Calls and instances (nanoseconds each)\n\n| what |");
     for cost in costs {
@@ -302,6 +331,7 @@ pub fn json(report: &Report) -> Value {
         "engines": engines,
         "exec": report.exec.as_ref().map(|(engines, rows)| exec_json(engines, rows)),
         "load": report.load.as_ref().map(|costs| load_json(costs)),
+        "verify": report.proof.as_ref().map(|rows| proof_json(rows)),
         "calls": report.calls.as_ref().map(|costs| calls_json(costs)),
         "process": report.process.as_ref().map(|costs| process_json(costs)),
         "failures": report.failures,
@@ -361,6 +391,19 @@ fn load_json(costs: &[load::Costs]) -> Value {
             .map(|cost| (cost.engine.to_string(), by_row(cost)))
             .collect(),
     )
+}
+
+fn proof_json(rows: &[proof::Row]) -> Value {
+    let row = |row: &proof::Row| {
+        let costs = json!({
+            "machine_bytes": row.machine_bytes,
+            "compile": row.compile.json(),
+            "decode": row.decode.json(),
+            "verify": row.verify.json(),
+        });
+        (row.name.clone(), costs)
+    };
+    Value::Object(rows.iter().map(row).collect())
 }
 
 fn calls_json(costs: &[Costs]) -> Value {

@@ -154,7 +154,7 @@ impl Function<'_> {
                 (self.state, self.frame) = (state, frame);
             }
         }
-        if let Some((number, kind)) = self.sharpened(negated(condition)) {
+        if let Some((number, kind)) = self.sharpened(self.op.code.negate_condition_code().condition_code()) {
             self.sharpen(number, kind);
         }
         Ok(Next::Continue)
@@ -321,29 +321,5 @@ fn compared(operand: Operand, a: Kind, b: Kind) -> Fact {
             }
         }
         _ => Fact::Nothing,
-    }
-}
-
-/// The condition that holds exactly if the other does not.
-fn negated(condition: ConditionCode) -> ConditionCode {
-    use ConditionCode::*;
-    match condition {
-        None => None,
-        o => no,
-        no => o,
-        b => ae,
-        ae => b,
-        e => ne,
-        ne => e,
-        be => a,
-        a => be,
-        s => ns,
-        ns => s,
-        p => np,
-        np => p,
-        l => ge,
-        ge => l,
-        le => g,
-        g => le,
     }
 }

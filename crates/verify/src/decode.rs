@@ -110,7 +110,10 @@ impl Op {
         self.code = insn.code();
         let operand = |kind: OpKind, register: Register| match kind {
             OpKind::Register => REGISTERS[register as usize & 255],
-            kind => OPERANDS[kind as usize & 31],
+            OpKind::Memory => Operand::Memory,
+            OpKind::Immediate8_2nd => Operand::Other,
+            kind if kind >= OpKind::Immediate8 && kind <= OpKind::Immediate32to64 => Operand::Immediate,
+            _ => Operand::Other,
         };
         self.operands = [
             operand(insn.op0_kind(), insn.op0_register()),
@@ -200,28 +203,6 @@ pub(crate) struct Decoded<'a> {
     pub(crate) jump_targets: Vec<u32>,
     pub(crate) unwind: &'a [UnwindRow],
 }
-
-/// What iced-x86 calls an operand that is no register.
-static OPERANDS: [Operand; 32] = {
-    let mut table = [Operand::Other; 32];
-    table[OpKind::Memory as usize] = Operand::Memory;
-    let immediates = [
-        OpKind::Immediate8,
-        OpKind::Immediate16,
-        OpKind::Immediate32,
-        OpKind::Immediate64,
-        OpKind::Immediate8to16,
-        OpKind::Immediate8to32,
-        OpKind::Immediate8to64,
-        OpKind::Immediate32to64,
-    ];
-    let mut i = 0;
-    while i < immediates.len() {
-        table[immediates[i] as usize] = Operand::Immediate;
-        i += 1;
-    }
-    table
-};
 
 /// What iced-x86 calls a register.
 static REGISTERS: [Operand; 256] = {

@@ -9,20 +9,21 @@
 //!
 //! # The proof
 //!
-//! For each function, abstract interpretation: a state is computed for every block head that holds
-//! on all paths to it, every instruction is checked in the state before it, and its row says what
-//! holds after it. This page is the definition; each rule is a [`Rule`], by which a [`Violation`]
-//! names what does not hold.
+//! For each function, abstract interpretation in two passes: `decode` makes an array of permitted
+//! instructions of the bytes; `function` computes a state for every place where paths meet, which
+//! holds on all paths to it, checks every instruction in the state before it, and its row says
+//! what holds after it. This page is the definition; each rule is a [`Rule`], by which a
+//! [`Violation`] names what does not hold.
 //!
 //! ## Decoding and blocks (V1, V2)
 //!
-//! The artifact lists *heads*. They cut a function into blocks, from one head to the next. A block
-//! is decoded linearly from its head and must end exactly where the next begins; so the blocks
-//! together decode the function once, without overlap, and every head is an instruction boundary.
-//! Every branch and every entry of a jump table goes to a listed head of the same function.
-//! Every block must be reached, and none may run off the function's end. Thus heads are a hint that
-//! cannot lie: one that is missing, superfluous by splitting an instruction, or unreachable refuses
-//! the function, and any other set of heads gives a proof of the same bytes.
+//! A function is decoded linearly from its first byte to its last. The artifact lists *heads*,
+//! each of which must be an instruction boundary, and every branch and every entry of a jump table
+//! of the function, used or not, goes to a listed head of the same function. A head to which
+//! something leads starts a *block*; the others are passed over. Every block must be reached, none
+//! may run off the function's end, and nothing may follow a jump, return or trap but a block. Thus
+//! heads are a hint that cannot lie: one that is missing or splits an instruction refuses the
+//! function, and any other set of heads gives the same proof of the same bytes.
 //!
 //! An instruction is accepted only if its form has a *row*: how its operands are used, which
 //! encoding is canonical (no prefix, SIB byte, displacement or ignored bit beyond need, read from
@@ -55,12 +56,11 @@
 //! undefined is not, nor what a shift by zero leaves alone), the
 //! depth of the frame and how far it was probed, what of the store's block may be read, and which
 //! registers and slots hold equal values. Between heads it also says what the flags say about a
-//! register, and which overflow places were written; both are dropped at heads.
+//! register, and which overflow places were written; both are dropped at blocks.
 //!
 //! *Join*: of two equal kinds, the kind; of two data, "zero-extended" if both are, otherwise "any";
 //! of all else, what part both define, or undefined. Depths must be equal. Each chain is short, so
-//! the iteration ends; its budget is a constant per byte of code, and code that exceeds it is
-//! refused.
+//! the iteration ends.
 //!
 //! *Entry state*: parameters have the kinds of their types (32-bit ones zero-extended), each
 //! callee-saved register *r* is "saved *r*", all else is undefined, the depth is 0, overflow
@@ -108,12 +108,25 @@
 //! `ud2`. Exactly the calls are listed as calls. All tables are ascending and in range, functions
 //! do not overlap, only `int3` lies between them, and the shape is consistent in itself.
 //!
+//! ## Work and space
+//!
+//! Blocks are visited in the order of the code, so honest code is visited once, and once more for
+//! each loop around it that changes what is known. States of frames are persistent trees (`frame`),
+//! so a block costs what it changes, a join what differs, and paths that differ in much and meet
+//! often meet in nodes whose join is remembered; a jump table gives all its blocks one state. So
+//! neither deep nesting nor large frames nor wide tables cost more than their own code. Both work
+//! and space have a budget, a constant per byte of code, and code that exceeds it is refused
+//! ([`Rule::Budget`]). What can exceed it: a loop in which a fact travels through more than sixty
+//! places, one place further with each visit, and many paths that differ in many slots, each pair
+//! of them in another way. The compiler makes the first only of a loop that shifts that many
+//! 64-bit variables, all of them small numbers before it.
+//!
 //! ## What is left to the runtime
 //!
 //! Reservation, guards, stack guard and CPU features are those of the artifact's target; lengths
 //! never shrink; bases and definitions never move; entries are changed on the store's own thread
-//! only; library calls treat every argument as hostile; the stubs keep callee-saved registers; a fault is a trap only if site and address
-//! fit.
+//! only; library calls treat every argument as hostile; the stubs keep callee-saved registers; a
+//! fault is a trap only if site and address fit.
 //!
 //! Not yet proven here: vector registers beyond their low half, 64-bit memories, stack maps and
 //! landing pads (none of which has a row or a place in an artifact).

@@ -82,7 +82,7 @@ impl Function<'_> {
                 self.check_flags_defined(CARRY)?;
                 self.plain(row, Kind::Any)
             }
-            Form::MulWide => self.step_mul_wide(row),
+            Form::MulWide => self.step_fixed(row, &[RAX], &[RAX, RDX]),
             Form::MulFree => self.step_mul_free(row),
             // With memory and a register, the address would be any: the number of the bit is part of it.
             Form::BitTest if self.op.operands[0] == Operand::Memory => {
@@ -90,7 +90,7 @@ impl Function<'_> {
             }
             Form::BitTest => self.plain(row, Kind::Any),
             Form::Divide => self.step_divide(row),
-            Form::SignSpread => self.step_sign_spread(row),
+            Form::SignSpread => self.step_fixed(row, &[RAX], &[RDX]),
             Form::Branch => self.step_branch(),
             Form::Jump => self.step_jump(),
             Form::JumpIndirect => self.step_jump_indirect(),
@@ -439,13 +439,18 @@ impl Function<'_> {
         Ok(Next::Continue)
     }
 
-    fn step_mul_wide(&mut self, row: &Row) -> Check<Next> {
-        self.data(0, row)?;
-        let result = if row.w { Kind::Any } else { U32 };
-        self.read_fixed(RAX, row)?;
+    /// Reads its operand and registers that only its manual names; writes such registers.
+    fn step_fixed(&mut self, row: &Row, reads: &[usize], writes: &[usize]) -> Check<Next> {
+        if self.op.operands[0] != Operand::None {
+            self.data(0, row)?;
+        }
+        for &number in reads {
+            self.read_fixed(number, row)?;
+        }
         self.set_flags(row, Fact::Nothing);
-        self.set_gpr(RAX, result);
-        self.set_gpr(RDX, result);
+        for &number in writes {
+            self.set_gpr(number, if row.w { Kind::Any } else { U32 });
+        }
         Ok(Next::Continue)
     }
 
@@ -460,23 +465,13 @@ impl Function<'_> {
 
     fn step_divide(&mut self, row: &Row) -> Check<Next> {
         if self.op.operands[0] == Operand::Memory {
-            return refuse(Rule::Operand, "a divisor in memory");
+            return refuse(
+                Rule::Operand,
+                "a divisor in memory: its fault could mean two things",
+            );
         }
-        self.data(0, row)?;
-        self.read_fixed(RAX, row)?;
-        self.read_fixed(RDX, row)?;
         self.fault = Some(&[TrapCode::IntegerDivisionByZero, TrapCode::IntegerOverflow]);
-        let result = if row.w { Kind::Any } else { U32 };
-        self.set_flags(row, Fact::Nothing);
-        self.set_gpr(RAX, result);
-        self.set_gpr(RDX, result);
-        Ok(Next::Continue)
-    }
-
-    fn step_sign_spread(&mut self, row: &Row) -> Check<Next> {
-        self.read_fixed(RAX, row)?;
-        self.set_gpr(RDX, if row.w { Kind::Any } else { U32 });
-        Ok(Next::Continue)
+        self.step_fixed(row, &[RAX, RDX], &[RAX, RDX])
     }
 
     /// Reads a register that the row names, as data of the row's width.
