@@ -260,6 +260,10 @@ impl Copies {
     /// The register is about to hold another value.
     #[inline]
     pub(crate) fn forget(&mut self, register: usize) {
+        if self.unused == u32::MAX {
+            // Numbers are used up: nothing is known to be equal. That is true of any state.
+            *self = Self::NONE;
+        }
         self.values[register] = self.unused;
         self.unused += 1;
         self.homes[register] = HOMELESS;
@@ -311,6 +315,10 @@ impl Copies {
 
     /// Keeps what both know; whether this one changed.
     fn join(&mut self, other: &Copies) -> bool {
+        if self.unused > u32::MAX - 16 {
+            *self = Self::NONE;
+            return true;
+        }
         let mut changed = false;
         for (mine, theirs) in self.homes.iter_mut().zip(other.homes) {
             changed |= *mine != theirs && *mine != HOMELESS;
@@ -547,6 +555,22 @@ mod tests {
         assert!(copies.equal(0, 2) && copies.home(1).is_none());
         copies.forget_slot(7);
         assert!(!copies.equal(0, 2) && copies.home(2).is_none());
+    }
+
+    #[test]
+    fn numbers_of_values_run_out_gracefully() {
+        let used_up = Copies {
+            unused: u32::MAX,
+            ..Copies::NONE
+        };
+        let mut copies = used_up;
+        copies.copy(1, 0);
+        copies.forget(2);
+        copies.forget(3);
+        assert!(!copies.equal(0, 1) && !copies.equal(2, 3) && copies.is_alone(0));
+        let mut joined = used_up;
+        joined.copy(1, 0);
+        assert!(joined.join(&Copies::NONE) && !joined.equal(0, 1));
     }
 
     #[test]

@@ -204,6 +204,7 @@ impl<'a> Function<'a> {
     /// reached before share it.
     pub(crate) fn reach_each(&mut self, shared: &mut Option<u32>, block: usize) -> Check<()> {
         self.spend(1)?;
+        self.check_space()?;
         self.frames.share();
         let old = self.state_at[block];
         if old == UNREACHED {
@@ -212,14 +213,7 @@ impl<'a> Function<'a> {
                     self.states[state as usize].is_shared = true;
                     state
                 }
-                None => {
-                    self.states.push(State {
-                        registers: self.state,
-                        frame: self.frame,
-                        is_shared: false,
-                    });
-                    *shared.insert(self.last_state()?)
-                }
+                None => *shared.insert(self.keep(self.state, self.frame)),
             };
             self.state_at[block] = state;
             self.dirty[block / 64] |= 1 << (block % 64);
@@ -239,12 +233,7 @@ impl<'a> Function<'a> {
             let mut registers = self.states[old as usize].registers;
             let changed = registers.join(&self.state) || joined != frame;
             if changed {
-                self.states.push(State {
-                    registers,
-                    frame: joined,
-                    is_shared: false,
-                });
-                self.state_at[block] = self.last_state()?;
+                self.state_at[block] = self.keep(registers, joined);
             }
             changed
         } else {
@@ -258,8 +247,17 @@ impl<'a> Function<'a> {
         Ok(())
     }
 
-    /// The number of the state that was just added.
-    fn last_state(&self) -> Check<u32> {
+    /// Adds a state; its number.
+    fn keep(&mut self, registers: Registers, frame: Frame) -> u32 {
+        self.states.push(State {
+            registers,
+            frame,
+            is_shared: false,
+        });
+        self.states.len() as u32 - 1
+    }
+
+    fn check_space(&self) -> Check<()> {
         let bytes = self.states.len() * size_of::<State>() + self.frames.size() * NODE_BYTES;
         if bytes > STATE_BYTES_MAX * (self.range.len as usize + BUDGET_BASE_BYTES as usize) {
             return refuse(
@@ -267,7 +265,7 @@ impl<'a> Function<'a> {
                 format!("the states take more than {STATE_BYTES_MAX} bytes for each byte of code"),
             );
         }
-        Ok(self.states.len() as u32 - 1)
+        Ok(())
     }
 
     fn spend(&mut self, work: u64) -> Check<()> {
