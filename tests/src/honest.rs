@@ -62,6 +62,22 @@ fn compile(
     cellwall_link::link(&module, shape.clone(), blobs, target).ok()
 }
 
+/// How often each rule of the optimizer was applied to a module, in the order of the rules.
+pub fn rules_applied(binary: &[u8], target: &Target) -> Option<Vec<(&'static str, u64)>> {
+    let module = cellwall_wasm::decode(binary).ok()?;
+    let shape = cellwall_link::shape(&module);
+    let unit = Unit::new(&module, &shape, target);
+    let mut total: Vec<(&'static str, u64)> = Vec::new();
+    for func in module.defined_funcs() {
+        let counts = cellwall_compile::rules_applied(&unit, func).ok()?;
+        total.resize(counts.len(), ("", 0));
+        for (sum, (name, count)) in total.iter_mut().zip(counts) {
+            *sum = (name, sum.1 + u64::from(count));
+        }
+    }
+    Some(total)
+}
+
 /// What became of modules.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
 pub struct Tally {

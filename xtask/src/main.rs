@@ -113,7 +113,11 @@ enum Task {
         seconds: u64,
     },
     /// The code of the rules of `compile/src/opt/*.rules`.
-    Rules,
+    Rules {
+        /// Say instead how often each rule is applied to the programs of a checkout.
+        #[arg(long)]
+        count: bool,
+    },
     /// Proves the rules with the solver Z3; the record is `compile/src/opt/rules.proofs`.
     Prove {
         /// Prove all again, not only what changed.
@@ -182,7 +186,8 @@ fn main() -> Result<()> {
         }
         Task::HostileLoad { count, seed, from } => hostile_load(count, seed, from),
         Task::Race { seconds } => race(seconds),
-        Task::Rules => rules::write(),
+        Task::Rules { count: true } => rules::count(),
+        Task::Rules { count: false } => rules::write(),
         Task::Prove {
             mutants: true,
             seconds,

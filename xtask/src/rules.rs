@@ -9,6 +9,7 @@ use cellwall_rules::{
     Mutant, Obligation, Proofs, Question, Refusal, Typed, Verdict, check, generate, judge, mutants,
     obligations, record,
 };
+use cellwall_tests::honest;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
@@ -43,6 +44,27 @@ pub(crate) fn write() -> Result<()> {
     let rules = rules()?;
     std::fs::write(folder().join("generated.rs"), generate(&rules))?;
     println!("{} rules", rules.len());
+    Ok(())
+}
+
+/// Says how often each rule is applied to the programs of the checkout, seldom ones first.
+pub(crate) fn count() -> Result<()> {
+    let [(_, target), ..] = honest::targets();
+    let mut counts: BTreeMap<&'static str, (u64, u64)> = BTreeMap::new();
+    let modules = honest::shared_modules(64 << 20)?;
+    for (_, binary) in &modules {
+        for (name, count) in honest::rules_applied(binary, &target).unwrap_or_default() {
+            let (times, programs) = counts.entry(name).or_default();
+            *times += count;
+            *programs += u64::from(count > 0);
+        }
+    }
+    let mut rows: Vec<_> = counts.into_iter().collect();
+    rows.sort_by_key(|&(name, (times, programs))| (programs, times, name));
+    println!("   times  programs of {}", modules.len());
+    for (name, (times, programs)) in rows {
+        println!("{times:>8} {programs:>9}  {name}");
+    }
     Ok(())
 }
 

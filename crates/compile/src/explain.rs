@@ -32,6 +32,18 @@ pub fn explain_passes(unit: &Unit<'_>, func: FuncIdx) -> Result<Vec<(&'static st
     Ok(steps)
 }
 
+/// How often each rule of the optimizer was applied to a function, in the order of the rules.
+///
+/// # Errors
+/// If the function cannot be compiled that far.
+#[cfg(feature = "oracle")]
+pub fn rules_applied(unit: &Unit<'_>, func: FuncIdx) -> Result<Vec<(&'static str, u32)>, CompileError> {
+    let mut ir = unit.translate(func)?;
+    let mut fired = opt::Fired::counting();
+    opt::run_and_count(&mut ir, unit.config, &mut fired, |_, _| {});
+    Ok(fired.counts())
+}
+
 /// The result of a stage for one function.
 ///
 /// # Errors

@@ -30,6 +30,8 @@ use cellwall_base::{FuncIdx, Invalid, Limit};
 use cellwall_wasm::Module;
 use std::fmt;
 
+#[cfg(feature = "oracle")]
+pub use explain::rules_applied;
 pub use explain::{Stage, explain, explain_passes};
 #[cfg(not(feature = "planted"))]
 use lower::plant::Plant;

@@ -25,6 +25,7 @@ pub(crate) mod tests;
 pub(crate) use aliases::Aliases;
 pub(crate) use known::Imports;
 pub use passes::Passes;
+pub(crate) use site::Fired;
 
 use cellwall_ir::{Dominators, Func};
 use cellwall_wasm::Module;
@@ -55,12 +56,23 @@ impl Config {
 }
 
 /// Optimizes a function; `seen` is shown what each step left.
-pub(crate) fn run(func: &mut Func, config: Config, mut seen: impl FnMut(&'static str, &Func)) {
+pub(crate) fn run(func: &mut Func, config: Config, seen: impl FnMut(&'static str, &Func)) {
+    run_and_count(func, config, &mut Fired::default(), seen);
+}
+
+/// The same; `fired` counts the rules that were applied.
+pub(crate) fn run_and_count(
+    func: &mut Func,
+    config: Config,
+    fired: &mut Fired,
+    mut seen: impl FnMut(&'static str, &Func),
+) {
     let mut aliases = Aliases::default();
     straighten::straighten(func, &mut aliases);
     let mut dominators = Dominators::of(func);
     let mut loops = Loops::of(func, &dominators);
-    if number::number(func, &mut aliases, &dominators, &loops, config) == fold::Branches::Folded {
+    let branches = number::number(func, &mut aliases, &dominators, &loops, config, fired);
+    if branches == fold::Branches::Folded {
         straighten::straighten(func, &mut aliases);
         aliases.rewrite(func);
         if !loops.all().is_empty() {

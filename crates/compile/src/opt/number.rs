@@ -12,19 +12,20 @@
 use super::fold::{self, Branches};
 use super::known::{Form, Given, Known, Place, Space};
 use super::loops::Loops;
-use super::site::Facts;
+use super::site::{Facts, Fired};
 use super::table::{Key, Table};
 use super::{Aliases, Config, Passes};
 use cellwall_base::EntityId;
 use cellwall_ir::{BinaryOp, Block, CompareOp, Dominators, Func, Inst, InstData, Type, Value};
 
-/// Numbers the values of a function.
+/// Numbers the values of a function; `fired` counts the rules that were applied.
 pub(super) fn number(
     func: &mut Func,
     aliases: &mut Aliases,
     dominators: &Dominators,
     loops: &Loops,
     config: Config,
+    fired: &mut Fired,
 ) -> Branches {
     let passes = config.passes;
     let known = passes
@@ -36,7 +37,7 @@ pub(super) fn number(
         constants: Vec::new(),
         branches: Branches::Kept,
         before: Vec::new(),
-        facts: Facts::of(func),
+        facts: Facts::of(func, std::mem::take(fired)),
         func,
         aliases,
         dominators,
@@ -48,8 +49,10 @@ pub(super) fn number(
     let Walk {
         mut constants,
         branches,
+        facts,
         ..
     } = walk;
+    *fired = facts.fired;
     let entry = func.entry();
     constants.append(&mut func.blocks[entry].insts);
     func.blocks[entry].insts = constants;

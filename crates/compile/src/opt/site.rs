@@ -31,6 +31,18 @@ pub(super) type Found = (usize, Simpler);
 pub(crate) struct Fired(Vec<u32>);
 
 impl Fired {
+    /// One that counts.
+    #[cfg(feature = "oracle")]
+    pub(crate) fn counting() -> Self {
+        Self(vec![0; generated::NAMES.len()])
+    }
+
+    /// Names and counts.
+    #[cfg(feature = "oracle")]
+    pub(crate) fn counts(&self) -> Vec<(&'static str, u32)> {
+        generated::NAMES.into_iter().zip(self.0.iter().copied()).collect()
+    }
+
     fn count(&mut self, rule: usize) {
         if let Some(count) = self.0.get_mut(rule) {
             *count += 1;
@@ -49,17 +61,14 @@ pub(super) struct Facts {
 
 impl Facts {
     /// The facts of a function.
-    pub(super) fn of(func: &Func) -> Self {
+    pub(super) fn of(func: &Func, fired: Fired) -> Self {
         let mut users = vec![0u32; func.values.len()];
         for &block in &func.order {
             for &inst in &func.blocks[block].insts {
                 func.for_each_use(inst, |value| users[value.index()] += 1);
             }
         }
-        Self {
-            users,
-            fired: Fired::default(),
-        }
+        Self { users, fired }
     }
 }
 
