@@ -19,7 +19,7 @@ pub struct Passes(u32);
 
 passes! {
     /// Locals as values; without it, they live in the frame.
-    VALUES = 30, "values";
+    VALUES = 28, "values";
     /// Inlining of small functions.
     INLINE = 31, "inline";
     /// Folding of constants and local algebra.

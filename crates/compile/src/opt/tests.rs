@@ -661,3 +661,15 @@ fn what_is_the_same_in_every_iteration_moves_out() {
         "#]],
     );
 }
+
+#[test]
+fn every_pass_is_switched_by_itself() {
+    for (at, (name, pass)) in Passes::ROWS.iter().enumerate() {
+        for (other, theirs) in &Passes::ROWS[at + 1..] {
+            assert!(
+                Passes::NONE.with(*pass).without(*theirs).contains(*pass),
+                "{name}, {other}"
+            );
+        }
+    }
+}

@@ -20,7 +20,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 /// Steps that every body may take, however small, and per byte of the body beyond that, where locals
 /// become values. Large real functions take up to 15.
-const STEPS: [u64; 2] = [1 << 20, 48];
+const STEPS: [u64; 2] = [1 << 20, 24];
 /// The same where locals live in the frame: for what signatures and block types make of a few bytes.
 const FRAME_STEPS: [u64; 2] = [1 << 22, 256];
 /// Arguments of branches that every body may have for its locals, and per byte beyond that.
