@@ -33,7 +33,7 @@ fn config() -> Config {
         simd_enabled: false,
         tail_call_enabled: false,
         threads_enabled: false,
-        wide_arithmetic_enabled: false,
+        wide_arithmetic_enabled: true,
         ..Config::default()
     }
 }

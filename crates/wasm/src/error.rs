@@ -4,7 +4,7 @@ use cellwall_base::Invalid;
 use wasmparser::WasmFeatures;
 
 /// What a module may use: the core specification 2.0 without vectors, extended constant
-/// expressions and multiple memories.
+/// expressions, multiple memories and wide arithmetic.
 pub(crate) const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
     .union(WasmFeatures::SIGN_EXTENSION)
@@ -14,7 +14,8 @@ pub(crate) const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::FLOATS)
     .union(WasmFeatures::GC_TYPES)
     .union(WasmFeatures::EXTENDED_CONST)
-    .union(WasmFeatures::MULTI_MEMORY);
+    .union(WasmFeatures::MULTI_MEMORY)
+    .union(WasmFeatures::WIDE_ARITHMETIC);
 
 /// The refusal of a validator or reader; names the feature that would be needed, if one would.
 #[cold]

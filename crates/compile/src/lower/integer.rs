@@ -21,6 +21,7 @@ impl Lower<'_> {
         let result = self.func.result(inst);
         let ty = self.func.ty(result);
         match op {
+            BinaryOp::Add | BinaryOp::Sub if self.with_carry(inst, op) => {}
             BinaryOp::Add => self.add(result, args),
             BinaryOp::Sub => self.sub(result, args),
             BinaryOp::Mul | BinaryOp::MulHighU | BinaryOp::MulHighS => {
@@ -41,7 +42,7 @@ impl Lower<'_> {
 
     /// `dst = x row y`, where the operands of a commutative row are exchanged if that saves a copy
     /// or lets memory be the second one.
-    fn modify(&mut self, row: Row, result: Value, [x, y]: [Value; 2], commutes: bool) {
+    pub(super) fn modify(&mut self, row: Row, result: Value, [x, y]: [Value; 2], commutes: bool) {
         let ty = self.func.ty(result);
         let better = self.sinkable_load(x) || (self.is_single(y) && !self.is_single(x));
         let (x, y) = if commutes && better && !self.sinkable_load(y) {
@@ -67,7 +68,7 @@ impl Lower<'_> {
         })
     }
 
-    fn modify_imm(&mut self, row: Row, result: Value, x: Value, imm: i64) {
+    pub(super) fn modify_imm(&mut self, row: Row, result: Value, x: Value, imm: i64) {
         let ty = self.func.ty(result);
         let src = self.reg_for(ty, x);
         let dst = self.def(result);

@@ -10,6 +10,7 @@
 //! that writes, calls or traps otherwise.
 
 mod call;
+mod carry;
 mod compare;
 mod control;
 mod divide;
@@ -58,6 +59,7 @@ struct State {
     sequence: Vec<Inst>,
     layout: control::Layout,
     halves: product::Halves,
+    low_halves: carry::LowHalves,
     /// Constants of 4 and 8 bytes that the function has so far: bits, bytes, offset.
     constants: Vec<(u64, u32, u32)>,
 }
@@ -166,6 +168,13 @@ impl Lower<'_> {
             }
         }
         state.halves.fill(func, &wide);
+        state.low_halves.clear();
+        for &block in &func.order {
+            let insts = &func.blocks[block].insts;
+            for at in 0..insts.len() {
+                state.low_halves.find(func, &state.uses, insts, at);
+            }
+        }
         state.layout.fill(func);
     }
 

@@ -457,3 +457,106 @@ fn what_lives_across_a_call_is_in_a_callee_saved_register() {
         "#]],
     );
 }
+
+#[test]
+fn a_carry_stays_in_the_flags() {
+    check_expr(
+        "i64 i64 i64 i64",
+        "i64 i64",
+        "(i64.add128 (local.get 0) (local.get 1) (local.get 2) (local.get 3))",
+        &expect![[r#"
+            0    mov rax,rdx
+            3    add rax,rdi
+            6    mov rdx,rsi
+            9    adc rdx,rcx
+            12   ret
+        "#]],
+    );
+    check_expr(
+        "i64 i64 i64 i64",
+        "i64 i64",
+        "(i64.sub128 (local.get 0) (local.get 1) (local.get 2) (local.get 3))",
+        &expect![[r#"
+            0    mov rax,rdi
+            3    sub rax,rdx
+            6    mov rdx,rsi
+            9    sbb rdx,rcx
+            12   ret
+        "#]],
+    );
+    // What compilers make of it without the operator.
+    check_expr(
+        "i64 i64 i64",
+        "i64",
+        "(i64.add (local.get 2) (i64.extend_i32_u
+           (i64.lt_u (i64.add (local.get 0) (local.get 1)) (local.get 0))))",
+        &expect![[r#"
+            0    add rsi,rdi
+            3    mov rax,rdx
+            6    adc rax,0
+            10   ret
+        "#]],
+    );
+    check_expr(
+        "i32 i32 i32",
+        "i32",
+        "(i32.add (local.get 2) (i32.gt_u (local.get 0) (local.get 1)))",
+        &expect![[r#"
+            0    cmp esi,edi
+            2    mov rax,rdx
+            5    adc eax,0
+            8    ret
+        "#]],
+    );
+}
+
+#[test]
+fn a_comparison_that_is_no_carry_is_a_value() {
+    // Signed.
+    check_expr(
+        "i32 i32 i32",
+        "i32",
+        "(i32.add (local.get 2) (i32.lt_s (local.get 0) (local.get 1)))",
+        &expect![[r#"
+            0    cmp edi,esi
+            2    setl dil
+            6    movzx esi,dil
+            10   mov rax,rdx
+            13   add eax,esi
+            15   ret
+        "#]],
+    );
+}
+
+#[test]
+fn a_low_half_does_not_move_past_its_user() {
+    check_expr(
+        "i64 i64 i64 i32",
+        "i64",
+        "(local.set 0 (i64.add (local.get 0) (local.get 1)))
+         (i64.store (local.get 3) (local.get 0))
+         (i64.add (local.get 2) (i64.extend_i32_u (i64.lt_u (local.get 0) (local.get 1))))",
+        &expect![[r#"
+            0    add rdi,rsi
+            3    mov [r14+rcx],rdi ; MemoryOutOfBounds
+            7    cmp rdi,rsi
+            10   mov rax,rdx
+            13   adc rax,0
+            17   ret
+        "#]],
+    );
+}
+
+#[test]
+fn both_halves_of_a_wide_product_are_one_multiplication() {
+    check_expr(
+        "i64 i64",
+        "i64 i64",
+        "(i64.mul_wide_u (local.get 0) (local.get 1))",
+        &expect![[r#"
+            0    mov rax,rdi
+            3    mul rsi
+            6    ret
+        "#]],
+    );
+}

@@ -18,6 +18,7 @@ pub mod oracle;
 mod ssa;
 #[cfg(test)]
 mod tests;
+mod wide;
 
 #[cfg(test)]
 pub(crate) use tests::translated_for_host as translate_for_tests;
@@ -26,7 +27,8 @@ use crate::CompileError;
 use cellwall_abi::{LibCall, Target};
 use cellwall_base::{FuncIdx, GlobalIdx, Invalid, Limit, TableIdx, TypeIdx};
 use cellwall_ir::{
-    Block, CompareOp, Func, FuncBuilder, Inst, InstData, Library, Sig, Signature, Type, Value, ValueList,
+    BinaryOp, Block, CompareOp, Func, FuncBuilder, Inst, InstData, Library, Sig, Signature, Type, Value,
+    ValueList,
 };
 use cellwall_wasm::{At, FuncType, Module, Operator, Sink, ValType, Walker};
 use control::Frame;
@@ -344,6 +346,10 @@ impl<'m> Translator<'m> {
                 let func = self.constant(Type::I32, u64::from(function_index));
                 self.call_library(LibCall::RefFunc, &[func]);
             }
+            Operator::I64Add128 => self.wide_sum(BinaryOp::Add),
+            Operator::I64Sub128 => self.wide_sum(BinaryOp::Sub),
+            Operator::I64MulWideS => self.wide_product(BinaryOp::MulHighS),
+            Operator::I64MulWideU => self.wide_product(BinaryOp::MulHighU),
             ref other => unreachable!("the validator refuses {other:?}"),
         }
         Ok(())

@@ -164,6 +164,10 @@ rows! {
     And "and" RmMod I, One 0x23/0 [32 64] Int Int Same;
     Sub "sub" RmMod I, One 0x2b/0 [32 64] Int Int Same;
     Xor "xor" RmMod I, One 0x33/0 [32 64] Int Int Same;
+    /// Reads the carry flag.
+    Adc "adc" RmMod I, One 0x13/0 [32 64] Int Int Same;
+    /// Reads the carry flag.
+    Sbb "sbb" RmMod I, One 0x1b/0 [32 64] Int Int Same;
     Cmp "cmp" RmUse I, One 0x3b/0 [8 16 32 64] Int Int Same;
     Imul "imul" RmMod I, M0f 0xaf/0 [32 64] Int Int Same;
     Cmov "cmov" RmMod I, M0f 0x40/0 [32 64] Int Int Same;
@@ -176,6 +180,10 @@ rows! {
     Test "test" RmUse I, One 0x85/0 [8 16 32 64] Int Int Same;
     AddImm "add" Imm I, One 0x81/0 [32 64] Int Int Same;
     OrImm "or" Imm I, One 0x81/1 [32 64] Int Int Same;
+    /// Reads the carry flag.
+    AdcImm "adc" Imm I, One 0x81/2 [32 64] Int Int Same;
+    /// Reads the carry flag.
+    SbbImm "sbb" Imm I, One 0x81/3 [32 64] Int Int Same;
     AndImm "and" Imm I, One 0x81/4 [32 64] Int Int Same;
     SubImm "sub" Imm I, One 0x81/5 [32 64] Int Int Same;
     XorImm "xor" Imm I, One 0x81/6 [32 64] Int Int Same;
