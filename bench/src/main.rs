@@ -13,7 +13,7 @@ use std::process::ExitCode;
 const HELP: &str = "\
 Measures Cellwall against other WebAssembly engines.
 
-Usage: cargo run --release --features peers -- [OPTIONS] [exec|load|verify|calls|process|all]
+Usage: cargo run --release --features peers -- [OPTIONS] [exec|passes|load|verify|calls|process|all]
 
   --filter RE       only the programs whose name matches
   --rounds N        rounds per program (default and at least 9, else it is a trial)
@@ -80,8 +80,11 @@ fn options() -> Result<Options> {
         }
     }
     for part in &options.parts {
-        let known = ["exec", "load", "verify", "calls", "process", "all"].contains(&part.as_str());
-        ensure!(known, "no part {part}: exec, load, verify, calls, process or all");
+        let known = ["exec", "passes", "load", "verify", "calls", "process", "all"].contains(&part.as_str());
+        ensure!(
+            known,
+            "no part {part}: exec, passes, load, verify, calls, process or all"
+        );
     }
     Ok(options)
 }
@@ -117,10 +120,15 @@ fn run(options: &Options) -> Result<bool> {
     let asked = |part: &str| {
         options.parts.is_empty() || options.parts.iter().any(|asked| asked == part || asked == "all")
     };
+    #[cfg(feature = "cellwall")]
+    let without_passes = engines::without_passes();
+    #[cfg(feature = "cellwall")]
+    let sets: Vec<&dyn Engine> = without_passes.iter().map(|engine| &**engine).collect();
     let mut report = Report {
         engines: &chosen,
         rounds,
         exec: None,
+        passes: None,
         load: None,
         proof: None,
         calls: None,
@@ -133,6 +141,12 @@ fn run(options: &Options) -> Result<bool> {
         let rows = exec::measure(&jobs, &executing, rounds, &mut report.failures);
         report.exec = Some((&executing, rows));
     }
+    #[cfg(feature = "cellwall")]
+    if asked("passes") {
+        let jobs = set::load(options.all_programs, wanted)?;
+        let rows = exec::measure(&jobs, &sets, rounds, &mut report.failures);
+        report.passes = Some((&sets, rows));
+    }
     if asked("load") {
         let program = options.program.as_deref();
         report.load = Some(load::measure(&chosen, program, rounds, &mut report.failures)?);
@@ -142,10 +156,9 @@ fn run(options: &Options) -> Result<bool> {
         let mut jobs = set::load(options.all_programs, wanted)?;
         for name in ["sqlite3", "jq", "zstd"].into_iter().filter(|name| wanted(name)) {
             let file = set::shared()?.join(format!("programs/{name}/{name}.wasm"));
-            jobs.push(set::Job {
-                name: name.to_string(),
-                ..set::Job::lone(&file)?
-            });
+            let mut job = set::Job::lone(&file)?;
+            job.name = name.to_string();
+            jobs.push(job);
         }
         report.proof = Some(proof::measure(&jobs, rounds, &mut report.failures));
     }

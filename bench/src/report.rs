@@ -7,8 +7,8 @@ use crate::calls::Costs;
 use crate::engines::{CALL_ROWS, Engine, LOAD_ROWS};
 use crate::exec::{Outcome, Row, Times};
 use crate::load;
-use crate::proof;
 use crate::process::Cost;
+use crate::proof;
 use crate::stats::{Stat, geometric_mean};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
@@ -26,6 +26,8 @@ pub struct Report<'a> {
     pub rounds: usize,
     /// The part `exec`: the engines there, and the programs.
     pub exec: Option<(&'a [&'a dyn Engine], Vec<Row>)>,
+    /// The part `passes`: all passes, then all but one, by its name; and the programs.
+    pub passes: Option<(&'a [&'a dyn Engine], Vec<Row>)>,
     /// The part `load`.
     pub load: Option<Vec<load::Costs>>,
     /// The part `verify`.
@@ -71,6 +73,14 @@ pub fn markdown(report: &Report) -> String {
         if !kernels.is_empty() {
             let heading = "Kernels: the region that they measure themselves";
             text += &phase_table(heading, engines, kernels, region, KERNEL_BASELINE);
+        }
+    }
+    if let Some((sets, rows)) = &report.passes {
+        for (key, heading, phase) in PHASES {
+            if key != "instantiate" {
+                let heading = format!("{heading}, without each pass");
+                text += &phase_table(&heading, sets, rows, phase, sets[0].name());
+            }
         }
     }
     if let Some(costs) = &report.load {
@@ -330,6 +340,7 @@ pub fn json(report: &Report) -> Value {
         "unit": "nanoseconds of CPU time on one thread",
         "engines": engines,
         "exec": report.exec.as_ref().map(|(engines, rows)| exec_json(engines, rows)),
+        "passes": report.passes.as_ref().map(|(sets, rows)| exec_json(sets, rows)),
         "load": report.load.as_ref().map(|costs| load_json(costs)),
         "verify": report.proof.as_ref().map(|rows| proof_json(rows)),
         "calls": report.calls.as_ref().map(|costs| calls_json(costs)),

@@ -10,7 +10,7 @@ use cellwall_tests::mutate::Tally;
 use cellwall_tests::{aliasing, bombs, breach, generate, honest, hostile, pressure};
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 /// Developer commands of Cellwall.
@@ -140,8 +140,19 @@ enum Task {
     },
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     let Xtask::Run(task) = Xtask::parse();
+    match run(task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Without a backtrace: what fails here is what is examined, and a trace reads like a panic.
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<()> {
     match task {
         Task::Mutants { count, seed, corpus } => mutants(count, seed, &corpus),
         Task::Differential { seconds, seed } => differential(seconds, seed),

@@ -9,6 +9,8 @@
 //!   be prepared once before many instantiations,
 //! - `fn instantiate(&Ready, &mut Store) -> Result<Instance, Error>`,
 //! - `fn stop() -> Error`: the error that ends a guest at `proc_exit`,
+//! - `fn compile(&Way, &Engine, &[u8]) -> Result<(u64, Module), Error>`: a module, and the nanoseconds
+//!   of CPU time that it took; `type Way` is what the engine's configurations differ in there,
 //! - `fn loads(&Engine, &[u8]) -> Result<[Option<f64>; LOAD_ROWS.len()], Error>`: nanoseconds of each
 //!   way to runnable code.
 
@@ -27,6 +29,7 @@ macro_rules! embedded_engine {
             version: &'static str,
             executes: bool,
             engine: fn() -> Result<$api::Engine, $api::Error>,
+            way: Way,
         }
 
         type Store = $api::Store<$crate::engines::Cell<$api::Memory>>;
@@ -47,7 +50,7 @@ macro_rules! embedded_engine {
             }
 
             fn run(&self, job: &$crate::set::Job) -> anyhow::Result<Option<$crate::engines::Run>> {
-                run(self.engine, job)
+                run(self.engine, &self.way, job)
                     .map(Some)
                     .map_err(|error| anyhow::anyhow!("{error:#}"))
             }
@@ -76,14 +79,14 @@ macro_rules! embedded_engine {
 
         fn run(
             engine: fn() -> Result<$api::Engine, $api::Error>,
+            way: &Way,
             job: &$crate::set::Job,
         ) -> Result<$crate::engines::Run, $api::Error> {
             use $crate::clock::timed;
             use $crate::engines::{Run, Status};
 
             let engine = engine()?;
-            let (compile_ns, module) = timed(|| $api::Module::new(&engine, &job.wasm));
-            let module = module?;
+            let (compile_ns, module) = compile(way, &engine, &job.wasm)?;
             let ready = ready(linker(&engine)?, module)?;
             let (instantiate_ns, made) = timed(|| {
                 let mut store = Store::new(&engine, cell(job.world()));

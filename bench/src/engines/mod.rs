@@ -174,6 +174,13 @@ pub fn wasmtime_command(file: &std::path::Path) -> Result<i32> {
     }
 }
 
+/// Cellwall with all passes of its optimizer, then without each of them, by the names of the passes.
+#[cfg(feature = "cellwall")]
+pub fn without_passes() -> Vec<Box<dyn Engine>> {
+    let boxed = |engine| Box::new(engine) as Box<dyn Engine>;
+    cellwall::without_passes().into_iter().map(boxed).collect()
+}
+
 /// Every engine of this build that can be found on this machine.
 pub fn all() -> Vec<Box<dyn Engine>> {
     let mut engines: Vec<Box<dyn Engine>> = Vec::new();

@@ -48,11 +48,7 @@ pub enum Stage {
 /// # cellwall::Ok(())
 /// ```
 pub fn explain(engine: &Engine, wasm: &[u8], function: u32, stage: Stage) -> Result<String> {
-    let module = decode(engine, &binary(wasm)?)?;
-    let func = FuncIdx::from_u32(function);
-    if module.body(func).is_none() {
-        return Err(format_err!("there is no function {function} with a body"));
-    }
+    let (module, func) = with_body(engine, wasm, function)?;
     let shape = cellwall_link::shape(&module);
     let unit = compile::Unit::new(&module, &shape, engine.target());
     let text = match stage {
@@ -63,6 +59,49 @@ pub fn explain(engine: &Engine, wasm: &[u8], function: u32, stage: Stage) -> Res
             .map(|blob| assembly(&shape, &blob)),
     };
     text.map_err(refused)
+}
+
+/// A step of the optimizer, and what it left.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Step {
+    /// The pass; the first step is `translate`, which made the SSA form.
+    pub name: &'static str,
+    /// The SSA form after it.
+    pub text: String,
+}
+
+/// The SSA form of the function with this index as it was translated, and after each pass of the
+/// optimizer, in the order in which they run.
+///
+/// # Errors
+/// If the module is not valid, or has no such function with a body.
+///
+/// ```
+/// use cellwall::{Engine, tools};
+///
+/// let wasm = br#"(module (func (result i32) (i32.add (i32.const 2) (i32.const 5))))"#;
+/// let steps = tools::explain_passes(&Engine::default(), wasm, 0)?;
+/// assert_eq!(steps[0].name, "translate");
+/// assert!(steps[0].text.contains("add") && !steps[1].text.contains("add"));
+/// # cellwall::Ok(())
+/// ```
+pub fn explain_passes(engine: &Engine, wasm: &[u8], function: u32) -> Result<Vec<Step>> {
+    let (module, func) = with_body(engine, wasm, function)?;
+    let shape = cellwall_link::shape(&module);
+    let unit = compile::Unit::new(&module, &shape, engine.target());
+    let steps = compile::explain_passes(&unit, func).map_err(refused)?;
+    let step = |(name, text)| Step { name, text };
+    Ok(steps.into_iter().map(step).collect())
+}
+
+/// The decoded module, and the index as that of a function with a body.
+fn with_body(engine: &Engine, wasm: &[u8], function: u32) -> Result<(wasm::Module, FuncIdx)> {
+    let module = decode(engine, &binary(wasm)?)?;
+    let func = FuncIdx::from_u32(function);
+    if module.body(func).is_none() {
+        return Err(format_err!("there is no function {function} with a body"));
+    }
+    Ok((module, func))
 }
 
 /// The operators of a body, one a line, with their offsets in the module.

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 
 use cellwall::tools::{self, Stage};
 use cellwall::{Engine, Error};
+use imara_diff::{Algorithm, BasicLineDiffPrinter, Diff, InternedInput, UnifiedDiffConfig};
 
 use crate::failure::Failure;
 use crate::input::Input;
@@ -14,7 +15,8 @@ use crate::output;
 const EXAMPLE: &str = "\
 Examples:
   cellwall explain --func add add.wat
-  cellwall explain --func 3 --stage asm prog.wasm";
+  cellwall explain --func 3 --stage asm prog.wasm
+  cellwall explain --func main --stage opt prog.wasm    # what each pass changes";
 
 /// Show what becomes of a function, from WebAssembly to machine code
 #[derive(Debug, clap::Args)]
@@ -36,6 +38,8 @@ pub(crate) struct Args {
 enum StageName {
     /// As it stands in the module, with offsets
     Wasm,
+    /// As the compiler's SSA form, and what each optimization changes in it
+    Opt,
     /// As the compiler's SSA form, after the optimizations
     Ir,
     /// As machine instructions with registers
@@ -44,7 +48,13 @@ enum StageName {
     Asm,
 }
 
-const STAGES: [StageName; 4] = [StageName::Wasm, StageName::Ir, StageName::Mir, StageName::Asm];
+const STAGES: [StageName; 5] = [
+    StageName::Wasm,
+    StageName::Opt,
+    StageName::Ir,
+    StageName::Mir,
+    StageName::Asm,
+];
 
 pub(super) fn run(args: Args) -> Result<u8, Failure> {
     let input = Input::read(&args.file)?;
@@ -71,6 +81,7 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
 fn explain(engine: &Engine, wasm: &[u8], func: &Function, stage: StageName) -> Result<String, Error> {
     let stage = match stage {
         StageName::Wasm => return wasm_text(wasm, func),
+        StageName::Opt => return steps(engine, wasm, func),
         StageName::Ir => Stage::Ir,
         StageName::Mir => Stage::Mir,
         StageName::Asm => Stage::Asm,
@@ -111,6 +122,36 @@ fn no_such_function(info: &ModuleInfo, wanted: &str) -> Error {
     Error::msg(format!(
         "there is no function `{wanted}` with a body\nhelp: {range}, and named ones go by their name"
     ))
+}
+
+/// The SSA form as it was translated, then what each pass of the optimizer changes in it.
+fn steps(engine: &Engine, wasm: &[u8], func: &Function) -> Result<String, Error> {
+    let steps = tools::explain_passes(engine, wasm, func.index)?;
+    let mut text = String::new();
+    let mut before: Option<&str> = None;
+    for step in &steps {
+        let shown = match before {
+            None => step.text.clone(),
+            Some(before) => changes(before, &step.text),
+        };
+        let name = step.name;
+        match shown.is_empty() {
+            true => text.push_str(&format!(";; {name}: no change\n")),
+            false => text.push_str(&format!(";; {name}\n{shown}")),
+        }
+        before = Some(&step.text);
+    }
+    Ok(text)
+}
+
+/// A unified diff of lines; empty if there is no difference.
+fn changes(before: &str, after: &str) -> String {
+    let input = InternedInput::new(before, after);
+    let mut diff = Diff::compute(Algorithm::Histogram, &input);
+    diff.postprocess_lines(&input);
+    let printer = BasicLineDiffPrinter(&input.interner);
+    diff.unified_diff(&printer, UnifiedDiffConfig::default(), &input)
+        .to_string()
 }
 
 /// The lines of the text format that belong to the function, each with its
