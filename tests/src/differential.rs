@@ -7,7 +7,7 @@ use cellwall_abi::{CpuFeatures, Target};
 use cellwall_base::limits::{PAGE_BYTES, TABLE_ELEMENTS_MAX};
 use cellwall_compile::oracle;
 use cellwall_ir::Trap;
-use cellwall_ir::interp::{Environment, Stop};
+use cellwall_ir::interp::{Bits, Environment, Stop};
 use cellwall_wasm::Item;
 
 /// Pages that a memory may grow to, on both sides.
@@ -81,7 +81,7 @@ pub fn compare(engine: &Engine, bytes: &[u8], compile: Compile<'_>, seed: u64) -
             let args: Vec<Val> = ty.params().map(|ty| argument(&mut rng, &ty)).collect();
             let mut results = vec![Val::I32(0); ty.results().len()];
             let ours = func.call(&mut store, &args, &mut results);
-            let bits: Vec<u64> = args
+            let bits: Vec<Bits> = args
                 .iter()
                 .map(|v| bits(v).expect("arguments are numbers or null"))
                 .collect();
@@ -151,18 +151,18 @@ fn argument(rng: &mut Rng, ty: &ValType) -> Val {
 }
 
 /// The bits of a number or of null; `None` for other references, whose bits mean nothing outside.
-fn bits(value: &Val) -> Option<u64> {
+fn bits(value: &Val) -> Option<Bits> {
     match value {
-        Val::I32(value) => Some(u64::from(*value as u32)),
-        Val::I64(value) => Some(*value as u64),
-        Val::F32(bits) => Some(u64::from(*bits)),
-        Val::F64(bits) => Some(*bits),
+        Val::I32(value) => Some(Bits::from(*value as u32)),
+        Val::I64(value) => Some(Bits::from(*value as u64)),
+        Val::F32(bits) => Some(Bits::from(*bits)),
+        Val::F64(bits) => Some(Bits::from(*bits)),
         Val::FuncRef(None) | Val::ExternRef(None) => Some(0),
         _ => None,
     }
 }
 
-fn same_values(ours: &[Val], theirs: &[u64]) -> Result<(), String> {
+fn same_values(ours: &[Val], theirs: &[Bits]) -> Result<(), String> {
     let same = ours.len() == theirs.len()
         && ours.iter().zip(theirs).all(|(ours, &theirs)| match bits(ours) {
             Some(ours) => ours == theirs,

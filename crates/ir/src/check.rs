@@ -183,7 +183,28 @@ fn check_inst(func: &Func, inst: Inst) -> Checked {
     match node.data {
         InstData::Const { bits } => {
             let result = one()?;
-            legal(result.bytes() >= 8 || bits <= u64::from(u32::MAX))
+            legal(result != Type::V128 && (result.bytes() >= 8 || bits <= u64::from(u32::MAX)))
+        }
+        InstData::VectorConst { .. } => gives(&[Type::V128]),
+        InstData::Vector { op, lane, args } => {
+            let form = op.form();
+            for (i, arg) in args.into_iter().enumerate() {
+                match form.operands().get(i) {
+                    Some(&operand) => is(arg, operand)?,
+                    None => ensure(arg == args[0], || "there are too many operands".into())?,
+                }
+            }
+            let lanes = if form.has_lane() { op.lanes() } else { 1 };
+            ensure(u32::from(lane) < lanes, || format!("there is no lane {lane}"))?;
+            gives(&[form.result()])
+        }
+        InstData::Shuffle { mask, args: [x, y] } => {
+            is(x, Type::V128)?;
+            is(y, Type::V128)?;
+            ensure(mask.iter().all(|&byte| byte < 32), || {
+                "the mask names more than two vectors".into()
+            })?;
+            gives(&[Type::V128])
         }
         InstData::Unary { op, arg } => legal(op.accepts(ty(arg), one()?)),
         InstData::Binary { op, args: [x, y] } => {
@@ -207,8 +228,7 @@ fn check_inst(func: &Func, inst: Inst) -> Checked {
         }
         InstData::Load { op, offset, addr, .. } => {
             check_address(func, inst, addr, offset)?;
-            let result = one()?;
-            legal(op.bytes(result) == result.bytes() || result.is_int() && op.bytes(result) < result.bytes())
+            legal(op.accepts(one()?))
         }
         InstData::Store {
             op,
@@ -217,8 +237,7 @@ fn check_inst(func: &Func, inst: Inst) -> Checked {
             ..
         } => {
             check_address(func, inst, addr, offset)?;
-            let value = ty(value);
-            legal(op.bytes(value) == value.bytes() || value.is_int() && op.bytes(value) < value.bytes())?;
+            legal(op.accepts(ty(value)))?;
             gives(&[])
         }
         InstData::MemorySize { .. } | InstData::TableSize { .. } => legal(one()?.is_int()),

@@ -5,6 +5,7 @@
 //! only that, is a terminator.
 
 use crate::op::{BinaryOp, CompareOp, LoadOp, StoreOp, Trap, Type, UnaryOp};
+use crate::vector::VectorOp;
 use crate::{Block, Inst, Library, Sig, Value};
 use cellwall_base::{FuncIdx, GlobalIdx, IdMap, MemoryIdx, TableIdx, TypeIdx};
 
@@ -52,6 +53,27 @@ pub enum InstData {
     Const {
         /// The value as bits.
         bits: u64,
+    },
+    /// A constant vector.
+    VectorConst {
+        /// The value, lowest byte first.
+        bytes: [u8; 16],
+    },
+    /// An operator on vectors.
+    Vector {
+        /// The row.
+        op: VectorOp,
+        /// The lane, if the row names one; otherwise 0.
+        lane: u8,
+        /// As many operands as the row has; the rest repeats the first one.
+        args: [Value; 3],
+    },
+    /// The bytes of two vectors that a mask names, the first one's (0 to 15) before the second one's.
+    Shuffle {
+        /// For each byte of the result, which one it is.
+        mask: [u8; 16],
+        /// The operands.
+        args: [Value; 2],
     },
     /// An operator of one operand.
     Unary {
@@ -240,6 +262,9 @@ impl InstData {
             Self::Unary { op, .. } => op.traps(),
             Self::Binary { op, .. } => op.traps(),
             Self::Const { .. }
+            | Self::VectorConst { .. }
+            | Self::Vector { .. }
+            | Self::Shuffle { .. }
             | Self::Compare { .. }
             | Self::Select { .. }
             | Self::MemorySize { .. }
@@ -441,6 +466,14 @@ impl Func {
         }
     }
 
+    /// The bits of a value that is a constant vector.
+    pub fn vector_constant(&self, value: Value) -> Option<u128> {
+        match self.insts[self.def_inst(value)?].data {
+            InstData::VectorConst { bytes } => Some(u128::from_le_bytes(bytes)),
+            _ => None,
+        }
+    }
+
     /// The only result of an instruction.
     ///
     /// # Panics
@@ -518,6 +551,7 @@ impl Func {
         let mut list = |list: ValueList| self.list(list).iter().copied().for_each(&mut f);
         match self.insts[inst].data {
             InstData::Const { .. }
+            | InstData::VectorConst { .. }
             | InstData::MemorySize { .. }
             | InstData::TableSize { .. }
             | InstData::GlobalGet { .. }
@@ -529,9 +563,11 @@ impl Func {
             | InstData::GlobalSet { value: v, .. }
             | InstData::FrameSet { value: v, .. }
             | InstData::TrapIf { cond: v, .. } => f(v),
-            InstData::Binary { args, .. } | InstData::Compare { args, .. } | InstData::Store { args, .. } => {
-                args.into_iter().for_each(f);
-            }
+            InstData::Binary { args, .. }
+            | InstData::Compare { args, .. }
+            | InstData::Store { args, .. }
+            | InstData::Shuffle { args, .. } => args.into_iter().for_each(f),
+            InstData::Vector { op, args, .. } => args.into_iter().take(op.arity()).for_each(f),
             InstData::Select { cond, args } => [cond, args[0], args[1]].into_iter().for_each(f),
             InstData::Call { args, .. }
             | InstData::CallIndirect { args, .. }
@@ -558,6 +594,7 @@ impl Func {
         let mut lists: [ValueList; 2] = Default::default();
         match &mut data {
             InstData::Const { .. }
+            | InstData::VectorConst { .. }
             | InstData::MemorySize { .. }
             | InstData::TableSize { .. }
             | InstData::GlobalGet { .. }
@@ -569,8 +606,15 @@ impl Func {
             | InstData::GlobalSet { value: v, .. }
             | InstData::FrameSet { value: v, .. }
             | InstData::TrapIf { cond: v, .. } => *v = f(*v),
-            InstData::Binary { args, .. } | InstData::Compare { args, .. } | InstData::Store { args, .. } => {
-                args.iter_mut().for_each(|v| *v = f(*v));
+            InstData::Binary { args, .. }
+            | InstData::Compare { args, .. }
+            | InstData::Store { args, .. }
+            | InstData::Shuffle { args, .. } => args.iter_mut().for_each(|v| *v = f(*v)),
+            InstData::Vector { op, args, .. } => {
+                let arity = op.arity();
+                args[..arity].iter_mut().for_each(|v| *v = f(*v));
+                let first = args[0];
+                args[arity..].fill(first);
             }
             InstData::Select { cond, args } => {
                 *cond = f(*cond);
@@ -656,5 +700,31 @@ impl FuncBuilder<'_> {
     pub fn compare(&mut self, op: CompareOp, x: Value, y: Value) -> Value {
         debug_assert!(op.accepts(self.func.ty(x)) && self.func.ty(x) == self.func.ty(y));
         self.value(InstData::Compare { op, args: [x, y] }, Type::I32)
+    }
+
+    /// A constant vector.
+    pub fn vector_constant(&mut self, bits: u128) -> Value {
+        let bytes = bits.to_le_bytes();
+        self.value(InstData::VectorConst { bytes }, Type::V128)
+    }
+
+    /// An operator on vectors that names no lane.
+    ///
+    /// # Panics
+    /// If there is no operand, or there are more than three.
+    pub fn vector(&mut self, op: VectorOp, operands: &[Value]) -> Value {
+        self.vector_lane(op, 0, operands)
+    }
+
+    /// An operator on vectors.
+    ///
+    /// # Panics
+    /// If there is no operand, or there are more than three.
+    pub fn vector_lane(&mut self, op: VectorOp, lane: u8, operands: &[Value]) -> Value {
+        let mut args = [operands[0]; 3];
+        args[..operands.len()].copy_from_slice(operands);
+        let types = operands.iter().map(|&v| self.func.ty(v));
+        debug_assert!(types.eq(op.form().operands().iter().copied()));
+        self.value(InstData::Vector { op, lane, args }, op.form().result())
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! Requires a function that [`check()`](crate::check()) accepts. Guarantees to stop: each instruction
 //! takes a unit of fuel. What lies outside of a function (memories, tables, globals, other functions,
-//! the runtime) is an [`Environment`]. Values are bits as in [`op`](crate::op).
+//! the runtime) is an [`Environment`]. Values are bits as in [`op`](crate::op), of vectors as in
+//! [`vector`](crate::vector).
 
 use crate::func::{BlockCall, Func, InstData};
+use crate::lanes::shuffle;
 use crate::op::{Trap, Type};
 use crate::{Block, Inst, Library, Value};
 use cellwall_base::{FuncIdx, GlobalIdx, IdMap, MemoryIdx, TableIdx, TypeIdx};
@@ -24,8 +26,11 @@ impl From<Trap> for Stop {
     }
 }
 
-/// Results of a call, as bits.
-pub type Outcome = Result<Vec<u64>, Stop>;
+/// A value: the low bits that its type has.
+pub type Bits = u128;
+
+/// Results of a call.
+pub type Outcome = Result<Vec<Bits>, Stop>;
 
 /// What a function can reach.
 pub trait Environment {
@@ -34,12 +39,12 @@ pub trait Environment {
     /// The current size of a table in elements.
     fn table_size(&mut self, table: TableIdx) -> u64;
     /// The bits of a global.
-    fn global(&mut self, global: GlobalIdx) -> &mut u64;
+    fn global(&mut self, global: GlobalIdx) -> &mut Bits;
     /// Calls a function of the module.
     ///
     /// # Errors
     /// Why it has no results.
-    fn call(&mut self, func: FuncIdx, args: &[u64], fuel: &mut u64) -> Outcome;
+    fn call(&mut self, func: FuncIdx, args: &[Bits], fuel: &mut u64) -> Outcome;
     /// Calls the `index`-th entry of a table, which must have type `ty`.
     ///
     /// # Errors
@@ -50,14 +55,14 @@ pub trait Environment {
         table: TableIdx,
         ty: TypeIdx,
         index: u64,
-        args: &[u64],
+        args: &[Bits],
         fuel: &mut u64,
     ) -> Outcome;
     /// Calls a routine of the runtime.
     ///
     /// # Errors
     /// Why it has no results.
-    fn call_library(&mut self, library: Library, args: &[u64], fuel: &mut u64) -> Outcome;
+    fn call_library(&mut self, library: Library, args: &[Bits], fuel: &mut u64) -> Outcome;
 }
 
 /// Runs a function.
@@ -68,7 +73,7 @@ pub trait Environment {
 /// # Panics
 /// If the arguments are not of the function's types (32-bit ones zero-extended), or the function is
 /// not one that the checker accepts.
-pub fn run(func: &Func, args: &[u64], env: &mut dyn Environment, fuel: &mut u64) -> Outcome {
+pub fn run(func: &Func, args: &[Bits], env: &mut dyn Environment, fuel: &mut u64) -> Outcome {
     let mut frame = Frame {
         func,
         values: IdMap::filled(0, func.values.len()),
@@ -97,13 +102,13 @@ pub fn run(func: &Func, args: &[u64], env: &mut dyn Environment, fuel: &mut u64)
 
 enum Next {
     Block(Block),
-    Return(Vec<u64>),
+    Return(Vec<Bits>),
 }
 
 struct Frame<'a> {
     func: &'a Func,
-    values: IdMap<Value, u64>,
-    variables: Vec<Option<u64>>,
+    values: IdMap<Value, Bits>,
+    variables: Vec<Option<Bits>>,
     env: &'a mut dyn Environment,
     fuel: &'a mut u64,
 }
@@ -114,13 +119,17 @@ impl Frame<'_> {
         Ok(())
     }
 
-    fn set(&mut self, value: Value, bits: u64) {
-        let narrow = matches!(self.func.ty(value), Type::I32 | Type::F32);
-        assert!(!narrow || bits <= u64::from(u32::MAX), "{value} is zero-extended");
+    fn set(&mut self, value: Value, bits: Bits) {
+        let max = match self.func.ty(value) {
+            Type::I32 | Type::F32 => Bits::from(u32::MAX),
+            Type::I64 | Type::F64 => Bits::from(u64::MAX),
+            Type::V128 => Bits::MAX,
+        };
+        assert!(bits <= max, "{value} is zero-extended");
         self.values[value] = bits;
     }
 
-    fn enter(&mut self, block: Block, args: &[u64]) {
+    fn enter(&mut self, block: Block, args: &[Bits]) {
         let params = &self.func.blocks[block].params;
         assert_eq!(params.len(), args.len(), "{block} takes its arguments");
         for (&param, &arg) in params.iter().zip(args) {
@@ -128,7 +137,7 @@ impl Frame<'_> {
         }
     }
 
-    fn list(&self, values: crate::ValueList) -> Vec<u64> {
+    fn list(&self, values: crate::ValueList) -> Vec<Bits> {
         let values = self.func.list(values).iter();
         values.map(|&value| self.values[value]).collect()
     }
@@ -138,13 +147,17 @@ impl Frame<'_> {
         let node = &self.func.insts[inst];
         let result_type = || self.func.ty(self.func.result(inst));
         let ty = |v: Value| self.func.ty(v);
-        let get = |v: Value| self.values[v];
-        let bits = match node.data {
-            InstData::Const { bits } => bits,
-            InstData::Unary { op, arg } => op.eval(ty(arg), result_type(), get(arg))?,
-            InstData::Binary { op, args: [x, y] } => op.eval(ty(x), get(x), get(y))?,
-            InstData::Compare { op, args: [x, y] } => u64::from(op.eval(ty(x), get(x), get(y))),
-            InstData::Select { cond, args: [x, y] } => get(if get(cond) != 0 { x } else { y }),
+        let get = |v: Value| self.values[v] as u64;
+        let whole = |v: Value| self.values[v];
+        let bits: Bits = match node.data {
+            InstData::Const { bits } => bits.into(),
+            InstData::VectorConst { bytes } => Bits::from_le_bytes(bytes),
+            InstData::Vector { op, lane, args } => op.eval(lane, args.map(whole)),
+            InstData::Shuffle { mask, args: [x, y] } => shuffle(mask, whole(x), whole(y)),
+            InstData::Unary { op, arg } => op.eval(ty(arg), result_type(), get(arg))?.into(),
+            InstData::Binary { op, args: [x, y] } => op.eval(ty(x), get(x), get(y))?.into(),
+            InstData::Compare { op, args: [x, y] } => op.eval(ty(x), get(x), get(y)).into(),
+            InstData::Select { cond, args: [x, y] } => whole(if get(cond) != 0 { x } else { y }),
             InstData::BoundsCheck { memory, addr, slack } => {
                 let addr = get(addr);
                 let end = addr.checked_add(slack);
@@ -152,7 +165,7 @@ impl Frame<'_> {
                 if end.is_none_or(|end| end > length) {
                     return Err(Trap::MemoryOutOfBounds.into());
                 }
-                addr
+                addr.into()
             }
             InstData::Load {
                 op,
@@ -163,9 +176,9 @@ impl Frame<'_> {
                 let ty = result_type();
                 let addr = get(addr);
                 let bytes = access(self.env.memory(memory), addr, offset, op.bytes(ty))?;
-                let mut raw = [0; 8];
+                let mut raw = [0; 16];
                 raw[..bytes.len()].copy_from_slice(bytes);
-                op.eval(ty, u64::from_le_bytes(raw))
+                op.eval(ty, Bits::from_le_bytes(raw))
             }
             InstData::Store {
                 op,
@@ -173,19 +186,19 @@ impl Frame<'_> {
                 offset,
                 args: [addr, value],
             } => {
-                let (addr, raw) = (get(addr), get(value).to_le_bytes());
+                let (addr, raw) = (get(addr), whole(value).to_le_bytes());
                 let width = op.bytes(ty(value));
                 let bytes = access(self.env.memory(memory), addr, offset, width)?;
                 bytes.copy_from_slice(&raw[..width as usize]);
                 return Ok(());
             }
             InstData::MemorySize { memory } => {
-                self.env.memory(memory).len() as u64 / cellwall_base::limits::PAGE_BYTES
+                (self.env.memory(memory).len() as u64 / cellwall_base::limits::PAGE_BYTES).into()
             }
-            InstData::TableSize { table } => self.env.table_size(table),
+            InstData::TableSize { table } => self.env.table_size(table).into(),
             InstData::GlobalGet { global } => *self.env.global(global),
             InstData::GlobalSet { global, value } => {
-                let value = get(value);
+                let value = whole(value);
                 *self.env.global(global) = value;
                 return Ok(());
             }
@@ -193,7 +206,7 @@ impl Frame<'_> {
                 self.variables[variable as usize].expect("a variable is written before it is read")
             }
             InstData::FrameSet { variable, value } => {
-                let value = get(value);
+                let value = whole(value);
                 self.variables[variable as usize] = Some(value);
                 return Ok(());
             }
@@ -217,7 +230,7 @@ impl Frame<'_> {
             InstData::CallIndirect { table, ty, args, .. } => {
                 let args = self.list(args);
                 self.env
-                    .call_indirect(table, ty, args[0], &args[1..], self.fuel)?
+                    .call_indirect(table, ty, args[0] as u64, &args[1..], self.fuel)?
             }
             InstData::CallLibrary { library, args, .. } => {
                 let args = self.list(args);

@@ -13,8 +13,10 @@ mod check;
 mod dominators;
 mod func;
 pub mod interp;
+pub mod lanes;
 pub mod op;
 mod text;
+pub mod vector;
 
 pub use check::{CheckError, check};
 pub use dominators::Dominators;
@@ -23,6 +25,7 @@ pub use func::{
     ValueDef, ValueList, ValueRange,
 };
 pub use op::{BinaryOp, CompareOp, LoadOp, StoreOp, Trap, Type, UnaryOp};
+pub use vector::{Form, VectorOp};
 
 cellwall_base::id! {
     /// An SSA value.

@@ -5,6 +5,7 @@
 //! are NaN are any quiet NaN in WebAssembly; the meanings here return the canonical one or what the
 //! host's arithmetic gives, and comparisons between engines must allow for that.
 
+use crate::vector::VectorOp;
 use std::fmt;
 
 /// Type of a value. References are `I32` here: an index that the runtime gives meaning to.
@@ -266,6 +267,30 @@ ops! {
         U32 = "load_u32",
         /// Four bytes, sign-extended. I64.
         S32 = "load_s32",
+        /// One byte to all lanes. V128, as all that follow.
+        Splat8 = "load_splat8",
+        /// Two bytes to all lanes.
+        Splat16 = "load_splat16",
+        /// Four bytes to all lanes.
+        Splat32 = "load_splat32",
+        /// Eight bytes to both lanes.
+        Splat64 = "load_splat64",
+        /// Four bytes, zeros above.
+        Zero32 = "load_zero32",
+        /// Eight bytes, zeros above.
+        Zero64 = "load_zero64",
+        /// Eight bytes, each sign-extended to two.
+        S8x8 = "load_s8x8",
+        /// Eight bytes, each zero-extended to two.
+        U8x8 = "load_u8x8",
+        /// Four times two bytes, each sign-extended to four.
+        S16x4 = "load_s16x4",
+        /// Four times two bytes, each zero-extended to four.
+        U16x4 = "load_u16x4",
+        /// Twice four bytes, each sign-extended to eight.
+        S32x2 = "load_s32x2",
+        /// Twice four bytes, each zero-extended to eight.
+        U32x2 = "load_u32x2",
     }
 }
 
@@ -288,25 +313,56 @@ impl LoadOp {
     pub const fn bytes(self, ty: Type) -> u32 {
         match self {
             Self::Full => ty.bytes(),
-            Self::U8 | Self::S8 => 1,
-            Self::U16 | Self::S16 => 2,
-            Self::U32 | Self::S32 => 4,
+            Self::U8 | Self::S8 | Self::Splat8 => 1,
+            Self::U16 | Self::S16 | Self::Splat16 => 2,
+            Self::U32 | Self::S32 | Self::Splat32 | Self::Zero32 => 4,
+            _ => 8,
+        }
+    }
+
+    /// Whether a result of this type is legal.
+    pub const fn accepts(self, ty: Type) -> bool {
+        match self {
+            Self::Full => true,
+            Self::U8 | Self::S8 | Self::U16 | Self::S16 => ty.is_int(),
+            Self::U32 | Self::S32 => matches!(ty, Type::I64),
+            _ => matches!(ty, Type::V128),
         }
     }
 
     /// The value of these bytes, the first `bytes` of which were read (little-endian, zeros above).
-    pub const fn eval(self, ty: Type, raw: u64) -> u64 {
+    pub fn eval(self, ty: Type, raw: u128) -> u128 {
+        let extend = |low: VectorOp| low.eval(0, [raw; 3]);
         let wide = match self {
-            Self::Full | Self::U8 | Self::U16 | Self::U32 => return raw,
+            Self::Full | Self::U8 | Self::U16 | Self::U32 | Self::Zero32 | Self::Zero64 => return raw,
             Self::S8 => raw as i8 as i64 as u64,
             Self::S16 => raw as i16 as i64 as u64,
             Self::S32 => raw as i32 as i64 as u64,
+            Self::Splat8 => return extend(VectorOp::I8x16Splat),
+            Self::Splat16 => return extend(VectorOp::I16x8Splat),
+            Self::Splat32 => return extend(VectorOp::I32x4Splat),
+            Self::Splat64 => return extend(VectorOp::I64x2Splat),
+            Self::S8x8 => return extend(VectorOp::I16x8ExtendLowI8x16S),
+            Self::U8x8 => return extend(VectorOp::I16x8ExtendLowI8x16U),
+            Self::S16x4 => return extend(VectorOp::I32x4ExtendLowI16x8S),
+            Self::U16x4 => return extend(VectorOp::I32x4ExtendLowI16x8U),
+            Self::S32x2 => return extend(VectorOp::I64x2ExtendLowI32x4S),
+            Self::U32x2 => return extend(VectorOp::I64x2ExtendLowI32x4U),
         };
-        if ty.bytes() == 4 { wide as u32 as u64 } else { wide }
+        u128::from(if ty.bytes() == 4 { wide as u32 as u64 } else { wide })
     }
 }
 
 impl StoreOp {
+    /// Whether a value of this type is legal.
+    pub const fn accepts(self, ty: Type) -> bool {
+        match self {
+            Self::Full => true,
+            Self::Low8 | Self::Low16 => ty.is_int(),
+            Self::Low32 => matches!(ty, Type::I64),
+        }
+    }
+
     /// Bytes written for a value of this type.
     pub const fn bytes(self, ty: Type) -> u32 {
         match self {

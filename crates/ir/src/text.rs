@@ -96,6 +96,16 @@ impl fmt::Display for InstText<'_> {
         }
         match node.data {
             InstData::Const { bits } => write!(f, "const {}", self.constant(bits)),
+            InstData::VectorConst { bytes } => write!(f, "const 0x{:032x}", u128::from_le_bytes(bytes)),
+            InstData::Vector { op, lane, args } => {
+                write!(f, "{} ", op.name())?;
+                if op.form().has_lane() {
+                    write!(f, "{lane}, ")?;
+                }
+                let args: Vec<String> = args[..op.arity()].iter().map(Value::to_string).collect();
+                f.write_str(&args.join(", "))
+            }
+            InstData::Shuffle { mask, args: [x, y] } => write!(f, "i8x16.shuffle {mask:?}, {x}, {y}"),
             InstData::Unary { op, arg } => write!(f, "{} {arg}", op.name()),
             InstData::Binary { op, args: [x, y] } => write!(f, "{} {x}, {y}", op.name()),
             InstData::Compare { op, args: [x, y] } => {

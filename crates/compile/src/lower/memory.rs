@@ -96,6 +96,7 @@ impl Lower<'_> {
             LoadOp::S8 => Inst::new(Row::Movsx8, width),
             LoadOp::S16 => Inst::new(Row::Movsx16, width),
             LoadOp::S32 => Inst::new(Row::Movsxd, W64),
+            _ => unreachable!("vectors are refused by the validator"),
         };
         self.emit(from.on(row.dst(dst)));
     }

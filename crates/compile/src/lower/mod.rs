@@ -274,6 +274,9 @@ impl Lower<'_> {
         let data = self.func.insts[inst].data;
         match data {
             InstData::Const { .. } => {}
+            InstData::VectorConst { .. } | InstData::Vector { .. } | InstData::Shuffle { .. } => {
+                unreachable!("vectors are refused by the validator")
+            }
             InstData::Unary { op, arg } => self.unary(inst, op, arg),
             InstData::Binary { op, args } => self.binary(inst, op, args),
             InstData::Compare { .. } => {

@@ -264,8 +264,8 @@ mod tests {
         cellwall_ir::check(&func).expect("the expansion is well formed");
         for &n in samples {
             let n = if ty == Type::I32 { n & 0xffff_ffff } else { n };
-            let found = interp::run(&func, &[n], &mut Nothing, &mut 100);
-            let expected = op.eval(ty, n, d).map(|bits| vec![bits]);
+            let found = interp::run(&func, &[n.into()], &mut Nothing, &mut 100);
+            let expected = op.eval(ty, n, d).map(|bits| vec![bits.into()]);
             assert_eq!(
                 found,
                 expected.map_err(interp::Stop::Trap),
@@ -285,10 +285,10 @@ mod tests {
         fn table_size(&mut self, _: cellwall_base::TableIdx) -> u64 {
             unreachable!("there is no table")
         }
-        fn global(&mut self, _: cellwall_base::GlobalIdx) -> &mut u64 {
+        fn global(&mut self, _: cellwall_base::GlobalIdx) -> &mut interp::Bits {
             unreachable!("there is no global")
         }
-        fn call(&mut self, _: cellwall_base::FuncIdx, _: &[u64], _: &mut u64) -> interp::Outcome {
+        fn call(&mut self, _: cellwall_base::FuncIdx, _: &[interp::Bits], _: &mut u64) -> interp::Outcome {
             unreachable!("nothing is called")
         }
         fn call_indirect(
@@ -296,12 +296,17 @@ mod tests {
             _: cellwall_base::TableIdx,
             _: cellwall_base::TypeIdx,
             _: u64,
-            _: &[u64],
+            _: &[interp::Bits],
             _: &mut u64,
         ) -> interp::Outcome {
             unreachable!("nothing is called")
         }
-        fn call_library(&mut self, _: cellwall_ir::Library, _: &[u64], _: &mut u64) -> interp::Outcome {
+        fn call_library(
+            &mut self,
+            _: cellwall_ir::Library,
+            _: &[interp::Bits],
+            _: &mut u64,
+        ) -> interp::Outcome {
             unreachable!("nothing is called")
         }
     }

@@ -133,7 +133,10 @@ fn cost(func: &Func, inst: Inst) -> Option<Cost> {
     let data = &func.insts[inst].data;
     Some(match *data {
         // Variables of the frame change like memory, and hostile functions alone have them.
-        InstData::Const { .. } | InstData::Compare { .. } | InstData::FrameGet { .. } => return None,
+        InstData::Const { .. }
+        | InstData::VectorConst { .. }
+        | InstData::Compare { .. }
+        | InstData::FrameGet { .. } => return None,
         InstData::Load { .. } => Cost::Cheap,
         _ if data.has_effect() => return None,
         InstData::Unary { op, .. } => match op {

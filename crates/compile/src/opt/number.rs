@@ -17,6 +17,7 @@ use super::table::{Key, Table};
 use super::{Aliases, Config, Passes};
 use cellwall_base::EntityId;
 use cellwall_ir::{BinaryOp, Block, CompareOp, Dominators, Func, Inst, InstData, Type, Value};
+use std::collections::HashMap;
 
 /// Numbers the values of a function; `fired` counts the rules that were applied.
 pub(super) fn number(
@@ -34,6 +35,7 @@ pub(super) fn number(
     let mut walk = Walk {
         known,
         table: Table::new(func.insts.len()),
+        masks: HashMap::new(),
         constants: Vec::new(),
         branches: Branches::Kept,
         before: Vec::new(),
@@ -59,12 +61,17 @@ pub(super) fn number(
     branches
 }
 
+/// The bytes of a constant vector, or the mask of a shuffle with its operands.
+type MaskKey = ([u8; 16], Option<[Value; 2]>);
+
 struct Walk<'a> {
     func: &'a mut Func,
     aliases: &'a mut Aliases,
     dominators: &'a Dominators,
     passes: Passes,
     table: Table,
+    /// Constant vectors and shuffles, whose keys are longer.
+    masks: HashMap<MaskKey, (Value, Block)>,
     known: Option<Known>,
     /// Instructions that make the constants.
     constants: Vec<Inst>,
@@ -215,23 +222,33 @@ impl Walk<'_> {
         if !self.passes.contains(Passes::NUMBER) {
             return true;
         }
-        let Some(key) = key(self.func, inst, self.func.ty(result)) else {
-            return true;
+        let constant = matches!(node.data, InstData::Const { .. } | InstData::VectorConst { .. });
+        let mask = match node.data {
+            InstData::VectorConst { bytes } => Some((bytes, None)),
+            InstData::Shuffle { mask, args } => Some((mask, Some(args))),
+            _ => None,
         };
-        let constant = matches!(node.data, InstData::Const { .. });
-        match self.table.get(key) {
-            Some((value, at)) if constant || self.dominators.dominates(at, block) => {
-                self.aliases.replace(result, value);
-                false
-            }
-            _ => {
-                self.table.set(key, result, block);
-                if constant {
-                    self.constants.push(inst);
-                }
-                !constant
-            }
+        let key = key(self.func, inst, self.func.ty(result));
+        let known = match (mask, key) {
+            (Some(mask), _) => self.masks.get(&mask).copied(),
+            (_, Some(key)) => self.table.get(key),
+            (None, None) => return true,
+        };
+        if let Some((value, at)) = known
+            && (constant || self.dominators.dominates(at, block))
+        {
+            self.aliases.replace(result, value);
+            return false;
         }
+        match (mask, key) {
+            (Some(mask), _) => drop(self.masks.insert(mask, (result, block))),
+            (_, Some(key)) => self.table.set(key, result, block),
+            (None, None) => {}
+        }
+        if constant {
+            self.constants.push(inst);
+        }
+        !constant
     }
 }
 
@@ -350,6 +367,7 @@ enum Tag {
     Select,
     BoundsCheck,
     Decision,
+    Vector,
 }
 
 fn pair(x: Value, y: Value) -> u64 {
@@ -383,6 +401,13 @@ fn key(func: &Func, inst: Inst, ty: Type) -> Option<Key> {
         }
         InstData::Compare { op, args } => compare_key(op, args),
         InstData::Select { cond, args: [x, y] } => (head(Tag::Select, ty, 0, cond.as_u32()), pair(x, y)),
+        InstData::Vector { op, lane, args } => {
+            let [x, y, z] = args;
+            let (x, y) = if op.commutes() && x > y { (y, x) } else { (x, y) };
+            let lane = u64::from(lane) << 8 | u64::from(op as u8) << 16;
+            let last = u64::from(z.as_u32()) << 32;
+            (u64::from(Tag::Vector as u8) | lane | last, pair(x, y))
+        }
         // Memories never shrink, so that a check that held holds.
         InstData::BoundsCheck { memory, addr, .. } => (
             head(Tag::BoundsCheck, ty, 0, memory.as_u32()),

@@ -12,7 +12,7 @@ use cellwall_abi::{LibCall, Target};
 use cellwall_base::{
     DataIdx, ElemIdx, EntityId, FuncIdx, GlobalIdx, IdMap, MemoryIdx, TableIdx, TypeIdx, limits,
 };
-use cellwall_ir::interp::{Environment, Outcome, Stop, run};
+use cellwall_ir::interp::{Bits, Environment, Outcome, Stop, run};
 use cellwall_ir::{Func, Library, Trap, check};
 use cellwall_wasm::{ConstExpr, ConstOp, ElementItems, ElementMode, Module};
 use std::rc::Rc;
@@ -21,7 +21,7 @@ use std::rc::Rc;
 const DEPTH_MAX: u32 = 300;
 
 /// Answers calls of imported functions.
-pub type Host = Box<dyn FnMut(FuncIdx, &[u64]) -> Outcome>;
+pub type Host = Box<dyn FnMut(FuncIdx, &[Bits]) -> Outcome>;
 
 /// An instance that is interpreted. References are function indexes plus one; 0 is null.
 pub struct Instance<'m> {
@@ -35,7 +35,7 @@ pub struct Instance<'m> {
     /// References in each table.
     pub tables: IdMap<TableIdx, Vec<u64>>,
     /// Bits of each global.
-    pub globals: IdMap<GlobalIdx, u64>,
+    pub globals: IdMap<GlobalIdx, Bits>,
     /// Pages that every memory may have at most, whatever its type says.
     pub pages_max: u64,
     data_dropped: IdMap<DataIdx, bool>,
@@ -87,7 +87,7 @@ impl<'m> Instance<'m> {
         let module = self.module;
         for (index, segment) in module.elements().iter() {
             if let ElementMode::Active(table, offset) = &segment.mode {
-                let dst = self.constant(offset);
+                let dst = self.constant(offset) as u64;
                 self.table_init(*table, index, dst, 0, segment_len(&segment.items))?;
             }
             if segment.mode != ElementMode::Passive {
@@ -96,7 +96,7 @@ impl<'m> Instance<'m> {
         }
         for (index, segment) in module.data().iter() {
             if let Some((memory, offset)) = &segment.active {
-                let dst = self.constant(offset);
+                let dst = self.constant(offset) as u64;
                 self.memory_init(*memory, index, dst, 0, segment.bytes.len() as u64)?;
                 self.data_dropped[index] = true;
             }
@@ -131,20 +131,20 @@ impl<'m> Instance<'m> {
         Ok(translated)
     }
 
-    fn constant(&self, expr: &ConstExpr) -> u64 {
+    fn constant(&self, expr: &ConstExpr) -> Bits {
         let mut stack = Vec::new();
         for op in &expr.0 {
             let value = match *op {
-                ConstOp::I32(value) => u64::from(value as u32),
-                ConstOp::I64(value) => value as u64,
-                ConstOp::F32(bits) => u64::from(bits),
-                ConstOp::F64(bits) => bits,
+                ConstOp::I32(value) => Bits::from(value as u32),
+                ConstOp::I64(value) => Bits::from(value as u64),
+                ConstOp::F32(bits) => Bits::from(bits),
+                ConstOp::F64(bits) => Bits::from(bits),
                 ConstOp::GlobalGet(global) => self.globals[global],
                 ConstOp::RefNull => 0,
-                ConstOp::RefFunc(func) => u64::from(func.as_u32()) + 1,
+                ConstOp::RefFunc(func) => Bits::from(func.as_u32()) + 1,
                 _ => {
-                    let (y, x): (Option<u64>, Option<u64>) = (stack.pop(), stack.pop());
-                    arithmetic(*op, x.expect("validated"), y.expect("validated"))
+                    let (y, x): (Option<Bits>, Option<Bits>) = (stack.pop(), stack.pop());
+                    arithmetic(*op, x.expect("validated") as u64, y.expect("validated") as u64).into()
                 }
             };
             stack.push(value);
@@ -155,7 +155,7 @@ impl<'m> Instance<'m> {
     fn element(&self, segment: ElemIdx, index: u64) -> u64 {
         match &self.module.elements()[segment].items {
             ElementItems::Funcs(funcs) => u64::from(funcs[index as usize].as_u32()) + 1,
-            ElementItems::Exprs(exprs) => self.constant(&exprs[index as usize]),
+            ElementItems::Exprs(exprs) => self.constant(&exprs[index as usize]) as u64,
         }
     }
 
@@ -231,7 +231,7 @@ impl<'m> Instance<'m> {
         let out = Trap::MemoryOutOfBounds;
         let memory = |i: usize| MemoryIdx::new(args[i] as usize);
         match call {
-            LibCall::MemoryGrow => return Ok(vec![self.memory_grow(memory(0), args[1])]),
+            LibCall::MemoryGrow => return Ok(vec![self.memory_grow(memory(0), args[1]).into()]),
             LibCall::MemoryCopy => {
                 let (to, from) = (memory(0), memory(1));
                 let dst = range(args[2], args[4], self.memories[to].len() as u64, out)?;
@@ -260,13 +260,13 @@ impl<'m> Instance<'m> {
         match call {
             LibCall::TableGet => {
                 let elements = &self.tables[table(0)];
-                return Ok(vec![*elements.get(args[1] as usize).ok_or(out)?]);
+                return Ok(vec![Bits::from(*elements.get(args[1] as usize).ok_or(out)?)]);
             }
             LibCall::TableSet => {
                 let elements = &mut self.tables[table(0)];
                 *elements.get_mut(args[1] as usize).ok_or(out)? = args[2];
             }
-            LibCall::TableGrow => return Ok(vec![self.table_grow(table(0), args[1], args[2])]),
+            LibCall::TableGrow => return Ok(vec![self.table_grow(table(0), args[1], args[2]).into()]),
             LibCall::TableFill => {
                 let dst = range(args[1], args[3], self.tables[table(0)].len() as u64, out)?;
                 self.tables[table(0)][dst].fill(args[2]);
@@ -283,7 +283,7 @@ impl<'m> Instance<'m> {
                 self.table_init(table(0), segment, args[2], args[3], args[4])?;
             }
             LibCall::ElemDrop => self.elements_dropped[ElemIdx::new(args[0] as usize)] = true,
-            LibCall::RefFunc => return Ok(vec![args[0] + 1]),
+            LibCall::RefFunc => return Ok(vec![Bits::from(args[0] + 1)]),
             other => unreachable!("{} is on memories", other.name()),
         }
         Ok(Vec::new())
@@ -299,11 +299,11 @@ impl Environment for Instance<'_> {
         self.tables[table].len() as u64
     }
 
-    fn global(&mut self, global: GlobalIdx) -> &mut u64 {
+    fn global(&mut self, global: GlobalIdx) -> &mut Bits {
         &mut self.globals[global]
     }
 
-    fn call(&mut self, func: FuncIdx, args: &[u64], fuel: &mut u64) -> Outcome {
+    fn call(&mut self, func: FuncIdx, args: &[Bits], fuel: &mut u64) -> Outcome {
         if func.as_u32() < self.module.imported_funcs() {
             return (self.host)(func, args);
         }
@@ -322,7 +322,7 @@ impl Environment for Instance<'_> {
         table: TableIdx,
         ty: TypeIdx,
         index: u64,
-        args: &[u64],
+        args: &[Bits],
         fuel: &mut u64,
     ) -> Outcome {
         let entry = self.tables[table].get(index as usize);
@@ -335,9 +335,11 @@ impl Environment for Instance<'_> {
         self.call(func, args, fuel)
     }
 
-    fn call_library(&mut self, library: Library, args: &[u64], _fuel: &mut u64) -> Outcome {
+    fn call_library(&mut self, library: Library, args: &[Bits], _fuel: &mut u64) -> Outcome {
         let call = LibCall::from_index(library.as_u32() as usize).expect("translate made the call");
-        self.memory_call(call, args)
+        // The runtime's routines take no vectors.
+        let args: Vec<u64> = args.iter().map(|&bits| bits as u64).collect();
+        self.memory_call(call, &args)
     }
 }
 

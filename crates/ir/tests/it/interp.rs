@@ -3,14 +3,14 @@
 
 use crate::{at, block, func, jump, ret, to};
 use cellwall_base::{FuncIdx, GlobalIdx, MemoryIdx, TableIdx, TypeIdx};
-use cellwall_ir::interp::{Environment, Outcome, Stop, run};
+use cellwall_ir::interp::{Bits, Environment, Outcome, Stop, run};
 use cellwall_ir::{BinaryOp, Func, InstData, Library, LoadOp, Signature, StoreOp, Trap, Type, check};
 
 /// One memory of eight bytes and one global; calls answer their arguments in reverse.
 #[derive(Default)]
 struct Small {
     memory: [u8; 8],
-    global: u64,
+    global: Bits,
 }
 
 impl Environment for Small {
@@ -20,24 +20,24 @@ impl Environment for Small {
     fn table_size(&mut self, _table: TableIdx) -> u64 {
         3
     }
-    fn global(&mut self, _global: GlobalIdx) -> &mut u64 {
+    fn global(&mut self, _global: GlobalIdx) -> &mut Bits {
         &mut self.global
     }
-    fn call(&mut self, _func: FuncIdx, args: &[u64], _fuel: &mut u64) -> Outcome {
+    fn call(&mut self, _func: FuncIdx, args: &[Bits], _fuel: &mut u64) -> Outcome {
         Ok(args.iter().rev().copied().collect())
     }
-    fn call_indirect(&mut self, _: TableIdx, _: TypeIdx, index: u64, args: &[u64], _: &mut u64) -> Outcome {
+    fn call_indirect(&mut self, _: TableIdx, _: TypeIdx, index: u64, args: &[Bits], _: &mut u64) -> Outcome {
         if index >= 3 {
             return Err(Trap::TableOutOfBounds.into());
         }
         Ok(args.to_vec())
     }
-    fn call_library(&mut self, _library: Library, _args: &[u64], _fuel: &mut u64) -> Outcome {
+    fn call_library(&mut self, _library: Library, _args: &[Bits], _fuel: &mut u64) -> Outcome {
         Err(Stop::Exhausted)
     }
 }
 
-fn runs(func: &Func, args: &[u64]) -> Outcome {
+fn runs(func: &Func, args: &[Bits]) -> Outcome {
     check(func).unwrap_or_else(|e| panic!("{e}\n{func}"));
     run(func, args, &mut Small::default(), &mut 1000)
 }
@@ -129,7 +129,7 @@ fn bounds_checks_do_not_wrap() {
     assert_eq!(runs(&checked(0), &[9]), out);
     assert_eq!(runs(&checked(4), &[4]), Ok(vec![4]));
     assert_eq!(runs(&checked(4), &[5]), out);
-    assert_eq!(runs(&checked(4), &[u64::MAX - 1]), out);
+    assert_eq!(runs(&checked(4), &[Bits::from(u64::MAX - 1)]), out);
 }
 
 #[test]

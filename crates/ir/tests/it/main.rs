@@ -3,6 +3,7 @@
 mod check;
 mod dominators;
 mod interp;
+mod vectors;
 
 use cellwall_base::FuncIdx;
 use cellwall_ir::{Block, BlockCall, Func, FuncBuilder, InstData, Signature, Type, Value};

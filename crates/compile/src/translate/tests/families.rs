@@ -356,7 +356,7 @@ fn division_by_constants() {
                 let [plain, expanded] = &mut ways;
                 let answer = |way: &mut super::Instance<'_>| {
                     use cellwall_ir::interp::Environment;
-                    way.call(cellwall_base::FuncIdx::from_u32(0), &[x], &mut 1000)
+                    way.call(cellwall_base::FuncIdx::from_u32(0), &[x.into()], &mut 1000)
                 };
                 assert_eq!(answer(plain), answer(expanded), "{x} {op} {d}");
             }

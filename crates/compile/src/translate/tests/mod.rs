@@ -11,7 +11,7 @@ use super::oracle::{Host, Instance};
 use super::{Inlining, translate};
 use cellwall_abi::{CpuFeatures, Target};
 use cellwall_base::FuncIdx;
-use cellwall_ir::interp::{Environment, Stop};
+use cellwall_ir::interp::{Bits, Environment, Outcome, Stop};
 use cellwall_ir::{Func, Trap, check};
 use cellwall_wasm::{Item, Module, validate};
 
@@ -69,6 +69,13 @@ const FUEL: u64 = 1 << 24;
 
 /// What export `f` of a module answers in each of the ways to run it.
 fn run(wat: &str, args: &[u64]) -> Result<Vec<u64>, Stop> {
+    let args: Vec<Bits> = args.iter().map(|&bits| bits.into()).collect();
+    let results = run_wide(wat, &args)?;
+    Ok(results.into_iter().map(|bits| bits as u64).collect())
+}
+
+/// The same, with vectors.
+fn run_wide(wat: &str, args: &[Bits]) -> Outcome {
     let module = module(wat);
     let func = exported(&module, "f");
     let mut answers = Vec::new();

