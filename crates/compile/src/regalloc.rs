@@ -233,7 +233,7 @@ fn replace(mut inst: Inst, allocs: &[Allocation]) -> Inst {
         }
     });
     // A tied source is where the destination is.
-    if inst.row.is_tied() {
+    if inst.is_tied() {
         inst.src = inst.dst;
     }
     inst

@@ -369,7 +369,7 @@ impl Linear<'_> {
                     *reg = *allocated.next().expect("every operand has a register");
                 }
             });
-            if inst.row.is_tied() {
+            if inst.is_tied() {
                 inst.src = inst.dst;
             }
         }

@@ -256,7 +256,7 @@ fn rewrite(mut inst: Inst, classes: &Classes) -> Inst {
     if matches!(inst.row, Row::RemS | Row::U64ToFloat) {
         return inst;
     }
-    let is_tied = inst.row.is_tied();
+    let is_tied = inst.is_tied();
     let mut first = true;
     inst.visit(&mut |reg, role| {
         // The first operand of a tied row is where its result goes.

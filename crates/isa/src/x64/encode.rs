@@ -168,9 +168,10 @@ impl Bytes {
     fn vex(&mut self, head: Head, reg: u8, vvvv: u8, rm: RmOperand) {
         let (b, x) = rm.high();
         let map = match head.map {
+            Map::M0f => 1,
             Map::M0f38 => 2,
             Map::M0f3a => 3,
-            Map::One | Map::M0f => unreachable!("the table has no such VEX row"),
+            Map::One => unreachable!("the table has no such VEX row"),
         };
         let prefix = match head.prefix {
             0x66 => 1,
@@ -179,6 +180,11 @@ impl Bytes {
             _ => 0,
         };
         let not = |bit: u8| bit ^ 1;
+        if map == 1 && !head.rex_w && b | x == 0 {
+            let rest = ((!vvvv & 15) << 3) | prefix;
+            self.bytes(&[0xc5, (not(reg >> 3) << 7) | rest, head.opcode]);
+            return self.modrm(reg, rm);
+        }
         self.bytes(&[
             0xc4,
             (not(reg >> 3) << 7) | (not(x) << 6) | (not(b) << 5) | map,
@@ -192,7 +198,7 @@ impl Bytes {
         match width {
             Width::W8 => self.byte(imm as u8),
             Width::W16 => self.bytes(&(imm as i16).to_le_bytes()),
-            Width::W32 | Width::W64 => {
+            Width::W32 | Width::W64 | Width::W128 => {
                 debug_assert!(
                     width == Width::W32 || i32::try_from(imm).is_ok(),
                     "immediate {imm}"
@@ -236,7 +242,10 @@ impl Bytes {
                 "tied registers are one after allocation: {inst:?}"
             )
         };
+        debug_assert!(!inst.vex || inst.row.has_vex(), "{inst:?}");
         match def.form {
+            Form::Rm if inst.vex => self.vex(head, inst.dst.number(), 0, rm()),
+            Form::RmUse if inst.vex => self.vex(head, inst.src.number(), 0, rm()),
             Form::Rm => self.legacy(head, inst.dst.number(), rm(), false, byte_rm),
             Form::RmMod => {
                 tied();
@@ -315,6 +324,14 @@ impl Bytes {
                 self.vex(head, inst.dst.number(), 0, rm());
                 self.byte(inst.imm as u8);
             }
+            Form::Vec
+            | Form::VecImm
+            | Form::VecShiftImm
+            | Form::VecRmImm
+            | Form::ReverseImm
+            | Form::StoreImm
+            | Form::VexBlend
+            | Form::VexFused => self.vector(inst, head, rm()),
             Form::Multiply | Form::Divide => {
                 let rm = if def.form == Form::Divide {
                     RmOperand::Reg(inst.base.number())
@@ -330,6 +347,45 @@ impl Bytes {
                 self.byte(def.opcode);
             }
             Form::Pseudo => unreachable!("pseudo rows are expanded: {inst:?}"),
+        }
+    }
+
+    /// The rows that only vectors have.
+    fn vector(&mut self, inst: &Inst, head: Head, rm: RmOperand) {
+        let def = inst.row.def();
+        let number = |reg: Reg| reg.number();
+        debug_assert!(!inst.is_tied() || inst.dst == inst.src, "{inst:?}");
+        debug_assert!(
+            inst.rm != Rm::Rodata || matches!(def.form, Form::Vec | Form::VexFused),
+            "relocations end at the end of the instruction"
+        );
+        match def.form {
+            Form::Vec | Form::VecImm if inst.vex => self.vex(head, number(inst.dst), number(inst.src), rm),
+            Form::VecRmImm if inst.vex => self.vex(head, number(inst.dst), 0, rm),
+            Form::VecShiftImm if inst.vex => {
+                let rm = RmOperand::Reg(number(inst.src));
+                self.vex(head, def.digit, number(inst.dst), rm);
+            }
+            Form::Vec | Form::VecImm | Form::VecRmImm => {
+                self.legacy(head, number(inst.dst), rm, false, false);
+            }
+            Form::VecShiftImm => {
+                let rm = RmOperand::Reg(number(inst.dst));
+                self.legacy(head, def.digit, rm, false, false);
+            }
+            Form::ReverseImm => {
+                let rm = RmOperand::Reg(number(inst.dst));
+                self.legacy(head, number(inst.src), rm, false, false);
+            }
+            Form::StoreImm => self.legacy(head, number(inst.src), rm, false, false),
+            Form::VexBlend => {
+                self.vex(head, number(inst.dst), number(inst.src), rm);
+                return self.byte(number(inst.dst2) << 4);
+            }
+            _ => return self.vex(head, number(inst.dst), number(inst.dst2), rm),
+        }
+        if def.form != Form::Vec {
+            self.byte(inst.imm as u8);
         }
     }
 
@@ -385,6 +441,6 @@ pub(super) fn sign(imm: i64, width: Width) -> i64 {
         Width::W8 => i64::from(imm as i8),
         Width::W16 => i64::from(imm as i16),
         Width::W32 => i64::from(imm as i32),
-        Width::W64 => imm,
+        Width::W64 | Width::W128 => imm,
     }
 }

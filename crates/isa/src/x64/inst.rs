@@ -15,6 +15,8 @@ pub enum Width {
     W32,
     /// 64 bits.
     W64,
+    /// 128 bits: a vector.
+    W128,
 }
 
 impl Width {
@@ -162,11 +164,13 @@ pub struct Inst {
     pub rm: Rm,
     /// log2 of the factor of `index`.
     pub scale: u8,
+    /// Whether a vector row is VEX encoded; see [`Row::has_vex`].
+    pub vex: bool,
     /// Trap code if the instruction may fault or traps, otherwise 0.
     pub trap: u8,
     /// Destination.
     pub dst: Reg,
-    /// Second destination.
+    /// Second destination, or third source of a row with four operands.
     pub dst2: Reg,
     /// Source.
     pub src: Reg,
@@ -214,6 +218,7 @@ impl Inst {
             cond: Cond::O,
             rm: Rm::Reg,
             scale: 0,
+            vex: false,
             trap: 0,
             dst: Reg::NONE,
             dst2: Reg::NONE,
@@ -232,7 +237,13 @@ impl Inst {
         self
     }
 
-    /// With a second destination.
+    /// VEX encoded, or not.
+    pub const fn vex(mut self, vex: bool) -> Self {
+        self.vex = vex;
+        self
+    }
+
+    /// With a second destination, or a third source.
     pub const fn dst2(mut self, dst2: Reg) -> Self {
         self.dst2 = dst2;
         self
@@ -307,6 +318,24 @@ impl Inst {
         self
     }
 
+    /// Whether the destination is the source: `dst=src`.
+    pub fn is_tied(&self) -> bool {
+        match self.row.form() {
+            Form::Vec | Form::VecImm | Form::VecShiftImm => !self.vex,
+            Form::RmMod
+            | Form::RmModImm
+            | Form::Imm
+            | Form::Unary
+            | Form::ShiftCl
+            | Form::ShiftImm
+            | Form::VexFused => true,
+            _ => matches!(
+                self.row,
+                Row::FSelect | Row::FMinWasm | Row::FMaxWasm | Row::CheckIndex
+            ),
+        }
+    }
+
     /// Visits the registers in their roles, to read or replace them: uses first (a tied one before
     /// all others), then definitions. The registers of calls, returns, parameters and edges are in
     /// the lists of the function.
@@ -323,22 +352,40 @@ impl Inst {
             }
         };
         match self.row.form() {
-            F::Rm | F::RmImm | F::VexRmImm | F::VexVm => {
+            F::Rm | F::RmImm | F::VexRmImm | F::VexVm | F::VecRmImm => {
                 rm(self, f);
                 f(&mut self.dst, Role::Def);
+            }
+            F::Vec | F::VecImm => {
+                f(&mut self.src, Role::Use);
+                rm(self, f);
+                let role = if self.vex { Role::Def } else { Role::DefTied };
+                f(&mut self.dst, role);
+            }
+            F::VexBlend | F::VexFused => {
+                f(&mut self.src, Role::Use);
+                f(&mut self.dst2, Role::Use);
+                rm(self, f);
+                let is_tied = self.is_tied();
+                f(&mut self.dst, if is_tied { Role::DefTied } else { Role::Def });
             }
             F::RmMod | F::RmModImm => {
                 f(&mut self.src, Role::Use);
                 rm(self, f);
                 f(&mut self.dst, Role::DefTied);
             }
-            F::RmUse | F::Store => {
+            F::RmUse | F::Store | F::StoreImm => {
                 f(&mut self.src, Role::Use);
                 rm(self, f);
             }
-            F::Reverse => {
+            F::Reverse | F::ReverseImm => {
                 f(&mut self.src, Role::Use);
                 f(&mut self.dst, Role::Def);
+            }
+            F::VecShiftImm => {
+                f(&mut self.src, Role::Use);
+                let role = if self.vex { Role::Def } else { Role::DefTied };
+                f(&mut self.dst, role);
             }
             F::Imm | F::Unary | F::ShiftImm => {
                 f(&mut self.src, Role::Use);

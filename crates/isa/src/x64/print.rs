@@ -19,7 +19,7 @@ fn name(reg: Reg, width: Width) -> String {
             Width::W8 => "b",
             Width::W16 => "w",
             Width::W32 => "d",
-            Width::W64 => "",
+            Width::W64 | Width::W128 => "",
         };
         return match reg.class() {
             Class::Int => format!("v{index}{suffix}"),
@@ -32,7 +32,7 @@ fn name(reg: Reg, width: Width) -> String {
     }
     match LEGACY.get(number as usize) {
         Some(legacy) => match width {
-            Width::W64 => format!("r{legacy}"),
+            Width::W64 | Width::W128 => format!("r{legacy}"),
             Width::W32 => format!("e{legacy}"),
             Width::W16 => (*legacy).into(),
             Width::W8 if number < 4 => format!("{}l", &legacy[..1]),
@@ -41,7 +41,7 @@ fn name(reg: Reg, width: Width) -> String {
         None => format!(
             "r{number}{}",
             match width {
-                Width::W64 => "",
+                Width::W64 | Width::W128 => "",
                 Width::W32 => "d",
                 Width::W16 => "w",
                 Width::W8 => "b",
@@ -102,7 +102,12 @@ impl Inst {
     fn mnemonic(&self) -> String {
         let def = self.row.def();
         let wide = self.width == Width::W64;
+        let v = if self.vex { "v" } else { "" };
         match self.row {
+            Row::Pinsr | Row::Pextr | Row::PextrStore => {
+                format!("{v}{}{}", def.name, if wide { "q" } else { "d" })
+            }
+            _ if def.form == Form::VexFused => format!("{}{}", def.name, if wide { "d" } else { "s" }),
             Row::FFromInt | Row::FToInt => if wide { "movq" } else { "movd" }.into(),
             Row::FConvert => if wide { "cvtsd2ss" } else { "cvtss2sd" }.into(),
             Row::Cdq => if wide { "cqo" } else { "cdq" }.into(),
@@ -110,9 +115,17 @@ impl Inst {
                 format!("{}{}", def.name, self.cond.name())
             }
             _ if matches!(def.prefix, Prefix::Scalar | Prefix::Packed | Prefix::Rounding) => {
-                format!("{}{}", def.name, if wide { "d" } else { "s" })
+                format!("{v}{}{}", def.name, if wide { "d" } else { "s" })
             }
-            _ => def.name.into(),
+            _ => format!("{v}{}", def.name),
+        }
+    }
+
+    /// `dst, src` in two operands, or in one if they are tied.
+    fn modified_or_made(&self) -> Vec<String> {
+        match self.is_tied() {
+            true => vec![self.modified()],
+            false => vec![name(self.dst, self.width), name(self.src, self.width)],
         }
     }
 
@@ -157,6 +170,14 @@ impl Inst {
             Form::VexRmv => vec![dst(), self.rm_text(), src()],
             Form::VexRmImm => vec![dst(), self.rm_text(), bits()],
             Form::VexVm => vec![dst(), self.rm_text()],
+            Form::Vec => [self.modified_or_made(), vec![self.rm_text()]].concat(),
+            Form::VecImm => [self.modified_or_made(), vec![self.rm_text(), bits()]].concat(),
+            Form::VecShiftImm => [self.modified_or_made(), vec![bits()]].concat(),
+            Form::VecRmImm => vec![dst(), self.rm_text(), bits()],
+            Form::ReverseImm => vec![dst(), src(), bits()],
+            Form::StoreImm => vec![address(self), src(), bits()],
+            Form::VexBlend => vec![dst(), src(), self.rm_text(), name(self.dst2, width)],
+            Form::VexFused => vec![self.modified(), name(self.dst2, width), self.rm_text()],
             Form::Multiply => vec![self.rm_text()],
             Form::Divide => vec![name(self.base, width)],
             Form::SignSpread => vec![],

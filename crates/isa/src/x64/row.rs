@@ -47,6 +47,22 @@ pub enum Form {
     VexRmImm,
     /// VEX: `dst ← rm`, the destination in the v field
     VexVm,
+    /// Vectors: `dst ← src, rm`; `dst=src` unless the instruction is VEX encoded
+    Vec,
+    /// Vectors: `dst ← src, rm, imm8`; `dst=src` unless the instruction is VEX encoded
+    VecImm,
+    /// Vectors: `dst ← src, imm8`, registers only; `dst=src` unless the instruction is VEX encoded
+    VecShiftImm,
+    /// Vectors: `dst ← rm, imm8`
+    VecRmImm,
+    /// `dst ← src, imm8`, the destination in the r/m field; registers only
+    ReverseImm,
+    /// memory, `src`, `imm8`
+    StoreImm,
+    /// VEX: `dst ← src, rm, dst2`, all vector registers, `dst2` in the immediate
+    VexBlend,
+    /// VEX: `dst=src, dst2, rm`
+    VexFused,
     /// `dst = rax, dst2 = rdx ← src = rax, rm`
     Multiply,
     /// `dst = rax, dst2 = rdx ← src = rax, index = rdx, base` (a register)
@@ -81,7 +97,8 @@ pub(super) enum Map {
     M0f3a,
 }
 
-/// Size of the r/m operand where it is not the width of the instruction.
+/// Size of the r/m operand where it is not the width of the instruction. In memory, vectors may be
+/// narrower still: see [`Row::memory_bytes`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum RmBits {
     Same,
@@ -100,7 +117,7 @@ pub(super) struct RowDef {
     pub(super) opcode: u8,
     /// Opcode extension in the reg field.
     pub(super) digit: u8,
-    /// Allowed widths, one bit each for 8, 16, 32, 64.
+    /// Allowed widths, one bit each for 8, 16, 32, 64, 128.
     pub(super) widths: u8,
     /// Whether 64 bits need REX.W (or VEX.W).
     pub(super) rex_w: bool,
@@ -114,7 +131,7 @@ macro_rules! rows {
        [$($width:literal)*] $dst:ident $rm:ident $bits:ident;)*) => {
         /// A row of the table of instructions.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-        #[repr(u8)]
+        #[repr(u16)]
         pub enum Row {
             $(
                 #[doc = concat!("`", $name, "`")]
@@ -266,6 +283,199 @@ rows! {
     /// Width of the integer.
     F64ToInt "cvttsd2si" Rm Is(0xf2), M0f 0x2c/0 [32 64] Int Float Same;
 
+    // Vectors of integers: `dst ← src, rm`.
+    Paddb "paddb" Vec Is(0x66), M0f 0xfc/0 [128] Float Float Same;
+    Paddw "paddw" Vec Is(0x66), M0f 0xfd/0 [128] Float Float Same;
+    Paddd "paddd" Vec Is(0x66), M0f 0xfe/0 [128] Float Float Same;
+    Paddq "paddq" Vec Is(0x66), M0f 0xd4/0 [128] Float Float Same;
+    Psubb "psubb" Vec Is(0x66), M0f 0xf8/0 [128] Float Float Same;
+    Psubw "psubw" Vec Is(0x66), M0f 0xf9/0 [128] Float Float Same;
+    Psubd "psubd" Vec Is(0x66), M0f 0xfa/0 [128] Float Float Same;
+    Psubq "psubq" Vec Is(0x66), M0f 0xfb/0 [128] Float Float Same;
+    Paddsb "paddsb" Vec Is(0x66), M0f 0xec/0 [128] Float Float Same;
+    Paddsw "paddsw" Vec Is(0x66), M0f 0xed/0 [128] Float Float Same;
+    Paddusb "paddusb" Vec Is(0x66), M0f 0xdc/0 [128] Float Float Same;
+    Paddusw "paddusw" Vec Is(0x66), M0f 0xdd/0 [128] Float Float Same;
+    Psubsb "psubsb" Vec Is(0x66), M0f 0xe8/0 [128] Float Float Same;
+    Psubsw "psubsw" Vec Is(0x66), M0f 0xe9/0 [128] Float Float Same;
+    Psubusb "psubusb" Vec Is(0x66), M0f 0xd8/0 [128] Float Float Same;
+    Psubusw "psubusw" Vec Is(0x66), M0f 0xd9/0 [128] Float Float Same;
+    Pmullw "pmullw" Vec Is(0x66), M0f 0xd5/0 [128] Float Float Same;
+    Pmulhw "pmulhw" Vec Is(0x66), M0f 0xe5/0 [128] Float Float Same;
+    Pmulhuw "pmulhuw" Vec Is(0x66), M0f 0xe4/0 [128] Float Float Same;
+    Pmaddwd "pmaddwd" Vec Is(0x66), M0f 0xf5/0 [128] Float Float Same;
+    Pmuludq "pmuludq" Vec Is(0x66), M0f 0xf4/0 [128] Float Float Same;
+    Pavgb "pavgb" Vec Is(0x66), M0f 0xe0/0 [128] Float Float Same;
+    Pavgw "pavgw" Vec Is(0x66), M0f 0xe3/0 [128] Float Float Same;
+    Pminub "pminub" Vec Is(0x66), M0f 0xda/0 [128] Float Float Same;
+    Pminsw "pminsw" Vec Is(0x66), M0f 0xea/0 [128] Float Float Same;
+    Pmaxub "pmaxub" Vec Is(0x66), M0f 0xde/0 [128] Float Float Same;
+    Pmaxsw "pmaxsw" Vec Is(0x66), M0f 0xee/0 [128] Float Float Same;
+    Pcmpeqb "pcmpeqb" Vec Is(0x66), M0f 0x74/0 [128] Float Float Same;
+    Pcmpeqw "pcmpeqw" Vec Is(0x66), M0f 0x75/0 [128] Float Float Same;
+    Pcmpeqd "pcmpeqd" Vec Is(0x66), M0f 0x76/0 [128] Float Float Same;
+    Pcmpgtb "pcmpgtb" Vec Is(0x66), M0f 0x64/0 [128] Float Float Same;
+    Pcmpgtw "pcmpgtw" Vec Is(0x66), M0f 0x65/0 [128] Float Float Same;
+    Pcmpgtd "pcmpgtd" Vec Is(0x66), M0f 0x66/0 [128] Float Float Same;
+    Pand "pand" Vec Is(0x66), M0f 0xdb/0 [128] Float Float Same;
+    Pandn "pandn" Vec Is(0x66), M0f 0xdf/0 [128] Float Float Same;
+    Por "por" Vec Is(0x66), M0f 0xeb/0 [128] Float Float Same;
+    Pxor "pxor" Vec Is(0x66), M0f 0xef/0 [128] Float Float Same;
+    Packsswb "packsswb" Vec Is(0x66), M0f 0x63/0 [128] Float Float Same;
+    Packssdw "packssdw" Vec Is(0x66), M0f 0x6b/0 [128] Float Float Same;
+    Packuswb "packuswb" Vec Is(0x66), M0f 0x67/0 [128] Float Float Same;
+    Punpcklbw "punpcklbw" Vec Is(0x66), M0f 0x60/0 [128] Float Float Same;
+    Punpcklwd "punpcklwd" Vec Is(0x66), M0f 0x61/0 [128] Float Float Same;
+    Punpckldq "punpckldq" Vec Is(0x66), M0f 0x62/0 [128] Float Float Same;
+    Punpcklqdq "punpcklqdq" Vec Is(0x66), M0f 0x6c/0 [128] Float Float Same;
+    Punpckhbw "punpckhbw" Vec Is(0x66), M0f 0x68/0 [128] Float Float Same;
+    Punpckhwd "punpckhwd" Vec Is(0x66), M0f 0x69/0 [128] Float Float Same;
+    Punpckhdq "punpckhdq" Vec Is(0x66), M0f 0x6a/0 [128] Float Float Same;
+    Punpckhqdq "punpckhqdq" Vec Is(0x66), M0f 0x6d/0 [128] Float Float Same;
+    Psadbw "psadbw" Vec Is(0x66), M0f 0xf6/0 [128] Float Float Same;
+    Pshufb "pshufb" Vec Is(0x66), M0f38 0x00/0 [128] Float Float Same;
+    Pmaddubsw "pmaddubsw" Vec Is(0x66), M0f38 0x04/0 [128] Float Float Same;
+    Pmulhrsw "pmulhrsw" Vec Is(0x66), M0f38 0x0b/0 [128] Float Float Same;
+    Pmuldq "pmuldq" Vec Is(0x66), M0f38 0x28/0 [128] Float Float Same;
+    Pcmpeqq "pcmpeqq" Vec Is(0x66), M0f38 0x29/0 [128] Float Float Same;
+    Packusdw "packusdw" Vec Is(0x66), M0f38 0x2b/0 [128] Float Float Same;
+    Pminsb "pminsb" Vec Is(0x66), M0f38 0x38/0 [128] Float Float Same;
+    Pminsd "pminsd" Vec Is(0x66), M0f38 0x39/0 [128] Float Float Same;
+    Pminuw "pminuw" Vec Is(0x66), M0f38 0x3a/0 [128] Float Float Same;
+    Pminud "pminud" Vec Is(0x66), M0f38 0x3b/0 [128] Float Float Same;
+    Pmaxsb "pmaxsb" Vec Is(0x66), M0f38 0x3c/0 [128] Float Float Same;
+    Pmaxsd "pmaxsd" Vec Is(0x66), M0f38 0x3d/0 [128] Float Float Same;
+    Pmaxuw "pmaxuw" Vec Is(0x66), M0f38 0x3e/0 [128] Float Float Same;
+    Pmaxud "pmaxud" Vec Is(0x66), M0f38 0x3f/0 [128] Float Float Same;
+    Pmulld "pmulld" Vec Is(0x66), M0f38 0x40/0 [128] Float Float Same;
+    /// Only with VEX: beyond the baseline otherwise.
+    Pcmpgtq "pcmpgtq" Vec Is(0x66), M0f38 0x37/0 [128] Float Float Same;
+
+    // Shifts: the count in a register, or an immediate.
+    Psllw "psllw" Vec Is(0x66), M0f 0xf1/0 [128] Float Float Same;
+    Pslld "pslld" Vec Is(0x66), M0f 0xf2/0 [128] Float Float Same;
+    Psllq "psllq" Vec Is(0x66), M0f 0xf3/0 [128] Float Float Same;
+    Psrlw "psrlw" Vec Is(0x66), M0f 0xd1/0 [128] Float Float Same;
+    Psrld "psrld" Vec Is(0x66), M0f 0xd2/0 [128] Float Float Same;
+    Psrlq "psrlq" Vec Is(0x66), M0f 0xd3/0 [128] Float Float Same;
+    Psraw "psraw" Vec Is(0x66), M0f 0xe1/0 [128] Float Float Same;
+    Psrad "psrad" Vec Is(0x66), M0f 0xe2/0 [128] Float Float Same;
+    PsllwImm "psllw" VecShiftImm Is(0x66), M0f 0x71/6 [128] Float Float Same;
+    PslldImm "pslld" VecShiftImm Is(0x66), M0f 0x72/6 [128] Float Float Same;
+    PsllqImm "psllq" VecShiftImm Is(0x66), M0f 0x73/6 [128] Float Float Same;
+    PsrlwImm "psrlw" VecShiftImm Is(0x66), M0f 0x71/2 [128] Float Float Same;
+    PsrldImm "psrld" VecShiftImm Is(0x66), M0f 0x72/2 [128] Float Float Same;
+    PsrlqImm "psrlq" VecShiftImm Is(0x66), M0f 0x73/2 [128] Float Float Same;
+    PsrawImm "psraw" VecShiftImm Is(0x66), M0f 0x71/4 [128] Float Float Same;
+    PsradImm "psrad" VecShiftImm Is(0x66), M0f 0x72/4 [128] Float Float Same;
+    Pslldq "pslldq" VecShiftImm Is(0x66), M0f 0x73/7 [128] Float Float Same;
+    Psrldq "psrldq" VecShiftImm Is(0x66), M0f 0x73/3 [128] Float Float Same;
+
+    // Vectors of floats.
+    Addps "addps" Vec Is(0), M0f 0x58/0 [128] Float Float Same;
+    Addpd "addpd" Vec Is(0x66), M0f 0x58/0 [128] Float Float Same;
+    Subps "subps" Vec Is(0), M0f 0x5c/0 [128] Float Float Same;
+    Subpd "subpd" Vec Is(0x66), M0f 0x5c/0 [128] Float Float Same;
+    Mulps "mulps" Vec Is(0), M0f 0x59/0 [128] Float Float Same;
+    Mulpd "mulpd" Vec Is(0x66), M0f 0x59/0 [128] Float Float Same;
+    Divps "divps" Vec Is(0), M0f 0x5e/0 [128] Float Float Same;
+    Divpd "divpd" Vec Is(0x66), M0f 0x5e/0 [128] Float Float Same;
+    Minps "minps" Vec Is(0), M0f 0x5d/0 [128] Float Float Same;
+    Minpd "minpd" Vec Is(0x66), M0f 0x5d/0 [128] Float Float Same;
+    Maxps "maxps" Vec Is(0), M0f 0x5f/0 [128] Float Float Same;
+    Maxpd "maxpd" Vec Is(0x66), M0f 0x5f/0 [128] Float Float Same;
+    Andps "andps" Vec Is(0), M0f 0x54/0 [128] Float Float Same;
+    Andnps "andnps" Vec Is(0), M0f 0x55/0 [128] Float Float Same;
+    Orps "orps" Vec Is(0), M0f 0x56/0 [128] Float Float Same;
+    Xorps "xorps" Vec Is(0), M0f 0x57/0 [128] Float Float Same;
+    Unpcklps "unpcklps" Vec Is(0), M0f 0x14/0 [128] Float Float Same;
+    Unpcklpd "unpcklpd" Vec Is(0x66), M0f 0x14/0 [128] Float Float Same;
+    Unpckhps "unpckhps" Vec Is(0), M0f 0x15/0 [128] Float Float Same;
+    Unpckhpd "unpckhpd" Vec Is(0x66), M0f 0x15/0 [128] Float Float Same;
+    Cmpps "cmpps" VecImm Is(0), M0f 0xc2/0 [128] Float Float Same;
+    Cmppd "cmppd" VecImm Is(0x66), M0f 0xc2/0 [128] Float Float Same;
+    Sqrtps "sqrtps" Rm Is(0), M0f 0x51/0 [128] Float Float Same;
+    Sqrtpd "sqrtpd" Rm Is(0x66), M0f 0x51/0 [128] Float Float Same;
+    Roundps "roundps" VecRmImm Is(0x66), M0f3a 0x08/0 [128] Float Float Same;
+    Roundpd "roundpd" VecRmImm Is(0x66), M0f3a 0x09/0 [128] Float Float Same;
+    Cvtdq2ps "cvtdq2ps" Rm Is(0), M0f 0x5b/0 [128] Float Float Same;
+    Cvttps2dq "cvttps2dq" Rm Is(0xf3), M0f 0x5b/0 [128] Float Float Same;
+    Cvttpd2dq "cvttpd2dq" Rm Is(0x66), M0f 0xe6/0 [128] Float Float Same;
+    /// From 8 bytes, as the next one.
+    Cvtdq2pd "cvtdq2pd" Rm Is(0xf3), M0f 0xe6/0 [128] Float Float Same;
+    Cvtps2pd "cvtps2pd" Rm Is(0), M0f 0x5a/0 [128] Float Float Same;
+    Cvtpd2ps "cvtpd2ps" Rm Is(0x66), M0f 0x5a/0 [128] Float Float Same;
+
+    // Shuffles.
+    Palignr "palignr" VecImm Is(0x66), M0f3a 0x0f/0 [128] Float Float Same;
+    Pblendw "pblendw" VecImm Is(0x66), M0f3a 0x0e/0 [128] Float Float Same;
+    Shufps "shufps" VecImm Is(0), M0f 0xc6/0 [128] Float Float Same;
+    Shufpd "shufpd" VecImm Is(0x66), M0f 0xc6/0 [128] Float Float Same;
+    Pshufd "pshufd" VecRmImm Is(0x66), M0f 0x70/0 [128] Float Float Same;
+    Pshuflw "pshuflw" VecRmImm Is(0xf2), M0f 0x70/0 [128] Float Float Same;
+    Pshufhw "pshufhw" VecRmImm Is(0xf3), M0f 0x70/0 [128] Float Float Same;
+    Pabsb "pabsb" Rm Is(0x66), M0f38 0x1c/0 [128] Float Float Same;
+    Pabsw "pabsw" Rm Is(0x66), M0f38 0x1d/0 [128] Float Float Same;
+    Pabsd "pabsd" Rm Is(0x66), M0f38 0x1e/0 [128] Float Float Same;
+    Pmovsxbw "pmovsxbw" Rm Is(0x66), M0f38 0x20/0 [128] Float Float Same;
+    Pmovsxbd "pmovsxbd" Rm Is(0x66), M0f38 0x21/0 [128] Float Float Same;
+    Pmovsxbq "pmovsxbq" Rm Is(0x66), M0f38 0x22/0 [128] Float Float Same;
+    Pmovsxwd "pmovsxwd" Rm Is(0x66), M0f38 0x23/0 [128] Float Float Same;
+    Pmovsxwq "pmovsxwq" Rm Is(0x66), M0f38 0x24/0 [128] Float Float Same;
+    Pmovsxdq "pmovsxdq" Rm Is(0x66), M0f38 0x25/0 [128] Float Float Same;
+    Pmovzxbw "pmovzxbw" Rm Is(0x66), M0f38 0x30/0 [128] Float Float Same;
+    Pmovzxbd "pmovzxbd" Rm Is(0x66), M0f38 0x31/0 [128] Float Float Same;
+    Pmovzxbq "pmovzxbq" Rm Is(0x66), M0f38 0x32/0 [128] Float Float Same;
+    Pmovzxwd "pmovzxwd" Rm Is(0x66), M0f38 0x33/0 [128] Float Float Same;
+    Pmovzxwq "pmovzxwq" Rm Is(0x66), M0f38 0x34/0 [128] Float Float Same;
+    Pmovzxdq "pmovzxdq" Rm Is(0x66), M0f38 0x35/0 [128] Float Float Same;
+    Movddup "movddup" Rm Is(0xf2), M0f 0x12/0 [128] Float Float Same;
+    /// Only with VEX, as the next four.
+    Pbroadcastb "pbroadcastb" Rm Is(0x66), M0f38 0x78/0 [128] Float Float Same;
+    Pbroadcastw "pbroadcastw" Rm Is(0x66), M0f38 0x79/0 [128] Float Float Same;
+    Pbroadcastd "pbroadcastd" Rm Is(0x66), M0f38 0x58/0 [128] Float Float Same;
+    Pbroadcastq "pbroadcastq" Rm Is(0x66), M0f38 0x59/0 [128] Float Float Same;
+    Broadcastss "broadcastss" Rm Is(0x66), M0f38 0x18/0 [128] Float Float Same;
+
+    // Lanes. The width of a row with two is that of the lane.
+    Pinsrb "pinsrb" VecImm Is(0x66), M0f3a 0x20/0 [128] Float Int B32;
+    Pinsrw "pinsrw" VecImm Is(0x66), M0f 0xc4/0 [128] Float Int B32;
+    Pinsr "pinsr" VecImm Is(0x66), M0f3a 0x22/0 [32 64] Float Int Same;
+    Insertps "insertps" VecImm Is(0x66), M0f3a 0x21/0 [128] Float Float Same;
+    Pextrb "pextrb" ReverseImm Is(0x66), M0f3a 0x14/0 [32] Float Int Same;
+    Pextrw "pextrw" VecRmImm Is(0x66), M0f 0xc5/0 [32] Int Float Same;
+    Pextr "pextr" ReverseImm Is(0x66), M0f3a 0x16/0 [32 64] Float Int Same;
+    PextrbStore "pextrb" StoreImm Is(0x66), M0f3a 0x14/0 [128] Float Float Same;
+    PextrwStore "pextrw" StoreImm Is(0x66), M0f3a 0x15/0 [128] Float Float Same;
+    PextrStore "pextr" StoreImm Is(0x66), M0f3a 0x16/0 [32 64] Float Float Same;
+    /// 8 bytes of memory into the low half.
+    Movlps "movlps" Vec Is(0), M0f 0x12/0 [128] Float Float Same;
+    /// 8 bytes of memory into the high half.
+    Movhps "movhps" Vec Is(0), M0f 0x16/0 [128] Float Float Same;
+    MovhpsStore "movhps" Store Is(0), M0f 0x17/0 [128] Float Float Same;
+    /// The low lane of `rm`, a register, and the others of `src`.
+    MovLow "movs" Vec Scalar, M0f 0x10/0 [32 64] Float Float Same;
+    Pmovmskb "pmovmskb" Rm Is(0x66), M0f 0xd7/0 [32] Int Float Same;
+    Movmskps "movmskps" Rm Is(0), M0f 0x50/0 [32] Int Float Same;
+    Movmskpd "movmskpd" Rm Is(0x66), M0f 0x50/0 [32] Int Float Same;
+    Ptest "ptest" RmUse Is(0x66), M0f38 0x17/0 [128] Float Float Same;
+
+    // Whole vectors.
+    /// From memory.
+    VLoad "movups" Rm Is(0), M0f 0x10/0 [128] Float Float Same;
+    VStore "movups" Store Is(0), M0f 0x11/0 [128] Float Float Same;
+    /// All bits set.
+    Ones "pcmpeqd" Zero Is(0x66), M0f 0x76/0 [128] Float Float Same;
+
+    // Four operands.
+    Vpblendvb "vpblendvb" VexBlend Is(0x66), M0f3a 0x4c/0 [128] Float Float Same;
+    Vblendvps "vblendvps" VexBlend Is(0x66), M0f3a 0x4a/0 [128] Float Float Same;
+    Vblendvpd "vblendvpd" VexBlend Is(0x66), M0f3a 0x4b/0 [128] Float Float Same;
+    Vfmadd213 "vfmadd213p" VexFused Is(0x66), M0f38 0xa8/0 [32 64] Float Float Same;
+    Vfnmadd213 "vfnmadd213p" VexFused Is(0x66), M0f38 0xac/0 [32 64] Float Float Same;
+    Vfmadd231 "vfmadd231p" VexFused Is(0x66), M0f38 0xb8/0 [32 64] Float Float Same;
+    Vfnmadd231 "vfnmadd231p" VexFused Is(0x66), M0f38 0xbc/0 [32 64] Float Float Same;
+
     /// `dst=src ← cond ? base : src`, vector registers.
     FSelect "fselect" Pseudo I, One 0/0 [32 64] Float Float Same;
     /// `dst=src ← min(src, base)` as WebAssembly has it.
@@ -324,14 +534,61 @@ impl Row {
         self.def().widths & (1 << width as u8) != 0
     }
 
-    /// Whether the destination is the source: `dst=src`.
-    pub fn is_tied(self) -> bool {
+    /// Whether there is a VEX encoding beside the other one; such an instruction says by
+    /// [`Inst::vex`](super::Inst::vex) which one it has.
+    pub fn has_vex(self) -> bool {
+        let packed = self.allows(super::Width::W128);
         match self.form() {
-            Form::RmMod | Form::RmModImm | Form::Imm | Form::Unary | Form::ShiftCl | Form::ShiftImm => true,
-            _ => matches!(
-                self,
-                Self::FSelect | Self::FMinWasm | Self::FMaxWasm | Self::CheckIndex
-            ),
+            Form::Vec | Form::VecImm | Form::VecShiftImm | Form::VecRmImm => true,
+            Form::Rm | Form::RmUse => packed && !matches!(self, Self::VLoad),
+            _ => false,
+        }
+    }
+
+    /// Whether every encoding of the row is VEX.
+    pub fn is_vex_only(self) -> bool {
+        let bmi = matches!(
+            self.form(),
+            Form::VexRvm | Form::VexRmv | Form::VexRmImm | Form::VexVm | Form::VexBlend | Form::VexFused
+        );
+        bmi || matches!(
+            self,
+            Self::Pcmpgtq
+                | Self::Pbroadcastb
+                | Self::Pbroadcastw
+                | Self::Pbroadcastd
+                | Self::Pbroadcastq
+                | Self::Broadcastss
+        )
+    }
+
+    /// How many bytes the memory operand of a vector row has: the whole vector, unless said
+    /// otherwise here.
+    pub fn memory_bytes(self, width: super::Width) -> u32 {
+        match self {
+            Self::Pmovsxbw
+            | Self::Pmovsxwd
+            | Self::Pmovsxdq
+            | Self::Pmovzxbw
+            | Self::Pmovzxwd
+            | Self::Pmovzxdq
+            | Self::Cvtdq2pd
+            | Self::Cvtps2pd
+            | Self::Movddup
+            | Self::Pbroadcastq
+            | Self::Movlps
+            | Self::Movhps
+            | Self::MovhpsStore => 8,
+            Self::Pmovsxbd
+            | Self::Pmovsxwq
+            | Self::Pmovzxbd
+            | Self::Pmovzxwq
+            | Self::Pbroadcastd
+            | Self::Broadcastss
+            | Self::Insertps => 4,
+            Self::Pmovsxbq | Self::Pmovzxbq | Self::Pbroadcastw | Self::Pinsrw | Self::PextrwStore => 2,
+            Self::Pbroadcastb | Self::Pinsrb | Self::PextrbStore => 1,
+            _ => width.bytes(),
         }
     }
 

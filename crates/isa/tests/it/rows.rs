@@ -6,7 +6,7 @@ use cellwall_isa::x64::{Cond, Form, Inst, Rm, Row, Width};
 use cellwall_isa::{Class, Reg};
 use iced_x86::{Decoder, DecoderOptions, Encoder, Formatter, Instruction, NasmFormatter};
 
-const WIDTHS: [Width; 4] = [Width::W8, Width::W16, Width::W32, Width::W64];
+const WIDTHS: [Width; 5] = [Width::W8, Width::W16, Width::W32, Width::W64, Width::W128];
 
 fn text_of(instruction: &Instruction) -> String {
     let mut formatter = NasmFormatter::new();
@@ -27,7 +27,7 @@ fn text_of(instruction: &Instruction) -> String {
 fn random_inst(random: &mut Random, row: Row, width: Width) -> Inst {
     let (dst_class, rm_class) = row.classes();
     let (dst_class, src_class) = match row.form() {
-        Form::Reverse => (Class::Int, Class::Float),
+        Form::Reverse | Form::ReverseImm => (Class::Int, Class::Float),
         _ => (dst_class, dst_class),
     };
     let reg = |random: &mut Random, class| Reg::hardware(class, random.below(16) as u8);
@@ -36,7 +36,19 @@ fn random_inst(random: &mut Random, row: Row, width: Width) -> Inst {
     inst.src = reg(random, src_class);
     inst.cond = random.one_of(&Cond::HARDWARE);
     inst.base = reg(random, rm_class);
-    let narrow = matches!(row.form(), Form::ShiftImm | Form::RmModImm | Form::VexRmImm);
+    inst.dst2 = reg(random, Class::Float);
+    inst.vex = row.has_vex() && (row.is_vex_only() || random.below(2) == 0);
+    let narrow = matches!(
+        row.form(),
+        Form::ShiftImm
+            | Form::RmModImm
+            | Form::VexRmImm
+            | Form::VecImm
+            | Form::VecShiftImm
+            | Form::VecRmImm
+            | Form::ReverseImm
+            | Form::StoreImm
+    );
     inst.imm = match row.form() {
         Form::ShiftImm => random.below(31) as i64 + 1,
         _ if narrow => random.below(8) as i64,
@@ -56,19 +68,27 @@ fn random_inst(random: &mut Random, row: Row, width: Width) -> Inst {
             random.0 as i32,
         ])),
     };
-    if let Form::RmMod | Form::RmModImm | Form::Imm | Form::Unary | Form::ShiftCl | Form::ShiftImm =
-        row.form()
-    {
+    if inst.is_tied() {
         inst.src = inst.dst;
     }
     if row.form() == Form::ShiftCl {
         inst.base = Reg::gpr(1);
     }
-    let memory_only =
-        matches!(row.form(), Form::Store | Form::ImmStore) || matches!(row, Row::FLoad | Row::Lea);
+    let memory_only = matches!(row.form(), Form::Store | Form::ImmStore | Form::StoreImm)
+        || matches!(row, Row::FLoad | Row::Lea | Row::VLoad | Row::Movlps | Row::Movhps);
     let register_only = matches!(
         row.form(),
-        Form::Reverse | Form::Imm | Form::Unary | Form::ShiftCl | Form::ShiftImm | Form::Divide
+        Form::Reverse
+            | Form::ReverseImm
+            | Form::Imm
+            | Form::Unary
+            | Form::ShiftCl
+            | Form::ShiftImm
+            | Form::VecShiftImm
+            | Form::Divide
+    ) || matches!(
+        row,
+        Row::MovLow | Row::Pmovmskb | Row::Movmskps | Row::Movmskpd | Row::Pextrw
     );
     if memory_only || (!register_only && random.below(2) == 0) {
         random_address(random, &mut inst);
