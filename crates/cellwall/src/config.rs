@@ -1,6 +1,6 @@
 //! Options of an engine.
 
-use crate::{Cache, ProfilingStrategy};
+use crate::{Cache, CpuFeature, ProfilingStrategy};
 use cellwall_abi::Target;
 
 /// Options of an [`Engine`](crate::Engine). The defaults are right for almost everyone.
@@ -23,6 +23,7 @@ pub struct Config {
     pub(crate) parallel_compilation: bool,
     pub(crate) cache: Option<Cache>,
     pub(crate) profiler: ProfilingStrategy,
+    pub(crate) unused_cpu_features: Vec<CpuFeature>,
 }
 
 impl Default for Config {
@@ -37,6 +38,7 @@ impl Default for Config {
             parallel_compilation: true,
             cache: None,
             profiler: ProfilingStrategy::None,
+            unused_cpu_features: Vec::new(),
         }
     }
 }
@@ -94,6 +96,17 @@ impl Config {
     /// What a profiler is told of compiled code; nothing by default.
     pub fn profiler(&mut self, strategy: ProfilingStrategy) -> &mut Self {
         self.profiler = strategy;
+        self
+    }
+
+    /// Whether compiled code may use a feature of the processor; all that it has by default. What
+    /// it lacks is never used. Code that was compiled without a feature also runs where there is
+    /// one; results are the same either way, but for the relaxed vector instructions.
+    pub fn cpu_feature(&mut self, feature: CpuFeature, enable: bool) -> &mut Self {
+        self.unused_cpu_features.retain(|&unused| unused != feature);
+        if !enable {
+            self.unused_cpu_features.push(feature);
+        }
         self
     }
 

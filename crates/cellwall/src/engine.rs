@@ -37,7 +37,10 @@ impl Engine {
     /// If the processor or the operating system cannot do what Cellwall needs (x86-64 with
     /// SSE4.1), an option makes no sense, or the file for a profiler cannot be written.
     pub fn new(config: &Config) -> Result<Self> {
-        let features = runtime::host_features();
+        let mut features = runtime::host_features();
+        for unused in &config.unused_cpu_features {
+            unused.clear(&mut features);
+        }
         let whole_pages = |bytes: u64, max: u64| bytes.min(max).next_multiple_of(PAGE_BYTES);
         let target = Target {
             memory_reservation_bytes: whole_pages(config.memory_reservation, Target::FULL_RESERVATION_BYTES),

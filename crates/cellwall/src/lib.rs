@@ -51,6 +51,7 @@
 mod backtrace;
 mod cache;
 mod config;
+mod cpu;
 mod engine;
 mod error;
 mod externals;
@@ -75,6 +76,7 @@ pub use cache::{Cache, CacheConfig, CacheUsage};
 pub use cellwall_base::{Invalid, Limit};
 pub use cellwall_verify::{Rule, Violation};
 pub use config::Config;
+pub use cpu::CpuFeature;
 pub use engine::{Engine, Precompiled};
 pub use error::{Chain, Context, Error, Ok, Result};
 pub use externals::{Export, Extern};

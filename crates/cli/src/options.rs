@@ -3,6 +3,34 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cellwall::{Config, CpuFeature, Engine};
+
+use crate::failure::Failure;
+
+/// What machine code is made for.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Cpu {
+    /// Leave a feature of this processor unused, such as `avx2`; may be repeated
+    #[arg(long, value_name = "FEATURE")]
+    without_cpu: Vec<CpuFeature>,
+}
+
+impl Cpu {
+    /// The options of an engine, otherwise the default ones.
+    pub(crate) fn config(&self) -> Config {
+        let mut config = Config::new();
+        for &feature in &self.without_cpu {
+            config.cpu_feature(feature, false);
+        }
+        config
+    }
+
+    /// An engine, otherwise the default one.
+    pub(crate) fn engine(&self) -> Result<Engine, Failure> {
+        Engine::new(&self.config()).map_err(Failure::Load)
+    }
+}
+
 /// `HOST[::GUEST][:ro]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DirGrant {

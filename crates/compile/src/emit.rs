@@ -119,7 +119,8 @@ fn inlined(code: &Code, source: &ir::Func) -> (Vec<InlinedCall>, Vec<InlinedSite
 /// The frame: as many slots as were spilled to; where the function calls, the stack is aligned.
 fn entry(func: &MFunc<Phys>, target: &Target) -> Result<Entry, Limit> {
     let mut slots = u64::from(func.slots);
-    if func.insts.iter().any(|inst| inst.row == Row::Call) {
+    // Of vectors in the frame, none then lies across two lines of the cache.
+    if (func.vectors && slots > 0) || func.insts.iter().any(|inst| inst.row == Row::Call) {
         slots |= 1;
     }
     if slots * 8 > u64::from(limits::FRAME_BYTES_MAX) {

@@ -133,7 +133,7 @@ fn by_graph(func: MFunc<Virt>, scratch: &mut Scratch) -> MFunc<Phys> {
                     scratch.insts.push(replace(inst, output.inst_allocs(at)));
                 }
                 InstOrEdit::Edit(Edit::Move { from, to }) => {
-                    scratch.insts.push(move_between(*from, *to, func.slots));
+                    scratch.insts.push(move_between(*from, *to, &func));
                 }
             }
         }
@@ -240,16 +240,17 @@ fn replace(mut inst: Inst, allocs: &[Allocation]) -> Inst {
 }
 
 /// A move between registers and frame slots, of which the first ones are taken.
-fn move_between(from: Allocation, to: Allocation, slots: u32) -> Inst {
+fn move_between(from: Allocation, to: Allocation, func: &MFunc<Virt>) -> Inst {
+    let spill = Spill::of(func);
     let slot = |alloc: Allocation| {
         let slot = alloc.as_stack().expect("an allocation is a register or a slot");
-        slots + slot.index() as u32
+        func.slots + slot.index() as u32
     };
     let reg = |alloc: Allocation| alloc.as_reg().map(reg_of);
     match (reg(from), reg(to)) {
         (Some(from), Some(to)) => move_between_registers(from, to),
-        (Some(from), None) => move_to_slot(from, slot(to)),
-        (None, Some(to)) => move_from_slot(slot(from), to),
+        (Some(from), None) => spill.to_slot(from, slot(to)),
+        (None, Some(to)) => spill.of_slot(slot(from), to),
         (None, None) => unreachable!("the allocator moves through a register"),
     }
 }
@@ -262,20 +263,51 @@ fn move_between_registers(from: Reg, to: Reg) -> Inst {
     }
 }
 
-pub(crate) fn move_to_slot(from: Reg, slot: u32) -> Inst {
-    let row = match from.class() {
-        Class::Int => Row::MovStore,
-        Class::Float => Row::FStore,
-    };
-    Inst::new(row, Width::W64).src(from).slot(slot)
+/// How registers are kept in the frame. Where a function has vectors, every vector register is kept
+/// whole, whatever it holds: a value is never kept in part.
+#[derive(Clone, Copy)]
+pub(crate) struct Spill {
+    vectors: bool,
 }
 
-pub(crate) fn move_from_slot(slot: u32, to: Reg) -> Inst {
-    let row = match to.class() {
-        Class::Int => Row::Mov,
-        Class::Float => Row::FLoad,
-    };
-    Inst::new(row, Width::W64).dst(to).slot(slot)
+impl Spill {
+    /// How a function keeps them.
+    fn of(func: &MFunc<Virt>) -> Self {
+        Self {
+            vectors: func.vectors,
+        }
+    }
+
+    /// How a value is kept that is a vector, or is not.
+    pub(crate) const fn value(vectors: bool) -> Self {
+        Self { vectors }
+    }
+
+    /// How many slots a register of a class takes. Two begin at an even number.
+    fn slots(self, class: Class) -> u32 {
+        match class {
+            Class::Float if self.vectors => 2,
+            _ => 1,
+        }
+    }
+
+    pub(crate) fn to_slot(self, from: Reg, slot: u32) -> Inst {
+        let (row, width) = match from.class() {
+            Class::Int => (Row::MovStore, Width::W64),
+            Class::Float if self.vectors => (Row::VStore, Width::W128),
+            Class::Float => (Row::FStore, Width::W64),
+        };
+        Inst::new(row, width).src(from).slot(slot)
+    }
+
+    pub(crate) fn of_slot(self, slot: u32, to: Reg) -> Inst {
+        let (row, width) = match to.class() {
+            Class::Int => (Row::Mov, Width::W64),
+            Class::Float if self.vectors => (Row::VLoad, Width::W128),
+            Class::Float => (Row::FLoad, Width::W64),
+        };
+        Inst::new(row, width).dst(to).slot(slot)
+    }
 }
 
 /// Where a hardware register is in tables: vector registers follow the others.
@@ -533,8 +565,12 @@ impl ra::Function for View<'_> {
         self.func.virtual_regs as usize
     }
 
-    fn spillslot_size(&self, _class: ra::RegClass) -> usize {
-        1
+    fn spillslot_size(&self, class: ra::RegClass) -> usize {
+        let class = match class {
+            ra::RegClass::Int => Class::Int,
+            _ => Class::Float,
+        };
+        Spill::of(self.func).slots(class) as usize
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::instantiate;
 use cellwall::{
-    Caller, Config, Engine, Error, Func, FuncType, Global, Instance, InstancePre, Linker, Memory, Module,
-    Store, Table, Trap, TypedFunc, Val,
+    Caller, Config, CpuFeature, Engine, Error, Func, FuncType, Global, Instance, InstancePre, Linker, Memory,
+    Module, Store, Table, Trap, TypedFunc, Val,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -292,4 +292,36 @@ fn smaller_reservations_give_the_same_answers() {
     assert!(far.call(&mut store, 0).is_err());
     memory.grow(&mut store, 3).expect("its maximum allows it");
     assert_eq!(far.call(&mut store, 0).expect("inside now"), 0);
+}
+
+#[test]
+fn a_feature_of_the_processor_can_be_left_unused() {
+    let count = r#"(module (func (export "count") (param i32) (result i32) (i32.popcnt (local.get 0))))"#;
+    let bytes = wat::parse_str(count).expect("it is in the text format");
+    let code = |used: bool| {
+        let mut config = Config::new();
+        config.cpu_feature(CpuFeature::Popcnt, false);
+        config.cpu_feature(CpuFeature::Popcnt, used);
+        let engine = Engine::new(&config).expect("a valid configuration");
+        let module = Module::new(&engine, &bytes).expect("it compiles");
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, &module, &[]).expect("it has no imports");
+        let count = instance
+            .get_typed_func::<i32, i32>(&mut store, "count")
+            .expect("exported");
+        assert_eq!(count.call(&mut store, 0x0f01).expect("it returns"), 5);
+        cellwall::tools::explain(&engine, &bytes, 0, cellwall::tools::Stage::Asm).expect("it compiles")
+    };
+    assert!(!code(false).contains("popcnt"), "{}", code(false));
+    // Neighbour: where the processor has it, it is used.
+    let has = std::arch::is_x86_feature_detected!("popcnt");
+    assert_eq!(code(true).contains("popcnt"), has);
+}
+
+#[test]
+fn features_of_processors_have_names() {
+    for &feature in CpuFeature::ALL {
+        assert_eq!(feature.name().parse::<CpuFeature>().expect("its name"), feature);
+    }
+    assert!("sse2".parse::<CpuFeature>().is_err());
 }

@@ -3,10 +3,9 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use cellwall::Engine;
-
 use crate::failure::Failure;
 use crate::input::Input;
+use crate::options::Cpu;
 use crate::{output, progress};
 
 const EXAMPLE: &str = "\
@@ -14,8 +13,8 @@ Example:
   cellwall compile prog.wasm -o prog.cwall
   cellwall run prog.cwall
 
-The result is for processors with the features of this one, and for this
-version of cellwall. It is proven to be safe again whenever it is run.";
+The result is for processors with the features of this one, without those that
+were to be left unused, and for this version of cellwall. It is proven to be safe again whenever it is run.";
 
 /// Compile a module to a file that runs without compiling
 #[derive(Debug, clap::Args)]
@@ -27,6 +26,8 @@ pub(crate) struct Args {
     /// Write to this file (`.cwall`), not to standard output
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    cpu: Cpu,
 }
 
 pub(super) fn run(args: Args) -> Result<u8, Failure> {
@@ -37,7 +38,8 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
     let input = Input::read(&args.file)?;
     let wasm = input.wasm()?;
     let what = format!("compiling {}", input.name());
-    let compiled = progress::during(&what, || Engine::default().precompile_module(&wasm));
+    let engine = args.cpu.engine()?;
+    let compiled = progress::during(&what, || engine.precompile_module(&wasm));
     let compiled = compiled.map_err(|e| input.refused(e))?;
     output::save(args.output.as_deref(), &compiled)?;
     Ok(0)

@@ -10,6 +10,7 @@ use imara_diff::{Algorithm, BasicLineDiffPrinter, Diff, InternedInput, UnifiedDi
 use crate::failure::Failure;
 use crate::input::Input;
 use crate::module_info::{Function, ModuleInfo};
+use crate::options::Cpu;
 use crate::output;
 
 const EXAMPLE: &str = "\
@@ -31,6 +32,8 @@ pub(crate) struct Args {
     /// Only this stage; without it, all of them
     #[arg(long, value_name = "STAGE")]
     stage: Option<StageName>,
+    #[command(flatten)]
+    cpu: Cpu,
 }
 
 /// The rooms that a function walks through.
@@ -61,7 +64,7 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
     let wasm = input.wasm()?;
     let info = ModuleInfo::read(&wasm).map_err(|e| input.refused(e))?;
     let func = choose(&info, args.func.as_deref()).map_err(|e| input.refused(e))?;
-    let engine = Engine::default();
+    let engine = args.cpu.engine()?;
     if let Some(stage) = args.stage {
         output::print(&explain(&engine, &wasm, func, stage).map_err(|e| input.refused(e))?)?;
         return Ok(0);

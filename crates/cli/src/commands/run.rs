@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
 use cellwall::{
-    Config, Engine, Error, Extern, Func, Instance, Linker, Module, ProfilingStrategy, Store, StoreLimits,
+    Engine, Error, Extern, Func, Instance, Linker, Module, ProfilingStrategy, Store, StoreLimits,
     StoreLimitsBuilder, Trap, Val,
 };
 use cellwall_wasi::{DirPerms, FilePerms, I32Exit, WasiCtx, WasiCtxBuilder};
@@ -12,7 +12,7 @@ use cellwall_wasi::{DirPerms, FilePerms, I32Exit, WasiCtx, WasiCtxBuilder};
 use crate::failure::Failure;
 use crate::grants::{self, Need};
 use crate::input::Input;
-use crate::options::{DirGrant, parse_duration, parse_env, parse_size};
+use crate::options::{Cpu, DirGrant, parse_duration, parse_env, parse_size};
 use crate::watchdog::{self, TimeLimit};
 use crate::{cache, escape, output, progress, values};
 
@@ -57,6 +57,8 @@ pub(crate) struct Args {
     /// Tell `perf` where functions lie
     #[arg(long, value_name = "FORMAT")]
     profile: Option<Profile>,
+    #[command(flatten)]
+    cpu: Cpu,
     /// The module, `.wasm`, `.wat` or `.cwall`, and its arguments; `-` is standard input
     #[arg(value_name = "FILE", required = true, trailing_var_arg = true)]
     file_and_args: Vec<OsString>,
@@ -117,7 +119,7 @@ fn log_end(ended: &Result<u8, Failure>) {
 
 /// An engine with the cache that the user has, unless it is not wanted.
 fn engine(args: &Args) -> Result<Engine, Failure> {
-    let mut config = Config::new();
+    let mut config = args.cpu.config();
     if !args.no_cache {
         config.cache(cache::open_if_possible());
     }

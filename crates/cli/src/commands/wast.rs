@@ -9,6 +9,7 @@ use cellwall_cli::wast_runner::{self, Failure as Failed, Feature, Report, Skip};
 use crate::escape::visible;
 use crate::failure::{EXIT_LOAD, Failure};
 use crate::input::Input;
+use crate::options::Cpu;
 
 const EXAMPLE: &str = "\
 Examples:
@@ -28,10 +29,12 @@ pub(crate) struct Args {
     /// Skip what needs this feature, such as `simd`; may be repeated
     #[arg(long, value_name = "FEATURE")]
     skip: Vec<Feature>,
+    #[command(flatten)]
+    cpu: Cpu,
 }
 
 pub(super) fn run(args: Args) -> Result<u8, Failure> {
-    let engine = Engine::default();
+    let engine = args.cpu.engine()?;
     // The verdict counts, also when nobody reads it any more: errors of writing
     // are not errors of the scripts.
     let mut out = std::io::stdout().lock();

@@ -42,7 +42,7 @@ impl Lower<'_> {
     }
 
     fn store_overflow(&mut self, ty: Type, src: Reg, block: Reg, offset: i32) {
-        let row = if ty.is_int() { Row::MovStore } else { Row::FStore };
+        let row = super::memory::store_row(ty);
         // Integers are stored whole: the host reads 64 bits.
         let width = if ty.is_int() { Width::W64 } else { width_of(ty) };
         self.emit(Inst::new(row, width).src(src).mem(block, offset));
@@ -51,7 +51,7 @@ impl Lower<'_> {
     fn load_overflow(&mut self, value: Value, block: Reg, offset: i32) {
         let ty = self.func.ty(value);
         let dst = self.def(value);
-        let row = if ty.is_int() { Row::Mov } else { Row::FLoad };
+        let row = super::memory::load_row(ty);
         self.emit(Inst::new(row, width_of(ty)).dst(dst).mem(block, offset));
     }
 

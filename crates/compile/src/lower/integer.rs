@@ -497,10 +497,12 @@ impl Lower<'_> {
         let result = self.func.result(inst);
         let ty = self.func.ty(result);
         let width = width_of(ty);
-        if ty.is_float() {
+        if !ty.is_int() {
             let (yes, no) = (self.reg(yes), self.reg(no));
             let cond = self.flags(cond);
             let dst = self.def(result);
+            // Whole registers are moved, whatever they hold.
+            let width = width.min(W64);
             return self.emit(Inst::new(Row::FSelect, width).cond(cond).dst(dst).src(no).rm(yes));
         }
         let (yes, no) = (self.operand_without_load(yes), self.reg_for(ty, no));

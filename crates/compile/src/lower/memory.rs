@@ -17,6 +17,24 @@ pub(super) fn owned_global(unit: &Unit<'_>, global: GlobalIdx) -> Option<i32> {
     (!unit.shape.globals[global].imported).then(|| unit.layout.global(global) as i32)
 }
 
+/// The row that loads a whole value.
+pub(super) fn load_row(ty: Type) -> Row {
+    match ty {
+        Type::I32 | Type::I64 => Row::Mov,
+        Type::F32 | Type::F64 => Row::FLoad,
+        Type::V128 => Row::VLoad,
+    }
+}
+
+/// The row that stores a whole value.
+pub(super) fn store_row(ty: Type) -> Row {
+    match ty {
+        Type::I32 | Type::I64 => Row::MovStore,
+        Type::F32 | Type::F64 => Row::FStore,
+        Type::V128 => Row::VStore,
+    }
+}
+
 impl Lower<'_> {
     /// The operand of an access of `bytes` bytes.
     pub(super) fn access(
@@ -88,8 +106,7 @@ impl Lower<'_> {
         let dst = self.def(result);
         let width = width_of(ty);
         let row = match op {
-            LoadOp::Full if ty.is_float() => Inst::new(Row::FLoad, width),
-            LoadOp::Full => Inst::new(Row::Mov, width),
+            LoadOp::Full => Inst::new(load_row(ty), width),
             LoadOp::U8 => Inst::new(Row::Movzx8, W32),
             LoadOp::U16 => Inst::new(Row::Movzx16, W32),
             LoadOp::U32 => Inst::new(Row::Mov, W32),
@@ -140,7 +157,7 @@ impl Lower<'_> {
         } else {
             let src = self.reg(value);
             let to = self.access(memory, addr, offset, bytes, source);
-            self.emit(to.on(Inst::new(Row::FStore, width).src(src)));
+            self.emit(to.on(Inst::new(store_row(ty), width).src(src)));
         }
     }
 
@@ -285,8 +302,7 @@ impl Lower<'_> {
         let result = self.func.result(inst);
         let ty = self.func.ty(result);
         let dst = self.def(result);
-        let row = if ty.is_int() { Row::Mov } else { Row::FLoad };
-        self.emit(from.on(Inst::new(row, width_of(ty)).dst(dst)));
+        self.emit(from.on(Inst::new(load_row(ty), width_of(ty)).dst(dst)));
     }
 
     pub(super) fn global_set(&mut self, global: GlobalIdx, value: Value) {
@@ -298,7 +314,6 @@ impl Lower<'_> {
         }
         let src: Reg = self.reg_for(ty, value);
         let to = self.global(global);
-        let row = if ty.is_int() { Row::MovStore } else { Row::FStore };
-        self.emit(to.on(Inst::new(row, width).src(src)));
+        self.emit(to.on(Inst::new(store_row(ty), width).src(src)));
     }
 }

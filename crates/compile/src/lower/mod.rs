@@ -22,7 +22,7 @@ pub(crate) mod plant;
 mod product;
 
 use crate::Unit;
-use crate::regalloc::{move_from_slot, move_to_slot};
+use crate::regalloc::Spill;
 use cellwall_abi::{TrapCode, convention};
 use cellwall_base::EntityId;
 use cellwall_ir as ir;
@@ -87,7 +87,8 @@ pub(crate) fn lower(func: &ir::Func, unit: &Unit<'_>, scratch: &mut Scratch) -> 
         source: 0,
         color: 0,
     };
-    lower.out.slots = func.frame.len() as u32;
+    lower.out.vectors = func.values.values().any(|(ty, _)| *ty == Type::V128);
+    lower.out.slots = func.frame.len() as u32 * lower.variable_slots();
     lower.prepare();
     let layout = std::mem::take(&mut lower.state.layout);
     for block in layout.blocks().rev() {
@@ -118,7 +119,11 @@ fn class_of(ty: Type) -> Class {
 
 /// The width of instructions for a type.
 fn width_of(ty: Type) -> Width {
-    if ty.bytes() == 4 { Width::W32 } else { Width::W64 }
+    match ty.bytes() {
+        4 => Width::W32,
+        8 => Width::W64,
+        _ => Width::W128,
+    }
 }
 
 /// The number of a trap in machine code.
@@ -243,6 +248,11 @@ impl Lower<'_> {
         out
     }
 
+    /// How many slots of the frame each of its variables takes.
+    fn variable_slots(&self) -> u32 {
+        if self.out.vectors { 2 } else { 1 }
+    }
+
     /// Appends an instruction to the current sequence.
     fn emit(&mut self, mut inst: Inst) {
         if inst.origin == 0 {
@@ -293,11 +303,15 @@ impl Lower<'_> {
             InstData::GlobalSet { global, value } => self.global_set(global, value),
             InstData::FrameGet { variable } => {
                 let dst = self.def(self.func.result(inst));
-                self.emit(move_from_slot(variable, dst));
+                let slot = variable * self.variable_slots();
+                let spill = Spill::value(self.func.frame[variable as usize] == Type::V128);
+                self.emit(spill.of_slot(slot, dst));
             }
             InstData::FrameSet { variable, value } => {
                 let src = self.reg(value);
-                self.emit(move_to_slot(src, variable));
+                let slot = variable * self.variable_slots();
+                let spill = Spill::value(self.func.frame[variable as usize] == Type::V128);
+                self.emit(spill.to_slot(src, slot));
             }
             InstData::Call { func, args, .. } => self.call(inst, func, args),
             InstData::CallIndirect { table, ty, args, .. } => self.call_indirect(inst, table, ty, args),

@@ -9,9 +9,7 @@
 //! other allocator makes, but time and memory are proportional to the function.
 
 use super::order::Order;
-use super::{
-    bit, clobbers, index, move_between_registers, move_from_slot, move_to_slot, register, registers,
-};
+use super::{Spill, bit, clobbers, index, move_between_registers, register, registers};
 use cellwall_base::EntityId;
 use cellwall_isa::x64::{Block, Inst, MFunc, Role, Row};
 use cellwall_isa::{Class, Reg, Virt};
@@ -33,6 +31,8 @@ struct Value {
     end: u32,
     /// Mentions that are still to come; kept for those without a home from the start.
     uses: u32,
+    /// Its class of registers.
+    class: Class,
     /// Its home.
     slot: u32,
     /// Next in the list of values that end at the same place.
@@ -52,7 +52,10 @@ struct Linear<'a> {
     values: Vec<Value>,
     /// By place: the first of the values with a home that end there.
     ending: Vec<u32>,
-    free_slots: Vec<u32>,
+    /// How values are kept in their homes.
+    spill: Spill,
+    /// Homes that are free, by class.
+    free_slots: [Vec<u32>; 2],
     slots: u32,
     /// What each register holds.
     held: [u32; REGISTERS],
@@ -77,6 +80,7 @@ pub(super) fn allocate(func: &MFunc<Virt>, insts: &mut Vec<Inst>, blocks: &mut V
         defined: NONE,
         end: 0,
         uses: 0,
+        class: Class::Int,
         slot: NONE,
         next: NONE,
         reg: Reg::NONE,
@@ -88,7 +92,8 @@ pub(super) fn allocate(func: &MFunc<Virt>, insts: &mut Vec<Inst>, blocks: &mut V
         ending: vec![NONE; order.blocks.len()],
         values: vec![unknown; func.virtual_regs as usize],
         order,
-        free_slots: Vec::new(),
+        spill: Spill::of(func),
+        free_slots: Default::default(),
         slots: func.slots,
         held: [NONE; REGISTERS],
         touched: [0; REGISTERS],
@@ -148,12 +153,13 @@ impl Linear<'_> {
             let block = self.order.blocks[place as usize];
             for &param in func.regs_of(&func.blocks[block].params) {
                 let value = &mut self.values[number(param)];
-                (value.defined, value.global) = (place, true);
+                (value.defined, value.global, value.class) = (place, true, param.class());
                 value.end = value.end.max(place);
             }
             for mut inst in func.insts_of(block).iter().copied() {
                 visit(func, &mut inst, |reg, role| {
                     let value = &mut self.values[number(*reg)];
+                    value.class = reg.class();
                     if is_use(role) {
                         value.uses += 1;
                         value.global |= value.defined != place;
@@ -178,6 +184,7 @@ impl Linear<'_> {
                 }
                 for &param in func.regs_of(&func.blocks[edge.to].params) {
                     let value = &mut self.values[number(param)];
+                    value.class = param.class();
                     value.end = value.end.max(at);
                 }
             }
@@ -237,7 +244,7 @@ impl Linear<'_> {
         let mut ended = std::mem::replace(&mut self.ending[place as usize], NONE);
         while ended != NONE {
             let value = &self.values[ended as usize];
-            self.free_slots.push(value.slot);
+            self.free_slots[value.class as usize].push(value.slot);
             ended = value.next;
         }
     }
@@ -245,9 +252,12 @@ impl Linear<'_> {
     /// The home of a value, made at its first mention.
     fn home(&mut self, value: usize) -> u32 {
         if self.values[value].slot == NONE {
-            let slot = self.free_slots.pop().unwrap_or_else(|| {
-                self.slots += 1;
-                self.slots - 1
+            let class = self.values[value].class;
+            let slot = self.free_slots[class as usize].pop().unwrap_or_else(|| {
+                let count = self.spill.slots(class);
+                let slot = self.slots.next_multiple_of(count);
+                self.slots = slot + count;
+                slot
             });
             let data = &mut self.values[value];
             data.slot = slot;
@@ -279,7 +289,7 @@ impl Linear<'_> {
         if !settled && (global || uses > 0) {
             let slot = self.home(value);
             self.values[value].settled = true;
-            self.insts.push(move_to_slot(reg, slot));
+            self.insts.push(self.spill.to_slot(reg, slot));
         }
     }
 
@@ -329,7 +339,7 @@ impl Linear<'_> {
         let Value { reg, slot, .. } = self.values[value];
         if reg.is_none() {
             assert!(slot != NONE, "v{value} was defined before");
-            self.insts.push(move_from_slot(slot, to));
+            self.insts.push(self.spill.of_slot(slot, to));
         } else {
             self.insts.push(move_between_registers(reg, to));
         }
@@ -471,7 +481,7 @@ impl Linear<'_> {
             return;
         }
         if data.slot != NONE {
-            self.free_slots.push(data.slot);
+            self.free_slots[data.class as usize].push(data.slot);
         }
         if !data.reg.is_none() {
             let at = index(data.reg);
@@ -556,11 +566,11 @@ impl Linear<'_> {
             // A register may be what holds another argument, which then goes home.
             let by = self.take(reg.class(), 0);
             self.fetch(arg, by);
-            self.insts.push(move_to_slot(by, slot));
+            self.insts.push(self.spill.to_slot(by, slot));
         } else {
             let from = self.values[arg].reg;
             self.touched[index(from)] = self.now;
-            self.insts.push(move_to_slot(from, slot));
+            self.insts.push(self.spill.to_slot(from, slot));
         }
     }
 
@@ -599,7 +609,7 @@ impl Linear<'_> {
                     let slot = self.home(param);
                     let by = self.scratch(args[at].class(), 0);
                     self.fetch(arg, by);
-                    self.insts.push(move_to_slot(by, slot));
+                    self.insts.push(self.spill.to_slot(by, slot));
                     if let Some(next) = overwritten(arg) {
                         readers[next] -= 1;
                         if readers[next] == 0 {
@@ -637,12 +647,12 @@ impl Linear<'_> {
             let (arg, param) = moves[at];
             let slot = self.home(param);
             if arg == first {
-                self.insts.push(move_to_slot(kept, slot));
+                self.insts.push(self.spill.to_slot(kept, slot));
                 return;
             }
             let by = self.scratch(class, bit(kept));
             self.fetch(arg, by);
-            self.insts.push(move_to_slot(by, slot));
+            self.insts.push(self.spill.to_slot(by, slot));
             at = overwritten(arg).expect("a circle goes on");
         }
     }

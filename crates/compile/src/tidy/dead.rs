@@ -113,19 +113,23 @@ fn solve(func: &MFunc<Phys>) -> Option<Vec<Set>> {
 /// The instruction after a reload with the slot as its operand, if nobody reads the register
 /// `after` it.
 fn fold(reload: &Inst, user: &Inst, after: Set) -> Option<Inst> {
-    let is_reload = reload.rm == Rm::Slot && matches!(reload.row, Row::Mov | Row::FLoad);
+    let is_reload = reload.rm == Rm::Slot && matches!(reload.row, Row::Mov | Row::FLoad | Row::VLoad);
     if !is_reload || user.rm != Rm::Reg || user.base != reload.dst {
         return None;
     }
     let wide = matches!(user.width, Width::W32 | Width::W64);
     let fits = match (user.row, user.row.form()) {
+        // The operand in memory is as wide as what was kept.
+        _ if reload.row == Row::VLoad => {
+            user.vex && user.width == Width::W128 && user.row.memory_bytes(user.width) == 16
+        }
         (Row::Bsf | Row::Bsr | Row::Cmov, _) => false,
-        (Row::FAdd | Row::FSub | Row::FMul | Row::FDiv | Row::FCmp, _) => true,
+        (Row::FAdd | Row::FSub | Row::FMul | Row::FDiv | Row::FCmp, _) => reload.row == Row::FLoad,
         (_, Form::RmMod | Form::RmUse | Form::ImmUse) => wide && reload.row == Row::Mov && is_int(user),
         _ => false,
     };
     let dst = reload.dst;
-    let again = [user.src, user.index].contains(&dst);
+    let again = [user.src, user.dst2, user.index].contains(&dst);
     let needed = after & Place::reg(dst).bit() != 0;
     (fits && !again && !needed).then(|| user.slot(reload.disp as u32))
 }

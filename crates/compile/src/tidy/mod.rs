@@ -40,7 +40,8 @@ pub(crate) fn tidy(func: &mut MFunc<Phys>) {
 /// A set of places.
 type Set = u128;
 
-/// A register or one of the first frame slots, by number.
+/// A register or one of the first frame slots, by number. What takes two slots is told by the first:
+/// no value takes only the other one, since those of vector registers have slots of their own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Place(u8);
 
@@ -105,11 +106,11 @@ fn copy_of(inst: &Inst) -> Option<Copy> {
             to: Some(Place::reg(inst.dst)),
             from: Some(Place::reg(inst.base)),
         }),
-        (Row::Mov | Row::FLoad, Rm::Slot) if inst.width == Width::W64 => Some(Copy {
+        (Row::Mov | Row::FLoad | Row::VLoad, Rm::Slot) if inst.width >= Width::W64 => Some(Copy {
             to: Some(Place::reg(inst.dst)),
             from: slot,
         }),
-        (Row::MovStore | Row::FStore, Rm::Slot) if inst.width == Width::W64 => Some(Copy {
+        (Row::MovStore | Row::FStore | Row::VStore, Rm::Slot) if inst.width >= Width::W64 => Some(Copy {
             to: slot,
             from: Some(Place::reg(inst.src)),
         }),

@@ -36,6 +36,8 @@ pub struct MFunc<P> {
     pub virtual_regs: u32,
     /// 8-byte slots of the frame.
     pub slots: u32,
+    /// Whether there are vectors: what is spilled of vector registers then takes two slots, whole.
+    pub vectors: bool,
     /// Registers that [`Row::Enter`](super::Row::Enter) saves, each in a slot.
     pub saved: Vec<(Reg, u32)>,
     /// Registers with a fixed meaning.
@@ -179,6 +181,7 @@ impl<P> MFunc<P> {
             rodata: Vec::new(),
             virtual_regs: 0,
             slots: 0,
+            vectors: false,
             saved: Vec::new(),
             pins,
             phase: PhantomData,
@@ -197,6 +200,7 @@ impl<P> MFunc<P> {
         self.rodata.clear();
         self.virtual_regs = 0;
         self.slots = 0;
+        self.vectors = false;
         self.saved.clear();
     }
 
@@ -249,6 +253,7 @@ impl MFunc<Virt> {
             rodata: self.rodata,
             virtual_regs: 0,
             slots,
+            vectors: self.vectors,
             saved: self.saved,
             pins: self.pins,
             phase: PhantomData,
@@ -275,6 +280,7 @@ impl MFunc<Phys> {
             rodata: self.rodata,
             virtual_regs: 0,
             slots: 0,
+            vectors: false,
             saved: self.saved,
             pins: self.pins,
             phase: PhantomData,
