@@ -4,7 +4,7 @@
 //! one of the forms of V3 and V4. Deliberately knows nothing of what the instruction computes.
 
 use crate::decode::{CONSTANTS, NO_REGISTER, Operand};
-use crate::domain::{Kind, Readable, U32};
+use crate::domain::{Kind, Readable, U32, XMM_BYTES};
 use crate::function::{Check, Function, refuse};
 use crate::module::Places;
 use crate::violation::Rule;
@@ -253,18 +253,85 @@ impl Function<'_> {
         }
     }
 
+    fn slot(&self, start: u32) -> Kind {
+        self.frames.get(self.frame, slot_at(start))
+    }
+
     fn load_slot(&self, start: u32, width: u32, plain: Kind) -> Check<Kind> {
-        let slot = |start: u32| self.frames.get(self.frame, slot_at(start));
-        let kind = slot(start);
+        let kind = self.slot(start);
         let is_low = start.is_multiple_of(8);
         match width {
             8 if !kind.is_partial() => Ok(kind),
-            16 if kind.is_data() && slot(start - 8).is_data() => Ok(Kind::Any),
             _ if width <= 4 && (kind.is_data() || kind == Kind::Low32 && is_low) => Ok(plain),
             _ => refuse(
                 not_data(kind),
                 format!("{width} bytes of a slot that is {kind:?}, {start} below the return address"),
             ),
+        }
+    }
+
+    /// How many low bytes of a vector register are defined after a load of `width` bytes into it: all
+    /// of them, unless the slots of the frame were filled from a register of which less was.
+    pub(crate) fn load_vector(&mut self, place: Place, width: u32) -> Check<u8> {
+        let Place::Frame(start) = place else {
+            let kind = self.load(place, width)?;
+            if kind.is_data() {
+                return Ok(XMM_BYTES);
+            }
+            return refuse(not_data(kind), format!("{kind:?} in a vector register"));
+        };
+        let (kind, above) = (self.slot(start), start.checked_sub(8));
+        let defined = match (width, data_bytes(kind)) {
+            (16, 8) => match self.slot(above.expect("16 bytes lie in the frame")) {
+                above if above.is_data() => 16,
+                above if above.is_partial() => 8,
+                above => return refuse(Rule::Kind, format!("16 bytes of a slot that is {above:?}")),
+            },
+            (8 | 16, 0) => {
+                return refuse(
+                    not_data(kind),
+                    format!("{width} bytes of a slot that is {kind:?}"),
+                );
+            }
+            (8 | 16, defined) => defined,
+            _ => {
+                self.load_slot(start, width, Kind::Any)?;
+                width
+            }
+        };
+        Ok(if defined == width {
+            XMM_BYTES
+        } else {
+            defined as u8
+        })
+    }
+
+    /// Stores the low bytes of a vector register, of which so many are defined.
+    pub(crate) fn store_vector(&mut self, place: Place, width: u32, defined: u8) -> Check<()> {
+        let defined = u32::from(defined);
+        match place {
+            Place::Frame(start) if width >= 8 => {
+                for (at, defined) in [
+                    (start, defined),
+                    (start.wrapping_sub(8), defined.saturating_sub(8)),
+                ] {
+                    if start - at < width {
+                        let kind = match defined {
+                            0 => Kind::Undefined,
+                            4 => Kind::Low32,
+                            _ => Kind::Any,
+                        };
+                        self.state.copies.forget_slot(slot_at(at));
+                        self.frames.set(&mut self.frame, slot_at(at), kind);
+                    }
+                }
+                Ok(())
+            }
+            _ if defined < width => refuse(
+                Rule::Undefined,
+                format!("a store of {width} bytes, of which {defined} are written"),
+            ),
+            _ => self.store(place, width, Kind::Any),
         }
     }
 
@@ -311,7 +378,7 @@ impl Function<'_> {
             Place::Global(global) => self.check_global_store(global, width, Rule::Address),
             Place::Block(_) if width < 4 => refuse(Rule::BlockAccess, "a store of less than four bytes"),
             Place::Block(index) => {
-                self.block.write(index, width >= 8);
+                self.block.write(index, width);
                 self.state.readable = Readable::Nothing;
                 Ok(())
             }
@@ -349,11 +416,6 @@ impl Function<'_> {
             _ if !(kind.is_data() || width == 1 && kind == Kind::Low8) => {
                 return refuse(not_data(kind), format!("a store of {kind:?}"));
             }
-            16 => {
-                self.state.copies.forget_slot(at - 1);
-                self.frames.set(&mut self.frame, at - 1, Kind::Any);
-                Kind::Any
-            }
             // A part of a slot: what was defined stays defined.
             _ if old.max().is_some() && start.is_multiple_of(8) => U32,
             _ if old.is_data() => Kind::Any,
@@ -363,6 +425,15 @@ impl Function<'_> {
         };
         self.frames.set(&mut self.frame, at, new);
         Ok(())
+    }
+}
+
+/// How many low bytes of a slot are defined data.
+fn data_bytes(kind: Kind) -> u32 {
+    match kind {
+        Kind::Low32 => 4,
+        _ if kind.is_data() => 8,
+        _ => 0,
     }
 }
 
@@ -383,18 +454,18 @@ pub(crate) fn not_data(kind: Kind) -> Rule {
 /// Which overflow places were written since the last call or block head, and how.
 #[derive(Default)]
 pub(crate) struct BlockWrites {
-    /// 0: not; 1: four bytes; 2: eight.
+    /// How many bytes of each.
     places: Vec<u8>,
     touched: Vec<u16>,
 }
 
 impl BlockWrites {
-    fn write(&mut self, index: usize, wide: bool) {
+    fn write(&mut self, index: usize, width: u32) {
         self.places.resize(BLOCK_OVERFLOW_PLACES, 0);
         if self.places[index] == 0 {
             self.touched.push(index as u16);
         }
-        self.places[index] = 1 + u8::from(wide);
+        self.places[index] = width as u8;
     }
 
     /// Forgets everything.
@@ -413,6 +484,6 @@ impl BlockWrites {
 
     fn has(&self, index: usize, ty: ValType) -> bool {
         let written = self.places.get(index).copied().unwrap_or(0);
-        u32::from(written) * 4 >= ty.bytes()
+        u32::from(written) >= ty.bytes()
     }
 }

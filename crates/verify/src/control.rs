@@ -6,7 +6,7 @@
 
 use crate::access::{Place, not_data};
 use crate::decode::Operand;
-use crate::domain::{Fact, Kind, Readable, U32, XMM};
+use crate::domain::{Fact, Kind, Readable, U32};
 use crate::function::{Check, Function, Next, refuse};
 use crate::module::{Convention, Places};
 use crate::operand::check_gpr;
@@ -246,7 +246,9 @@ impl Function<'_> {
             self.state
                 .set(register.into(), if is_32 { U32 } else { Kind::Any });
         }
-        self.state.data |= convention.results.xmms << XMM;
+        for &(register, bytes) in &convention.results.xmms {
+            self.state.vectors[usize::from(register)] = bytes;
+        }
         self.state.flags = 0;
         self.state.readable = match ty {
             Some(ty) if !convention.results.overflow.is_empty() => Readable::Results(ty),
@@ -270,12 +272,14 @@ impl Function<'_> {
                 return refuse(Rule::ZeroExtension, format!("the {what} in register {register}"));
             }
         }
-        let missing = places.xmms & !(self.state.data >> XMM);
-        if missing != 0 {
-            return refuse(
-                Rule::Undefined,
-                format!("the {what} in xmm{}", missing.trailing_zeros()),
-            );
+        for &(register, bytes) in &places.xmms {
+            let defined = self.state.vectors[usize::from(register)];
+            if defined < bytes {
+                return refuse(
+                    Rule::Undefined,
+                    format!("of the {what} in xmm{register}, {defined} of {bytes} bytes are written"),
+                );
+            }
         }
         match self.block.missing(places) {
             None => Ok(()),

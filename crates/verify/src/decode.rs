@@ -5,7 +5,6 @@
 //! lead to listed heads and direct calls to entries, that heads and unwind rows are instruction
 //! boundaries, and that exactly the calls are listed as calls. Deliberately knows no state.
 
-use crate::domain::XMM;
 use crate::encoding;
 use crate::function::{Check, Refusal, refuse};
 use crate::module::Module;
@@ -68,10 +67,10 @@ pub(crate) struct Op {
     pub(crate) pc: u32,
     /// The registers that it reads, as bits of `Registers::data`: if all of them hold data, so do
     /// its sources. All bits, which never do, if it reads anything else.
-    pub(crate) reads: u32,
+    pub(crate) reads: u16,
     pub(crate) code: Code,
     pub(crate) form: Form,
-    pub(crate) operands: [Operand; 3],
+    pub(crate) operands: [Operand; 4],
     pub(crate) base: u8,
     pub(crate) index: u8,
     pub(crate) scale: u8,
@@ -92,10 +91,10 @@ impl Op {
         value: 0,
         displacement: 0,
         pc: 0,
-        reads: u32::MAX,
+        reads: u16::MAX,
         code: Code::INVALID,
         form: Form::Refused,
-        operands: [Operand::None; 3],
+        operands: [Operand::None; 4],
         base: NO_REGISTER,
         index: NO_REGISTER,
         scale: 1,
@@ -119,6 +118,7 @@ impl Op {
             operand(insn.op0_kind(), insn.op0_register()),
             operand(insn.op1_kind(), insn.op1_register()),
             operand(insn.op2_kind(), insn.op2_register()),
+            operand(insn.op3_kind(), insn.op3_register()),
         ];
         if self.operands.contains(&Operand::Memory) {
             self.fill_address(insn, module);
@@ -143,8 +143,8 @@ impl Op {
         }
         self.reads = self.reads(row);
         self.form = match (row.form, self.operands) {
-            (Form::Move, [Operand::R64(_), Operand::Memory, _]) if self.is_in_frame() => Form::Reload,
-            (Form::Move, [Operand::Memory, Operand::R64(_), _]) if self.is_in_frame() => Form::Spill,
+            (Form::Move, [Operand::R64(_), Operand::Memory, ..]) if self.is_in_frame() => Form::Reload,
+            (Form::Move, [Operand::Memory, Operand::R64(_), ..]) if self.is_in_frame() => Form::Spill,
             (form, _) => form,
         };
     }
@@ -153,17 +153,15 @@ impl Op {
         self.base == STACK && self.index == NO_REGISTER
     }
 
-    fn reads(&self, row: &Row) -> u32 {
+    fn reads(&self, row: &Row) -> u16 {
         let mut reads = 0;
         for (i, operand) in self.operands.into_iter().enumerate() {
             reads |= match operand {
                 Operand::Memory if row.form == Form::Lea => bit(self.base) | bit(self.index),
                 Operand::None | Operand::Immediate | Operand::WideImmediate => 0,
-                // A part that is merged is read as well.
-                _ if i == 0 && row.first == First::Write && !row.merges => 0,
+                _ if i == 0 && row.first == First::Write => 0,
                 Operand::R64(n) | Operand::R32(n) | Operand::R16(n) | Operand::R8(n) => 1 << n,
-                Operand::Xmm(n) => 1 << XMM << n,
-                Operand::Memory | Operand::Other => u32::MAX,
+                Operand::Xmm(_) | Operand::Memory | Operand::Other => u16::MAX,
             };
         }
         reads
@@ -412,6 +410,9 @@ impl Pass<'_> {
             Feature::Lzcnt => features.lzcnt,
             Feature::Bmi1 => features.bmi1,
             Feature::Bmi2 => features.bmi2,
+            Feature::Avx => features.avx,
+            Feature::Avx2 => features.avx2,
+            Feature::Fma => features.fma,
         };
         if present {
             Ok(())
@@ -462,11 +463,11 @@ impl Pass<'_> {
 }
 
 /// The bit of an address register in `Registers::data`.
-fn bit(register: u8) -> u32 {
+fn bit(register: u8) -> u16 {
     match register {
         NO_REGISTER => 0,
         0..16 => 1 << register,
-        _ => u32::MAX,
+        _ => u16::MAX,
     }
 }
 

@@ -208,8 +208,7 @@ pub(crate) enum Readable {
 /// so that is kept in sets of registers, and an array says only what is more special.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Registers {
-    /// Registers that hold data: general-purpose ones, vector ones (in their low half) from bit
-    /// [`XMM`] on.
+    /// General-purpose registers that hold data.
     pub(crate) data: u32,
     /// General-purpose registers that hold data of at most 32 bits.
     narrow: u32,
@@ -217,6 +216,8 @@ pub(crate) struct Registers {
     /// [`Undefined`].
     special: u32,
     kinds: [Kind; 16],
+    /// How many low bytes of each vector register are defined: 0, 4, 8 or [`XMM_BYTES`].
+    pub(crate) vectors: [u8; 16],
     /// Which registers and slots hold the same value.
     pub(crate) copies: Copies,
     /// Which [`FLAGS`] are defined.
@@ -229,8 +230,8 @@ pub(crate) struct Registers {
     pub(crate) readable: Readable,
 }
 
-/// The first bit of [`Registers::data`] for vector registers.
-pub(crate) const XMM: u32 = 16;
+/// Bytes of a vector register.
+pub(crate) const XMM_BYTES: u8 = 16;
 
 /// Equalities between registers, and between a register and a frame slot: what a comparison says
 /// of one copy holds of all.
@@ -373,6 +374,7 @@ impl Registers {
         narrow: 0,
         special: 0,
         kinds: [Undefined; 16],
+        vectors: [0; 16],
         copies: Copies::NONE,
         flags: 0,
         depth: 0,
@@ -422,6 +424,7 @@ impl Registers {
     /// No register holds anything; what callee-saved ones hold is equal to what it was.
     pub(crate) fn after_call(&mut self) {
         (self.data, self.narrow, self.special) = (0, 0, 0);
+        self.vectors = [0; 16];
         for register in 0..16 {
             if !CALLEE_SAVED.contains(&(register as u8)) {
                 self.copies.forget(register);
@@ -446,6 +449,9 @@ impl Registers {
                 self.set(register, joined);
             }
         }
+        let vectors = std::array::from_fn(|i| self.vectors[i].min(other.vectors[i]));
+        changed |= vectors != self.vectors;
+        self.vectors = vectors;
         let flags = self.flags & other.flags;
         let probed = self.probed.min(other.probed);
         changed |= before != sets(self) || (flags, probed) != (self.flags, self.probed);

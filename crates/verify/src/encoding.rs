@@ -18,14 +18,28 @@ pub(crate) fn check(bytes: &[u8], op: &Op, row: &Row) -> Result<(), &'static str
     let mut at = 0;
     let opcode_bytes;
     if row.vex {
-        if byte(0) != 0xc4 {
-            return Err("not the three-byte VEX form that this instruction needs");
+        // As if it had three bytes: inverted R, X and B with the opcode map, then W, vvvv, L and pp.
+        let (first, last);
+        (first, last, at) = match byte(0) {
+            0xc5 => (byte(1) & 0x80 | 0x61, byte(1) & 0x7f, 2),
+            0xc4 => (byte(1), byte(2), 3),
+            _ => return Err("a redundant or misplaced prefix"),
+        };
+        let (rxb, vvvv) = (!first >> 5, (!last >> 3) & 15);
+        let is_short = byte(0) == 0xc5;
+        if is_short != (first & 0x7f == 0x61 && !row.w) {
+            return Err("not the shortest VEX prefix");
         }
-        let (rxb, vvvv) = (!byte(1) >> 5, (!byte(2) >> 3) & 15);
-        if rxb.count_ones() + u32::from(vvvv >= 8) != extended.count || byte(2) >> 7 != u8::from(row.w) {
+        if rxb.count_ones() + u32::from(vvvv >= 8) != extended.count {
             return Err("a VEX bit without effect");
         }
-        at = 3;
+        if last & 4 != 0 || last >> 7 != u8::from(row.w) {
+            return Err("a VEX bit without effect");
+        }
+        // A fourth register is in the last byte, beside four bits that say nothing.
+        if matches!(op.operands[3], Operand::Xmm(_)) && bytes.last().is_none_or(|last| last & 15 != 0) {
+            return Err("an ignored field that is not zero");
+        }
         opcode_bytes = 1;
     } else {
         if row.prefix != 0 {
@@ -82,8 +96,10 @@ impl Extended {
             byte: false,
             memory: false,
         };
-        for operand in op.operands {
-            extended.count += operand.register().map_or(0, high);
+        for (i, operand) in op.operands.into_iter().enumerate() {
+            if i < 3 {
+                extended.count += operand.register().map_or(0, high);
+            }
             extended.byte |= matches!(operand, Operand::R8(4..=7));
             extended.memory |= operand == Operand::Memory;
         }

@@ -7,7 +7,7 @@
 
 use crate::access::BlockWrites;
 use crate::decode::{self, Decoded, Op};
-use crate::domain::{Fact, Kind, Readable, Registers, U32, XMM};
+use crate::domain::{Fact, Kind, Readable, Registers, U32};
 use crate::frame::{Frame, Frames, NODE_BYTES};
 use crate::module::{Convention, Module};
 use crate::rows;
@@ -171,7 +171,9 @@ impl<'a> Function<'a> {
         for &(register, is_32) in &params.gprs {
             state.set(usize::from(register), if is_32 { U32 } else { Kind::Any });
         }
-        state.data |= params.xmms << XMM;
+        for &(register, bytes) in &params.xmms {
+            state.vectors[usize::from(register)] = bytes;
+        }
         state.readable = Readable::Arguments;
         state
     }

@@ -50,9 +50,8 @@
 //! | saved *r* | what the callee-saved register *r* held at entry |
 //!
 //! From *any* to *table length* kinds are data: what they say more is dropped wherever they are
-//! used as data. Of the others, none is ever data. A state also says which vector registers have a
-//! defined low half (no row lets an upper half be seen: it moves at most to another upper half),
-//! which of the five flags that conditions read are defined (what the processor's manuals call
+//! used as data. Of the others, none is ever data. A state also says how many low bytes of each vector
+//! register are defined (0, 4, 8 or 16), which of the five flags that conditions read are defined (what the processor's manuals call
 //! undefined is not, nor what a shift by zero leaves alone), the
 //! depth of the frame and how far it was probed, what of the store's block may be read, and which
 //! registers and slots hold equal values. Between heads it also says what the flags say about a
@@ -82,6 +81,15 @@
 //! signature, on the edge where it is equal, the entry becomes a typed one: against a module-local
 //! number (the index of the first equal type, plus one) if the table is private, against an
 //! engine-wide number otherwise. Against 0, the number of null, it stays what it is.
+//!
+//! ## Vectors (V1, V5)
+//!
+//! A float argument defines four or eight bytes of its register, a vector all; what a call leaves
+//! beside them is nobody's. A row says how many low bytes of each source its result depends on, which
+//! must be defined, and how many of the result then are: all; as many as of the source with the least
+//! (lanes that do not mix); or so many, and the rest as it was. A store needs all bytes that it
+//! stores, except into the frame, whose slots remember how many they hold. No row names a `ymm`
+//! register, and an operand whose alignment the processor checks is aligned by its place.
 //!
 //! ## Accesses (V3, V4)
 //!
@@ -128,8 +136,8 @@
 //! only; library calls treat every argument as hostile; the stubs keep callee-saved registers; a
 //! fault is a trap only if site and address fit.
 //!
-//! Not yet proven here: vector registers beyond their low half, 64-bit memories, stack maps and
-//! landing pads (none of which has a row or a place in an artifact).
+//! Not yet proven here: 64-bit memories, stack maps and landing pads (none of which has a row or a
+//! place in an artifact).
 
 mod access;
 mod control;
@@ -143,6 +151,7 @@ mod module;
 mod operand;
 mod rows;
 mod transfer;
+mod vectors;
 mod violation;
 
 use cellwall_abi::Artifact;

@@ -13,8 +13,8 @@ use std::ops::Range;
 pub(crate) struct Places {
     /// Integer registers: number, and whether the value is zero-extended from 32 bits.
     pub(crate) gprs: Vec<(u8, bool)>,
-    /// Vector registers, one bit each.
-    pub(crate) xmms: u32,
+    /// Vector registers: number, and how many bytes the value has.
+    pub(crate) xmms: Vec<(u8, u8)>,
     /// Types of the values in overflow places, in order of the places.
     pub(crate) overflow: Vec<ValType>,
 }
@@ -23,13 +23,13 @@ impl Places {
     fn of(types: &[ValType], mut assigner: Assigner) -> Self {
         let mut places = Self {
             gprs: Vec::new(),
-            xmms: 0,
+            xmms: Vec::new(),
             overflow: Vec::new(),
         };
         for &ty in types {
             match assigner.next(ty) {
                 Place::Gpr { register, .. } => places.gprs.push((register, ty.bytes() == 4)),
-                Place::Xmm { register, .. } => places.xmms |= 1 << register,
+                Place::Xmm { register, .. } => places.xmms.push((register, ty.bytes() as u8)),
                 Place::Block { .. } => places.overflow.push(ty),
             }
         }

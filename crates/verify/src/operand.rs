@@ -6,7 +6,7 @@
 
 use crate::access::{Place, not_data};
 use crate::decode::Operand;
-use crate::domain::{Fact, Kind, U32, XMM};
+use crate::domain::{Fact, Kind, U32};
 use crate::function::{Check, Function, refuse};
 use crate::rows::Row;
 use crate::violation::Rule;
@@ -62,8 +62,6 @@ impl Function<'_> {
                 let defined = kind.is_data() || matches!(kind, Kind::Low8 | Kind::Low32);
                 (number, defined.then_some(Kind::UpTo(0xff)))
             }
-            Operand::Xmm(number) if self.state.data >> XMM & 1 << number != 0 => return Ok(Kind::Any),
-            Operand::Xmm(number) => return refuse(Rule::Undefined, format!("xmm{number} is not written")),
             _ => return refuse(Rule::Operand, "a register that no row permits"),
         };
         match read {
@@ -123,13 +121,6 @@ impl Function<'_> {
                 (number, new)
             }
             Operand::R16(_) => return refuse(Rule::Operand, "a 16-bit destination"),
-            Operand::Xmm(number) => {
-                if !kind.is_data() {
-                    return refuse(not_data(kind), format!("{kind:?} in a vector register"));
-                }
-                self.state.data |= 1 << XMM << number;
-                return Ok(());
-            }
             Operand::Memory => {
                 let place = self.operand_place(row)?;
                 return self.store(place, self.op.width.into(), kind);

@@ -6,6 +6,7 @@
 //! nothing of the compiler's instruction table.
 
 use crate::domain::{CARRY, FLAGS, OVERFLOW, PARITY, ZERO};
+use crate::vectors::{self, Vector};
 use iced_x86::Code;
 
 /// The transfer function of a row.
@@ -78,6 +79,12 @@ pub(crate) enum Form {
     Return,
     /// Traps.
     Trap,
+    /// Computes with vector registers, as [`Vector`] says.
+    Vector,
+    /// Likewise; picks lanes by a constant, which for zero is the lowest.
+    Shuffle,
+    /// Likewise; a lane by a constant from the last register, into one that is kept.
+    Insert,
 }
 
 /// What happens to the first operand; all others are read.
@@ -96,6 +103,9 @@ pub(crate) enum Feature {
     Lzcnt,
     Bmi1,
     Bmi2,
+    Avx,
+    Avx2,
+    Fma,
 }
 
 /// A row.
@@ -114,8 +124,8 @@ pub(crate) struct Row {
     pub(crate) flags: Flags,
     /// Whether a memory operand must be 16-byte aligned.
     pub(crate) aligned: bool,
-    /// Whether, between vector registers, it leaves a part of its destination alone.
-    pub(crate) merges: bool,
+    /// For the forms on vector registers.
+    pub(crate) vector: Vector,
 }
 
 /// Which flags are defined after an instruction: those that it sets, and of those that it keeps the
@@ -159,11 +169,11 @@ const REFUSED: Row = Row {
     vex: false,
     flags: Flags::NONE,
     aligned: false,
-    merges: false,
+    vector: vectors::NONE,
 };
 
 /// Larger than the number of any form.
-const CODES: usize = 5200;
+pub(crate) const CODES: usize = 5200;
 
 /// The row of a form.
 #[inline]
@@ -176,14 +186,14 @@ const W: Row = Row {
     first: First::Write,
     ..REFUSED
 };
-const RW: Row = Row {
+pub(crate) const RW: Row = Row {
     first: First::ReadWrite,
     ..REFUSED
 };
 const R: Row = REFUSED;
 const FLAGS_W: Row = with_flags(W, Flags::sets(FLAGS));
 const FLAGS_RW: Row = with_flags(RW, Flags::sets(FLAGS));
-const FLAGS_R: Row = with_flags(R, Flags::sets(FLAGS));
+pub(crate) const FLAGS_R: Row = with_flags(R, Flags::sets(FLAGS));
 /// Products say by two flags whether they are too wide.
 const PRODUCT_W: Row = with_flags(W, Flags::sets(CARRY | OVERFLOW));
 const PRODUCT_RW: Row = with_flags(RW, Flags::sets(CARRY | OVERFLOW));
@@ -219,11 +229,15 @@ const BIT: Row = with_flags(
 );
 const COUNT: Row = with_flags(W, Flags::sets(CARRY | ZERO));
 const BITS: Row = with_flags(W, Flags::sets(FLAGS & !PARITY));
-const ALIGNED_W: Row = Row { aligned: true, ..W };
-const MERGE_W: Row = Row { merges: true, ..W };
-const ALIGNED_RW: Row = Row { aligned: true, ..RW };
 
-const fn add(rows: &mut [Row; CODES], form: Form, group: Row, prefix: u8, w: bool, codes: &[Code]) {
+pub(crate) const fn add(
+    rows: &mut [Row; CODES],
+    form: Form,
+    group: Row,
+    prefix: u8,
+    w: bool,
+    codes: &[Code],
+) {
     let mut i = 0;
     while i < codes.len() {
         let at = codes[i] as usize;
@@ -240,10 +254,8 @@ const fn add(rows: &mut [Row; CODES], form: Form, group: Row, prefix: u8, w: boo
 
 /// Each line: form, group, legacy prefix, REX.W, instruction forms.
 macro_rules! rows {
-    ($($form:ident $group:expr, $prefix:literal $w:literal: $($code:ident)*;)*) => {{
-        let mut rows = [REFUSED; CODES];
-        $(add(&mut rows, Form::$form, $group, $prefix, $w != 0, &[$(Code::$code),*]);)*
-        rows
+    ($rows:expr; $($form:ident $group:expr, $prefix:literal $w:literal: $($code:ident)*;)*) => {{
+        $(add($rows, Form::$form, $group, $prefix, $w != 0, &[$(Code::$code),*]);)*
     }};
 }
 
@@ -261,7 +273,15 @@ const fn vex(group: Row, feature: Feature) -> Row {
     }
 }
 
-static ROWS: [Row; CODES] = rows! {
+static ROWS: [Row; CODES] = {
+    let mut rows = [REFUSED; CODES];
+    integers(&mut rows);
+    vectors::add_to(&mut rows);
+    rows
+};
+
+const fn integers(rows: &mut [Row; CODES]) {
+    rows! { rows;
     // Moves.
     Move W, 0 0: Mov_r32_rm32 Mov_rm32_r32 Mov_rm8_r8 Mov_r32_imm32 Mov_rm32_imm32 Mov_rm8_imm8;
     Move W, 0 1: Mov_r64_rm64 Mov_rm64_r64 Mov_rm64_imm32 Mov_r64_imm64;
@@ -375,30 +395,6 @@ static ROWS: [Row; CODES] = rows! {
     Plain vex(W, Feature::Bmi2), 0 1: VEX_Shlx_r64_rm64_r64 VEX_Sarx_r64_rm64_r64
         VEX_Shrx_r64_rm64_r64 VEX_Rorx_r64_rm64_imm8;
 
-    // Scalar floats.
-    Move MERGE_W, 0xf3 0: Movss_xmm_xmmm32 Movss_xmmm32_xmm;
-    Move MERGE_W, 0xf2 0: Movsd_xmm_xmmm64 Movsd_xmmm64_xmm;
-    Plain ALIGNED_W, 0 0: Movaps_xmm_xmmm128;
-    Plain W, 0x66 0: Movd_xmm_rm32 Movd_rm32_xmm;
-    Plain W, 0x66 1: Movq_xmm_rm64 Movq_rm64_xmm;
-    Plain RW, 0xf3 0: Addss_xmm_xmmm32 Subss_xmm_xmmm32 Mulss_xmm_xmmm32 Divss_xmm_xmmm32
-        Minss_xmm_xmmm32 Maxss_xmm_xmmm32 Sqrtss_xmm_xmmm32 Cmpss_xmm_xmmm32_imm8
-        Cvtss2sd_xmm_xmmm32 Cvtsi2ss_xmm_rm32;
-    Plain RW, 0xf2 0: Addsd_xmm_xmmm64 Subsd_xmm_xmmm64 Mulsd_xmm_xmmm64 Divsd_xmm_xmmm64
-        Minsd_xmm_xmmm64 Maxsd_xmm_xmmm64 Sqrtsd_xmm_xmmm64 Cmpsd_xmm_xmmm64_imm8
-        Cvtsd2ss_xmm_xmmm64 Cvtsi2sd_xmm_rm32;
-    Plain RW, 0xf3 1: Cvtsi2ss_xmm_rm64;
-    Plain RW, 0xf2 1: Cvtsi2sd_xmm_rm64;
-    Plain W, 0xf3 0: Cvttss2si_r32_xmmm32;
-    Plain W, 0xf2 0: Cvttsd2si_r32_xmmm64;
-    Plain W, 0xf3 1: Cvttss2si_r64_xmmm32;
-    Plain W, 0xf2 1: Cvttsd2si_r64_xmmm64;
-    Plain RW, 0x66 0: Roundss_xmm_xmmm32_imm8 Roundsd_xmm_xmmm64_imm8;
-    Plain ALIGNED_RW, 0 0: Andps_xmm_xmmm128 Andnps_xmm_xmmm128 Orps_xmm_xmmm128;
-    Xor ALIGNED_RW, 0 0: Xorps_xmm_xmmm128;
-    Plain FLAGS_R, 0 0: Ucomiss_xmm_xmmm32 Comiss_xmm_xmmm32;
-    Plain FLAGS_R, 0x66 0: Ucomisd_xmm_xmmm64 Comisd_xmm_xmmm64;
-
     // Control.
     Branch R, 0 0: Jo_rel8_64 Jno_rel8_64 Jb_rel8_64 Jae_rel8_64 Je_rel8_64 Jne_rel8_64
         Jbe_rel8_64 Ja_rel8_64 Js_rel8_64 Jns_rel8_64 Jp_rel8_64 Jnp_rel8_64 Jl_rel8_64
@@ -414,13 +410,15 @@ static ROWS: [Row; CODES] = rows! {
     Trap R, 0 0: Ud2;
     Nothing R, 0 0: Nopd Nop_rm32;
     Nothing R, 0x66 0: Nopw;
-};
+    }
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::SIGN;
-    use iced_x86::{EncodingKind, Instruction, MandatoryPrefix, RflagsBits};
+    use crate::vectors::Gives;
+    use iced_x86::{CpuidFeature, EncodingKind, Instruction, MandatoryPrefix, RflagsBits};
 
     /// Every row against the instruction-set description of an outside library.
     #[test]
@@ -441,19 +439,126 @@ mod tests {
                 _ if info.operand_size() == 16 => 0x66,
                 _ => 0,
             };
+            let is_vex = info.encoding() == EncodingKind::VEX;
             // An unaligned operand of 16 bytes would fault in a way that is no trap.
             let wide = info.memory_size().size() == 16 && has_memory_form(info);
-            assert_eq!(row.aligned, wide, "{code:?}");
-            let is_vex = info.encoding() == EncodingKind::VEX;
+            let aligned = match is_vex {
+                true => code == Code::VEX_Vmovaps_xmm_xmmm128,
+                false => wide && !is_unaligned(code),
+            };
+            assert!(row.aligned == aligned || !has_memory_form(info), "{code:?}");
             assert_eq!(row.vex, is_vex, "{code:?}");
-            if !is_vex {
+            assert_eq!(row.feature, feature(code), "{code:?}");
+            if is_vex {
+                assert!(
+                    info.l() == 0 && row.w == (info.w() == 1 && !info.is_wig()),
+                    "{code:?}"
+                );
+            } else {
                 assert_eq!(row.prefix, prefix, "{code:?}");
                 // Branches, calls and returns are 64 bits wide without the bit.
                 let wide = info.w() == 1 || info.operand_size() == 64 && !is_control(row.form);
                 assert_eq!(row.w, wide, "{code:?}");
             }
         }
-        assert!(listed > 250, "{listed} rows");
+        assert!(listed > 500, "{listed} rows");
+    }
+
+    fn is_unaligned(code: Code) -> bool {
+        use Code::*;
+        matches!(
+            code,
+            Movups_xmm_xmmm128 | Movups_xmmm128_xmm | Movdqu_xmm_xmmm128 | Movdqu_xmmm128_xmm
+        )
+    }
+
+    /// What a form needs; the baseline ends with SSE4.1.
+    fn feature(code: Code) -> Feature {
+        use CpuidFeature::*;
+        let has = |feature: CpuidFeature| code.cpuid_features().contains(&feature);
+        match () {
+            () if has(AVX2) => Feature::Avx2,
+            () if has(FMA) => Feature::Fma,
+            () if has(AVX) => Feature::Avx,
+            () if has(BMI1) => Feature::Bmi1,
+            () if has(BMI2) => Feature::Bmi2,
+            () if has(LZCNT) => Feature::Lzcnt,
+            () if has(POPCNT) => Feature::Popcnt,
+            () => {
+                let baseline = [
+                    INTEL8086,
+                    INTEL186,
+                    INTEL286,
+                    INTEL386,
+                    INTEL486,
+                    X64,
+                    CMOV,
+                    MULTIBYTENOP,
+                    SSE,
+                    SSE2,
+                    SSE3,
+                    SSSE3,
+                    SSE4_1,
+                ];
+                let known = |feature| baseline.contains(feature);
+                assert!(code.cpuid_features().iter().all(known), "{code:?}");
+                Feature::Baseline
+            }
+        }
+    }
+
+    /// What a row says of its operands, against the description of the instruction.
+    #[test]
+    fn operands_agree_with_the_instruction_set() {
+        use iced_x86::{InstructionInfoFactory, OpAccess, OpCodeOperandKind, OpKind, Register};
+        let mut factory = InstructionInfoFactory::new();
+        for code in Code::values() {
+            let row = row(code);
+            if !matches!(row.form, Form::Vector | Form::Shuffle | Form::Insert) {
+                continue;
+            }
+            let mut insn = Instruction::default();
+            insn.set_code(code);
+            insn.set_memory_base(Register::RAX);
+            for i in 0..code.op_code().op_count() {
+                use OpCodeOperandKind::*;
+                let register = match code.op_code().op_kind(i) {
+                    xmm_reg | xmm_or_mem | xmm_rm | xmm_vvvv | xmm_is4 => Register::XMM1 + i,
+                    r32_reg | r32_or_mem | r32_rm => Register::ECX + i,
+                    r64_reg | r64_or_mem | r64_rm => Register::RCX + i,
+                    mem => {
+                        insn.set_op_kind(i, OpKind::Memory);
+                        continue;
+                    }
+                    imm8 => {
+                        insn.set_op_kind(i, OpKind::Immediate8);
+                        continue;
+                    }
+                    other => panic!("{code:?} has an operand {other:?}"),
+                };
+                insn.set_op_kind(i, OpKind::Register);
+                insn.set_op_register(i, register);
+            }
+            let info = factory.info(&insn);
+            // No register but those named, of which only the first is written.
+            let named = 1..1 + code.op_code().op_count() as usize;
+            let used = |used: &iced_x86::UsedRegister| {
+                used.register() == Register::RAX || named.contains(&used.register().number())
+            };
+            assert!(info.used_registers().iter().all(used), "{code:?}");
+            let merges = matches!(row.vector.gives, Gives::Under(_) | Gives::Move(_)) && !row.vex;
+            let first = match info.op0_access() {
+                OpAccess::Read => First::Read,
+                OpAccess::Write => First::Write,
+                OpAccess::ReadWrite if merges => First::Write,
+                OpAccess::ReadWrite => First::ReadWrite,
+                other => panic!("{code:?}: {other:?}"),
+            };
+            assert_eq!(row.first, first, "{code:?}");
+            let others = [info.op1_access(), info.op2_access(), info.op3_access()];
+            let read = |access| matches!(access, OpAccess::Read | OpAccess::None | OpAccess::CondRead);
+            assert!(others.into_iter().all(read), "{code:?}");
+        }
     }
 
     /// What a row says of flags against the description of the instruction: it sets only what is
@@ -543,6 +648,12 @@ mod tests {
             Std,
             Cld,
             VEX_Vpgatherdd_xmm_vm32x_xmm,
+            VEX_Vpaddb_ymm_ymm_ymmm256,
+            VEX_Vmaskmovps_xmm_xmm_m128,
+            Maskmovdqu_rDI_xmm_xmm,
+            Movntps_m128_xmm,
+            Rcpps_xmm_xmmm128,
+            VEX_Vldmxcsr_m32,
             Enterq_imm16_imm8,
             Leaveq,
             Jmp_rel32_32,

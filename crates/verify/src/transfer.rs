@@ -101,20 +101,21 @@ impl Function<'_> {
                 self.fault = Some(EXPLICIT);
                 Ok(Next::Stop)
             }
+            Form::Vector | Form::Shuffle | Form::Insert => self.step_vector(row),
         }
     }
 
     /// Reads all sources as data and makes the destination of this kind.
     pub(crate) fn plain(&mut self, row: &Row, result: Kind) -> Check<Next> {
         // The usual case, all at once.
-        if self.op.reads & !self.state.data != 0 {
+        if u32::from(self.op.reads) & !self.state.data != 0 {
             for i in 1..self.op.operands.len() {
                 if self.op.operands[i] == Operand::None {
                     break;
                 }
                 self.data(i, row)?;
             }
-            if row.first != First::Write || self.merges(row) {
+            if row.first != First::Write {
                 self.data(0, row)?;
             }
         }
@@ -125,15 +126,10 @@ impl Function<'_> {
         Ok(Next::Continue)
     }
 
-    /// A scalar move between vector registers leaves the rest of its destination alone.
-    fn merges(&self, row: &Row) -> bool {
-        row.merges && matches!(self.op.operands, [Operand::Xmm(_), Operand::Xmm(_), _])
-    }
-
     /// Of a register and itself: zero, whatever was in it.
     fn is_zero_idiom(&self) -> bool {
-        let [a, b, _] = self.op.operands;
-        a == b && matches!(a, Operand::R64(_) | Operand::R32(_) | Operand::Xmm(_))
+        let [a, b, ..] = self.op.operands;
+        a == b && matches!(a, Operand::R64(_) | Operand::R32(_))
     }
 
     fn step_reload(&mut self) -> Check<Next> {
@@ -167,7 +163,7 @@ impl Function<'_> {
     fn step_move(&mut self, row: &Row) -> Check<Next> {
         use Operand::{R32, R64};
         match self.op.operands {
-            [R64(to) | R32(to), R64(from) | R32(from), _] => {
+            [R64(to) | R32(to), R64(from) | R32(from), ..] => {
                 let kind = self.read(1, row)?;
                 // A 32-bit move of more than 32 bits changes the value.
                 let is_copy = kind.is_data() && (row.w || self.state.is_narrow(from.into()));
@@ -178,9 +174,6 @@ impl Function<'_> {
             }
             _ => {
                 let kind = self.read(1, row)?;
-                if self.merges(row) {
-                    self.data(0, row)?;
-                }
                 self.write(0, kind, row)?;
             }
         }
@@ -223,7 +216,7 @@ impl Function<'_> {
                 }
             }
         } else {
-            let usual = self.op.reads & !self.state.data == 0;
+            let usual = u32::from(self.op.reads) & !self.state.data == 0;
             for register in [base, index] {
                 if !usual && register != NO_REGISTER {
                     let kind = self.read_register(Operand::R64(register))?;

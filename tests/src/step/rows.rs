@@ -20,7 +20,7 @@ use cellwall_base::GlobalIdx;
 use cellwall_verify::check_function;
 use iced_x86::code_asm::{AsmRegister8, AsmRegister32, AsmRegister64, AsmRegisterXmm, registers as regs};
 use iced_x86::code_asm::{CodeAssembler, r14, r15};
-use iced_x86::code_asm::{byte_ptr, dword_ptr, qword_ptr};
+use iced_x86::code_asm::{byte_ptr, dword_ptr, qword_ptr, xmmword_ptr};
 use iced_x86::{Decoder, DecoderOptions, FlowControl, IcedError, Instruction};
 use std::collections::BTreeMap;
 use std::io;
@@ -38,7 +38,6 @@ const GPRS: [u8; 9] = [0, 1, 2, 6, 7, 8, 9, 10, 11];
 /// The function under test: its arguments are in six integer registers and one vector register.
 const MODULE: &str = r#"(module (memory 1)
     (global $a (mut i64) (i64.const 0)) (global $b (mut i32) (i32.const 0))
-    (global $c (mut f64) (f64.const 0))
     (func (param i32 i64 i32 i64 i32 i64 f64) (result i64) (i64.const 0)))"#;
 
 /// An instruction of some form, behind what makes the state before it.
@@ -57,8 +56,8 @@ struct Example {
 struct Belief {
     /// By register: how many low bits are defined, and the largest value if it claims one.
     gprs: Vec<(u8, u32, Option<u64>)>,
-    /// Vector registers whose low half is defined.
-    xmms: Vec<u8>,
+    /// By vector register: how many low bytes are defined.
+    xmms: Vec<(u8, usize)>,
     /// Flags that are defined, as a mask.
     flags: u64,
 }
@@ -67,7 +66,7 @@ impl Belief {
     fn of_everything() -> Self {
         Self {
             gprs: GPRS.map(|number| (number, 64, Some(u64::from(u32::MAX)))).into(),
-            xmms: (0..16).collect(),
+            xmms: (0..16).map(|number| (number, 16)).collect(),
             flags: 0x8c5,
         }
     }
@@ -91,7 +90,7 @@ pub struct Tally {
 /// Asks, and assembles what is asked about.
 struct Asker {
     artifact: Artifact,
-    globals: [i32; 3],
+    globals: [i32; 2],
     full: Target,
 }
 
@@ -142,7 +141,7 @@ impl Asker {
         artifact.rodata.to_mut().clear();
         artifact.names.clear();
         let layout = ContextLayout::new(&artifact.shape);
-        let globals = [0, 1, 2].map(|global| layout.global(GlobalIdx::from_u32(global)) as i32);
+        let globals = [0, 1].map(|global| layout.global(GlobalIdx::from_u32(global)) as i32);
         Self {
             artifact,
             globals,
@@ -239,7 +238,7 @@ impl Asker {
     }
 
     fn belief(&mut self, example: &Example) -> Belief {
-        let [wide, narrow, float] = self.globals;
+        let [wide, narrow] = self.globals;
         let mut belief = Belief::default();
         for number in GPRS {
             let all = assemble(|a| a.mov(qword_ptr(r15 + wide), gpr64(number)));
@@ -262,10 +261,13 @@ impl Asker {
             belief.gprs.push((number, bits, bound));
         }
         for number in 0..16 {
-            let used = assemble(|a| a.movsd_2(qword_ptr(r15 + float), xmm(number)));
-            if self.permits(example, &used, false) {
-                belief.xmms.push(number);
-            }
+            let uses = [
+                (16, assemble(|a| a.movups(xmmword_ptr(r14), xmm(number)))),
+                (8, assemble(|a| a.movsd_2(qword_ptr(r14), xmm(number)))),
+                (4, assemble(|a| a.movss(dword_ptr(r14), xmm(number)))),
+            ];
+            let defined = uses.iter().find(|(_, used)| self.permits(example, used, true));
+            belief.xmms.extend(defined.map(|&(bytes, _)| (number, bytes)));
         }
         let flags: [(u64, Build); 5] = [
             (1, |a| a.setb(regs::al)),
@@ -305,8 +307,19 @@ fn prologue(rng: &mut Rng) -> Vec<u8> {
             2 => a.mov(regs::r9d, regs::r9d)?,
             _ => {}
         }
-        a.movq(regs::xmm2, regs::rsi)?;
-        a.movd(regs::xmm3, regs::edi)?;
+        // All bytes of some vector registers, some of others, none of a few.
+        for number in 1..12 {
+            match rng.below(5) {
+                0 => a.movss(xmm(number), regs::xmm0)?,
+                1 => a.movsd_2(xmm(number), regs::xmm0)?,
+                2 => a.movq(xmm(number), regs::rsi)?,
+                3 => {
+                    a.movq(xmm(number), regs::rcx)?;
+                    a.pinsrq(xmm(number), regs::rsi, 1)?;
+                }
+                _ => {}
+            }
+        }
         match rng.below(8) {
             0 => Ok(()),
             1 => a.test(regs::edi, regs::edx),
@@ -494,13 +507,14 @@ fn compare(
         }
         compared += 1 + u64::from(bound.is_some());
     }
-    for &number in &belief.xmms {
-        let [one, other] = [first, second].map(|state| {
-            let at = usize::from(number) * 4;
-            [state.1.xmm_space[at], state.1.xmm_space[at + 1]]
-        });
+    for &(number, bytes) in &belief.xmms {
+        let words =
+            |state: &(Registers, Vectors)| state.1.xmm_space[usize::from(number) * 4..][..bytes / 4].to_vec();
+        let (one, other) = (words(first), words(second));
         if one != other {
-            return Err(format!("the low half of xmm{number} is {one:x?} and {other:x?}"));
+            return Err(format!(
+                "{bytes} bytes of xmm{number} are {one:x?} and {other:x?}"
+            ));
         }
         compared += 1;
     }

@@ -449,24 +449,20 @@ impl<'a> Session<'a> {
         self.tracee.write(block + u64::from(block_overflow(0)), &used)?;
         let signature = self.artifact.shape.signature(func.func).clone();
         for (&ty, place) in signature.params.iter().zip(assign(&signature).params) {
-            let value = input(&mut inputs, ty);
+            let (low, high) = (input(&mut inputs, ty), input(&mut inputs, ValType::I64));
+            let bytes = (u128::from(high) << 64 | u128::from(low)).to_le_bytes();
+            let bytes = &bytes[..ty.bytes() as usize];
             match place {
-                ArgPlace::Gpr { register, .. } => set_register(&mut registers, register, value),
+                ArgPlace::Gpr { register, .. } => set_register(&mut registers, register, low),
                 ArgPlace::Xmm { register, .. } => {
-                    let at = usize::from(register) * 4;
-                    vectors.xmm_space[at] = value as u32;
-                    // The eight bytes in which an `f32` comes are all its caller's.
-                    vectors.xmm_space[at + 1] = match ty.bytes() {
-                        4 => inputs.bits() as u32,
-                        _ => (value >> 32) as u32,
-                    };
+                    // What the type does not take is nobody's: it stays what was there.
+                    let words = vectors.xmm_space[usize::from(register) * 4..].iter_mut();
+                    for (word, bytes) in words.zip(bytes.chunks_exact(4)) {
+                        *word = u32::from_le_bytes(bytes.try_into().expect("chunks are four bytes"));
+                    }
                 }
                 ArgPlace::Block { block_offset } => {
-                    let bytes = value.to_le_bytes();
-                    self.tracee.write(
-                        block + u64::from(block_offset),
-                        &bytes[..ty.bytes().min(8) as usize],
-                    )?;
+                    self.tracee.write(block + u64::from(block_offset), bytes)?;
                 }
             }
         }
@@ -828,29 +824,26 @@ impl<'a> Session<'a> {
     }
 
     /// The results of a call that returned.
-    fn results(&self, func: FuncIdx) -> io::Result<Vec<u64>> {
+    fn results(&self, func: FuncIdx) -> io::Result<Vec<u128>> {
         let signature = self.artifact.shape.signature(func);
         let registers = self.tracee.registers()?;
         let mut results = Vec::new();
         for (&ty, place) in signature.results.iter().zip(assign(signature).results) {
             results.push(match place {
-                ArgPlace::Gpr { register, .. } => numbered(&registers, register),
+                ArgPlace::Gpr { register, .. } => u128::from(numbered(&registers, register)),
                 ArgPlace::Xmm { register, .. } => {
                     let vectors = self.tracee.vectors()?;
-                    let at = usize::from(register) * 4;
-                    let high = if ty.bytes() >= 8 {
-                        vectors.xmm_space[at + 1]
-                    } else {
-                        0
-                    };
-                    u64::from(high) << 32 | u64::from(vectors.xmm_space[at])
+                    let words = &vectors.xmm_space[usize::from(register) * 4..][..ty.bytes() as usize / 4];
+                    words
+                        .iter()
+                        .rev()
+                        .fold(0, |all, &word| all << 32 | u128::from(word))
                 }
                 ArgPlace::Block { block_offset } => {
-                    let mut bytes = [0; 8];
-                    let len = ty.bytes().min(8) as usize;
+                    let mut bytes = [0; 16];
                     let at = self.cell().block + u64::from(block_offset);
-                    self.tracee.read(at, &mut bytes[..len])?;
-                    u64::from_le_bytes(bytes)
+                    self.tracee.read(at, &mut bytes[..ty.bytes() as usize])?;
+                    u128::from_le_bytes(bytes)
                 }
             });
         }

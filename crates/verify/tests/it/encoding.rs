@@ -138,7 +138,7 @@ fn only_forms_with_a_row_are_accepted() {
         &[0xd7],                         // xlat
         &[0x8e, 0xd8],                   // mov ds, eax
         &[0x8c, 0xd8],                   // mov eax, ds
-        &[0xc5, 0xf8, 0x77],             // vzeroupper: no row yet
+        &[0xc5, 0xf8, 0x77],             // vzeroupper
         &[0xf3, 0x90],                   // pause
     ];
     for form in forms {

@@ -24,19 +24,27 @@ pub(crate) const I64_TO_I64: u32 = 2;
 pub(crate) const MANY: u32 = 3;
 pub(crate) const MANY_RESULTS: u32 = 4;
 pub(crate) const FLOAT: u32 = 5;
+pub(crate) const FLOAT_32: u32 = 6;
+pub(crate) const FLOAT_64: u32 = 7;
+pub(crate) const VECTOR: u32 = 8;
+pub(crate) const VECTORS: u32 = 9;
 
-use ValType::{F64, FuncRef, I32, I64};
+use ValType::{F32, F64, FuncRef, I32, I64, V128};
 
 /// The shape of the sample module; `ty` is the type of the function under test.
 pub(crate) fn shape(ty: u32) -> Shape {
     let mut shape = Shape::default();
-    let types: [(&[ValType], &[ValType]); 6] = [
+    let types: [(&[ValType], &[ValType]); 10] = [
         (&[], &[]),
         (&[I32], &[I32]),
         (&[I64], &[I64]),
         (&[I32; 8], &[]),
         (&[], &[I64; 6]),
         (&[F64], &[F64]),
+        (&[F32, I32], &[F32]),
+        (&[F64, I32], &[F64]),
+        (&[V128, I32], &[V128]),
+        (&[V128], &[V128; 5]),
     ];
     for (params, results) in types {
         let ty = shape.types.push(Signature {
@@ -76,11 +84,13 @@ pub(crate) fn shape(ty: u32) -> Shape {
         (false, I32, true),
         (false, I64, false),
         (false, F64, true),
+        (false, V128, true),
     ] {
         let init = match (imported, ty) {
             (true, _) => None,
             (_, I32) => Some(ConstExpr(vec![ConstOp::I32(1)])),
             (_, I64) => Some(ConstExpr(vec![ConstOp::I64(1)])),
+            (_, V128) => Some(ConstExpr(vec![ConstOp::V128(0)])),
             _ => Some(ConstExpr(vec![ConstOp::F64(0)])),
         };
         shape.globals.push(GlobalShape {

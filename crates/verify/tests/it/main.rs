@@ -12,3 +12,4 @@ mod memory;
 mod metadata;
 mod processor;
 mod stack;
+mod vectors;

@@ -175,33 +175,6 @@ fn a_pointer_is_replaced_as_a_whole_or_not_at_all() {
     });
 }
 
-/// The upper halves of vector registers may hold anything: no instruction shows them.
-#[test]
-fn no_row_shows_an_upper_half() {
-    let build = |f: &mut Fun, show: fn(&mut CodeAssembler) -> Asm| {
-        show(&mut f.a).unwrap();
-        f.a.mov(eax, 0).unwrap();
-        f.a.ret().unwrap();
-    };
-    accept(FLOAT, |f| {
-        f.a.movq(rax, xmm0).unwrap();
-        f.a.ret().unwrap();
-    });
-    for show in [
-        (|a| a.movmskps(eax, xmm0)) as fn(&mut CodeAssembler) -> Asm,
-        |a| a.movmskpd(eax, xmm0),
-        |a| a.movups(xmmword_ptr(r14), xmm0),
-        |a| a.pextrq(rax, xmm0, 1),
-        |a| a.movhlps(xmm0, xmm0),
-        |a| a.shufps(xmm0, xmm0, 1),
-        |a| a.psrldq(xmm0, 8),
-        |a| a.pmovmskb(eax, xmm0),
-        |a| a.ptest(xmm0, xmm0),
-    ] {
-        refuse(FLOAT, Rule::NotAllowed, |f| build(f, show));
-    }
-}
-
 /// Two jumps through one table, of which the second has no bound.
 #[test]
 fn a_jump_table_serves_one_jump() {
