@@ -90,6 +90,8 @@ fn sites_in(artifact: &Artifact, pc: u32, len: usize) -> Range<usize> {
 /// Where the parts of an instruction are.
 struct Layout {
     rex: Option<usize>,
+    /// The last byte of a VEX prefix: W or R, the second source, L, the mandatory prefix.
+    vex: Option<usize>,
     opcode: usize,
     modrm: Option<usize>,
 }
@@ -97,11 +99,13 @@ struct Layout {
 impl Layout {
     fn of(bytes: &[u8], insn: &Instruction, constants: &ConstantOffsets) -> Self {
         let byte = |at: usize| bytes.get(at).copied().unwrap_or(0);
-        if byte(0) == 0xc4 {
+        if let 0xc4 | 0xc5 = byte(0) {
+            let opcode = if byte(0) == 0xc4 { 3 } else { 2 };
             return Self {
                 rex: None,
-                opcode: 3,
-                modrm: Some(4),
+                vex: Some(opcode - 1),
+                opcode,
+                modrm: Some(opcode + 1),
             };
         }
         let mut at = 0;
@@ -124,6 +128,7 @@ impl Layout {
         }
         Self {
             rex,
+            vex: None,
             opcode: at,
             modrm: (at + 1 < end && insn.op_count() > 0).then_some(at + 1),
         }
@@ -214,7 +219,9 @@ fn is_branch(insn: &Instruction) -> bool {
 
 fn register(rng: &mut Rng, bytes: &mut [u8], layout: &Layout) {
     let flip = 1 + rng.below(7) as u8;
-    match (rng.below(5), layout.modrm, layout.rex) {
+    match (rng.below(5), layout.modrm, layout.rex.or(layout.vex)) {
+        // The second source.
+        (3 | 4, _, Some(at)) if layout.vex.is_some() => bytes[at] ^= flip << 3,
         (0, Some(at), _) => bytes[at] ^= flip << 3,
         (1, Some(at), _) => bytes[at] ^= flip,
         (2, Some(at), _) if at + 1 < bytes.len() => {
@@ -233,6 +240,8 @@ fn register(rng: &mut Rng, bytes: &mut [u8], layout: &Layout) {
 
 fn width(rng: &mut Rng, bytes: &mut [u8], layout: &Layout) {
     match (rng.below(3), layout.rex) {
+        // W, L or the mandatory prefix.
+        (0 | 1, None) if let Some(at) = layout.vex => bytes[at] ^= [0x80, 4, 1, 2, 3][rng.below(5)],
         (0, Some(at)) => bytes[at] ^= 8,
         (1, _) if layout.opcode > 0 => bytes[0] = [0x66, 0xf2, 0xf3, 0x48, 0x67, 0x40][rng.below(6)],
         _ => bytes[layout.opcode] ^= 1,

@@ -7,6 +7,14 @@ use iced_x86::code_asm::*;
 use iced_x86::{Code, IcedError, Register};
 
 type Asm = Result<(), IcedError>;
+/// Assembles something.
+type Build = fn(&mut CodeAssembler) -> Asm;
+/// Likewise, with a displacement.
+type Access = fn(&mut CodeAssembler, i32) -> Asm;
+/// Grants a feature.
+type Give = fn(&mut CpuFeatures);
+/// Makes a function.
+type Make = Box<dyn FnOnce(&mut Fun)>;
 
 const EVERYTHING: CpuFeatures = CpuFeatures {
     popcnt: true,
@@ -29,7 +37,7 @@ fn body(build: impl Fn(&mut CodeAssembler) -> Asm) -> impl FnOnce(&mut Fun) {
 
 /// Accepted with all bytes of `xmm0` (a vector), refused with fewer (a double or a float).
 #[track_caller]
-fn needs(bytes: u32, build: fn(&mut CodeAssembler) -> Asm) {
+fn needs(bytes: u32, build: Build) {
     for (ty, defined) in [(FLOAT_32, 4), (FLOAT_64, 8), (VECTOR, 16)] {
         if defined >= bytes {
             accept(ty, body(build));
@@ -42,7 +50,7 @@ fn needs(bytes: u32, build: fn(&mut CodeAssembler) -> Asm) {
 #[test]
 fn no_instruction_shows_bytes_that_nobody_wrote() {
     for show in [
-        (|a| a.movmskps(eax, xmm0)) as fn(&mut CodeAssembler) -> Asm,
+        (|a| a.movmskps(eax, xmm0)) as Build,
         |a| a.movmskpd(eax, xmm0),
         |a| a.pmovmskb(eax, xmm0),
         |a| a.pextrq(rax, xmm0, 1),
@@ -64,7 +72,7 @@ fn no_instruction_shows_bytes_that_nobody_wrote() {
         needs(16, show);
     }
     for show in [
-        (|a| a.movq(rax, xmm0)) as fn(&mut CodeAssembler) -> Asm,
+        (|a| a.movq(rax, xmm0)) as Build,
         |a| a.movddup(xmm0, xmm0),
         |a| a.pmovsxwd(xmm0, xmm0),
         |a| a.vpbroadcastq(xmm0, xmm0),
@@ -80,7 +88,7 @@ fn no_instruction_shows_bytes_that_nobody_wrote() {
         needs(8, show);
     }
     for show in [
-        (|a| a.movd(eax, xmm0)) as fn(&mut CodeAssembler) -> Asm,
+        (|a| a.movd(eax, xmm0)) as Build,
         |a| a.pshufd(xmm0, xmm0, 0),
         |a| a.vpbroadcastb(xmm0, xmm0),
         |a| a.pmovsxbd(xmm0, xmm0),
@@ -94,7 +102,7 @@ fn no_instruction_shows_bytes_that_nobody_wrote() {
     }
     // The neighbour register was never written.
     for show in [
-        (|a| a.vpaddd(xmm0, xmm0, xmm7)) as fn(&mut CodeAssembler) -> Asm,
+        (|a| a.vpaddd(xmm0, xmm0, xmm7)) as Build,
         |a| a.vpblendvb(xmm0, xmm0, xmm0, xmm7),
         |a| a.vfmadd231ps(xmm7, xmm0, xmm0),
         |a| a.vpcmpeqd(xmm0, xmm0, xmm7),
@@ -109,8 +117,8 @@ fn no_instruction_shows_bytes_that_nobody_wrote() {
 /// What an instruction makes of its sources: tried by what may follow it.
 #[test]
 fn a_result_is_as_defined_as_its_sources() {
-    let then = |ty: u32, bytes: u32, make: fn(&mut CodeAssembler) -> Asm| {
-        let uses: [(u32, fn(&mut CodeAssembler) -> Asm); 3] = [
+    let then = |ty: u32, bytes: u32, make: Build| {
+        let uses: [(u32, Build); 3] = [
             (4, |a| a.movd(eax, xmm1)),
             (8, |a| a.movq(rax, xmm1)),
             (16, |a| a.pmovmskb(eax, xmm1)),
@@ -134,7 +142,7 @@ fn a_result_is_as_defined_as_its_sources() {
         then(ty, bytes.max(8), |a| a.vcvtss2sd(xmm1, xmm0, xmm0));
         // Whatever was there, and whatever is there beside the lanes that are read.
         for make in [
-            (|a| a.vpxor(xmm1, xmm7, xmm7)) as fn(&mut CodeAssembler) -> Asm,
+            (|a| a.vpxor(xmm1, xmm7, xmm7)) as Build,
             |a| a.pcmpeqd(xmm1, xmm1),
             |a| a.xorps(xmm1, xmm1),
             |a| a.vpcmpeqq(xmm1, xmm7, xmm7),
@@ -165,7 +173,7 @@ fn a_result_is_as_defined_as_its_sources() {
 /// A vector argument or result is sixteen bytes, a double eight, a float four.
 #[test]
 fn arguments_and_results_are_as_wide_as_their_types() {
-    let result = |make: fn(&mut CodeAssembler) -> Asm| {
+    let result = |make: Build| {
         move |f: &mut Fun| {
             f.features = EVERYTHING;
             make(&mut f.a).unwrap();
@@ -196,7 +204,7 @@ fn arguments_and_results_are_as_wide_as_their_types() {
 /// A slot holds as much as was stored.
 #[test]
 fn slots_remember_how_much_of_a_register_they_hold() {
-    let spill = |store: fn(&mut CodeAssembler) -> Asm, load: fn(&mut CodeAssembler) -> Asm| {
+    let spill = |store: Build, load: Build| {
         move |f: &mut Fun| {
             f.a.sub(rsp, 40).unwrap();
             f.frame(40);
@@ -280,10 +288,7 @@ fn slots_remember_how_much_of_a_register_they_hold() {
 }
 
 /// An access of a memory whose guard ends this many bytes behind its base.
-fn at_the_end(
-    width: i32,
-    access: fn(&mut CodeAssembler, i32) -> Asm,
-) -> [(bool, Box<dyn FnOnce(&mut Fun)>); 2] {
+fn at_the_end(width: i32, access: Access) -> [(bool, Make); 2] {
     [true, false].map(|inside| {
         let build = move |f: &mut Fun| {
             f.features = EVERYTHING;
@@ -295,14 +300,14 @@ fn at_the_end(
             access(f.access(), 65536 - width + i32::from(!inside)).unwrap();
             f.a.ret().unwrap();
         };
-        (inside, Box::new(build) as Box<dyn FnOnce(&mut Fun)>)
+        (inside, Box::new(build) as Make)
     })
 }
 
 /// Every width of a memory operand, to the byte.
 #[test]
 fn a_memory_operand_is_as_wide_as_its_form() {
-    let forms: [(i32, fn(&mut CodeAssembler, i32) -> Asm); 34] = [
+    let forms: [(i32, Access); 34] = [
         (16, |a, d| a.movups(xmm0, xmmword_ptr(r14 + d))),
         (16, |a, d| a.movups(xmmword_ptr(r14 + d), xmm0)),
         (16, |a, d| a.movdqu(xmm0, xmmword_ptr(r14 + d))),
@@ -352,7 +357,7 @@ fn a_memory_operand_is_as_wide_as_its_form() {
 /// A fault because of alignment is no trap: it must not happen.
 #[test]
 fn an_operand_that_must_be_aligned_is() {
-    let in_memory = |access: fn(&mut CodeAssembler) -> Asm| {
+    let in_memory = |access: Build| {
         move |f: &mut Fun| {
             f.features = EVERYTHING;
             access(f.access()).unwrap();
@@ -511,7 +516,7 @@ fn no_two_prefixes_mean_the_same() {
 
 #[test]
 fn vector_features_are_needed() {
-    let needs: [(fn(&mut CpuFeatures), fn(&mut CodeAssembler) -> Asm); 3] = [
+    let needs: [(Give, Build); 3] = [
         (|f| f.avx = true, |a| a.vpaddb(xmm0, xmm0, xmm0)),
         (|f| f.avx2 = true, |a| a.vpbroadcastb(xmm0, xmm0)),
         (|f| f.fma = true, |a| a.vfmadd231ps(xmm0, xmm0, xmm0)),
