@@ -31,7 +31,7 @@ fn config() -> Config {
         min_types: 4,
         relaxed_simd_enabled: false,
         simd_enabled: false,
-        tail_call_enabled: false,
+        tail_call_enabled: true,
         threads_enabled: false,
         wide_arithmetic_enabled: true,
         ..Config::default()

@@ -1,7 +1,7 @@
 //! Where the frame is made and dropped, and what it saves.
 //!
 //! Requires allocated registers. Guarantees that every block that calls, uses a slot or touches a
-//! callee-saved register has the frame, on every path, and that a return finds it dropped. A path
+//! callee-saved register has the frame, on every path, and that a return or tail call finds it dropped. A path
 //! that needs no frame has none: the frame is made on the edges into what needs it, and from there
 //! on it stays until the function returns, so that it is made at most once. Decides nothing else.
 
@@ -89,7 +89,7 @@ fn insert(func: &mut MFunc<Phys>, needed: &[bool], framed: &[bool]) {
         insts.extend_from_slice(body);
         let mut edges = func.blocks[block].edges.clone();
         if framed[at] {
-            if last.row == Row::Ret {
+            if last.row.leaves() {
                 insts.push(Inst::new(Row::Leave, Width::W64));
             }
             insts.push(*last);
@@ -99,7 +99,7 @@ fn insert(func: &mut MFunc<Phys>, needed: &[bool], framed: &[bool]) {
             && preds[to.index()] > 1
         {
             let tail = func.insts_of(to);
-            let ends = tail.last().is_some_and(|i| matches!(i.row, Row::Ret | Row::Trap));
+            let ends = tail.last().is_some_and(|i| i.row.leaves() || i.row == Row::Trap);
             if ends && !needed[to.index()] && tail.len() <= TAIL_INSTS_MAX {
                 insts.extend_from_slice(tail);
                 edges = 0..0;

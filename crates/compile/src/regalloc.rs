@@ -404,7 +404,7 @@ impl Lists {
         self.groups.extend((0..func.virtual_regs).map(|vreg| (vreg, 0)));
         for (at, mut inst) in func.insts.iter().copied().enumerate() {
             let start = self.operands.len();
-            if matches!(inst.row, Row::Call | Row::Ret | Row::Params) {
+            if inst.row.is_listed() {
                 for fixed in func.fixed_of(&func.calls[inst.imm as usize]) {
                     let vreg = vreg(fixed.reg).expect("registers of calls are virtual");
                     let number = fixed.at.number();
@@ -533,7 +533,8 @@ impl ra::Function for View<'_> {
     }
 
     fn is_ret(&self, inst: ra::Inst) -> bool {
-        matches!(self.func.insts[inst.index()].row, Row::Ret | Row::Trap)
+        let row = self.func.insts[inst.index()].row;
+        row.leaves() || row == Row::Trap
     }
 
     fn is_branch(&self, inst: ra::Inst) -> bool {

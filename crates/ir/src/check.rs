@@ -287,6 +287,22 @@ fn check_inst(func: &Func, inst: Inst) -> Checked {
             check_args(func, func.list(args), &func.signature.results)?;
             gives(&[])
         }
+        InstData::ReturnCall { sig, args, .. } => {
+            let signature = signature(func, sig)?;
+            check_args(func, func.list(args), &signature.params)?;
+            check_tail(func, signature)?;
+            gives(&[])
+        }
+        InstData::ReturnCallIndirect { sig, args, .. } => {
+            let signature = signature(func, sig)?;
+            let Some((&index, args)) = func.list(args).split_first() else {
+                return Err(CheckError("the index is missing".into()));
+            };
+            is(index, Type::I32)?;
+            check_args(func, args, &signature.params)?;
+            check_tail(func, signature)?;
+            gives(&[])
+        }
         InstData::Trap { .. } => gives(&[]),
     }
 }
@@ -301,6 +317,13 @@ fn check_args(func: &Func, args: &[Value], params: &[Type]) -> Checked {
         args.iter().map(|&v| func.ty(v)).eq(params.iter().copied()),
         || format!("the arguments are not {params:?}"),
     )
+}
+
+fn check_tail(func: &Func, callee: &Signature) -> Checked {
+    let results = &func.signature.results;
+    ensure(callee.results == *results, || {
+        format!("the results are {:?}, not {results:?}", callee.results)
+    })
 }
 
 fn check_target(func: &Func, to: BlockCall) -> Checked {

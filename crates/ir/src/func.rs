@@ -235,6 +235,27 @@ pub enum InstData {
         /// One value per result.
         args: ValueList,
     },
+    /// Terminator: a call of a function of this module in place of the rest of this one. Its
+    /// results are this function's.
+    ReturnCall {
+        /// The callee.
+        func: FuncIdx,
+        /// Its signature.
+        sig: Sig,
+        /// The arguments.
+        args: ValueList,
+    },
+    /// Terminator: likewise through a table; traps as [`CallIndirect`](Self::CallIndirect) does.
+    ReturnCallIndirect {
+        /// The table.
+        table: TableIdx,
+        /// The type that the entry must have.
+        ty: TypeIdx,
+        /// The signature of that type.
+        sig: Sig,
+        /// The index (I32), then the arguments.
+        args: ValueList,
+    },
     /// Terminator: traps.
     Trap {
         /// Why.
@@ -251,6 +272,8 @@ impl InstData {
                 | Self::Branch { .. }
                 | Self::Switch { .. }
                 | Self::Return { .. }
+                | Self::ReturnCall { .. }
+                | Self::ReturnCallIndirect { .. }
                 | Self::Trap { .. }
         )
     }
@@ -572,6 +595,8 @@ impl Func {
             InstData::Call { args, .. }
             | InstData::CallIndirect { args, .. }
             | InstData::CallLibrary { args, .. }
+            | InstData::ReturnCall { args, .. }
+            | InstData::ReturnCallIndirect { args, .. }
             | InstData::Return { args } => list(args),
             InstData::Jump { to } => list(to.args),
             InstData::Branch { cond, to } => {
@@ -623,6 +648,8 @@ impl Func {
             InstData::Call { args, .. }
             | InstData::CallIndirect { args, .. }
             | InstData::CallLibrary { args, .. }
+            | InstData::ReturnCall { args, .. }
+            | InstData::ReturnCallIndirect { args, .. }
             | InstData::Return { args } => lists[0] = *args,
             InstData::Jump { to } => lists[0] = to.args,
             InstData::Branch { cond, to } => {

@@ -10,6 +10,7 @@ use crate::lanes::shuffle;
 use crate::op::{Trap, Type};
 use crate::{Block, Inst, Library, Value};
 use cellwall_base::{FuncIdx, GlobalIdx, IdMap, MemoryIdx, TableIdx, TypeIdx};
+use std::rc::Rc;
 
 /// Why a function has no result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,6 +32,22 @@ pub type Bits = u128;
 
 /// Results of a call.
 pub type Outcome = Result<Vec<Bits>, Stop>;
+
+/// What a tail call names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Callee {
+    /// A function of the module.
+    Func(FuncIdx),
+    /// An entry of a table, which must have a type.
+    Indirect {
+        /// The table.
+        table: TableIdx,
+        /// The type.
+        ty: TypeIdx,
+        /// The index of the entry.
+        index: u64,
+    },
+}
 
 /// What a function can reach.
 pub trait Environment {
@@ -58,6 +75,12 @@ pub trait Environment {
         args: &[Bits],
         fuel: &mut u64,
     ) -> Outcome;
+    /// The function that a tail call names, and its body, if it has one to go on with. Without one
+    /// the function is called.
+    ///
+    /// # Errors
+    /// Why there is none, as for the calls.
+    fn tail_callee(&mut self, callee: Callee) -> Result<(FuncIdx, Option<Rc<Func>>), Stop>;
     /// Calls a routine of the runtime.
     ///
     /// # Errors
@@ -65,7 +88,7 @@ pub trait Environment {
     fn call_library(&mut self, library: Library, args: &[Bits], fuel: &mut u64) -> Outcome;
 }
 
-/// Runs a function.
+/// Runs a function, and what it calls in its place.
 ///
 /// # Errors
 /// Why it has no results.
@@ -74,6 +97,27 @@ pub trait Environment {
 /// If the arguments are not of the function's types (32-bit ones zero-extended), or the function is
 /// not one that the checker accepts.
 pub fn run(func: &Func, args: &[Bits], env: &mut dyn Environment, fuel: &mut u64) -> Outcome {
+    let mut left = run_body(func, args, env, fuel)?;
+    // Ends: each body takes fuel.
+    loop {
+        let (callee, args) = match left {
+            Left::Return(results) => return Ok(results),
+            Left::Tail(callee, args) => (callee, args),
+        };
+        left = match env.tail_callee(callee)? {
+            (_, Some(func)) => run_body(&func, &args, env, fuel)?,
+            (func, None) => return env.call(func, &args, fuel),
+        };
+    }
+}
+
+/// How a body was left.
+enum Left {
+    Return(Vec<Bits>),
+    Tail(Callee, Vec<Bits>),
+}
+
+fn run_body(func: &Func, args: &[Bits], env: &mut dyn Environment, fuel: &mut u64) -> Result<Left, Stop> {
     let mut frame = Frame {
         func,
         values: IdMap::filled(0, func.values.len()),
@@ -95,14 +139,14 @@ pub fn run(func: &Func, args: &[Bits], env: &mut dyn Environment, fuel: &mut u64
         frame.spend()?;
         match frame.leave(*last)? {
             Next::Block(next) => block = next,
-            Next::Return(results) => return Ok(results),
+            Next::Left(left) => return Ok(left),
         }
     }
 }
 
 enum Next {
     Block(Block),
-    Return(Vec<Bits>),
+    Left(Left),
 }
 
 struct Frame<'a> {
@@ -255,7 +299,16 @@ impl Frame<'_> {
                 let index = (self.values[index] as usize).min(entries.len() - 1);
                 entries[index]
             }
-            InstData::Return { args } => return Ok(Next::Return(self.list(args))),
+            InstData::Return { args } => return Ok(Next::Left(Left::Return(self.list(args)))),
+            InstData::ReturnCall { func, args, .. } => {
+                return Ok(Next::Left(Left::Tail(Callee::Func(func), self.list(args))));
+            }
+            InstData::ReturnCallIndirect { table, ty, args, .. } => {
+                let mut args = self.list(args);
+                let index = args.remove(0) as u64;
+                let callee = Callee::Indirect { table, ty, index };
+                return Ok(Next::Left(Left::Tail(callee, args)));
+            }
             InstData::Trap { trap } => return Err(trap.into()),
             ref other => unreachable!("{other:?} does not end a block"),
         };

@@ -142,6 +142,17 @@ impl fmt::Display for InstText<'_> {
                     self.list(args)
                 )
             }
+            InstData::ReturnCall { func, args, .. } => {
+                write!(f, "return_call {func}({})", self.list(args))
+            }
+            InstData::ReturnCallIndirect { table, sig, args, .. } => {
+                write!(
+                    f,
+                    "return_call_indirect {table} {}, {}",
+                    self.signature(sig),
+                    self.list(args)
+                )
+            }
             InstData::CallLibrary { library, args, .. } => {
                 write!(f, "call_library {library}({})", self.list(args))
             }

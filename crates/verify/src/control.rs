@@ -1,4 +1,4 @@
-//! Comparisons and control: facts from flags, branches, jump tables, calls and returns.
+//! Comparisons and control: facts from flags, branches, jump tables, calls, tail calls and returns.
 //!
 //! Requires the state before the instruction. Guarantees that a fact is used only on the edge where
 //! its condition holds, and that code is entered only where it may be, by its convention.
@@ -14,7 +14,7 @@ use crate::rows::{First, Row};
 use crate::violation::Rule;
 use cellwall_abi::context::func_entry;
 use cellwall_abi::convention::{CALLEE_SAVED, ENTRY};
-use cellwall_abi::{FieldKind, TrapCode};
+use cellwall_abi::{FieldKind, LibCall, TrapCode};
 use cellwall_base::{FuncIdx, TypeIdx};
 use iced_x86::ConditionCode;
 
@@ -167,7 +167,11 @@ impl Function<'_> {
 
     pub(crate) fn step_jump_indirect(&mut self) -> Check<Next> {
         let Operand::R64(register) = self.op.operands[0] else {
-            return refuse(Rule::IndirectJump, "through memory");
+            let ty = match self.callee(Rule::IndirectJump)? {
+                Callee::Library(_) => return refuse(Rule::IndirectJump, "to a library call"),
+                Callee::Type(ty) => ty,
+            };
+            return self.leave_for(ty);
         };
         let kind = self.state.kind(check_gpr(register)?);
         let Kind::JumpTarget(table) = kind else {
@@ -197,25 +201,30 @@ impl Function<'_> {
         if self.op.operands[0] != Operand::Memory {
             return refuse(Rule::IndirectCall, "through a register");
         }
+        match self.callee(Rule::IndirectCall)? {
+            Callee::Library(call) => self.call(None, self.module.library(call)),
+            Callee::Type(ty) => self.call_type(ty),
+        }
+    }
+
+    /// What is entered through the memory operand of the current instruction.
+    fn callee(&self, rule: Rule) -> Check<Callee> {
         let entry = self.state.kind(usize::from(ENTRY));
         match self.place(self.op.width.into())? {
             Place::Context(field) => match field.kind {
-                FieldKind::Library(call) => self.call(None, self.module.library(call)),
+                FieldKind::Library(call) => Ok(Callee::Library(call)),
                 FieldKind::ImportEntry(func) if entry == Kind::ImportEntry(func.as_u32()) => {
-                    self.call_type(self.module.type_of(func))
+                    Ok(Callee::Type(self.module.type_of(func)))
                 }
                 _ => refuse(
-                    Rule::IndirectCall,
+                    rule,
                     format!("{:?} with {entry:?} in the entry register", field.kind),
                 ),
             },
             Place::Entry(Kind::TypedEntry(ty), func_entry::CALL) if self.op.base == ENTRY => {
-                self.call_type(ty)
+                Ok(Callee::Type(ty))
             }
-            place => refuse(
-                Rule::IndirectCall,
-                format!("{place:?} with {entry:?} in the entry register"),
-            ),
+            place => refuse(rule, format!("{place:?} with {entry:?} in the entry register")),
         }
     }
 
@@ -291,13 +300,39 @@ impl Function<'_> {
     }
 
     pub(crate) fn step_return(&mut self) -> Check<Next> {
+        self.check_places(&self.own().results, "result")?;
+        self.check_left()?;
+        Ok(Next::Stop)
+    }
+
+    pub(crate) fn step_tail_call(&mut self) -> Check<Next> {
+        let func = FuncIdx::from_u32(self.op.value);
+        self.leave_for(self.module.type_of(func))
+    }
+
+    /// A jump to a function of this type, which returns in place of this one: all is as at its
+    /// entry, and its results are those that the caller waits for.
+    fn leave_for(&mut self, ty: TypeIdx) -> Check<Next> {
+        let callee = self.module.convention(ty);
+        if callee.results != self.own().results {
+            return refuse(
+                Rule::TailCall,
+                format!("{ty} has other results than the function"),
+            );
+        }
+        self.check_places(&callee.params, "argument")?;
+        self.check_left()?;
+        Ok(Next::Stop)
+    }
+
+    /// Whether stack pointer and callee-saved registers are what they were at entry.
+    fn check_left(&self) -> Check<()> {
         if self.state.depth != 0 {
             return refuse(
                 Rule::StackPointer,
                 format!("{} bytes above the return address", self.state.depth),
             );
         }
-        self.check_places(&self.own().results, "result")?;
         for register in CALLEE_SAVED {
             let kind = self.state.kind(usize::from(register));
             if kind != Kind::Saved(register) {
@@ -307,8 +342,16 @@ impl Function<'_> {
                 );
             }
         }
-        Ok(Next::Stop)
+        Ok(())
     }
+}
+
+/// What is entered through memory.
+enum Callee {
+    /// A library call.
+    Library(LibCall),
+    /// A function of this type.
+    Type(TypeIdx),
 }
 
 /// What comparing an operand of kind `a` with a value of kind `b` says about it.

@@ -2,7 +2,7 @@
 //!
 //! Requires checked metadata. Guarantees that the bytes decode linearly and without rest, that each
 //! instruction has a row, its canonical encoding and its CPU feature, that branches and jump tables
-//! lead to listed heads and direct calls to entries, that heads and unwind rows are instruction
+//! lead to listed heads, direct calls and tail calls to entries, that heads and unwind rows are instruction
 //! boundaries, and that exactly the calls are listed as calls. Deliberately knows no state.
 
 use crate::encoding;
@@ -12,6 +12,7 @@ use crate::rows::{self, Feature, First, Form, Row};
 use crate::violation::Rule;
 use cellwall_abi::convention::STACK;
 use cellwall_abi::{CallSite, FuncRange, JumpTable, TrapCode, TrapSite, UnwindRow};
+use cellwall_base::FuncIdx;
 use iced_x86::{Code, ConditionCode, Decoder, DecoderOptions, Instruction, OpKind, Register};
 use std::ops::Range;
 
@@ -59,7 +60,7 @@ pub(crate) const CONSTANTS: u8 = 0xfe;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Op {
     /// The immediate in the width of the first operand, if it fits; the block that a branch goes to;
-    /// the function that is called.
+    /// the function that is called, or jumped to.
     pub(crate) value: u32,
     /// What is added to base and index; with [`CONSTANTS`], the offset in the constants, or -1 for
     /// anything outside of them.
@@ -341,6 +342,10 @@ impl Pass<'_> {
             op.condition = insn.condition_code();
         }
         match row.form {
+            // To its own entry, too, where that is no head.
+            Form::Jump if let Some(func) = self.callee_at(insn.near_branch64()) => {
+                (op.form, op.value) = (Form::TailCall, func.as_u32());
+            }
             Form::Branch | Form::Jump => {
                 let block = self.block_at(insn.near_branch64())?;
                 self.out.blocks[block].is_target = true;
@@ -422,6 +427,12 @@ impl Pass<'_> {
                 format!("needs {feature:?}, which the target has not"),
             )
         }
+    }
+
+    /// The function that starts at this offset, where no block of this one does.
+    fn callee_at(&self, pc: u64) -> Option<FuncIdx> {
+        let func = self.module.entry_at(pc)?;
+        self.block_at(pc).is_err().then_some(func)
     }
 
     /// The block that starts at this offset of the text, as a place to go to.

@@ -23,7 +23,8 @@
 //! something leads starts a *block*; the others are passed over. Every block must be reached, none
 //! may run off the function's end, and nothing may follow a jump, return or trap but a block. Thus
 //! heads are a hint that cannot lie: one that is missing or splits an instruction refuses the
-//! function, and any other set of heads gives the same proof of the same bytes.
+//! function, and any other set of heads gives the same proof of the same bytes. A jump to the entry of
+//! a function that is no head is a tail call.
 //!
 //! An instruction is accepted only if its form has a *row*: how its operands are used, which
 //! encoding is canonical (no prefix, SIB byte, displacement or ignored bit beyond need, read from
@@ -75,6 +76,12 @@
 //! *Return*: the results have the kinds of their types, the depth is 0, and each callee-saved
 //! register *r* is "saved *r*". So each call that is accepted may rely on it.
 //!
+//! *Tail call*: the arguments have the kinds of the callee's type, its results pass where those of the
+//! function's own type do, in the same kinds, and all that holds at a return holds but for the
+//! results: depth 0, callee-saved registers. So the callee finds what a call would have given it, the
+//! return address included, and returns what the caller waits for. A jump through an entry obeys what
+//! a call through it obeys; library calls are only called.
+//!
 //! *Comparison and branch*: of `cmp x, y`, on the edge where `x < y` or `x ≤ y` holds unsigned,
 //! `x` and its copies get the bound of `y`: a constant, the length of a memory, the length of a
 //! table. A 32-bit comparison counts only for a zero-extended `x`. Of a comparison of an entry's
@@ -103,7 +110,7 @@
 //! * `[base m + x + d]`, scale 1, `d ≥ 0`, with `x` up to *n* and *n* + *d* + width inside
 //!   reservation and guard, or `x` a memory index *m* and *d* + width inside the guard, or no `x`;
 //! * `[definition + 8]`, `[global]`, an overflow place of the block; `[entry + signature]` to compare,
-//!   `[r11]` with a typed entry to call; `[jump table + 4 x]` with `x` below its length;
+//!   `[r11]` with a typed entry to call or to jump through; `[jump table + 4 x]` with `x` below its length;
 //! * `[rip + d]`: inside the constants, loads only.
 //!
 //! `r14` is the base of memory 0. `r14` and `r15` occur as bases only, `rsp` moves by constants

@@ -10,6 +10,7 @@ use cellwall_base::{FuncIdx, IdMap, TypeIdx};
 use std::ops::Range;
 
 /// Where the values of a list of types pass.
+#[derive(PartialEq, Eq)]
 pub(crate) struct Places {
     /// Integer registers: number, and whether the value is zero-extended from 32 bits.
     pub(crate) gprs: Vec<(u8, bool)>,

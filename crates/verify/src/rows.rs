@@ -77,6 +77,8 @@ pub(crate) enum Form {
     CallIndirect,
     /// Returns.
     Return,
+    /// A jump to the entry of another function.
+    TailCall,
     /// Traps.
     Trap,
     /// Computes with vector registers, as [`Vector`] says.

@@ -97,6 +97,7 @@ impl Function<'_> {
             Form::Call => self.step_call(),
             Form::CallIndirect => self.step_call_indirect(),
             Form::Return => self.step_return(),
+            Form::TailCall => self.step_tail_call(),
             Form::Trap => {
                 self.fault = Some(EXPLICIT);
                 Ok(Next::Stop)

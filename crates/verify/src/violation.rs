@@ -59,6 +59,8 @@ rules! {
     IndirectJump = "V2 indirect jumps: only through a checked jump table with a bounded index";
     /// An indirect call through anything but a library slot, an import entry or a checked entry.
     IndirectCall = "V2 indirect calls: only through a slot, or an entry whose signature matched";
+    /// A jump to a function whose results are not those of the one it leaves.
+    TailCall = "V2 tail calls: the callee has the results of the function that it takes the place of";
     /// The stack pointer moves in another way than by constants, or is not restored.
     StackPointer = "V3 stack pointer: moves by constants, is restored, is aligned at calls";
     /// A frame beyond what guard and probes cover.
@@ -83,7 +85,7 @@ rules! {
     Pinned = "V5 pinned state: context and base are never written or copied";
     /// A 32-bit argument or result that is not zero-extended.
     ZeroExtension = "V5 convention: 32-bit arguments and results are zero-extended";
-    /// A callee-saved register that does not hold at a return what it held at entry.
+    /// A callee-saved register that does not hold at a return or tail call what it held at entry.
     CalleeSaved = "V5 convention: callee-saved registers are at each return what they were at entry";
     /// An instruction that can fault is not listed with a fitting code, or the reverse.
     TrapSite = "V6 trap sites: exactly the instructions that can fault are listed";

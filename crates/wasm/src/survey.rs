@@ -23,7 +23,7 @@ pub struct Summary {
     pub loops: u32,
     /// Locals beside the parameters; saturates.
     pub locals: u32,
-    /// `call` operators in the module that name the function; saturates.
+    /// `call` and `return_call` operators in the module that name the function; saturates.
     pub callers: u32,
     /// Whether it can be called otherwise: it is exported, an element of a segment, named by a
     /// constant expression, or the start function.
@@ -102,6 +102,17 @@ fn read(
                 }
             }
             Operator::CallIndirect { .. } => summary.calls += 1,
+            Operator::ReturnCall { function_index } => {
+                summary.calls += 1;
+                returns = true;
+                if let Some(callee) = summaries.get_mut(FuncIdx::from_u32(function_index)) {
+                    callee.callers = callee.callers.saturating_add(1);
+                }
+            }
+            Operator::ReturnCallIndirect { .. } => {
+                summary.calls += 1;
+                returns = true;
+            }
             _ => {}
         }
     }

@@ -16,6 +16,7 @@ mod reference;
 mod store;
 mod symbols;
 mod table;
+mod tail_call;
 mod tools;
 mod trap;
 

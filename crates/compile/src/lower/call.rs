@@ -115,13 +115,41 @@ impl Lower<'_> {
     }
 
     pub(super) fn call(&mut self, inst: ir::Inst, callee: FuncIdx, args: ValueList) {
-        let target = if self.unit.shape.is_imported(callee) {
+        let func = self.func;
+        self.emit_whole_call(inst, self.target(callee), func.list(args), None);
+    }
+
+    fn target(&self, callee: FuncIdx) -> Target {
+        if self.unit.shape.is_imported(callee) {
             Target::Entry(self.unit.layout.import_entry(callee) as i32)
         } else {
             Target::Direct(callee.as_u32())
-        };
+        }
+    }
+
+    /// A call in place of the rest of the function: the arguments are where the callee expects them,
+    /// and the caller's frame goes before the callee is entered.
+    fn emit_tail_call(&mut self, target: Target, args: &[Value], index: Option<Reg>) {
+        let mut fixed = Vec::with_capacity(args.len() + 1);
+        self.send(args, Assigner::params(), &mut fixed);
+        if let Some(reg) = index {
+            let at = Reg::gpr(convention::ENTRY);
+            fixed.push(Fixed { reg, at, def: false });
+        }
+        self.emit_call(Row::TailCall, target, &fixed);
+    }
+
+    pub(super) fn return_call(&mut self, callee: FuncIdx, args: ValueList) {
         let func = self.func;
-        self.emit_whole_call(inst, target, func.list(args), None);
+        self.emit_tail_call(self.target(callee), func.list(args), None);
+    }
+
+    pub(super) fn return_call_indirect(&mut self, table: TableIdx, ty: TypeIdx, args: ValueList) {
+        let func = self.func;
+        let (&index, args) = func.list(args).split_first().expect("the index comes first");
+        let index = self.reg(index);
+        let target = Target::Indirect(self.indirect(table, ty));
+        self.emit_tail_call(target, args, Some(index));
     }
 
     pub(super) fn call_library(&mut self, inst: ir::Inst, library: ir::Library, args: ValueList) {

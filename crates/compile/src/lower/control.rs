@@ -174,6 +174,10 @@ impl Layout {
                 }
             }
             InstData::Return { args } => lower.ret(args),
+            InstData::ReturnCall { func, args, .. } => lower.return_call(func, args),
+            InstData::ReturnCallIndirect { table, ty, args, .. } => {
+                lower.return_call_indirect(table, ty, args);
+            }
             InstData::Trap { trap } => {
                 lower.emit(Inst::new(Row::Trap, Width::W64).trap(trap_code(trap)));
             }

@@ -328,6 +328,8 @@ impl Lower<'_> {
             | InstData::Branch { .. }
             | InstData::Switch { .. }
             | InstData::Return { .. }
+            | InstData::ReturnCall { .. }
+            | InstData::ReturnCallIndirect { .. }
             | InstData::Trap { .. } => {
                 unreachable!("the last instruction of a block is lowered with its edges")
             }

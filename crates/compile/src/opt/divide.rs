@@ -301,6 +301,12 @@ mod tests {
         ) -> interp::Outcome {
             unreachable!("nothing is called")
         }
+        fn tail_callee(
+            &mut self,
+            _: interp::Callee,
+        ) -> Result<(cellwall_base::FuncIdx, Option<std::rc::Rc<Func>>), interp::Stop> {
+            unreachable!("nothing is called")
+        }
         fn call_library(
             &mut self,
             _: cellwall_ir::Library,

@@ -11,7 +11,7 @@
 use super::order::Order;
 use super::{Spill, bit, clobbers, index, move_between_registers, register, registers};
 use cellwall_base::EntityId;
-use cellwall_isa::x64::{Block, Inst, MFunc, Role, Row};
+use cellwall_isa::x64::{Block, Inst, MFunc, Role};
 use cellwall_isa::{Class, Reg, Virt};
 use std::ops::Range;
 
@@ -120,7 +120,7 @@ pub(super) fn allocate(func: &MFunc<Virt>, insts: &mut Vec<Inst>, blocks: &mut V
 
 /// Calls `f` with the registers of an instruction, in their roles.
 fn visit(func: &MFunc<Virt>, inst: &mut Inst, mut f: impl FnMut(&mut Reg, Role)) {
-    if matches!(inst.row, Row::Call | Row::Ret | Row::Params) {
+    if inst.row.is_listed() {
         for fixed in func.fixed_of(&func.calls[inst.imm as usize]) {
             let (mut reg, at) = (fixed.reg, fixed.at.number());
             f(
@@ -373,7 +373,7 @@ impl Linear<'_> {
         }
         self.defs(&operands, used, early, late, tied);
         let mut allocated = self.allocated.iter();
-        if !matches!(inst.row, Row::Call | Row::Ret | Row::Params) {
+        if !inst.row.is_listed() {
             inst.visit(&mut |reg, _| {
                 if reg.virt_index().is_some() {
                     *reg = *allocated.next().expect("every operand has a register");

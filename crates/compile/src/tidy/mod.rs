@@ -128,7 +128,7 @@ struct Effect {
 impl Effect {
     fn of(func: &MFunc<Phys>, mut inst: Inst) -> Self {
         let mut effect = Self::default();
-        if matches!(inst.row, Row::Call | Row::Ret | Row::Params) {
+        if inst.row.is_listed() {
             for fixed in func.fixed_of(&func.calls[inst.imm as usize]) {
                 let bit = Place::reg(fixed.at).bit();
                 if fixed.def {

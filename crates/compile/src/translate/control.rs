@@ -7,7 +7,7 @@
 
 use super::ssa::Slot;
 use super::{Translator, ir_type};
-use cellwall_base::{Limit, TypeIdx};
+use cellwall_base::{FuncIdx, Limit, TableIdx, TypeIdx};
 use cellwall_ir::{Block, BlockCall, Inst, InstData, Trap, ValueList};
 use cellwall_wasm::{BlockType, BrTable, Module, Operator, ValType};
 use std::collections::HashMap;
@@ -120,10 +120,12 @@ impl<'m> Translator<'m> {
             Operator::Br { relative_depth } => self.branch(relative_depth),
             Operator::BrIf { relative_depth } => self.branch_if(relative_depth)?,
             Operator::BrTable { ref targets } => self.branch_table(targets)?,
-            Operator::Return => {
-                let depth = self.frames.len() - 1 - self.body().frame;
-                self.branch(depth as u32);
-            }
+            Operator::Return => self.return_body(),
+            Operator::ReturnCall { function_index } => self.return_call(FuncIdx::from_u32(function_index)),
+            Operator::ReturnCallIndirect {
+                type_index,
+                table_index,
+            } => self.return_call_indirect(TypeIdx::from_u32(type_index), TableIdx::from_u32(table_index)),
             _ => return Ok(false),
         }
         Ok(true)
@@ -391,6 +393,36 @@ impl<'m> Translator<'m> {
         self.func.switches.push(entries);
         self.ssa.set_switch_edges(switch, edges);
         Ok(())
+    }
+
+    /// Returns from the body that the current operator is in.
+    fn return_body(&mut self) {
+        let depth = self.frames.len() - 1 - self.body().frame;
+        self.branch(depth as u32);
+    }
+
+    /// Whether a tail call here is one of the function. In an inlined body it is not: there the
+    /// frame that it would drop does not exist, and the results go to the code around the body.
+    fn is_tail(&self) -> bool {
+        self.bodies.len() == 1
+    }
+
+    fn return_call(&mut self, func: FuncIdx) {
+        if !self.is_tail() {
+            self.call(func);
+            return self.return_body();
+        }
+        let (sig, args) = self.call_args(func);
+        self.end_block(InstData::ReturnCall { func, sig, args });
+    }
+
+    fn return_call_indirect(&mut self, ty: TypeIdx, table: TableIdx) {
+        if !self.is_tail() {
+            self.call_indirect(ty, table);
+            return self.return_body();
+        }
+        let (sig, args) = self.indirect_args(ty);
+        self.end_block(InstData::ReturnCallIndirect { table, ty, sig, args });
     }
 
     /// Returns the topmost values.

@@ -403,23 +403,31 @@ impl<'m> Translator<'m> {
         if let Some(summary) = self.inlinable(func) {
             return self.inline(func, summary);
         }
-        let module = self.module;
-        let ty = module.func_type(func);
-        let sig = self.signature(SigKey::Type(module.funcs()[func]));
-        let args = self.pop_list(ty.params.len());
-        self.push_results(InstData::Call { func, sig, args }, &ir_types(&ty.results));
+        let results = ir_types(&self.module.func_type(func).results);
+        let (sig, args) = self.call_args(func);
+        self.push_results(InstData::Call { func, sig, args }, &results);
+    }
+
+    /// The signature of a function, and its arguments from the stack.
+    fn call_args(&mut self, func: FuncIdx) -> (Sig, ValueList) {
+        let sig = self.signature(SigKey::Type(self.module.funcs()[func]));
+        (sig, self.pop_list(self.module.func_type(func).params.len()))
     }
 
     fn call_indirect(&mut self, ty: TypeIdx, table: TableIdx) {
-        let module = self.module;
+        let results = ir_types(&self.module.types()[ty].results);
+        let (sig, args) = self.indirect_args(ty);
+        self.push_results(InstData::CallIndirect { table, ty, sig, args }, &results);
+    }
+
+    /// The signature of a type, and from the stack what says which function, then the arguments.
+    fn indirect_args(&mut self, ty: TypeIdx) -> (Sig, ValueList) {
         let sig = self.signature(SigKey::Type(ty));
         // The index comes first in the list, but is on top of the stack.
         let index = self.pop();
-        let params = module.types()[ty].params.len();
+        let params = self.module.types()[ty].params.len();
         self.stack.insert(self.stack.len() - params, index);
-        let args = self.pop_list(params + 1);
-        let data = InstData::CallIndirect { table, ty, sig, args };
-        self.push_results(data, &ir_types(&module.types()[ty].results));
+        (sig, self.pop_list(params + 1))
     }
 }
 

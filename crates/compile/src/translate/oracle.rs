@@ -12,7 +12,7 @@ use cellwall_abi::{LibCall, Target};
 use cellwall_base::{
     DataIdx, ElemIdx, EntityId, FuncIdx, GlobalIdx, IdMap, MemoryIdx, TableIdx, TypeIdx, limits,
 };
-use cellwall_ir::interp::{Bits, Environment, Outcome, Stop, run};
+use cellwall_ir::interp::{Bits, Callee, Environment, Outcome, Stop, run};
 use cellwall_ir::{Func, Library, Trap, check};
 use cellwall_wasm::{ConstExpr, ConstOp, ElementItems, ElementMode, Module};
 use std::rc::Rc;
@@ -290,6 +290,20 @@ impl<'m> Instance<'m> {
     }
 }
 
+impl Instance<'_> {
+    /// The function at an index of a table, which must have this type.
+    fn entry(&self, table: TableIdx, ty: TypeIdx, index: u64) -> Result<FuncIdx, Trap> {
+        let entry = self.tables[table].get(index as usize);
+        let reference = *entry.ok_or(Trap::TableOutOfBounds)?;
+        let func = reference.checked_sub(1).ok_or(Trap::IndirectCallToNull)?;
+        let func = FuncIdx::new(func as usize);
+        match self.module.func_type(func) == &self.module.types()[ty] {
+            true => Ok(func),
+            false => Err(Trap::BadSignature),
+        }
+    }
+}
+
 impl Environment for Instance<'_> {
     fn memory(&mut self, memory: MemoryIdx) -> &mut [u8] {
         &mut self.memories[memory]
@@ -325,14 +339,18 @@ impl Environment for Instance<'_> {
         args: &[Bits],
         fuel: &mut u64,
     ) -> Outcome {
-        let entry = self.tables[table].get(index as usize);
-        let reference = *entry.ok_or(Trap::TableOutOfBounds)?;
-        let func = reference.checked_sub(1).ok_or(Trap::IndirectCallToNull)?;
-        let func = FuncIdx::new(func as usize);
-        if self.module.func_type(func) != &self.module.types()[ty] {
-            return Err(Trap::BadSignature.into());
-        }
+        let func = self.entry(table, ty, index)?;
         self.call(func, args, fuel)
+    }
+
+    fn tail_callee(&mut self, callee: Callee) -> Result<(FuncIdx, Option<Rc<Func>>), Stop> {
+        let func = match callee {
+            Callee::Func(func) => func,
+            Callee::Indirect { table, ty, index } => self.entry(table, ty, index)?,
+        };
+        let defined = func.as_u32() >= self.module.imported_funcs();
+        let body = defined.then(|| self.func(func).expect("the module's bodies are valid"));
+        Ok((func, body))
     }
 
     fn call_library(&mut self, library: Library, args: &[Bits], _fuel: &mut u64) -> Outcome {

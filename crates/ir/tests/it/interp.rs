@@ -2,15 +2,17 @@
 //! tests.
 
 use crate::{at, block, func, jump, ret, to};
-use cellwall_base::{FuncIdx, GlobalIdx, MemoryIdx, TableIdx, TypeIdx};
-use cellwall_ir::interp::{Bits, Environment, Outcome, Stop, run};
+use cellwall_base::{EntityId, FuncIdx, GlobalIdx, MemoryIdx, TableIdx, TypeIdx};
+use cellwall_ir::interp::{Bits, Callee, Environment, Outcome, Stop, run};
 use cellwall_ir::{BinaryOp, Func, InstData, Library, LoadOp, Signature, StoreOp, Trap, Type, check};
+use std::rc::Rc;
 
 /// One memory of eight bytes and one global; calls answer their arguments in reverse.
 #[derive(Default)]
 struct Small {
     memory: [u8; 8],
     global: Bits,
+    bodies: Vec<Rc<Func>>,
 }
 
 impl Environment for Small {
@@ -31,6 +33,13 @@ impl Environment for Small {
             return Err(Trap::TableOutOfBounds.into());
         }
         Ok(args.to_vec())
+    }
+    fn tail_callee(&mut self, callee: Callee) -> Result<(FuncIdx, Option<Rc<Func>>), Stop> {
+        match callee {
+            Callee::Func(func) => Ok((func, self.bodies.get(func.index()).cloned())),
+            Callee::Indirect { index, .. } if index >= 3 => Err(Trap::TableOutOfBounds.into()),
+            Callee::Indirect { index, .. } => Ok((FuncIdx::from_u32(index as u32 + 100), None)),
+        }
     }
     fn call_library(&mut self, _library: Library, _args: &[Bits], _fuel: &mut u64) -> Outcome {
         Err(Stop::Exhausted)
@@ -190,4 +199,46 @@ fn traps_are_told() {
     ret(&mut f, entry, &[]);
     assert_eq!(runs(&f, &[0]), Ok(Vec::new()));
     assert_eq!(runs(&f, &[2]), Err(Stop::Trap(trap)));
+}
+
+/// `b0(x): return_call f0(x - 1)` until x is 0, then through the table or to a function without a body.
+fn counts_down() -> Func {
+    let mut f = func(&[Type::I32], &[Type::I32]);
+    let entry = f.entry();
+    let x = f.blocks[entry].params[0];
+    let (more, done) = (block(&mut f, &[]), block(&mut f, &[]));
+    let to = [to(&mut f, more, &[]), to(&mut f, done, &[])];
+    at(&mut f, entry).push(InstData::Branch { cond: x, to }, &[]);
+    let signature = f.signature.clone();
+    let sig = f.signatures.push(signature);
+    let one = at(&mut f, more).constant(Type::I32, 1);
+    let less = at(&mut f, more).binary(BinaryOp::Sub, x, one);
+    let args = f.make_list(&[less]);
+    let func = FuncIdx::from_u32(0);
+    at(&mut f, more).push(InstData::ReturnCall { func, sig, args }, &[]);
+    let index = at(&mut f, done).constant(Type::I32, 2);
+    let args = f.make_list(&[index, x]);
+    let (table, ty) = (TableIdx::from_u32(0), TypeIdx::from_u32(0));
+    at(&mut f, done).push(InstData::ReturnCallIndirect { table, ty, sig, args }, &[]);
+    f
+}
+
+#[test]
+fn tail_calls_take_fuel_and_no_stack() {
+    let f = counts_down();
+    check(&f).unwrap_or_else(|e| panic!("{e}\n{f}"));
+    let mut env = Small {
+        bodies: vec![Rc::new(f.clone())],
+        ..Small::default()
+    };
+    assert_eq!(run(&f, &[300_000], &mut env, &mut 10_000_000), Ok(vec![0]));
+    assert_eq!(run(&f, &[300_000], &mut env, &mut 100_000), Err(Stop::Exhausted));
+}
+
+#[test]
+fn a_tail_call_has_the_results_of_its_function() {
+    let mut f = counts_down();
+    f.signature.results = vec![Type::I64];
+    let error = check(&f).unwrap_err().to_string();
+    assert!(error.contains("the results are [I32], not [I64]"), "{error}");
 }

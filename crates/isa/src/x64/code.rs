@@ -532,6 +532,7 @@ impl<'f> Asm<'f> {
                 self.trap_site(inst.trap, inst.origin);
                 self.out.bytes(&[0x0f, 0x0b]);
             }
+            Row::TailCall => self.tail_call(inst),
             _ => self.out.byte(0xc3),
         }
         false

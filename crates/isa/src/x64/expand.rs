@@ -220,48 +220,63 @@ impl Asm<'_> {
         self.out.bytes(&[0xff, 0xe0 | (number & 7)]);
     }
 
-    /// `call qword [base + disp]`.
-    fn call_memory(&mut self, base: Reg, disp: i32, origin: u32) {
+    /// `call qword [base + disp]` (2) or `jmp qword [base + disp]` (4).
+    fn go_through(&mut self, digit: u8, base: Reg, disp: i32) {
         let number = base.number();
         debug_assert!(number & 7 != 4, "no SIB byte is needed");
         if number >= 8 {
             self.out.byte(0x41);
         }
+        let modrm = digit << 3 | number & 7;
         match i8::try_from(disp) {
-            Ok(0) if number & 7 != 5 => self.out.bytes(&[0xff, 0x10 | (number & 7)]),
-            Ok(disp) => self.out.bytes(&[0xff, 0x50 | (number & 7), disp as u8]),
+            Ok(0) if number & 7 != 5 => self.out.bytes(&[0xff, modrm]),
+            Ok(disp) => self.out.bytes(&[0xff, 0x40 | modrm, disp as u8]),
             Err(_) => {
-                self.out.bytes(&[0xff, 0x90 | (number & 7)]);
+                self.out.bytes(&[0xff, 0x80 | modrm]);
                 self.out.bytes(&disp.to_le_bytes());
             }
         }
-        self.call_site(origin);
     }
 
     fn call(&mut self, inst: &Inst) {
+        self.enter_callee(inst, 0xe8, 2);
+        self.call_site(inst.origin);
+    }
+
+    /// The frame is gone: the return address is that of the caller.
+    pub(super) fn tail_call(&mut self, inst: &Inst) {
+        self.enter_callee(inst, 0xe9, 4);
+    }
+
+    /// Goes to a callee by an opcode with a displacement, or by this extension of the indirect one.
+    fn enter_callee(&mut self, inst: &Inst, opcode: u8, digit: u8) {
         let func = self.func;
         let pins = func.pins;
         match &func.calls[inst.imm as usize].target {
             Target::None => unreachable!("only calls call"),
             Target::Direct(func) => {
-                self.out.byte(0xe8);
+                self.out.byte(opcode);
                 self.out.reloc(RelocTarget::Func(*func));
-                self.call_site(inst.origin);
             }
-            Target::Slot(offset) => self.call_memory(pins.context, *offset, inst.origin),
+            Target::Slot(offset) => self.go_through(digit, pins.context, *offset),
             Target::Entry(offset) => {
                 self.emit(
                     Inst::new(Row::Lea, W64)
                         .dst(pins.entry)
                         .mem(pins.context, *offset),
                 );
-                self.call_memory(pins.context, *offset, inst.origin);
+                self.go_through(digit, pins.context, *offset);
             }
-            Target::Indirect(indirect) => self.call_indirect(indirect, inst.origin),
+            Target::Indirect(indirect) => {
+                self.find_entry(indirect, inst.origin);
+                self.go_through(digit, pins.entry, indirect.call_offset);
+            }
         }
     }
 
-    fn call_indirect(&mut self, call: &IndirectCall, origin: u32) {
+    /// The address of the entry in the entry register, once it is known to be in the table and of
+    /// the signature.
+    fn find_entry(&mut self, call: &IndirectCall, origin: u32) {
         let pins = self.func.pins;
         let (entry, scratch) = (pins.entry, pins.scratch);
         let (base, definition) = match call.base {
@@ -294,7 +309,6 @@ impl Asm<'_> {
         }
         let mismatch = self.cold_label(origin, Cold::Signature(Box::new(call.clone())));
         self.jump_if(Cond::Ne, mismatch);
-        self.call_memory(entry, call.call_offset, origin);
     }
 }
 

@@ -91,7 +91,7 @@ pub struct Fixed {
     pub def: bool,
 }
 
-/// What a [`Row::Call`](super::Row::Call), `Ret` or `Params` stands for.
+/// What a [`Row::Call`](super::Row::Call), `TailCall`, `Ret` or `Params` stands for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Call {
     /// What is called.

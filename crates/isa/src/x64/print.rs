@@ -265,7 +265,7 @@ impl<P> fmt::Display for MFunc<P> {
             for inst in self.insts_of(block) {
                 write!(f, "    {inst}")?;
                 match inst.row {
-                    Row::Call | Row::Ret | Row::Params if virt || inst.row == Row::Call => {
+                    row if row.is_listed() && (virt || matches!(row, Row::Call | Row::TailCall)) => {
                         let call = &self.calls[inst.imm as usize];
                         if virt {
                             self.fmt_call(f, call)?

@@ -504,6 +504,9 @@ rows! {
     Call "call" Pseudo I, One 0/0 [64] Int Int Same;
     /// Uses the results in their registers and returns; `imm` as for a call.
     Ret "ret" Pseudo I, One 0/0 [64] Int Int Same;
+    /// Goes to what a call would call, with the arguments in their registers, in place of the rest
+    /// of the function; `imm` as for a call. The frame is dropped before.
+    TailCall "tailcall" Pseudo I, One 0/0 [64] Int Int Same;
     /// Goes to the only edge.
     Jump "jmp" Pseudo I, One 0/0 [64] Int Int Same;
     /// Goes to the first edge if the condition holds, otherwise to the second.
@@ -596,8 +599,18 @@ impl Row {
     pub const fn is_terminator(self) -> bool {
         matches!(
             self,
-            Self::Ret | Self::Jump | Self::Branch | Self::Switch | Self::Trap
+            Self::Ret | Self::TailCall | Self::Jump | Self::Branch | Self::Switch | Self::Trap
         )
+    }
+
+    /// Whether the row ends the function, so that its frame is dropped before.
+    pub const fn leaves(self) -> bool {
+        matches!(self, Self::Ret | Self::TailCall)
+    }
+
+    /// Whether the registers of the row are in [`MFunc::calls`](super::MFunc::calls), at index `imm`.
+    pub const fn is_listed(self) -> bool {
+        matches!(self, Self::Call | Self::Ret | Self::TailCall | Self::Params)
     }
 
     /// The classes of the destination (or source) and of the r/m operand.

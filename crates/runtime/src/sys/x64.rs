@@ -4,7 +4,8 @@
 //!   to the cell stack, loads context, memory base and all argument registers from the block
 //!   (`enter_few`: takes the few arguments that there are in registers).
 //! * `leave`: out of the guest from anywhere, back to the caller of `enter` with a status.
-//! * `foreign`: a call into another instance of the store; saves and restores the pinned pair.
+//! * `foreign`: a call into another instance of the store; saves and restores the pinned pair, but if
+//!   the frame that restores it lies on top already, so that tail calls do not grow the stack.
 //! * `host`: a call of a host function, on the thread's own stack.
 //! * `library`: a library call, on the thread's own stack.
 //!
@@ -286,6 +287,9 @@ global_asm!(
     hidden!("cellwall_foreign" "cellwall_foreign_frame" "cellwall_foreign_return"),
     hidden!("cellwall_foreign_unframe" "cellwall_foreign_end"),
     "cellwall_foreign:",
+    "lea r10, [rip + cellwall_foreign_return]",
+    "cmp r10, [rsp]",
+    "je 3f",
     "sub rsp, 24",
     "cellwall_foreign_frame:",
     "mov [rsp + 8], r15",
@@ -301,11 +305,20 @@ global_asm!(
     "add rsp, 24",
     "cellwall_foreign_unframe:",
     "ret",
+    // A tail call of a function that was entered here itself: what its caller needs is already kept
+    // above, and nobody comes back to what is running.
+    "3:",
+    "mov r15, [r11 + {CONTEXT}]",
+    "mov r14, [r15 + {BASE}]",
+    "cmp dword ptr [r15 + {POISON}], 0",
+    "jne 4f",
+    "jmp [r11 + {CODE}]",
     "cellwall_foreign_end:",
     "2:",
+    "add rsp, 24",
+    "4:",
     "mov rdi, [r15 + {STORE}]",
     "mov rdi, [rdi]",
-    "add rsp, 24",
     "mov [rdi + {GUEST_RSP}], rsp",
     "mov eax, {POISONED}",
     "jmp cellwall_leave",

@@ -249,7 +249,7 @@ fn an_import_call_names_its_entry() {
 
 /// What can be wrong with a `call_indirect`.
 #[derive(Clone, Copy, PartialEq, Debug)]
-enum Flaw {
+pub(crate) enum Flaw {
     None,
     NoBound,
     OtherLength,
@@ -266,8 +266,9 @@ enum Flaw {
     OtherRegister,
 }
 
-/// `call_indirect` of type 1 through table 0 (imported), 1 (private, ten elements) or 2 (owned).
-fn indirect(f: &mut Fun, table: u32, flaw: Flaw) -> Asm {
+/// `call_indirect` or `return_call_indirect` of type 1 through table 0 (imported), 1 (private, ten
+/// elements) or 2 (owned).
+fn indirect(f: &mut Fun, table: u32, flaw: Flaw, tail: bool) -> Asm {
     let mut out = f.a.create_label();
     let (mut signature, mut null) = (f.a.create_label(), f.a.create_label());
     let at = At::table(table);
@@ -331,6 +332,12 @@ fn indirect(f: &mut Fun, table: u32, flaw: Flaw) -> Asm {
         _ => {}
     }
     match flaw {
+        Flaw::OtherField if tail => f.a.jmp(qword_ptr(r11 + 8))?,
+        Flaw::OtherRegister if tail => {
+            f.a.mov(r10, r11)?;
+            f.a.jmp(qword_ptr(r10))?;
+        }
+        _ if tail => f.a.jmp(qword_ptr(r11))?,
         Flaw::OtherField => f.a.call(qword_ptr(r11 + 8))?,
         Flaw::OtherRegister => {
             f.a.mov(r10, r11)?;
@@ -338,10 +345,12 @@ fn indirect(f: &mut Fun, table: u32, flaw: Flaw) -> Asm {
         }
         _ => f.a.call(qword_ptr(r11))?,
     }
-    f.a.add(rsp, 24)?;
-    f.frame(0);
-    f.a.ret()?;
-    f.frame(24);
+    if !tail {
+        f.a.add(rsp, 24)?;
+        f.frame(0);
+        f.a.ret()?;
+        f.frame(24);
+    }
     f.bind(&mut signature);
     f.a.cmp(entry, 0)?;
     f.a.je(null)?;
@@ -351,40 +360,50 @@ fn indirect(f: &mut Fun, table: u32, flaw: Flaw) -> Asm {
     Ok(())
 }
 
-fn through(table: u32, flaw: Flaw) -> Result<(), (Rule, String)> {
+pub(crate) fn through(table: u32, flaw: Flaw, tail: bool) -> Result<(), (Rule, String)> {
     answer(I32_TO_I32, |f| {
-        f.a.sub(rsp, 24).unwrap();
-        f.frame(24);
-        indirect(f, table, flaw).unwrap();
+        if !tail {
+            f.a.sub(rsp, 24).unwrap();
+            f.frame(24);
+        }
+        indirect(f, table, flaw, tail).unwrap();
     })
     .map_err(|violation| (violation.rule, violation.to_string()))
 }
 
 #[test]
 fn a_call_through_a_table_is_bounded_and_its_signature_matched() {
-    for table in 0..3 {
-        assert_eq!(through(table, Flaw::None), Ok(()), "table {table}");
+    for (table, tail) in (0..3).flat_map(|table| [(table, false), (table, true)]) {
+        assert_eq!(through(table, Flaw::None, tail), Ok(()), "table {table}");
+        // The rule that forbids the way in.
+        let way = match tail {
+            true => Rule::IndirectJump,
+            false => Rule::IndirectCall,
+        };
         for (flaw, rule) in [
             (Flaw::NoBound, Rule::Address),
             (Flaw::OtherLength, Rule::Address),
             (Flaw::OffByOne, Rule::Address),
             (Flaw::OtherTable, Rule::Address),
-            (Flaw::NoSignature, Rule::IndirectCall),
-            (Flaw::WrongSignature, Rule::Undefined),
+            (Flaw::NoSignature, way),
+            (
+                Flaw::WrongSignature,
+                if tail { Rule::TailCall } else { Rule::Undefined },
+            ),
             (Flaw::WrongSort, Rule::IndirectCall),
-            (Flaw::InverseBranch, Rule::IndirectCall),
+            (Flaw::InverseBranch, way),
             (Flaw::LateWrite, Rule::Kind),
-            (Flaw::OtherField, Rule::IndirectCall),
-            (Flaw::OtherRegister, Rule::IndirectCall),
+            (Flaw::OtherField, way),
+            (Flaw::OtherRegister, way),
         ] {
-            match through(table, flaw) {
+            match through(table, flaw, tail) {
                 Ok(()) => panic!("table {table}: {flaw:?} is accepted"),
                 Err((found, text)) => assert_eq!(found, rule, "table {table}, {flaw:?}: {text}"),
             }
         }
         for flaw in [Flaw::WrongShift, Flaw::CallBetween] {
             assert!(
-                through(table, flaw).is_err(),
+                through(table, flaw, tail).is_err(),
                 "table {table}: {flaw:?} is accepted"
             );
         }

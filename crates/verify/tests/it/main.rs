@@ -13,3 +13,4 @@ mod metadata;
 mod processor;
 mod stack;
 mod vectors;
+mod tails;
