@@ -12,5 +12,5 @@ mod memory;
 mod metadata;
 mod processor;
 mod stack;
-mod vectors;
 mod tails;
+mod vectors;

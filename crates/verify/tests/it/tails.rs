@@ -156,7 +156,7 @@ fn nothing_else_is_jumped_through() {
     }
     refuse(NOTHING, Rule::IndirectJump, |f| f.a.jmp(r11).unwrap());
     refuse(NOTHING, Rule::StackAccess, |f| f.a.jmp(qword_ptr(rsp)).unwrap());
-    refuse(NOTHING, Rule::StackAccess, |f| {
+    refuse(NOTHING, Rule::IndirectJump, |f| {
         f.a.jmp(qword_ptr(rsp - 8)).unwrap()
     });
     refuse(I32_TO_I32, Rule::IndirectJump, |f| {
