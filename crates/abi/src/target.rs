@@ -35,6 +35,9 @@ pub struct Target {
     pub memory_guard_bytes: u64,
     /// Bytes below a stack that are never mapped; a larger frame probes.
     pub stack_guard_bytes: u32,
+    /// Whether relaxed vector instructions are those of the deterministic profile of the core
+    /// specification, whatever the processor.
+    pub relaxed_simd_deterministic: bool,
 }
 
 impl Target {
@@ -51,6 +54,7 @@ impl Target {
             memory_reservation_bytes: Self::FULL_RESERVATION_BYTES,
             memory_guard_bytes: 32 << 20,
             stack_guard_bytes: 64 << 10,
+            relaxed_simd_deterministic: false,
         }
     }
 

@@ -20,6 +20,7 @@ pub struct Config {
     pub(crate) memory_guard_size: u64,
     pub(crate) wasm_backtrace: bool,
     pub(crate) wasm_multi_memory: bool,
+    pub(crate) relaxed_simd_deterministic: bool,
     pub(crate) parallel_compilation: bool,
     pub(crate) cache: Option<Cache>,
     pub(crate) profiler: ProfilingStrategy,
@@ -35,6 +36,7 @@ impl Default for Config {
             memory_guard_size: target.memory_guard_bytes,
             wasm_backtrace: true,
             wasm_multi_memory: true,
+            relaxed_simd_deterministic: false,
             parallel_compilation: true,
             cache: None,
             profiler: ProfilingStrategy::None,
@@ -83,6 +85,14 @@ impl Config {
     /// Whether modules may have several memories; on by default.
     pub fn wasm_multi_memory(&mut self, enable: bool) -> &mut Self {
         self.wasm_multi_memory = enable;
+        self
+    }
+
+    /// Whether relaxed vector instructions are those of the specification's deterministic profile on
+    /// every processor, which takes more instructions; off by default. Modules that were compiled
+    /// one way cannot be loaded the other way.
+    pub fn relaxed_simd_deterministic(&mut self, enable: bool) -> &mut Self {
+        self.relaxed_simd_deterministic = enable;
         self
     }
 

@@ -45,6 +45,7 @@ impl Engine {
         let target = Target {
             memory_reservation_bytes: whole_pages(config.memory_reservation, Target::FULL_RESERVATION_BYTES),
             memory_guard_bytes: whole_pages(config.memory_guard_size.max(1), Target::GUARD_BYTES_MAX),
+            relaxed_simd_deterministic: config.relaxed_simd_deterministic,
             ..Target::new(features)
         };
         if config.max_wasm_stack == 0 {

@@ -28,8 +28,8 @@ pub(crate) fn show_type(ty: &FuncType) -> String {
     }
 }
 
-/// A result as `--invoke` prints it. Integers are signed; references have no
-/// text but whether they are there.
+/// A result as `--invoke` prints it. Integers are signed, vectors one number with
+/// lane 0 in its low bits; references have no text but whether they are there.
 pub(crate) fn show(value: &Val) -> String {
     match value {
         Val::I32(value) => value.to_string(),
@@ -39,7 +39,7 @@ pub(crate) fn show(value: &Val) -> String {
         Val::FuncRef(None) | Val::ExternRef(None) => "null".to_string(),
         Val::FuncRef(Some(_)) => "funcref".to_string(),
         Val::ExternRef(Some(_)) => "externref".to_string(),
-        other => format!("{other:?}"),
+        Val::V128(bits) => format!("{:#034x}", bits.as_u128()),
     }
 }
 
@@ -49,9 +49,18 @@ fn parse(word: &str, ty: &ValType) -> Result<Val, String> {
         ValType::I64 => integer(word, 64).map(|value| Val::I64(value as u64 as i64)),
         ValType::F32 => word.parse::<f32>().ok().map(|value| Val::F32(value.to_bits())),
         ValType::F64 => word.parse::<f64>().ok().map(|value| Val::F64(value.to_bits())),
+        ValType::V128 => vector(word).map(|bits| Val::V128(bits.into())),
         other => return Err(format!("an argument of type {other} cannot be written")),
     };
     value.ok_or_else(|| format!("`{word}` is no {ty}"))
+}
+
+/// The bits of a vector as one unsigned number, decimal or `0x`.
+fn vector(word: &str) -> Option<u128> {
+    match word.strip_prefix("0x") {
+        Some(digits) => u128::from_str_radix(digits, 16).ok(),
+        None => word.parse().ok(),
+    }
 }
 
 /// An integer of `bits` bits, signed or unsigned, decimal or `0x`.

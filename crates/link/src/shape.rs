@@ -146,6 +146,7 @@ fn val_type(ty: wasm::ValType) -> ValType {
         wasm::ValType::I64 => ValType::I64,
         wasm::ValType::F32 => ValType::F32,
         wasm::ValType::F64 => ValType::F64,
+        wasm::ValType::V128 => ValType::V128,
         wasm::ValType::FuncRef => ValType::FuncRef,
         wasm::ValType::ExternRef => ValType::ExternRef,
     }
@@ -157,6 +158,7 @@ fn const_expr(expr: &wasm::ConstExpr) -> ConstExpr {
         wasm::ConstOp::I64(value) => ConstOp::I64(value),
         wasm::ConstOp::F32(bits) => ConstOp::F32(bits),
         wasm::ConstOp::F64(bits) => ConstOp::F64(bits),
+        wasm::ConstOp::V128(bits) => ConstOp::V128(bits),
         wasm::ConstOp::GlobalGet(global) => ConstOp::GlobalGet(global),
         wasm::ConstOp::RefNull => ConstOp::RefNull,
         wasm::ConstOp::RefFunc(func) => ConstOp::RefFunc(func),

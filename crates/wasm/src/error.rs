@@ -3,7 +3,7 @@
 use cellwall_base::Invalid;
 use wasmparser::WasmFeatures;
 
-/// What a module may use: the core specification 2.0 without vectors, extended constant
+/// What a module may use: the core specification 2.0, relaxed vector instructions, extended constant
 /// expressions, multiple memories, tail calls and wide arithmetic.
 pub(crate) const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
@@ -13,6 +13,8 @@ pub(crate) const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::BULK_MEMORY)
     .union(WasmFeatures::FLOATS)
     .union(WasmFeatures::GC_TYPES)
+    .union(WasmFeatures::SIMD)
+    .union(WasmFeatures::RELAXED_SIMD)
     .union(WasmFeatures::TAIL_CALL)
     .union(WasmFeatures::EXTENDED_CONST)
     .union(WasmFeatures::MULTI_MEMORY)

@@ -24,6 +24,8 @@ pub enum ValType {
     F32,
     /// IEEE 754 binary64.
     F64,
+    /// 128-bit vector.
+    V128,
     /// Nullable function reference.
     FuncRef,
     /// Nullable host reference.
@@ -42,7 +44,7 @@ impl ValType {
             wasmparser::ValType::F32 => Self::F32,
             wasmparser::ValType::F64 => Self::F64,
             wasmparser::ValType::Ref(r) => Self::of_ref(r),
-            wasmparser::ValType::V128 => panic!("the validator refuses vectors"),
+            wasmparser::ValType::V128 => Self::V128,
         }
     }
 
@@ -63,6 +65,7 @@ impl fmt::Display for ValType {
             Self::I64 => "i64",
             Self::F32 => "f32",
             Self::F64 => "f64",
+            Self::V128 => "v128",
             Self::FuncRef => "funcref",
             Self::ExternRef => "externref",
         })
@@ -159,6 +162,8 @@ pub enum ConstOp {
     F32(u32),
     /// `f64.const`, as bits.
     F64(u64),
+    /// `v128.const`, lane 0 in the low bits.
+    V128(u128),
     /// `global.get`.
     GlobalGet(GlobalIdx),
     /// `ref.null`.

@@ -135,7 +135,8 @@ fn weight(operator: &Operator<'_>) -> u32 {
         | Operator::LocalSet { .. }
         | Operator::LocalTee { .. }
         | Operator::I32Const { .. }
-        | Operator::I64Const { .. } => 0,
+        | Operator::I64Const { .. }
+        | Operator::V128Const { .. } => 0,
         Operator::BrTable { targets } => targets.len(),
         _ => 1,
     }

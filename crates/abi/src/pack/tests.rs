@@ -310,5 +310,5 @@ fn the_format_names_what_it_relies_on() {
         "MemoryGrow MemoryCopy MemoryFill MemoryInit DataDrop TableGet TableSet TableGrow TableFill \
          TableCopy TableInit ElemDrop RefFunc"
     );
-    assert_eq!((FORMAT_VERSION, TrapCode::ALL.len(), SECTIONS.len()), (3, 11, 18));
+    assert_eq!((FORMAT_VERSION, TrapCode::ALL.len(), SECTIONS.len()), (4, 11, 18));
 }

@@ -78,6 +78,7 @@ pub fn verify(engine: &Engine, bytes: &[u8]) -> Result<Proof> {
         memory_reservation_bytes,
         memory_guard_bytes,
         stack_guard_bytes,
+        relaxed_simd_deterministic: _,
     } = artifact.target;
     Ok(Proof {
         functions: artifact.funcs.len(),

@@ -85,6 +85,7 @@ fn block_types(module: &Module, ty: BlockType) -> (&[ValType], &[ValType]) {
                 ValType::I64 => &[ValType::I64],
                 ValType::F32 => &[ValType::F32],
                 ValType::F64 => &[ValType::F64],
+                ValType::V128 => &[ValType::V128],
                 ValType::FuncRef => &[ValType::FuncRef],
                 ValType::ExternRef => &[ValType::ExternRef],
             },

@@ -18,6 +18,7 @@ pub mod oracle;
 mod ssa;
 #[cfg(test)]
 mod tests;
+mod vector;
 mod wide;
 
 #[cfg(test)]
@@ -85,6 +86,7 @@ fn ir_type(ty: ValType) -> Type {
         ValType::I64 => Type::I64,
         ValType::F32 => Type::F32,
         ValType::F64 => Type::F64,
+        ValType::V128 => Type::V128,
     }
 }
 
@@ -350,7 +352,7 @@ impl<'m> Translator<'m> {
             Operator::I64Sub128 => self.wide_sum(BinaryOp::Sub),
             Operator::I64MulWideS => self.wide_product(BinaryOp::MulHighS),
             Operator::I64MulWideU => self.wide_product(BinaryOp::MulHighU),
-            ref other => unreachable!("the validator refuses {other:?}"),
+            ref other => assert!(self.vector(other), "the validator refuses {other:?}"),
         }
         Ok(())
     }

@@ -139,6 +139,7 @@ impl<'m> Instance<'m> {
                 ConstOp::I64(value) => Bits::from(value as u64),
                 ConstOp::F32(bits) => Bits::from(bits),
                 ConstOp::F64(bits) => Bits::from(bits),
+                ConstOp::V128(bits) => bits,
                 ConstOp::GlobalGet(global) => self.globals[global],
                 ConstOp::RefNull => 0,
                 ConstOp::RefFunc(func) => Bits::from(func.as_u32()) + 1,

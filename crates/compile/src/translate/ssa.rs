@@ -97,7 +97,7 @@ pub(super) struct Ssa {
     args: Vec<Value>,
     /// What needless parameters were replaced by.
     aliases: Aliases,
-    zeros: [Option<Value>; 4],
+    zeros: [Option<Value>; 5],
     zero_insts: Vec<Inst>,
     home: Home,
     /// By local: its variable of the frame, if it has one.
@@ -135,7 +135,7 @@ impl Ssa {
             params: Vec::new(),
             args: Vec::new(),
             aliases: Aliases::default(),
-            zeros: [None; 4],
+            zeros: [None; 5],
             zero_insts: Vec::new(),
             home,
             variables: Vec::new(),
@@ -429,10 +429,14 @@ impl Ssa {
             Type::I64 => 1,
             Type::F32 => 2,
             Type::F64 => 3,
-            Type::V128 => unreachable!("the validator refuses vectors"),
+            Type::V128 => 4,
         };
         *self.zeros[place].get_or_insert_with(|| {
-            let inst = func.make_inst(InstData::Const { bits: 0 }, &[ty], 0);
+            let data = match ty {
+                Type::V128 => InstData::VectorConst { bytes: [0; 16] },
+                _ => InstData::Const { bits: 0 },
+            };
+            let inst = func.make_inst(data, &[ty], 0);
             self.zero_insts.push(inst);
             func.result(inst)
         })

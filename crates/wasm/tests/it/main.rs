@@ -115,7 +115,6 @@ fn segments_are_decoded() {
 #[test]
 fn features_beyond_the_set_are_named() {
     for (wat, feature) in [
-        ("(module (func (param v128)))", "simd"),
         ("(module (memory i64 1))", "memory64"),
         ("(module (memory 1 1 shared))", "threads"),
         ("(module (tag))", "exceptions"),
@@ -125,7 +124,6 @@ fn features_beyond_the_set_are_named() {
             "(module (table 1 funcref (ref.null func)))",
             "function-references",
         ),
-        ("(module (func (result v128) (v128.const i32x4 0 0 0 0)))", "simd"),
         ("(component)", "component-model"),
     ] {
         let reason = refused(wat);

