@@ -33,11 +33,13 @@ pub struct CodeBlob {
     pub inlined_sites: Vec<InlinedSite>,
 }
 
-/// A field that the linker fills in: a signed 32-bit displacement from the end of the field.
+/// A field that the linker fills in: a signed 32-bit displacement from the end of its instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Reloc {
     /// Offset of the four-byte field in the code.
     pub at: u32,
+    /// Bytes of the instruction behind the field.
+    pub tail: u8,
     /// What it refers to.
     pub kind: RelocKind,
 }

@@ -31,6 +31,7 @@ pub(crate) fn emit(func: &MFunc<Phys>, source: &ir::Func, target: &Target) -> Re
             .iter()
             .map(|reloc| Reloc {
                 at: reloc.at,
+                tail: reloc.tail,
                 kind: match reloc.target {
                     RelocTarget::Func(func) => RelocKind::Func(FuncIdx::from_u32(func)),
                     RelocTarget::Rodata(offset) => RelocKind::Rodata(offset),

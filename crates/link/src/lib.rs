@@ -158,7 +158,7 @@ fn resolve(artifact: &mut Artifact, blob: &CodeBlob, places: &IdMap<FuncIdx, Opt
             RelocKind::JumpTable(table) => rodata + placed.jump_tables[table as usize],
         };
         let at = (placed.text + reloc.at) as usize;
-        let distance = i64::from(to) - (at as i64 + 4);
+        let distance = i64::from(to) - (at as i64 + 4 + i64::from(reloc.tail));
         let distance = i32::try_from(distance).expect("the image is limited");
         artifact.text[at..at + 4].copy_from_slice(&distance.to_le_bytes());
     }
@@ -235,10 +235,12 @@ mod tests {
     fn two() -> Vec<CodeBlob> {
         let call = Reloc {
             at: 1,
+            tail: 0,
             kind: RelocKind::Func(FuncIdx::from_u32(0)),
         };
         let table = Reloc {
             at: 1,
+            tail: 0,
             kind: RelocKind::JumpTable(0),
         };
         vec![

@@ -46,6 +46,8 @@ impl Lower<'_> {
         let cond = if let Some(&InstData::Compare { op, args }) = self.data_of(value) {
             self.take(value, &args);
             self.compare(op, args)
+        } else if let Some(cond) = self.vector_flags(value) {
+            cond
         } else {
             self.test_zero(value);
             Cond::Ne
@@ -107,6 +109,16 @@ impl Lower<'_> {
         let width = width_of(ty);
         let cond = integer_cond(op);
         if let Some(imm) = self.immediate(y) {
+            if imm == 0
+                && matches!(op, CompareOp::Eq | CompareOp::Ne)
+                && let Some(holds) = self.vector_flags(x)
+            {
+                return if op == CompareOp::Ne {
+                    holds
+                } else {
+                    holds.inverse()
+                };
+            }
             if imm == 0 {
                 self.test_zero(x);
             } else {

@@ -60,14 +60,8 @@ impl Lower<'_> {
         } else {
             bits
         };
-        // Found again by its low half; 16 stands for both.
-        let mut recent = self.state.constants.iter().rev().take(64);
-        if let Some(known) = recent.find(|c| c.0 == bits && c.1 == 16) {
-            return Operand::rodata(known.2);
-        }
-        let offset = self.bytes(&[bits.to_le_bytes(), bits.to_le_bytes()].concat(), 16);
-        self.state.constants.push((bits, 16, offset));
-        Operand::rodata(offset)
+        let both = u128::from(bits) << 64 | u128::from(bits);
+        Operand::rodata(self.constant_bytes(both, 16))
     }
 
     fn sign_mask(ty: Type) -> u64 {

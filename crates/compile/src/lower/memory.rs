@@ -104,6 +104,9 @@ impl Lower<'_> {
         let ty = self.func.ty(result);
         let from = self.access(memory, addr, offset, op.bytes(ty), self.source);
         let dst = self.def(result);
+        if ty == Type::V128 {
+            return self.vector_load(op, dst, from);
+        }
         let width = width_of(ty);
         let row = match op {
             LoadOp::Full => Inst::new(load_row(ty), width),
@@ -137,6 +140,11 @@ impl Lower<'_> {
         };
         let bytes = op.bytes(ty);
         let source = self.source;
+        if self.store_lane(op, value, |lower| {
+            lower.access(memory, addr, offset, bytes, source)
+        }) {
+            return;
+        }
         if ty.is_int() {
             if self.modify_in_place(inst, width) {
                 return;

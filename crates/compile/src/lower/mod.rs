@@ -20,6 +20,7 @@ mod memory;
 mod operand;
 pub(crate) mod plant;
 mod product;
+mod vector;
 
 use crate::Unit;
 use crate::regalloc::Spill;
@@ -60,8 +61,8 @@ struct State {
     layout: control::Layout,
     halves: product::Halves,
     low_halves: carry::LowHalves,
-    /// Constants of 4 and 8 bytes that the function has so far: bits, bytes, offset.
-    constants: Vec<(u64, u32, u32)>,
+    /// Constants that the function has so far: bits, bytes, offset.
+    constants: Vec<(u128, u32, u32)>,
 }
 
 /// The lowering of one function.
@@ -208,7 +209,7 @@ impl Lower<'_> {
                 continue;
             }
             let node = &self.func.insts[inst];
-            if matches!(node.data, InstData::Const { .. }) {
+            if matches!(node.data, InstData::Const { .. } | InstData::VectorConst { .. }) {
                 // Made again at each use.
                 continue;
             }
@@ -284,9 +285,9 @@ impl Lower<'_> {
         let data = self.func.insts[inst].data;
         match data {
             InstData::Const { .. } => {}
-            InstData::VectorConst { .. } | InstData::Vector { .. } | InstData::Shuffle { .. } => {
-                unreachable!("vectors are refused by the validator")
-            }
+            InstData::VectorConst { .. } => {}
+            InstData::Vector { op, lane, args } => self.vector(inst, op, lane, args),
+            InstData::Shuffle { mask, args } => self.shuffle(self.func.result(inst), mask, args),
             InstData::Unary { op, arg } => self.unary(inst, op, arg),
             InstData::Binary { op, args } => self.binary(inst, op, args),
             InstData::Compare { .. } => {

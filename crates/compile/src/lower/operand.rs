@@ -105,6 +105,7 @@ impl Lower<'_> {
     pub(super) fn reg(&mut self, value: Value) -> Reg {
         match self.data_of(value) {
             Some(&InstData::Const { bits }) => self.constant(self.func.ty(value), bits),
+            Some(&InstData::VectorConst { bytes }) => self.vector_constant(u128::from_le_bytes(bytes)),
             // Nothing happens: a 32-bit value is zero-extended.
             Some(&InstData::Unary {
                 op: UnaryOp::ExtendU,
@@ -169,8 +170,9 @@ impl Lower<'_> {
         dst
     }
 
-    /// The offset in rodata of a constant of 4 or 8 bytes.
-    pub(super) fn constant_bytes(&mut self, bits: u64, bytes: u32) -> u32 {
+    /// The offset in rodata of a constant of 4, 8 or 16 bytes, at a multiple of them.
+    pub(super) fn constant_bytes(&mut self, bits: impl Into<u128>, bytes: u32) -> u32 {
+        let bits = bits.into();
         // Only the last ones are searched, so that many constants cost linear time.
         let recent = self.state.constants.iter().rev().take(32);
         if let Some(known) = recent.into_iter().find(|c| c.0 == bits && c.1 == bytes) {

@@ -30,6 +30,8 @@ pub enum Plant {
     GrowNotNarrowed,
     /// A load of 16 bytes for the 8 of a `copysign` (GHSA-vc8c, 2026).
     WideCopysign,
+    /// A load of 16 bytes for the 8 of a splat (GHSA-qqfj, 2026).
+    WideSplat,
 }
 
 impl Unit<'_> {

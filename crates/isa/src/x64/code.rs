@@ -32,11 +32,13 @@ pub struct Code {
     pub jump_tables: Vec<Vec<u32>>,
 }
 
-/// A four-byte displacement from its own end, to be filled in.
+/// A four-byte displacement from the end of its instruction, to be filled in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Reloc {
     /// Offset of the field.
     pub at: u32,
+    /// Bytes of the instruction behind the field.
+    pub tail: u8,
     /// To what.
     pub target: RelocTarget,
 }

@@ -97,7 +97,7 @@ impl Bytes {
     /// A displacement for the linker to fill in.
     pub(super) fn reloc(&mut self, target: RelocTarget) {
         let at = self.pos();
-        self.relocs.push(Reloc { at, target });
+        self.relocs.push(Reloc { at, tail: 0, target });
         self.bytes(&[0; 4]);
     }
 
@@ -353,12 +353,20 @@ impl Bytes {
     /// The rows that only vectors have.
     fn vector(&mut self, inst: &Inst, head: Head, rm: RmOperand) {
         let def = inst.row.def();
-        let number = |reg: Reg| reg.number();
         debug_assert!(!inst.is_tied() || inst.dst == inst.src, "{inst:?}");
-        debug_assert!(
-            inst.rm != Rm::Rodata || matches!(def.form, Form::Vec | Form::VexFused),
-            "relocations end at the end of the instruction"
-        );
+        if inst.rm == Rm::Rodata && !matches!(def.form, Form::Vec | Form::VexFused) {
+            self.vector_without_tail(inst, head, rm);
+            let reloc = self.relocs.last_mut().expect("the operand is relocated");
+            reloc.tail = 1;
+        } else {
+            self.vector_without_tail(inst, head, rm);
+        }
+    }
+
+    /// The same, as if a relocated field were always at the end.
+    fn vector_without_tail(&mut self, inst: &Inst, head: Head, rm: RmOperand) {
+        let def = inst.row.def();
+        let number = |reg: Reg| reg.number();
         match def.form {
             Form::Vec | Form::VecImm if inst.vex => self.vex(head, number(inst.dst), number(inst.src), rm),
             Form::VecRmImm if inst.vex => self.vex(head, number(inst.dst), 0, rm),
