@@ -98,11 +98,24 @@ const LIVE_VALUES_MAX: u64 = 256;
 /// nanosecond each.
 const MERGING_WORK_MAX: u64 = 250_000_000;
 
+/// How far apart a block and those before it may lie in all, in blocks, before the allocator that
+/// needs no dominators is chosen: the other one walks from each of them up to where they part.
+const DOMINATOR_WORK_MAX: u64 = 250_000_000;
+
+/// Storage of so many instructions is kept for the next function; larger functions are rare.
+const INSTS_KEPT_MAX: usize = 1 << 20;
+
 fn by_linear(func: MFunc<Virt>, scratch: &mut Scratch) -> MFunc<Phys> {
     let slots = linear::allocate(&func, &mut scratch.insts, &mut scratch.blocks);
-    let storage = std::mem::take(&mut scratch.insts);
+    let mut storage = std::mem::take(&mut scratch.insts);
+    let large = storage.len() > INSTS_KEPT_MAX;
+    if large {
+        storage.shrink_to_fit();
+    }
     let (phys, old) = func.allocated(storage, &scratch.blocks, slots);
-    scratch.insts = old;
+    if !large {
+        scratch.insts = old;
+    }
     phys
 }
 
@@ -356,7 +369,21 @@ impl Lists {
     fn is_hostile(&mut self) -> bool {
         let mentioned = self.spans.iter().filter(|span| span.1 > 0);
         let total: u64 = mentioned.map(|&(first, last)| u64::from(last - first)).sum();
-        total > LIVE_VALUES_MAX * (self.ends.len() as u64 + 1000) || self.merging_work() > MERGING_WORK_MAX
+        total > LIVE_VALUES_MAX * (self.ends.len() as u64 + 1000)
+            || self.merging_work() > MERGING_WORK_MAX
+            || self.dominator_work() > DOMINATOR_WORK_MAX
+    }
+
+    /// See [`DOMINATOR_WORK_MAX`].
+    fn dominator_work(&self) -> u64 {
+        let (mut work, mut start) = (0, 0);
+        for (block, &end) in self.pred_ends.iter().enumerate() {
+            for pred in &self.preds[start..end as usize] {
+                work += block.saturating_sub(pred.index()) as u64;
+            }
+            start = end as usize;
+        }
+        work
     }
 
     fn mention(&mut self, vreg: VReg, at: u32) {

@@ -16,6 +16,9 @@ use cellwall_base::FuncIdx;
 use iced_x86::{Code, ConditionCode, Decoder, DecoderOptions, Instruction, OpKind, Register};
 use std::ops::Range;
 
+/// Room for so many instructions more than a function has is not given back.
+const OPS_SPARE_MAX: usize = 1 << 20;
+
 /// An operand: where it is, and in what width.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Operand {
@@ -320,6 +323,9 @@ impl Pass<'_> {
             op.pc = *pc;
             self.instruction(op, &insn, &text[*pc as usize..next as usize])?;
             *pc = next;
+        }
+        if ops.capacity() - ops.len() > OPS_SPARE_MAX {
+            ops.shrink_to_fit();
         }
         self.out.ops = ops;
         Ok(())

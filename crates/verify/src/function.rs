@@ -251,6 +251,12 @@ impl<'a> Function<'a> {
 
     /// Adds a state; its number.
     fn keep(&mut self, registers: Registers, frame: Frame) -> u32 {
+        if self.states.len() == self.states.capacity() {
+            // Twice as many, but room for more than one of each block only if they need it.
+            let (len, blocks) = (self.states.len(), self.code.blocks.len());
+            let more = if len < blocks { len.min(blocks - len) } else { len };
+            self.states.reserve_exact(more.max(4));
+        }
         self.states.push(State {
             registers,
             frame,

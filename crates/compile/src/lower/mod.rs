@@ -31,6 +31,9 @@ use cellwall_ir::{InstData, Trap, Type, Value};
 use cellwall_isa::x64::{Block, BlockData, Inst, MFunc, Pins, Row, Width};
 use cellwall_isa::{Class, Phys, Reg, Virt};
 
+/// From so many instructions on, their storage is as large as they are and no larger.
+const INSTS_EXACT_MIN: usize = 1 << 20;
+
 /// Storage that is used again from function to function.
 #[derive(Default)]
 pub(crate) struct Scratch {
@@ -234,6 +237,9 @@ impl Lower<'_> {
     /// Puts everything in order.
     fn finish(self) -> MFunc<Virt> {
         let mut out = self.out;
+        if out.insts.len() > INSTS_EXACT_MIN {
+            out.insts.shrink_to_fit();
+        }
         out.insts.reverse();
         let total = out.insts.len() as u32;
         let mut blocks: Vec<BlockData> = out.blocks.values().rev().cloned().collect();

@@ -6,8 +6,8 @@
 //! one instruction becomes its operand ([`dead`]); copies for a later call move down to the paths
 //! that call, so that the others need no frame ([`sink`]). Allocates nothing anew.
 //!
-//! Of very large functions nothing is taken out: what is kept for each block would cost more than it
-//! gains.
+//! Of very large functions nothing is taken out: what is kept for each block, and another list of instructions,
+//! would cost more than it gains.
 
 mod dead;
 mod equal;
@@ -21,13 +21,15 @@ use cellwall_isa::{Class, Phys, Reg};
 
 /// Functions with more blocks are left alone.
 const BLOCKS_MAX: usize = 1 << 16;
+/// Functions with more instructions, too.
+const INSTS_MAX: usize = 1 << 20;
 /// How often the blocks are walked before a fixpoint is given up: nested loops need about one walk
 /// each, and hostile functions nest without end.
 const ROUNDS_MAX: usize = 6;
 
 /// Takes out moves.
 pub(crate) fn tidy(func: &mut MFunc<Phys>) {
-    if func.blocks.len() > BLOCKS_MAX {
+    if func.blocks.len() > BLOCKS_MAX || func.insts.len() > INSTS_MAX {
         return;
     }
     let preds = Preds::of(func);

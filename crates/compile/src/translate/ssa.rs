@@ -21,7 +21,10 @@ use std::hash::{BuildHasherDefault, Hasher};
 /// Steps that every body may take, however small, and per byte of the body beyond that, where locals
 /// become values. Large real functions take up to 15.
 const STEPS: [u64; 2] = [1 << 20, 24];
-/// The same where locals live in the frame: for what signatures and block types make of a few bytes.
+/// Steps that no body may exceed where locals become values, so that the attempt costs no more than
+/// what follows it: 1 MB of real code.
+const STEPS_MAX: u64 = 1 << 24;
+/// The same as `STEPS` where locals live in the frame: for what signatures and block types make of a few bytes.
 const FRAME_STEPS: [u64; 2] = [1 << 22, 256];
 /// Arguments of branches that every body may have for its locals, and per byte beyond that.
 const ARGS: [u64; 2] = [1 << 18, 2];
@@ -103,6 +106,8 @@ pub(super) struct Ssa {
     /// By local: its variable of the frame, if it has one.
     variables: Vec<Option<u32>>,
     steps_left: u64,
+    /// How many more may be allowed.
+    steps_more: u64,
     args_left: u64,
     // Storage of `look_up`.
     tasks: Vec<Task>,
@@ -121,9 +126,9 @@ const NOWHERE: Block = Block::from_u32(u32::MAX);
 
 impl Ssa {
     pub(super) fn new(body_bytes: usize, home: Home) -> Self {
-        let [steps_min, _] = match home {
-            Home::Values => STEPS,
-            Home::Frame => FRAME_STEPS,
+        let ([steps_min, _], steps_max) = match home {
+            Home::Values => (STEPS, STEPS_MAX),
+            Home::Frame => (FRAME_STEPS, u64::MAX),
         };
         let mut ssa = Self {
             locals: Vec::new(),
@@ -140,6 +145,7 @@ impl Ssa {
             home,
             variables: Vec::new(),
             steps_left: steps_min,
+            steps_more: steps_max - steps_min,
             args_left: ARGS[0],
             tasks: Vec::new(),
             found: Vec::new(),
@@ -150,7 +156,9 @@ impl Ssa {
 
     /// Allows the steps that belong to so many bytes of another body.
     pub(super) fn allow(&mut self, body_bytes: usize) {
-        self.steps_left += self.steps_per_byte() * body_bytes as u64;
+        let more = (self.steps_per_byte() * body_bytes as u64).min(self.steps_more);
+        self.steps_left += more;
+        self.steps_more -= more;
         self.args_left += ARGS[1] * body_bytes as u64;
     }
 

@@ -362,7 +362,7 @@ impl<'f> Asm<'f> {
         if let Some((label, last_origin, last)) = self.cold.last()
             && *last_origin == origin
             && *last == cold
-            && matches!(cold, Cold::Trap(_))
+            && matches!(cold, Cold::Trap(_) | Cold::TruncTrap { .. })
         {
             return *label;
         }

@@ -43,7 +43,7 @@ impl Asm<'_> {
     }
 
     pub(super) fn expand(&mut self, inst: &Inst) {
-        let inst = *inst;
+        let mut inst = *inst;
         match inst.row {
             Row::Params => {}
             Row::Enter => self.enter(),
@@ -59,8 +59,10 @@ impl Asm<'_> {
                 self.jump_if(Cond::A, trap);
             }
             Row::TrapIfFloat => {
+                // Too low, too high and not a number share one.
+                let cond = std::mem::replace(&mut inst.cond, Cond::P);
                 let trap = self.cold_label(inst.origin, Cold::TruncTrap { inst });
-                self.jump_if(inst.cond, trap);
+                self.jump_if(cond, trap);
             }
             Row::FSelect => {
                 let over = self.label();
