@@ -15,10 +15,23 @@ extern "C" {
 
 // What is called when data that was handed over is needed no more.
 typedef void (*cellwall_finalizer_t)(void*);
+// Takes what a guest writes; false if it cannot, which the guest sees as an error of writing.
+typedef bool (*cellwall_wasi_write_t)(void* env, const uint8_t* bytes, size_t length);
 typedef struct cellwall_error_t cellwall_error_t;
 typedef struct cellwall_wasi_config_t cellwall_wasi_config_t;
 typedef struct cellwall_wasi_output_t cellwall_wasi_output_t;
+typedef struct cellwall_caller_t cellwall_caller_t;
 typedef struct cellwall_linker_t cellwall_linker_t;
+
+// A function of the host with the data that it was made with. The results are zeros and nulls of their types
+// at first; references among them become the callee's. Null, or the trap that it ends with.
+typedef own wasm_trap_t* (*cellwall_func_callback_t)(
+  void* env,
+  cellwall_caller_t* caller,
+  const wasm_val_t* args,
+  size_t args_count,
+  wasm_val_t* results,
+  size_t results_count);
 
 ///////////////////////////////////////////////////////////////////////////////
 // Errors
@@ -184,6 +197,35 @@ WASM_API_EXTERN own cellwall_wasi_output_t* cellwall_wasi_config_stderr_bytes(
   cellwall_wasi_config_t* config,
   size_t capacity);
 
+// A file of the host as standard input.
+WASM_API_EXTERN own cellwall_error_t* cellwall_wasi_config_stdin_file(
+  cellwall_wasi_config_t* config,
+  const char* path);
+
+// Standard output into a file of the host, which is made, or emptied.
+WASM_API_EXTERN own cellwall_error_t* cellwall_wasi_config_stdout_file(
+  cellwall_wasi_config_t* config,
+  const char* path);
+
+// Standard error into a file of the host, which is made, or emptied.
+WASM_API_EXTERN own cellwall_error_t* cellwall_wasi_config_stderr_file(
+  cellwall_wasi_config_t* config,
+  const char* path);
+
+// Standard output to a function of the host. The finalizer is called when it is not called any more.
+WASM_API_EXTERN void cellwall_wasi_config_stdout_callback(
+  cellwall_wasi_config_t* config,
+  cellwall_wasi_write_t callback,
+  void* env,
+  cellwall_finalizer_t finalizer);
+
+// Standard error to a function of the host, likewise.
+WASM_API_EXTERN void cellwall_wasi_config_stderr_callback(
+  cellwall_wasi_config_t* config,
+  cellwall_wasi_write_t callback,
+  void* env,
+  cellwall_finalizer_t finalizer);
+
 // What a program has written to memory.
 // (struct cellwall_wasi_output_t, declared above)
 
@@ -226,11 +268,43 @@ WASM_API_EXTERN own cellwall_error_t* cellwall_store_wasi_set(
   wasm_store_t* store,
   own cellwall_wasi_config_t* wasi);
 
+// A number that no other store of this process has or had.
+WASM_API_EXTERN uint64_t cellwall_store_id(const wasm_store_t* store);
+
+enum cellwall_store_use_enum {
+  CELLWALL_STORE_IDLE = 0,  // nobody is in a call into it
+  CELLWALL_STORE_HERE = 1,  // this thread is, that is: a function of the host is running
+  CELLWALL_STORE_ELSEWHERE = 2,  // another thread is; what needs the store fails until that call returns
+};
+
+// Whether a call into the store is under way, one of the enumeration above. May be called from any thread.
+WASM_API_EXTERN uint8_t cellwall_store_use(const wasm_store_t* store);
+
 ///////////////////////////////////////////////////////////////////////////////
-// Fast calls
+// Functions
 //
-// Calls with values in place: nothing is allocated. Numbers only; a function with references in its type is called
-// by `wasm_func_call`.
+// Functions of the host that know who calls them, and calls with values in place: nothing is allocated. The latter with
+// numbers only; a function with references in its type is called by `wasm_func_call`.
+
+// The instance that calls a function of the host; until that function returns.
+// (struct cellwall_caller_t, declared above)
+
+// A function of the host. The finalizer is called when nobody can call the function any more, also if this fails; then
+// the answer is null.
+WASM_API_EXTERN own wasm_func_t* cellwall_func_new(
+  wasm_store_t* store,
+  const wasm_functype_t* type,
+  cellwall_func_callback_t callback,
+  void* env,
+  cellwall_finalizer_t finalizer);
+
+// The store of the call. Belongs to the caller.
+WASM_API_EXTERN const wasm_store_t* cellwall_caller_store(const cellwall_caller_t* caller);
+
+// What the calling instance exports by this name; null if there is no such thing, or the host itself called.
+WASM_API_EXTERN own wasm_extern_t* cellwall_caller_export(
+  const cellwall_caller_t* caller,
+  const wasm_name_t* name);
 
 typedef union cellwall_raw_t {
   int32_t i32;
@@ -317,12 +391,42 @@ WASM_API_EXTERN own cellwall_error_t* cellwall_linker_define_func(
   void* env,
   cellwall_finalizer_t finalizer);
 
+// Likewise, a function that knows who calls it.
+WASM_API_EXTERN own cellwall_error_t* cellwall_linker_define_func_with_caller(
+  cellwall_linker_t* linker,
+  const wasm_name_t* module,
+  const wasm_name_t* name,
+  const wasm_functype_t* type,
+  cellwall_func_callback_t callback,
+  void* env,
+  cellwall_finalizer_t finalizer);
+
 // Defines all exports of an instance under one module name.
 WASM_API_EXTERN own cellwall_error_t* cellwall_linker_define_instance(
   cellwall_linker_t* linker,
   wasm_store_t* store,
   const wasm_name_t* module,
   const wasm_instance_t* instance);
+
+// Defines all exports of a module under one name. A reactor is instantiated now, and its `_initialize` is called; a
+// command, which has `_start`, anew for each call.
+WASM_API_EXTERN own cellwall_error_t* cellwall_linker_define_module(
+  cellwall_linker_t* linker,
+  wasm_store_t* store,
+  const wasm_name_t* name,
+  const wasm_module_t* module);
+
+// Defines each function that the module imports and that is not defined as one that traps.
+WASM_API_EXTERN own cellwall_error_t* cellwall_linker_define_unknown_imports_as_traps(
+  cellwall_linker_t* linker,
+  const wasm_module_t* module);
+
+// The function to run of a module defined by `cellwall_linker_define_module`: `_start`, or the export without a name.
+WASM_API_EXTERN own cellwall_error_t* cellwall_linker_get_default(
+  const cellwall_linker_t* linker,
+  wasm_store_t* store,
+  const wasm_name_t* name,
+  own wasm_func_t** out);
 
 // Defines all functions of WASI 0.1. A store without `cellwall_store_wasi_set` has no grant.
 WASM_API_EXTERN own cellwall_error_t* cellwall_linker_define_wasi(cellwall_linker_t* linker);

@@ -1,12 +1,13 @@
 //! Functions of C, called from guest code.
 
 use crate::env::Env;
-use crate::refs::wasm_trap_t;
-use crate::store::{Data, StoreCell};
+use crate::refs::{object, wasm_extern_t, wasm_ref_t, wasm_trap_t};
+use crate::store::{Data, StoreCell, wasm_store_t};
 use crate::trap;
 use crate::types::kind_of;
 use crate::val::{wasm_val_t, wasm_val_vec_t};
-use crate::vec::Vector;
+use crate::vec::{Vector, wasm_byte_vec_t};
+use crate::{c_api, get, give};
 use cellwall_rs::{Caller, Error, FuncType, Result, Val, bail};
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -18,6 +19,23 @@ pub type wasm_func_callback_t =
 pub type wasm_func_callback_with_env_t =
     Option<unsafe extern "C" fn(*mut c_void, *const wasm_val_vec_t, *mut wasm_val_vec_t) -> *mut wasm_trap_t>;
 
+/// `cellwall_func_callback_t`.
+pub type cellwall_func_callback_t = Option<WithCaller>;
+
+type WithCaller = unsafe extern "C" fn(
+    *mut c_void,
+    *mut cellwall_caller_t,
+    *const wasm_val_t,
+    usize,
+    *mut wasm_val_t,
+    usize,
+) -> *mut wasm_trap_t;
+
+/// Who calls a function of the host.
+pub struct cellwall_caller_t {
+    store: wasm_store_t,
+}
+
 /// A function of C with the data it is called with.
 pub(crate) enum Callback {
     Plain(unsafe extern "C" fn(*const wasm_val_vec_t, *mut wasm_val_vec_t) -> *mut wasm_trap_t),
@@ -25,6 +43,7 @@ pub(crate) enum Callback {
         unsafe extern "C" fn(*mut c_void, *const wasm_val_vec_t, *mut wasm_val_vec_t) -> *mut wasm_trap_t,
         Env,
     ),
+    WithCaller(WithCaller, Env),
 }
 
 impl Callback {
@@ -53,6 +72,21 @@ impl Callback {
                 match self {
                     Self::Plain(function) => function(&raw const args, &raw mut out),
                     Self::WithEnv(function, env) => function(env.data, &raw const args, &raw mut out),
+                    Self::WithCaller(function, env) => {
+                        let store = wasm_store_t { cell: cell.clone() };
+                        let mut caller = cellwall_caller_t { store };
+                        let values = out.as_mut_slice();
+                        let values = (values.as_mut_ptr(), values.len());
+                        let args = args.as_slice();
+                        function(
+                            env.data,
+                            &raw mut caller,
+                            args.as_ptr(),
+                            args.len(),
+                            values.0,
+                            values.1,
+                        )
+                    }
                 }
             };
             // SAFETY: the arguments stayed ours.
@@ -95,4 +129,21 @@ fn read_results(
         *result = unsafe { value.to_rust(cell) }?;
     }
     Ok(())
+}
+
+c_api! {
+    /// See `func.api`.
+    fn cellwall_caller_store(caller: *const cellwall_caller_t) -> *const wasm_store_t {
+        &raw const unsafe { get(caller) }?.store
+    }
+    /// See `func.api`.
+    fn cellwall_caller_export(
+        caller: *const cellwall_caller_t,
+        name: *const wasm_byte_vec_t,
+    ) -> *mut wasm_extern_t {
+        let cell = &unsafe { get(caller) }?.store.cell;
+        let name = std::str::from_utf8(unsafe { get(name)?.as_slice() }).ok()?;
+        let export = cell.with_caller(|caller| caller.get_export(name))??;
+        give(wasm_ref_t::new(cell, object(export)))
+    }
 }

@@ -1,6 +1,8 @@
 //! Functions.
 
-use crate::callback::{Callback, wasm_func_callback_t, wasm_func_callback_with_env_t};
+use crate::callback::{
+    Callback, cellwall_func_callback_t, wasm_func_callback_t, wasm_func_callback_with_env_t,
+};
 use crate::env::Env;
 use crate::refs::{Object, wasm_func_t, wasm_ref_t, wasm_trap_t};
 use crate::store::{StoreCell, wasm_store_t};
@@ -95,6 +97,19 @@ c_api! {
         let callback = Callback::WithEnv(callback?, Env::new(env, finalizer));
         new(unsafe { get(store) }?, unsafe { get(ty) }?, callback)?
     }
+    /// See `func.api`.
+    fn cellwall_func_new(
+        store: *mut wasm_store_t,
+        ty: *const wasm_functype_t,
+        callback: cellwall_func_callback_t,
+        env: *mut c_void,
+        finalizer: Option<unsafe extern "C" fn(*mut c_void)>,
+    ) -> *mut wasm_func_t {
+        // First, so that the finalizer is called whatever happens.
+        let env = Env::new(env, finalizer);
+        let callback = Callback::WithCaller(callback?, env);
+        new(unsafe { get(store) }?, unsafe { get(ty) }?, callback)?
+    }
     /// Its type.
     fn wasm_func_type(it: *const wasm_func_t) -> *mut wasm_functype_t {
         let (cell, func) = func(unsafe { get(it) }?)?;
@@ -127,7 +142,7 @@ c_api! {
         let error = match called {
             Ok(Ok(())) => return Some(ptr::null_mut()),
             Ok(Err(error)) => error,
-            Err(_) => Error::msg("a panic in the call of a function"),
+            Err(panic) => crate::panicked(&*panic),
         };
         give(trap::from_error(cell, &error))
     }

@@ -34,6 +34,7 @@ mod types;
 mod val;
 mod vec;
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What a function answers when it cannot do its work.
@@ -57,6 +58,10 @@ impl Failed for u32 {
     const FAILED: Self = 0;
 }
 
+impl Failed for u64 {
+    const FAILED: Self = 0;
+}
+
 impl Failed for usize {
     const FAILED: Self = 0;
 }
@@ -76,12 +81,17 @@ fn enter<R: Failed>(body: impl FnOnce() -> Option<R>) -> R {
         Ok(Some(answer)) => answer,
         Ok(None) => R::FAILED,
         Err(panic) => {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-            error::record(cellwall_rs::Error::msg(text.unwrap_or("a panic").to_owned()));
+            error::record(panicked(&*panic));
             R::FAILED
         }
     }
+}
+
+/// What a panic says.
+fn panicked(panic: &(dyn Any + Send)) -> cellwall_rs::Error {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    cellwall_rs::Error::msg(text.unwrap_or("a panic").to_owned())
 }
 
 /// Declares C functions. Pointers in angle brackets come in as what they point to:

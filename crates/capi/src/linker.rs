@@ -1,19 +1,22 @@
 //! Linkers, and what a program of WASI is granted.
 
-use crate::callback::{Callback, wasm_func_callback_with_env_t};
+use crate::callback::{Callback, cellwall_func_callback_t, wasm_func_callback_with_env_t};
 use crate::env::Env;
 use crate::extra::{answer, cellwall_error_t, null, text};
 use crate::module::module;
 use crate::refs::{
-    Object, external, object, wasm_extern_t, wasm_instance_t, wasm_module_t, wasm_ref_t, wasm_trap_t,
+    Object, external, object, wasm_extern_t, wasm_func_t, wasm_instance_t, wasm_module_t, wasm_ref_t,
+    wasm_trap_t,
 };
 use crate::store::{Data, wasm_engine_t, wasm_store_t};
 use crate::types::wasm_functype_t;
 use crate::vec::{Vector, put, wasm_byte_vec_t};
 use crate::{c_api, get, give, take, trap};
 use cellwall_rs::{Error, Linker, Result, bail};
-use cellwall_wasi::{DirPerms, FilePerms, MemoryInputPipe, MemoryOutputPipe, WasiCtxBuilder};
+use cellwall_wasi::{DirPerms, FilePerms, MemoryInputPipe, MemoryOutputPipe, OutputStream, WasiCtxBuilder};
 use std::ffi::{c_char, c_void};
+use std::fs::File;
+use std::io::{self, IoSlice};
 use std::ptr;
 
 /// Definitions by names.
@@ -31,6 +34,52 @@ pub struct cellwall_wasi_output_t {
     pipe: MemoryOutputPipe,
 }
 
+/// `cellwall_wasi_write_t`.
+pub type cellwall_wasi_write_t = Option<unsafe extern "C" fn(*mut c_void, *const u8, usize) -> bool>;
+
+/// A function of C that takes what a guest writes.
+struct Sink {
+    write: unsafe extern "C" fn(*mut c_void, *const u8, usize) -> bool,
+    env: Env,
+}
+
+impl OutputStream for Sink {
+    fn write(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut written = 0;
+        for buffer in buffers.iter().filter(|buffer| !buffer.is_empty()) {
+            // SAFETY: C gave the function with its data; the bytes are there for the call.
+            if !unsafe { (self.write)(self.env.data, buffer.as_ptr(), buffer.len()) } {
+                break;
+            }
+            written += buffer.len();
+        }
+        match written {
+            0 => Err(io::ErrorKind::BrokenPipe.into()),
+            _ => Ok(written),
+        }
+    }
+}
+
+/// Opens a file and connects it.
+///
+/// # Safety
+/// Pointers are null or valid.
+unsafe fn with_file(
+    config: *mut cellwall_wasi_config_t,
+    path: *const c_char,
+    open: impl FnOnce(&str) -> io::Result<File>,
+    connect: impl FnOnce(&mut WasiCtxBuilder, File),
+) -> *mut cellwall_error_t {
+    // SAFETY: the caller's promise.
+    let Some(config) = (unsafe { config.as_mut() }) else {
+        return null();
+    };
+    // SAFETY: likewise.
+    let path = unsafe { text(path) };
+    let file = path.and_then(|path| open(path).map_err(|error| Error::msg(format!("{path}: {error}"))));
+    answer(file.map(|file| connect(&mut config.builder, file)))
+}
+
 /// A name of C.
 ///
 /// # Safety
@@ -42,6 +91,38 @@ unsafe fn name<'a>(name: *const wasm_byte_vec_t) -> Result<&'a str> {
     };
     // SAFETY: likewise.
     Ok(std::str::from_utf8(unsafe { name.as_slice() })?)
+}
+
+/// Defines a function of the host.
+///
+/// # Safety
+/// Pointers are null or valid.
+unsafe fn define_func(
+    linker: *mut cellwall_linker_t,
+    module: *const wasm_byte_vec_t,
+    item_name: *const wasm_byte_vec_t,
+    ty: *const wasm_functype_t,
+    callback: Option<Callback>,
+) -> *mut cellwall_error_t {
+    // SAFETY: the caller's promise.
+    let (Some(linker), Some(ty), Some(callback)) = (unsafe { (linker.as_mut(), get(ty), callback) }) else {
+        return null();
+    };
+    let define = || {
+        // SAFETY: likewise.
+        let (module, name) = unsafe { (name(module)?, name(item_name)?) };
+        let Some(ty) = ty.to_func(linker.linker.engine()) else {
+            bail!("not the type of a function");
+        };
+        let func_type = ty.clone();
+        linker
+            .linker
+            .func_new(module, name, ty, move |caller, params, results| {
+                callback.call(&func_type, caller, params, results)
+            })?;
+        Ok(())
+    };
+    answer(define())
 }
 
 /// What went wrong in making an instance, as trap or as error.
@@ -104,22 +185,22 @@ c_api! {
     ) -> *mut cellwall_error_t {
         // First, so that the finalizer is called whatever happens.
         let env = Env::new(env, finalizer);
-        let (Some(linker), Some(ty), Some(callback)) = (unsafe { (linker.as_mut(), get(ty), callback) }) else {
-            return Some(null());
-        };
-        let define = || {
-            let (module, name) = unsafe { (name(module)?, name(item_name)?) };
-            let Some(ty) = ty.to_func(linker.linker.engine()) else {
-                bail!("not the type of a function");
-            };
-            let func_type = ty.clone();
-            let callback = Callback::WithEnv(callback, env);
-            linker.linker.func_new(module, name, ty, move |caller, params, results| {
-                callback.call(&func_type, caller, params, results)
-            })?;
-            Ok(())
-        };
-        answer(define())
+        let callback = callback.map(|callback| Callback::WithEnv(callback, env));
+        unsafe { define_func(linker, module, item_name, ty, callback) }
+    }
+    /// See `linker.api`.
+    fn cellwall_linker_define_func_with_caller(
+        linker: *mut cellwall_linker_t,
+        module: *const wasm_byte_vec_t,
+        item_name: *const wasm_byte_vec_t,
+        ty: *const wasm_functype_t,
+        callback: cellwall_func_callback_t,
+        env: *mut c_void,
+        finalizer: Option<unsafe extern "C" fn(*mut c_void)>,
+    ) -> *mut cellwall_error_t {
+        let env = Env::new(env, finalizer);
+        let callback = callback.map(|callback| Callback::WithCaller(callback, env));
+        unsafe { define_func(linker, module, item_name, ty, callback) }
     }
     /// See `linker.api`.
     fn cellwall_linker_define_instance(
@@ -141,6 +222,52 @@ c_api! {
             store.cell.with(|store| linker.linker.instance(store, module, instance).map(|_| ()))
         };
         answer(define())
+    }
+    /// See `linker.api`.
+    fn cellwall_linker_define_module(
+        linker: *mut cellwall_linker_t,
+        store: *mut wasm_store_t,
+        module_name: *const wasm_byte_vec_t,
+        it: *const wasm_module_t,
+    ) -> *mut cellwall_error_t {
+        let (Some(linker), Some(store), Some(it)) = (unsafe { (linker.as_mut(), get(store), get(it)) }) else {
+            return Some(null());
+        };
+        let mut define = || {
+            let name = unsafe { name(module_name) }?;
+            let module = module(it).ok_or_else(|| Error::msg("not a module"))?;
+            store.cell.with(|store| linker.linker.module(store, name, module).map(|_| ()))
+        };
+        answer(define())
+    }
+    /// See `linker.api`.
+    fn cellwall_linker_define_unknown_imports_as_traps(
+        linker: *mut cellwall_linker_t,
+        it: *const wasm_module_t,
+    ) -> *mut cellwall_error_t {
+        let (Some(linker), Some(it)) = (unsafe { (linker.as_mut(), get(it)) }) else {
+            return Some(null());
+        };
+        let module = module(it).ok_or_else(|| Error::msg("not a module"));
+        answer(module.and_then(|module| linker.linker.define_unknown_imports_as_traps(module)))
+    }
+    /// See `linker.api`.
+    fn cellwall_linker_get_default(
+        linker: *const cellwall_linker_t,
+        store: *mut wasm_store_t,
+        module: *const wasm_byte_vec_t,
+        out: *mut *mut wasm_func_t,
+    ) -> *mut cellwall_error_t {
+        let (Some(linker), Some(store)) = (unsafe { (get(linker), get(store)) }) else {
+            return Some(null());
+        };
+        let find = || {
+            let name = unsafe { name(module) }?;
+            let func = store.cell.with(|context| linker.linker.get_default(context, name))?;
+            let func = give(wasm_ref_t::new(&store.cell, Object::Func(func)));
+            unsafe { put(out, func) }.ok_or_else(|| Error::msg("an argument is null"))
+        };
+        answer(find())
     }
     /// See `linker.api`.
     fn cellwall_linker_define_wasi(linker: *mut cellwall_linker_t) -> *mut cellwall_error_t {
@@ -278,6 +405,38 @@ c_api! {
         let pipe = MemoryOutputPipe::new(capacity);
         unsafe { config.as_mut() }?.builder.stderr(pipe.clone());
         give(cellwall_wasi_output_t { pipe })
+    }
+    /// See `wasi.api`.
+    fn cellwall_wasi_config_stdin_file(config: *mut cellwall_wasi_config_t, path: *const c_char) -> *mut cellwall_error_t {
+        unsafe { with_file(config, path, |path| File::open(path), |builder, file| { builder.stdin(file); }) }
+    }
+    /// See `wasi.api`.
+    fn cellwall_wasi_config_stdout_file(config: *mut cellwall_wasi_config_t, path: *const c_char) -> *mut cellwall_error_t {
+        unsafe { with_file(config, path, |path| File::create(path), |builder, file| { builder.stdout(file); }) }
+    }
+    /// See `wasi.api`.
+    fn cellwall_wasi_config_stderr_file(config: *mut cellwall_wasi_config_t, path: *const c_char) -> *mut cellwall_error_t {
+        unsafe { with_file(config, path, |path| File::create(path), |builder, file| { builder.stderr(file); }) }
+    }
+    /// See `wasi.api`.
+    fn cellwall_wasi_config_stdout_callback(
+        config: *mut cellwall_wasi_config_t,
+        callback: cellwall_wasi_write_t,
+        env: *mut c_void,
+        finalizer: Option<unsafe extern "C" fn(*mut c_void)>,
+    ) {
+        let sink = Sink { env: Env::new(env, finalizer), write: callback? };
+        unsafe { config.as_mut() }?.builder.stdout(sink);
+    }
+    /// See `wasi.api`.
+    fn cellwall_wasi_config_stderr_callback(
+        config: *mut cellwall_wasi_config_t,
+        callback: cellwall_wasi_write_t,
+        env: *mut c_void,
+        finalizer: Option<unsafe extern "C" fn(*mut c_void)>,
+    ) {
+        let sink = Sink { env: Env::new(env, finalizer), write: callback? };
+        unsafe { config.as_mut() }?.builder.stderr(sink);
     }
     /// See `wasi.api`.
     fn cellwall_wasi_output_contents(output: *const cellwall_wasi_output_t, out: *mut wasm_byte_vec_t) {

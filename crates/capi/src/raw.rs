@@ -2,7 +2,7 @@
 
 use crate::refs::{Object, wasm_func_t, wasm_ref_t, wasm_trap_t};
 use crate::{c_api, get, give, trap};
-use cellwall_rs::{Error, Result, Val, ValType, bail};
+use cellwall_rs::{Result, Val, ValType, bail};
 use std::ptr;
 use std::slice;
 
@@ -114,7 +114,7 @@ c_api! {
         let error = match called {
             Ok(Ok(())) => return Some(ptr::null_mut()),
             Ok(Err(error)) => error,
-            Err(_) => Error::msg("a panic in the call of a function"),
+            Err(panic) => crate::panicked(&*panic),
         };
         give(trap::from_error(&it.store, &error))
     }

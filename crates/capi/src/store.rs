@@ -11,7 +11,11 @@ use cellwall_rs::{self as rt, AsContextMut, Caller, ExternRef, Rooted, Store, St
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::collections::HashMap;
 use std::ptr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
+
+/// The number of the next store.
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 /// Options of an engine.
 #[derive(Clone, Default)]
@@ -68,7 +72,32 @@ pub(crate) struct StoreCell {
     /// Things of C that went into guest code as references, so that each goes in as the same one.
     rooted: RefCell<HashMap<Key, Rooted<ExternRef>>>,
     next_foreign: Cell<u64>,
+    /// The thread that is using the store; 0 is none.
+    user: AtomicUsize,
+    id: u64,
     me: Weak<Self>,
+}
+
+/// The store is this thread's.
+struct Claim<'a> {
+    /// What to give back; nothing if the thread had it before.
+    user: Option<&'a AtomicUsize>,
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        if let Some(user) = self.user {
+            user.store(0, Ordering::Release);
+        }
+    }
+}
+
+/// A number, not 0, that no other thread alive has.
+fn thread_number() -> usize {
+    thread_local! {
+        static HERE: u8 = const { 0 };
+    }
+    HERE.with(|here| ptr::from_ref(here).addr())
 }
 
 // SAFETY: the headers say that a store and everything of it is used by one thread at a time.
@@ -77,6 +106,11 @@ unsafe impl Send for StoreCell {}
 unsafe impl Sync for StoreCell {}
 
 impl StoreCell {
+    /// A number that no other store has or had.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
     fn new(engine: &rt::Engine) -> Arc<Self> {
         Arc::new_cyclic(|cell| {
             let data = Data {
@@ -93,6 +127,8 @@ impl StoreCell {
                 infos: RefCell::default(),
                 rooted: RefCell::default(),
                 next_foreign: Cell::new(1),
+                user: AtomicUsize::new(0),
+                id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
                 me: cell.clone(),
             }
         })
@@ -100,6 +136,7 @@ impl StoreCell {
 
     /// Runs something with the store, through the running host function's caller if there is one.
     pub(crate) fn with<R>(&self, run: impl FnOnce(StoreContextMut<'_, Data>) -> R) -> R {
+        let _claim = self.claim();
         let caller = self.caller.get();
         // SAFETY: not null only while `in_call` below holds the caller, which waits for C, which
         // called us.
@@ -109,6 +146,30 @@ impl StoreCell {
         // SAFETY: no host function is running, so nobody else uses the store: it belongs to one
         // thread at a time, and nothing that `run` does calls C without a caller.
         run(unsafe { &mut *self.store.get() }.as_context_mut())
+    }
+
+    /// Runs something with the caller of the innermost host function that is running, if one is.
+    pub(crate) fn with_caller<R>(&self, run: impl FnOnce(&mut Caller<'static, Data>) -> R) -> Option<R> {
+        let _claim = self.claim();
+        // SAFETY: as above.
+        Some(run(unsafe { self.caller.get().as_mut() }?))
+    }
+
+    /// Makes the store this thread's as long as the answer is kept, which ends the function of C
+    /// with its answer of failure if it is another thread's just now.
+    fn claim(&self) -> Claim<'_> {
+        let me = thread_number();
+        match self
+            .user
+            .compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed)
+        {
+            Ok(_) => Claim {
+                user: Some(&self.user),
+            },
+            Err(user) if user == me => Claim { user: None },
+            // `enter` makes it an error; nobody wants to read of it on standard error.
+            Err(_) => std::panic::resume_unwind(Box::new("the store is in use by another thread")),
+        }
     }
 
     /// Runs C code that may come back to the store.
@@ -192,6 +253,18 @@ c_api! {
     fn wasm_store_new(engine: *mut wasm_engine_t) -> *mut wasm_store_t {
         let cell = StoreCell::new(&unsafe { get(engine) }?.engine);
         give(wasm_store_t { cell })
+    }
+    /// See `engine.api`.
+    fn cellwall_store_id(store: *const wasm_store_t) -> u64 {
+        unsafe { get(store) }?.cell.id()
+    }
+    /// See `engine.api`.
+    fn cellwall_store_use(store: *const wasm_store_t) -> u8 {
+        match unsafe { get(store) }?.cell.user.load(Ordering::Relaxed) {
+            0 => 0,
+            user if user == thread_number() => 1,
+            _ => 2,
+        }
     }
     /// Deletes it, with all that lives in it, once the last reference into it is deleted.
     fn wasm_store_delete(store: *mut wasm_store_t) {

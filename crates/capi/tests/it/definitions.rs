@@ -130,7 +130,9 @@ fn header(nouns: &[Noun]) -> String {
          #ifndef CELLWALL_H\n#define CELLWALL_H\n\n#include <wasm.h>\n\n#define own\n\n\
          #ifdef __cplusplus\nextern \"C\" {\n#endif\n\n\
          // What is called when data that was handed over is needed no more.\n\
-         typedef void (*cellwall_finalizer_t)(void*);\n",
+         typedef void (*cellwall_finalizer_t)(void*);\n\
+         // Takes what a guest writes; false if it cannot, which the guest sees as an error of writing.\n\
+         typedef bool (*cellwall_wasi_write_t)(void* env, const uint8_t* bytes, size_t length);\n",
     );
     // Types first: a function of one noun may take another's.
     for item in nouns.iter().flat_map(|noun| &noun.items) {
@@ -138,6 +140,12 @@ fn header(nouns: &[Noun]) -> String {
             writeln!(text, "typedef struct {name} {name};").expect("a String takes every write");
         }
     }
+    text.push_str(
+        "\n// A function of the host with the data that it was made with. The results are zeros and nulls of their types\n\
+         // at first; references among them become the callee's. Null, or the trap that it ends with.\n\
+         typedef own wasm_trap_t* (*cellwall_func_callback_t)(\n  void* env,\n  cellwall_caller_t* caller,\n  \
+         const wasm_val_t* args,\n  size_t args_count,\n  wasm_val_t* results,\n  size_t results_count);\n",
+    );
     for noun in nouns {
         let line = "/".repeat(79);
         write!(text, "\n{line}\n// {}\n//\n", noun.title).expect("a String takes every write");
@@ -259,7 +267,7 @@ fn signatures(nouns: &[Noun]) -> String {
     let mut text = String::from(
         "//! Generated from `api/`; not to be edited. The functions have the types that the header says.\n\n\
          #![allow(unused_imports, reason = \"the list is for all definitions\")]\n\n\
-         use crate::callback::*;\nuse crate::extra::*;\nuse crate::linker::*;\nuse crate::raw::*;\nuse crate::refs::*;\n\
+         use crate::callback::*;\nuse crate::extra::*;\nuse crate::func::*;\nuse crate::linker::*;\nuse crate::raw::*;\nuse crate::refs::*;\n\
          use crate::store::*;\nuse crate::trap::*;\nuse crate::types::*;\nuse crate::vec::*;\n\
          use std::ffi::{c_char, c_void};\n\n",
     );
@@ -282,6 +290,60 @@ fn signatures(nouns: &[Noun]) -> String {
     text
 }
 
+/// What `cffi` reads: both headers as the preprocessor leaves them, without function bodies and without what
+/// comes from the C library. Types of the library are known to `cffi`.
+fn cdef() -> String {
+    let stubs = super::scratch();
+    for name in ["stddef.h", "stdint.h", "stdbool.h", "string.h", "assert.h"] {
+        std::fs::write(stubs.join(name), "").expect("the scratch folder can be written");
+    }
+    let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
+    let output = std::process::Command::new(compiler)
+        .args(["-E", "-P", "-nostdinc", "-Dstatic_assert(a,b)=", "-I"])
+        .arg(&stubs)
+        .arg("-I")
+        .arg(here().join("include"))
+        .arg(here().join("include/cellwall.h"))
+        .output()
+        .expect("a C compiler is installed, as Rust's linker");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let text = String::from_utf8(output.stdout).expect("the headers are UTF-8");
+    let mut declarations =
+        String::from("// Generated from the headers in crates/capi/include; not to be edited.\n\n");
+    // One declaration at a time: up to a semicolon or the end of a body, outside of braces.
+    let (mut depth, mut one, mut is_body) = (0, String::new(), false);
+    for character in text.chars() {
+        one.push(character);
+        match character {
+            '{' => {
+                is_body |= depth == 0 && one.trim_end_matches(['{', ' ', '\n']).ends_with(')');
+                depth += 1;
+            }
+            '}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 && (character == ';' || (character == '}' && is_body)) {
+            let line = one.split_whitespace().collect::<Vec<_>>().join(" ");
+            let constant = line.starts_with("static ");
+            if !is_body && !constant && line != ";" {
+                declarations.push_str(&line);
+                declarations.push('\n');
+            }
+            one.clear();
+            is_body = false;
+        }
+    }
+    assert!(
+        depth == 0 && one.trim().is_empty(),
+        "the headers end in the middle: {one}"
+    );
+    declarations
+}
+
 #[test]
 fn what_is_generated_is_fresh() {
     let nouns: Vec<Noun> = NOUNS.map(noun).into();
@@ -295,12 +357,18 @@ fn what_is_generated_is_fresh() {
         nouns.iter().map(|n| &n.file).collect::<Vec<_>>()
     );
     let book = here().join("../../docs/capi-reference.md");
-    let made: [(PathBuf, String); 3] = [
+    let python = here().join("../../bindings/python/src/cellwall/core.cdef");
+    let made: [(PathBuf, String); 4] = [
         (here().join("include/cellwall.h"), header(&nouns)),
         (book, reference(&nouns)),
         (here().join("src/signatures.rs"), signatures(&nouns)),
+        // After the header that it is made from.
+        (python, String::new()),
     ];
-    for (path, text) in made {
+    for (path, mut text) in made {
+        if path.extension().is_some_and(|ending| ending == "cdef") {
+            text = cdef();
+        }
         if std::env::var_os("BLESS").is_some() {
             std::fs::write(&path, &text).expect("the repository can be written");
         }

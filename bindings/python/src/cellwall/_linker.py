@@ -1,0 +1,138 @@
+"""Linkers: definitions by names, from which modules are instantiated."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from ._engine import Closing, Engine, Storelike, live, same
+from ._error import CellwallError, check, raise_trap
+from ._extern import AsExtern, extern_ptr, wrap_extern
+from ._func import Func, forget, remember, trampoline
+from ._lib import NULL, ffi, lib, name
+from ._module import Instance, Module
+from ._types import FuncType
+
+
+class Linker(Closing):
+    """Definitions by names."""
+
+    def __init__(self, engine: Engine):
+        if not isinstance(engine, Engine):
+            raise TypeError("expected an Engine")
+        self._ptr: Any = ffi.gc(lib.cellwall_linker_new(engine._live()), lib.cellwall_linker_delete)
+        self._shadowing = False
+
+    def _live(self) -> Any:
+        if self._ptr is None:
+            raise ValueError("the linker is closed")
+        return self._ptr
+
+    @property
+    def allow_shadowing(self) -> bool:
+        """Whether a name may be defined twice; the last definition is used then."""
+        return self._shadowing
+
+    @allow_shadowing.setter
+    def allow_shadowing(self, allow: bool) -> None:
+        lib.cellwall_linker_allow_shadowing(self._live(), bool(allow))
+        self._shadowing = bool(allow)
+
+    def define(self, store: Storelike, module: str, name_: str, item: AsExtern) -> None:
+        """Defines something of a store; the linker can be used with that store only from then on."""
+        state = live(store)
+        ptr = extern_ptr(state, item, f"{module}.{name_}")
+        check(lib.cellwall_linker_define(self._live(), state.ptr, name(module), name(name_), ptr))
+
+    def define_func(
+        self,
+        module: str,
+        name_: str,
+        ty: FuncType,
+        func: Callable[..., Any],
+        access_caller: bool = False,
+    ) -> None:
+        """Defines a function of the host, for every store."""
+        if not isinstance(ty, FuncType):
+            raise TypeError("expected a FuncType")
+        if not callable(func):
+            raise TypeError("expected something that can be called")
+        linker, c_type = self._live(), ty.to_c()
+        env = remember(ty, func, access_caller)
+        check(
+            lib.cellwall_linker_define_func_with_caller(
+                linker, name(module), name(name_), c_type, trampoline, env, forget
+            )
+        )
+
+    def define_instance(self, store: Storelike, name_: str, instance: Instance) -> None:
+        """Defines all exports of an instance under one module name."""
+        if not isinstance(instance, Instance):
+            raise TypeError("expected an Instance")
+        state = same(store, instance._state)
+        check(lib.cellwall_linker_define_instance(self._live(), state.ptr, name(name_), instance._ptr))
+
+    def define_module(self, store: Storelike, name_: str, module: Module) -> None:
+        """Defines all exports of a module: a command is instantiated for each call, a reactor now."""
+        if not isinstance(module, Module):
+            raise TypeError("expected a Module")
+        state = live(store)
+        check(lib.cellwall_linker_define_module(self._live(), state.ptr, name(name_), module._in(state.ptr)))
+
+    def define_wasi(self) -> None:
+        """Defines all functions of WASI 0.1; what programs are granted is said by `Store.set_wasi`."""
+        check(lib.cellwall_linker_define_wasi(self._live()))
+
+    def define_unknown_imports_as_traps(self, module: Module) -> None:
+        """Defines each function that the module imports and that is not defined as one that traps."""
+        check(lib.cellwall_linker_define_unknown_imports_as_traps(self._live(), module._in(module._store())))
+
+    def instantiate(self, store: Storelike, module: Module) -> Instance:
+        """Makes an instance with imports found here, and runs its start function."""
+        if not isinstance(module, Module):
+            raise TypeError("expected a Module")
+        state = live(store)
+        obtained = module._in(state.ptr)
+        out, trap = ffi.new("wasm_instance_t **"), ffi.new("wasm_trap_t **")
+        check(lib.cellwall_linker_instantiate(self._live(), state.ptr, obtained, out, trap))
+        if trap[0] != NULL:
+            raise_trap(trap[0])
+        return Instance._of(state, out[0], module)
+
+    def instantiate_pre(self, module: Module) -> InstancePre:
+        """The module with this linker, to be instantiated in many stores."""
+        return InstancePre(self, module)
+
+    def get(self, store: Storelike, module: str, name_: str) -> AsExtern:
+        """What these names stand for."""
+        state = live(store)
+        found = lib.cellwall_linker_get(self._live(), state.ptr, name(module), name(name_))
+        if found == NULL:
+            raise CellwallError(f"{module}.{name_} is not defined")
+        return wrap_extern(state, found)
+
+    def get_default(self, store: Storelike, name_: str) -> Func:
+        """The function to run of a module defined by `define_module`."""
+        state = live(store)
+        out = ffi.new("wasm_func_t **")
+        check(lib.cellwall_linker_get_default(self._live(), state.ptr, name(name_), out))
+        return Func._of(state, out[0])
+
+    def close(self) -> None:
+        """Gives it back; what was instantiated lives on."""
+        ptr, self._ptr = self._ptr, None
+        if ptr is not None:
+            ffi.release(ptr)
+
+
+class InstancePre:
+    """A module and the linker that has its imports."""
+
+    def __init__(self, linker: Linker, module: Module):
+        if not isinstance(module, Module):
+            raise TypeError("expected a Module")
+        self._linker = linker
+        self._module = module
+
+    def instantiate(self, store: Storelike) -> Instance:
+        """Makes an instance."""
+        return self._linker.instantiate(store, self._module)
