@@ -25,42 +25,91 @@ const _: unsafe extern "C" fn(*mut wasm_config_t, u64) = cellwall_config_memory_
 const _: unsafe extern "C" fn(*mut wasm_config_t, bool) = cellwall_config_backtrace_set;
 const _: unsafe extern "C" fn(*mut wasm_config_t, bool) = cellwall_config_parallel_compilation_set;
 const _: unsafe extern "C" fn(*mut wasm_config_t, u8) -> *mut cellwall_error_t = cellwall_config_profiler_set;
-const _: unsafe extern "C" fn(*mut wasm_config_t, *const c_char) -> *mut cellwall_error_t = cellwall_config_cache_open;
-const _: unsafe extern "C" fn(*const c_char, usize, *mut wasm_byte_vec_t) -> *mut cellwall_error_t = cellwall_wat2wasm;
-const _: unsafe extern "C" fn(*mut wasm_store_t, *const u8, usize, *mut *mut wasm_module_t) -> *mut cellwall_error_t = cellwall_module_new;
-const _: unsafe extern "C" fn(*mut wasm_store_t, *const u8, usize) -> *mut cellwall_error_t = cellwall_module_validate;
-const _: unsafe extern "C" fn(*mut wasm_store_t, *const u8, usize, *mut *mut wasm_module_t) -> *mut cellwall_error_t = cellwall_module_deserialize;
-const _: unsafe extern "C" fn(*mut wasm_store_t, *const c_char, *mut *mut wasm_module_t) -> *mut cellwall_error_t = cellwall_module_deserialize_file;
+const _: unsafe extern "C" fn(*mut wasm_config_t, *const c_char) -> *mut cellwall_error_t =
+    cellwall_config_cache_open;
+const _: unsafe extern "C" fn(*const c_char, usize, *mut wasm_byte_vec_t) -> *mut cellwall_error_t =
+    cellwall_wat2wasm;
+const _: unsafe extern "C" fn(
+    *mut wasm_store_t,
+    *const u8,
+    usize,
+    *mut *mut wasm_module_t,
+) -> *mut cellwall_error_t = cellwall_module_new;
+const _: unsafe extern "C" fn(*mut wasm_store_t, *const u8, usize) -> *mut cellwall_error_t =
+    cellwall_module_validate;
+const _: unsafe extern "C" fn(
+    *mut wasm_store_t,
+    *const u8,
+    usize,
+    *mut *mut wasm_module_t,
+) -> *mut cellwall_error_t = cellwall_module_deserialize;
+const _: unsafe extern "C" fn(
+    *mut wasm_store_t,
+    *const c_char,
+    *mut *mut wasm_module_t,
+) -> *mut cellwall_error_t = cellwall_module_deserialize_file;
 const _: unsafe extern "C" fn() -> *mut cellwall_wasi_config_t = cellwall_wasi_config_new;
 const _: unsafe extern "C" fn(*mut cellwall_wasi_config_t) = cellwall_wasi_config_delete;
 const _: unsafe extern "C" fn(*mut cellwall_wasi_config_t, *const c_char) = cellwall_wasi_config_arg;
-const _: unsafe extern "C" fn(*mut cellwall_wasi_config_t, *const c_char, *const c_char) = cellwall_wasi_config_env;
+const _: unsafe extern "C" fn(*mut cellwall_wasi_config_t, *const c_char, *const c_char) =
+    cellwall_wasi_config_env;
 const _: unsafe extern "C" fn(*mut cellwall_wasi_config_t) = cellwall_wasi_config_inherit_args;
 const _: unsafe extern "C" fn(*mut cellwall_wasi_config_t) = cellwall_wasi_config_inherit_env;
 const _: unsafe extern "C" fn(*mut cellwall_wasi_config_t) = cellwall_wasi_config_inherit_stdin;
 const _: unsafe extern "C" fn(*mut cellwall_wasi_config_t) = cellwall_wasi_config_inherit_stdout;
 const _: unsafe extern "C" fn(*mut cellwall_wasi_config_t) = cellwall_wasi_config_inherit_stderr;
-const _: unsafe extern "C" fn(*mut cellwall_wasi_config_t, *const wasm_byte_vec_t) = cellwall_wasi_config_stdin_bytes;
-const _: unsafe extern "C" fn(*mut cellwall_wasi_config_t, usize) -> *mut cellwall_wasi_output_t = cellwall_wasi_config_stdout_bytes;
-const _: unsafe extern "C" fn(*mut cellwall_wasi_config_t, usize) -> *mut cellwall_wasi_output_t = cellwall_wasi_config_stderr_bytes;
-const _: unsafe extern "C" fn(*mut cellwall_wasi_config_t, *const c_char) -> *mut cellwall_error_t = cellwall_wasi_config_stdin_file;
-const _: unsafe extern "C" fn(*mut cellwall_wasi_config_t, *const c_char) -> *mut cellwall_error_t = cellwall_wasi_config_stdout_file;
-const _: unsafe extern "C" fn(*mut cellwall_wasi_config_t, *const c_char) -> *mut cellwall_error_t = cellwall_wasi_config_stderr_file;
-const _: unsafe extern "C" fn(*mut cellwall_wasi_config_t, cellwall_wasi_write_t, *mut c_void, Option<unsafe extern "C" fn(*mut c_void)>) = cellwall_wasi_config_stdout_callback;
-const _: unsafe extern "C" fn(*mut cellwall_wasi_config_t, cellwall_wasi_write_t, *mut c_void, Option<unsafe extern "C" fn(*mut c_void)>) = cellwall_wasi_config_stderr_callback;
-const _: unsafe extern "C" fn(*const cellwall_wasi_output_t, *mut wasm_byte_vec_t) = cellwall_wasi_output_contents;
+const _: unsafe extern "C" fn(*mut cellwall_wasi_config_t, *const wasm_byte_vec_t) =
+    cellwall_wasi_config_stdin_bytes;
+const _: unsafe extern "C" fn(*mut cellwall_wasi_config_t, usize) -> *mut cellwall_wasi_output_t =
+    cellwall_wasi_config_stdout_bytes;
+const _: unsafe extern "C" fn(*mut cellwall_wasi_config_t, usize) -> *mut cellwall_wasi_output_t =
+    cellwall_wasi_config_stderr_bytes;
+const _: unsafe extern "C" fn(*mut cellwall_wasi_config_t, *const c_char) -> *mut cellwall_error_t =
+    cellwall_wasi_config_stdin_file;
+const _: unsafe extern "C" fn(*mut cellwall_wasi_config_t, *const c_char) -> *mut cellwall_error_t =
+    cellwall_wasi_config_stdout_file;
+const _: unsafe extern "C" fn(*mut cellwall_wasi_config_t, *const c_char) -> *mut cellwall_error_t =
+    cellwall_wasi_config_stderr_file;
+const _: unsafe extern "C" fn(
+    *mut cellwall_wasi_config_t,
+    cellwall_wasi_write_t,
+    *mut c_void,
+    Option<unsafe extern "C" fn(*mut c_void)>,
+) = cellwall_wasi_config_stdout_callback;
+const _: unsafe extern "C" fn(
+    *mut cellwall_wasi_config_t,
+    cellwall_wasi_write_t,
+    *mut c_void,
+    Option<unsafe extern "C" fn(*mut c_void)>,
+) = cellwall_wasi_config_stderr_callback;
+const _: unsafe extern "C" fn(*const cellwall_wasi_output_t, *mut wasm_byte_vec_t) =
+    cellwall_wasi_output_contents;
 const _: unsafe extern "C" fn(*mut cellwall_wasi_output_t) = cellwall_wasi_output_delete;
-const _: unsafe extern "C" fn(*mut cellwall_wasi_config_t, *const c_char, *const c_char, u8) -> *mut cellwall_error_t = cellwall_wasi_config_preopen_dir;
+const _: unsafe extern "C" fn(
+    *mut cellwall_wasi_config_t,
+    *const c_char,
+    *const c_char,
+    u8,
+) -> *mut cellwall_error_t = cellwall_wasi_config_preopen_dir;
 const _: unsafe extern "C" fn(*const wasm_engine_t) = cellwall_engine_interrupt;
 const _: unsafe extern "C" fn(*mut wasm_store_t, i64, i64, i64, i64, i64) = cellwall_store_limits_set;
-const _: unsafe extern "C" fn(*mut wasm_store_t, *mut cellwall_wasi_config_t) -> *mut cellwall_error_t = cellwall_store_wasi_set;
+const _: unsafe extern "C" fn(*mut wasm_store_t, *mut cellwall_wasi_config_t) -> *mut cellwall_error_t =
+    cellwall_store_wasi_set;
 const _: unsafe extern "C" fn(*const wasm_store_t) -> u64 = cellwall_store_id;
 const _: unsafe extern "C" fn(*const wasm_store_t) -> u8 = cellwall_store_use;
-const _: unsafe extern "C" fn(*mut wasm_store_t, *const wasm_functype_t, cellwall_func_callback_t, *mut c_void, Option<unsafe extern "C" fn(*mut c_void)>) -> *mut wasm_func_t = cellwall_func_new;
+const _: unsafe extern "C" fn(
+    *mut wasm_store_t,
+    *const wasm_functype_t,
+    cellwall_func_callback_t,
+    *mut c_void,
+    Option<unsafe extern "C" fn(*mut c_void)>,
+) -> *mut wasm_func_t = cellwall_func_new;
 const _: unsafe extern "C" fn(*const cellwall_caller_t) -> *const wasm_store_t = cellwall_caller_store;
-const _: unsafe extern "C" fn(*const cellwall_caller_t, *const wasm_byte_vec_t) -> *mut wasm_extern_t = cellwall_caller_export;
+const _: unsafe extern "C" fn(*const cellwall_caller_t, *const wasm_byte_vec_t) -> *mut wasm_extern_t =
+    cellwall_caller_export;
 const _: unsafe extern "C" fn(*const wasm_func_t) -> bool = cellwall_func_is_raw;
-const _: unsafe extern "C" fn(*const wasm_func_t, *mut cellwall_raw_t, usize) -> *mut wasm_trap_t = cellwall_func_call_raw;
+const _: unsafe extern "C" fn(*const wasm_func_t, *mut cellwall_raw_t, usize) -> *mut wasm_trap_t =
+    cellwall_func_call_raw;
 const _: unsafe extern "C" fn(*const wasm_trap_t) -> u8 = cellwall_trap_code;
 const _: unsafe extern "C" fn(*const wasm_trap_t, *mut i32) -> bool = cellwall_trap_exit_status;
 const _: unsafe extern "C" fn(*const wasm_frame_t) -> *const wasm_byte_vec_t = cellwall_frame_func_name;
@@ -68,13 +117,62 @@ const _: unsafe extern "C" fn(*const wasm_frame_t) -> *const wasm_byte_vec_t = c
 const _: unsafe extern "C" fn(*const wasm_engine_t) -> *mut cellwall_linker_t = cellwall_linker_new;
 const _: unsafe extern "C" fn(*mut cellwall_linker_t) = cellwall_linker_delete;
 const _: unsafe extern "C" fn(*mut cellwall_linker_t, bool) = cellwall_linker_allow_shadowing;
-const _: unsafe extern "C" fn(*mut cellwall_linker_t, *mut wasm_store_t, *const wasm_byte_vec_t, *const wasm_byte_vec_t, *const wasm_extern_t) -> *mut cellwall_error_t = cellwall_linker_define;
-const _: unsafe extern "C" fn(*mut cellwall_linker_t, *const wasm_byte_vec_t, *const wasm_byte_vec_t, *const wasm_functype_t, wasm_func_callback_with_env_t, *mut c_void, Option<unsafe extern "C" fn(*mut c_void)>) -> *mut cellwall_error_t = cellwall_linker_define_func;
-const _: unsafe extern "C" fn(*mut cellwall_linker_t, *const wasm_byte_vec_t, *const wasm_byte_vec_t, *const wasm_functype_t, cellwall_func_callback_t, *mut c_void, Option<unsafe extern "C" fn(*mut c_void)>) -> *mut cellwall_error_t = cellwall_linker_define_func_with_caller;
-const _: unsafe extern "C" fn(*mut cellwall_linker_t, *mut wasm_store_t, *const wasm_byte_vec_t, *const wasm_instance_t) -> *mut cellwall_error_t = cellwall_linker_define_instance;
-const _: unsafe extern "C" fn(*mut cellwall_linker_t, *mut wasm_store_t, *const wasm_byte_vec_t, *const wasm_module_t) -> *mut cellwall_error_t = cellwall_linker_define_module;
-const _: unsafe extern "C" fn(*mut cellwall_linker_t, *const wasm_module_t) -> *mut cellwall_error_t = cellwall_linker_define_unknown_imports_as_traps;
-const _: unsafe extern "C" fn(*const cellwall_linker_t, *mut wasm_store_t, *const wasm_byte_vec_t, *mut *mut wasm_func_t) -> *mut cellwall_error_t = cellwall_linker_get_default;
+const _: unsafe extern "C" fn(
+    *mut cellwall_linker_t,
+    *mut wasm_store_t,
+    *const wasm_byte_vec_t,
+    *const wasm_byte_vec_t,
+    *const wasm_extern_t,
+) -> *mut cellwall_error_t = cellwall_linker_define;
+const _: unsafe extern "C" fn(
+    *mut cellwall_linker_t,
+    *const wasm_byte_vec_t,
+    *const wasm_byte_vec_t,
+    *const wasm_functype_t,
+    wasm_func_callback_with_env_t,
+    *mut c_void,
+    Option<unsafe extern "C" fn(*mut c_void)>,
+) -> *mut cellwall_error_t = cellwall_linker_define_func;
+const _: unsafe extern "C" fn(
+    *mut cellwall_linker_t,
+    *const wasm_byte_vec_t,
+    *const wasm_byte_vec_t,
+    *const wasm_functype_t,
+    cellwall_func_callback_t,
+    *mut c_void,
+    Option<unsafe extern "C" fn(*mut c_void)>,
+) -> *mut cellwall_error_t = cellwall_linker_define_func_with_caller;
+const _: unsafe extern "C" fn(
+    *mut cellwall_linker_t,
+    *mut wasm_store_t,
+    *const wasm_byte_vec_t,
+    *const wasm_instance_t,
+) -> *mut cellwall_error_t = cellwall_linker_define_instance;
+const _: unsafe extern "C" fn(
+    *mut cellwall_linker_t,
+    *mut wasm_store_t,
+    *const wasm_byte_vec_t,
+    *const wasm_module_t,
+) -> *mut cellwall_error_t = cellwall_linker_define_module;
+const _: unsafe extern "C" fn(*mut cellwall_linker_t, *const wasm_module_t) -> *mut cellwall_error_t =
+    cellwall_linker_define_unknown_imports_as_traps;
+const _: unsafe extern "C" fn(
+    *const cellwall_linker_t,
+    *mut wasm_store_t,
+    *const wasm_byte_vec_t,
+    *mut *mut wasm_func_t,
+) -> *mut cellwall_error_t = cellwall_linker_get_default;
 const _: unsafe extern "C" fn(*mut cellwall_linker_t) -> *mut cellwall_error_t = cellwall_linker_define_wasi;
-const _: unsafe extern "C" fn(*const cellwall_linker_t, *mut wasm_store_t, *const wasm_byte_vec_t, *const wasm_byte_vec_t) -> *mut wasm_extern_t = cellwall_linker_get;
-const _: unsafe extern "C" fn(*const cellwall_linker_t, *mut wasm_store_t, *const wasm_module_t, *mut *mut wasm_instance_t, *mut *mut wasm_trap_t) -> *mut cellwall_error_t = cellwall_linker_instantiate;
+const _: unsafe extern "C" fn(
+    *const cellwall_linker_t,
+    *mut wasm_store_t,
+    *const wasm_byte_vec_t,
+    *const wasm_byte_vec_t,
+) -> *mut wasm_extern_t = cellwall_linker_get;
+const _: unsafe extern "C" fn(
+    *const cellwall_linker_t,
+    *mut wasm_store_t,
+    *const wasm_module_t,
+    *mut *mut wasm_instance_t,
+    *mut *mut wasm_trap_t,
+) -> *mut cellwall_error_t = cellwall_linker_instantiate;
