@@ -18,10 +18,19 @@ const MATRIX: &[(&str, &[&str])] = &[
     ("link", &["base", "wasm", "abi"]),
     ("verify", &["base", "abi"]),
     ("runtime", &["base", "abi", "verify"]),
+    ("component", &["base", "wasm"]),
     (
         "cellwall",
         &[
-            "base", "wasm", "isa", "abi", "compile", "link", "verify", "runtime",
+            "base",
+            "wasm",
+            "isa",
+            "abi",
+            "compile",
+            "link",
+            "verify",
+            "runtime",
+            "component",
         ],
     ),
     ("wasi", &["cellwall"]),
@@ -163,6 +172,7 @@ fn the_matrix_refuses_what_it_should() {
         ("isa", "ir"),
         ("compile", "rules"),
         ("wasi", "runtime"),
+        ("component", "runtime"),
     ] {
         assert!(!allowed(room, other), "{room} may use {other}");
     }
@@ -269,7 +279,17 @@ fn assembly_and_platforms_stay_in_sys() {
 
 #[test]
 fn rooms_below_the_door_are_pure() {
-    let pure = ["base", "wasm", "ir", "isa", "abi", "compile", "link", "verify"];
+    let pure = [
+        "base",
+        "wasm",
+        "ir",
+        "isa",
+        "abi",
+        "compile",
+        "link",
+        "verify",
+        "component",
+    ];
     let forbidden = [
         "std::fs",
         "std::net",

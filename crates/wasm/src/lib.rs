@@ -50,5 +50,10 @@ pub fn validate(bytes: impl Into<Arc<[u8]>>) -> Result<Module, Invalid> {
     Ok(module)
 }
 
+/// The features that a module may use.
+pub fn features() -> wasmparser::WasmFeatures {
+    error::FEATURES
+}
+
 /// Function names as ranges of the module's bytes; empty where there is none.
 type Names = IdMap<cellwall_base::FuncIdx, std::ops::Range<u32>>;

@@ -1,0 +1,285 @@
+//! The plan of a component: what its instantiation does, step by step.
+
+use crate::types::{FuncType, ResourceId, ValType};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// What there is to do to instantiate a component; see [`plan`](crate::plan).
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// Core modules in the binary, as ranges of its bytes.
+    pub modules: Vec<Range<usize>>,
+    /// What the host must provide, by name, in order.
+    pub imports: Items,
+    /// What the host is asked for inside of `imports`, by path from the root.
+    pub imported: Vec<Import>,
+    /// What to do, in order.
+    pub steps: Vec<Step>,
+    /// Functions of core modules that are made functions of components.
+    pub lifts: Vec<Lift>,
+    /// Core functions that no core module has.
+    pub trampolines: Vec<Trampoline>,
+    /// Bags of core items under new names.
+    pub bags: Vec<Vec<(Arc<str>, CoreDef)>>,
+    /// Where each resource comes from.
+    pub resources: Vec<ResourceOrigin>,
+    /// The component instance around each one; the first is the root and has none.
+    pub parents: Vec<Option<u32>>,
+    /// Core instances that the steps make.
+    pub core_instances: u32,
+    /// What the component exports, by name, in order.
+    pub exports: Items,
+}
+
+/// One thing that the host is asked for.
+#[derive(Clone, Debug)]
+pub struct Import {
+    /// Names from the root to it.
+    pub path: Arc<[Arc<str>]>,
+}
+
+impl Import {
+    /// Its names, for people.
+    pub fn name(&self) -> String {
+        self.path.join("#")
+    }
+}
+
+/// Named items in order.
+#[derive(Clone, Debug, Default)]
+pub struct Items(pub Vec<(Arc<str>, Item)>);
+
+impl Items {
+    /// The item of this name.
+    pub fn get(&self, name: &str) -> Option<&Item> {
+        self.0
+            .iter()
+            .find(|(own, _)| **own == *name)
+            .map(|(_, item)| item)
+    }
+}
+
+/// Something that a component imports or exports.
+#[derive(Clone, Debug)]
+pub enum Item {
+    /// A function.
+    Func(FuncRef, Arc<FuncType>),
+    /// A type.
+    Type(TypeItem),
+    /// An instance.
+    Instance(Arc<Items>),
+    /// A core module.
+    Module(ModuleRef),
+    /// A component.
+    Component,
+}
+
+/// A type by name.
+#[derive(Clone, Debug)]
+pub enum TypeItem {
+    /// A resource.
+    Resource(ResourceId),
+    /// A type of values.
+    Val(ValType),
+    /// A type of functions.
+    Func(Arc<FuncType>),
+    /// A type of components or instances.
+    Other,
+}
+
+/// Where a function comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FuncRef {
+    /// A row of `lifts`.
+    Lift(u32),
+    /// A row of `imported`.
+    Import(u32),
+}
+
+/// Where a core module comes from.
+#[derive(Clone, Debug)]
+pub enum ModuleRef {
+    /// A row of `modules`.
+    Own(u32),
+    /// A row of `imported`, with what is expected of it.
+    Import(u32, Arc<ModuleType>),
+}
+
+/// The type of an imported core module: names and types as `wasmparser` reads them, in the text
+/// format.
+#[derive(Clone, Debug, Default)]
+pub struct ModuleType {
+    /// Module, name and type of what it may import at most.
+    pub imports: Vec<(Arc<str>, Arc<str>, CoreType)>,
+    /// Name and type of what it must export at least.
+    pub exports: Vec<(Arc<str>, CoreType)>,
+}
+
+/// The type of a core item.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CoreType {
+    /// Parameters and results.
+    Func(Vec<wasmparser::ValType>, Vec<wasmparser::ValType>),
+    /// A memory.
+    Memory(wasmparser::MemoryType),
+    /// A table.
+    Table(wasmparser::TableType),
+    /// A global.
+    Global(wasmparser::GlobalType),
+    /// A tag, with its parameters.
+    Tag(Vec<wasmparser::ValType>),
+}
+
+/// One step.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Instantiates a core module; its arguments are by the names of the modules that it imports.
+    Instantiate {
+        /// Which.
+        module: ModuleRef,
+        /// Where its imports come from.
+        args: Vec<(Arc<str>, CoreInstance)>,
+    },
+    /// Makes a trampoline: everything that it refers to is there.
+    Trampoline(u32),
+    /// A resource is there, with its destructor.
+    Resource(ResourceId),
+}
+
+/// Something with core exports.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CoreInstance {
+    /// The n-th that the steps instantiate.
+    Real(u32),
+    /// A row of `bags`.
+    Bag(u32),
+}
+
+/// What a core item is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum CoreKind {
+    /// A function.
+    Func,
+    /// A table.
+    Table,
+    /// A memory.
+    Memory,
+    /// A global.
+    Global,
+    /// A tag.
+    Tag,
+}
+
+/// A core item.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CoreDef {
+    /// An export of a core instance.
+    Export(u32, Arc<str>),
+    /// A trampoline.
+    Trampoline(u32),
+}
+
+/// How strings lie in memory.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub enum Encoding {
+    /// UTF-8.
+    #[default]
+    Utf8,
+    /// UTF-16, little-endian.
+    Utf16,
+    /// Latin-1, or UTF-16 where a bit of the length says so.
+    CompactUtf16,
+}
+
+/// How values are lifted and lowered.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Of strings.
+    pub encoding: Encoding,
+    /// Where values lie.
+    pub memory: Option<CoreDef>,
+    /// What gives memory.
+    pub realloc: Option<CoreDef>,
+    /// What is called when results were read.
+    pub post_return: Option<CoreDef>,
+}
+
+/// A core function as a function of a component.
+#[derive(Clone, Debug)]
+pub struct Lift {
+    /// The component instance that it belongs to.
+    pub instance: u32,
+    /// The core function.
+    pub func: CoreDef,
+    /// Its type.
+    pub ty: Arc<FuncType>,
+    /// How.
+    pub options: Options,
+}
+
+/// A core function that no core module has.
+#[derive(Clone, Debug)]
+pub enum Trampoline {
+    /// Calls a function of the host.
+    Host {
+        /// The component instance that calls.
+        instance: u32,
+        /// Row of `imported`.
+        import: u32,
+        /// Its type.
+        ty: Arc<FuncType>,
+        /// How values cross.
+        options: Options,
+    },
+    /// Calls a function of another component.
+    Adapter {
+        /// The component instance that calls.
+        instance: u32,
+        /// Row of `lifts`.
+        lift: u32,
+        /// How values cross on the side that calls.
+        options: Options,
+    },
+    /// A function of the canonical ABI.
+    Builtin {
+        /// The component instance that calls.
+        instance: u32,
+        /// Which.
+        builtin: Builtin,
+    },
+}
+
+/// A function of the canonical ABI.
+#[derive(Clone, Debug)]
+pub enum Builtin {
+    /// Makes a handle of a representation.
+    ResourceNew(ResourceId),
+    /// The representation of a handle.
+    ResourceRep(ResourceId),
+    /// Drops a handle.
+    ResourceDrop(ResourceId),
+    /// Makes an error context of a message.
+    ErrorContextNew(Options),
+    /// The message of an error context.
+    ErrorContextDebugMessage(Options),
+    /// Drops an error context.
+    ErrorContextDrop,
+    /// Reads a word of the task.
+    ContextGet(u32),
+    /// Writes a word of the task.
+    ContextSet(u32),
+}
+
+/// Where a resource comes from.
+#[derive(Clone, Debug)]
+pub enum ResourceOrigin {
+    /// The host: a row of `imported`.
+    Import(u32),
+    /// A component instance, with what is called when the last handle is dropped.
+    Own {
+        /// Whose.
+        instance: u32,
+        /// The destructor.
+        dtor: Option<CoreDef>,
+    },
+}
