@@ -1,7 +1,6 @@
 //! The published escapes of other engines, planted into our compiler: each is refused by the rule that
 //! names it, and each leaves its cell where it runs unverified. What is planted is in
-//! `cellwall_compile::Plant`; vectors have a row of their own (a 16-byte load for an 8-byte splat) once
-//! they exist.
+//! `cellwall_compile::Plant`.
 
 use cellwall_abi::Artifact;
 use cellwall_compile::Plant;
@@ -113,4 +112,11 @@ fn a_wide_load_for_a_copysign() {
     let memory = r#"(module (memory 1) (func (param f64 i32) (result f64)
         (f64.copysign (local.get 0) (f64.load (local.get 1)))))"#;
     escape(Plant::WideCopysign, 0, Rule::Address, memory);
+}
+
+#[test]
+fn a_wide_load_for_a_splat() {
+    let global = r#"(module (global $g (mut f64) (f64.const -1)) (func (result v128)
+        (f64x2.splat (global.get $g))))"#;
+    escape(Plant::WideSplat, 0, Rule::ContextAccess, global);
 }

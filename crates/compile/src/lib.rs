@@ -162,7 +162,6 @@ impl fmt::Debug for Scratch {
 pub fn function(unit: &Unit<'_>, func: FuncIdx, scratch: &mut Scratch) -> Result<CodeBlob, CompileError> {
     let mut ir = unit.translate(func)?;
     check(&ir);
-    refuse_vectors(&ir)?;
     opt::run(&mut ir, unit.config, |_, ir| check(ir));
     let virt = lower::lower(&ir, unit, &mut scratch.lower);
     let mut phys = regalloc::regalloc(virt, unit.config.passes, &mut scratch.regalloc);
@@ -174,22 +173,6 @@ pub fn function(unit: &Unit<'_>, func: FuncIdx, scratch: &mut Scratch) -> Result
     let blob = emit::emit(&phys, &ir, unit.target)?;
     scratch.lower.recycle(phys);
     Ok(blob)
-}
-
-/// Refuses what lowering does not know yet.
-fn refuse_vectors(ir: &cellwall_ir::Func) -> Result<(), CompileError> {
-    let vector = ir
-        .values
-        .iter()
-        .find(|(_, (ty, _))| *ty == cellwall_ir::Type::V128);
-    let Some((value, _)) = vector else {
-        return Ok(());
-    };
-    let source = ir.def_inst(value).map_or(0, |inst| ir.insts[inst].source);
-    Err(CompileError::Invalid(Invalid {
-        offset: ir.place_of(source).0 as usize,
-        reason: "vectors are not supported yet (feature not supported: simd)".into(),
-    }))
 }
 
 /// In debug builds, that the stage before kept the rules of the IR.

@@ -324,14 +324,25 @@ impl Bytes {
                 self.vex(head, inst.dst.number(), 0, rm());
                 self.byte(inst.imm as u8);
             }
-            Form::Vec
-            | Form::VecImm
-            | Form::VecShiftImm
-            | Form::VecRmImm
-            | Form::ReverseImm
-            | Form::StoreImm
-            | Form::VexBlend
-            | Form::VexFused => self.vector(inst, head, rm()),
+            Form::Vec | Form::VecImm | Form::VecRmImm | Form::StoreImm | Form::VexBlend | Form::VexFused => {
+                self.vector(inst, head, rm())
+            }
+            Form::VecShiftImm if inst.vex => {
+                let rm = RmOperand::Reg(inst.src.number());
+                self.vex(head, def.digit, inst.dst.number(), rm);
+                self.byte(inst.imm as u8);
+            }
+            Form::VecShiftImm => {
+                tied();
+                let rm = RmOperand::Reg(inst.dst.number());
+                self.legacy(head, def.digit, rm, false, false);
+                self.byte(inst.imm as u8);
+            }
+            Form::ReverseImm => {
+                let rm = RmOperand::Reg(inst.dst.number());
+                self.legacy(head, inst.src.number(), rm, false, false);
+                self.byte(inst.imm as u8);
+            }
             Form::Multiply | Form::Divide => {
                 let rm = if def.form == Form::Divide {
                     RmOperand::Reg(inst.base.number())
@@ -370,20 +381,8 @@ impl Bytes {
         match def.form {
             Form::Vec | Form::VecImm if inst.vex => self.vex(head, number(inst.dst), number(inst.src), rm),
             Form::VecRmImm if inst.vex => self.vex(head, number(inst.dst), 0, rm),
-            Form::VecShiftImm if inst.vex => {
-                let rm = RmOperand::Reg(number(inst.src));
-                self.vex(head, def.digit, number(inst.dst), rm);
-            }
             Form::Vec | Form::VecImm | Form::VecRmImm => {
                 self.legacy(head, number(inst.dst), rm, false, false);
-            }
-            Form::VecShiftImm => {
-                let rm = RmOperand::Reg(number(inst.dst));
-                self.legacy(head, def.digit, rm, false, false);
-            }
-            Form::ReverseImm => {
-                let rm = RmOperand::Reg(number(inst.dst));
-                self.legacy(head, number(inst.src), rm, false, false);
             }
             Form::StoreImm => self.legacy(head, number(inst.src), rm, false, false),
             Form::VexBlend => {

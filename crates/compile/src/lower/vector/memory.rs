@@ -42,7 +42,8 @@ impl Lower<'_> {
             16 if features.avx2 => Row::Pbroadcastw,
             32 if features.avx => Row::Broadcastss,
             64 if self.unit.has(Plant::WideSplat) => {
-                let wide = self.vec_from(Row::VLoad, NEW, from);
+                let wide = self.or_new(NEW);
+                self.emit(from.on(Inst::new(Row::VLoad, W128).dst(wide)));
                 self.vec_regs(Row::Punpcklqdq, dst, wide, wide);
                 return;
             }
@@ -63,23 +64,23 @@ impl Lower<'_> {
         self.vec_from(row, dst, from);
     }
 
-    /// A load of a scalar of so many bytes that can move into the current instruction.
+    /// A load of a scalar, or of the low lanes of a vector, of so many bytes that can move into the
+    /// current instruction.
     pub(super) fn scalar_load(&mut self, value: Value, bytes: u32) -> Option<Operand> {
         let inst = self.sinkable(value)?;
-        let InstData::Load {
-            op,
-            memory,
-            offset,
-            addr,
-        } = self.func.insts[inst].data
-        else {
-            return None;
-        };
-        if op.bytes(self.func.ty(value)) != bytes {
-            return None;
+        match self.func.insts[inst].data {
+            InstData::Load {
+                op,
+                memory,
+                offset,
+                addr,
+            } if op.bytes(self.func.ty(value)) == bytes => {
+                self.sink(inst, value);
+                Some(self.access(memory, addr, offset, bytes, self.func.insts[inst].source))
+            }
+            InstData::GlobalGet { .. } if self.func.ty(value).bytes() == bytes => self.memory_operand(value),
+            _ => None,
         }
-        self.sink(inst, value);
-        Some(self.access(memory, addr, offset, bytes, self.func.insts[inst].source))
     }
 
     /// The low half of a vector as r/m operand of 8 bytes.
