@@ -23,9 +23,11 @@ fn config() -> Config {
         max_instructions: 400,
         max_memories: 3,
         max_memory32_bytes: 4 << 20,
+        max_memory64_bytes: 4 << 20,
         max_table_elements: 200,
         max_tables: 3,
-        memory64_enabled: false,
+        memory64_enabled: true,
+        custom_page_sizes_enabled: true,
         // Without a type there is no function, and then nothing to run.
         min_funcs: 2,
         min_types: 4,

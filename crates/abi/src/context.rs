@@ -276,6 +276,8 @@ mod tests {
             shape.memories.push(MemoryShape {
                 imported,
                 is_64: false,
+                shared: false,
+                page_shift: 16,
                 min_pages: 1,
                 max_pages: None,
             });
@@ -283,6 +285,7 @@ mod tests {
                 imported,
                 private: false,
                 element: ValType::FuncRef,
+                is_64: false,
                 min: 1,
                 max: None,
                 init: None,

@@ -49,8 +49,8 @@ macro_rules! library_calls {
 }
 
 library_calls! {
-    /// Grows a memory by `delta` pages; the old size in pages, or -1 in the memory's index type
-    /// (all ones in 32 bits for a 32-bit memory). `delta` is zero-extended.
+    /// Grows a memory by `delta` pages; the old size in pages, or all ones. `delta` is
+    /// zero-extended.
     MemoryGrow(memory: I32, delta: I64) -> I64;
     /// `memory.copy`; traps if a range is out of bounds.
     MemoryCopy(dst_memory: I32, src_memory: I32, dst: I64, src: I64, len: I64);

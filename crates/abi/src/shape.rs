@@ -47,10 +47,34 @@ pub struct MemoryShape {
     pub imported: bool,
     /// Whether it has 64-bit indexes.
     pub is_64: bool,
+    /// Whether several threads may use it; such a memory has a maximum and never moves.
+    pub shared: bool,
+    /// log2 of the bytes in a page: 0 or 16.
+    pub page_shift: u8,
     /// Initial size in pages.
     pub min_pages: u64,
     /// Largest size in pages, if declared.
     pub max_pages: Option<u64>,
+}
+
+impl MemoryShape {
+    /// The type of its indexes.
+    pub const fn index_type(&self) -> ValType {
+        if self.is_64 { ValType::I64 } else { ValType::I32 }
+    }
+
+    /// Whether the type is one that WebAssembly has.
+    pub fn is_valid(&self) -> bool {
+        let pages_max = match (self.page_shift, self.is_64) {
+            (0, false) => u64::from(u32::MAX),
+            (0, true) => u64::MAX,
+            (16, false) => limits::MEMORY32_PAGES_MAX,
+            (16, true) => limits::MEMORY64_PAGES_MAX,
+            _ => return false,
+        };
+        let max = self.max_pages.unwrap_or(pages_max);
+        self.min_pages <= max && max <= pages_max && (!self.shared || self.max_pages.is_some())
+    }
 }
 
 /// A table.
@@ -63,6 +87,8 @@ pub struct TableShape {
     pub private: bool,
     /// Element type.
     pub element: ValType,
+    /// Whether it has 64-bit indexes.
+    pub is_64: bool,
     /// Initial number of elements.
     pub min: u64,
     /// Largest number of elements, if declared.

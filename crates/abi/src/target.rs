@@ -27,8 +27,8 @@ pub struct CpuFeatures {
 pub struct Target {
     /// Features that code may use.
     pub features: CpuFeatures,
-    /// Bytes of address space reserved for each 32-bit memory, a multiple of the page. With
-    /// 4 GiB an index needs no compare.
+    /// Bytes of address space reserved at least for each memory, a multiple of the page. With 4 GiB
+    /// a 32-bit index needs no compare, also in a memory with 64-bit indexes.
     pub memory_reservation_bytes: u64,
     /// Bytes after the reservation that are never mapped, a multiple of the page. An access whose
     /// static offset plus width fits needs no check of the offset.

@@ -13,6 +13,8 @@ pub const FRAME_BYTES_MAX: u32 = 64 << 20;
 pub const PAGE_BYTES: u64 = 1 << 16;
 /// Pages of a 32-bit memory.
 pub const MEMORY32_PAGES_MAX: u64 = 1 << 16;
+/// Pages of a 64-bit memory.
+pub const MEMORY64_PAGES_MAX: u64 = 1 << 48;
 /// Elements of one table, whatever its type says.
 pub const TABLE_ELEMENTS_MAX: u64 = 10_000_000;
 /// Memories, tables, globals (each) of one module.

@@ -214,11 +214,11 @@ impl Cache {
     fn key(&self, engine: &Engine, binary: &[u8]) -> Option<Key> {
         let build = self.inner.build.as_ref()?;
         let facts = format!(
-            "{} {} {build} {:?} multi_memory={}",
+            "{} {} {build} {:?} features={:?}",
             pack::COMPILER,
             pack::FORMAT_VERSION,
             engine.target(),
-            engine.config().wasm_multi_memory,
+            engine.config().features(),
         );
         let mut hasher = Hasher::new();
         // The length first, so that facts and binary cannot be shifted against each other.

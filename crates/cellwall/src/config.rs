@@ -17,10 +17,13 @@ use cellwall_abi::Target;
 pub struct Config {
     pub(crate) max_wasm_stack: usize,
     pub(crate) memory_reservation: u64,
+    pub(crate) memory64_reservation: u64,
     pub(crate) memory_guard_size: u64,
     pub(crate) wasm_backtrace: bool,
     pub(crate) wasm_multi_memory: bool,
     pub(crate) relaxed_simd_deterministic: bool,
+    pub(crate) wasm_memory64: bool,
+    pub(crate) wasm_custom_page_sizes: bool,
     pub(crate) parallel_compilation: bool,
     pub(crate) cache: Option<Cache>,
     pub(crate) profiler: ProfilingStrategy,
@@ -33,10 +36,13 @@ impl Default for Config {
         Self {
             max_wasm_stack: 1 << 20,
             memory_reservation: target.memory_reservation_bytes,
+            memory64_reservation: 16 << 30,
             memory_guard_size: target.memory_guard_bytes,
             wasm_backtrace: true,
             wasm_multi_memory: true,
             relaxed_simd_deterministic: false,
+            wasm_memory64: true,
+            wasm_custom_page_sizes: true,
             parallel_compilation: true,
             cache: None,
             profiler: ProfilingStrategy::None,
@@ -67,6 +73,15 @@ impl Config {
         self
     }
 
+    /// Bytes of address space reserved for each memory with 64-bit addresses; 16 GiB by default. One
+    /// that declares a smaller maximum gets that, one with a larger minimum gets that, and none gets
+    /// less than [`memory_reservation`](Self::memory_reservation). Memories do not move, so none grows
+    /// beyond its reservation. Rounded up to whole pages of 64 KiB.
+    pub fn memory64_reservation(&mut self, bytes: u64) -> &mut Self {
+        self.memory64_reservation = bytes;
+        self
+    }
+
     /// Bytes behind the reservation of each memory that are never accessible; 32 MiB by default.
     /// Accesses at larger constant offsets are checked by code. Rounded up to whole pages of
     /// 64 KiB, at least one.
@@ -94,6 +109,27 @@ impl Config {
     pub fn relaxed_simd_deterministic(&mut self, enable: bool) -> &mut Self {
         self.relaxed_simd_deterministic = enable;
         self
+    }
+
+    /// Whether modules may have memories and tables with 64-bit indexes; on by default.
+    pub fn wasm_memory64(&mut self, enable: bool) -> &mut Self {
+        self.wasm_memory64 = enable;
+        self
+    }
+
+    /// Whether modules may have memories with pages of one byte; on by default.
+    pub fn wasm_custom_page_sizes(&mut self, enable: bool) -> &mut Self {
+        self.wasm_custom_page_sizes = enable;
+        self
+    }
+
+    /// The switches of features, for what depends on all of them.
+    pub(crate) fn features(&self) -> [bool; 3] {
+        [
+            self.wasm_multi_memory,
+            self.wasm_memory64,
+            self.wasm_custom_page_sizes,
+        ]
     }
 
     /// Whether the functions of a module are compiled on all processors; on by default. The

@@ -54,6 +54,7 @@ impl Engine {
         crate::profile::prepare(config.profiler)?;
         let runtime = runtime::Engine::new(runtime::EngineConfig {
             target,
+            memory64_reservation_bytes: config.memory64_reservation,
             stack_bytes: config.max_wasm_stack,
             backtrace: config.wasm_backtrace,
         });

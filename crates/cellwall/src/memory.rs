@@ -1,7 +1,6 @@
 //! Linear memories.
 
 use crate::{AsContext, AsContextMut, MemoryType, Result, StoreContext, StoreContextMut};
-use cellwall_base::limits::PAGE_BYTES;
 use cellwall_runtime as runtime;
 use std::fmt;
 
@@ -43,12 +42,7 @@ impl Memory {
     /// If the store's limiter refuses or the system has no address space left.
     pub fn new(mut store: impl AsContextMut, ty: MemoryType) -> Result<Self> {
         let store = store.as_context_mut();
-        let ty = runtime::MemoryType {
-            is_64: false,
-            min_pages: ty.minimum(),
-            max_pages: ty.maximum(),
-        };
-        let id = store.0.new_memory(ty);
+        let id = store.0.new_memory(ty.to_runtime());
         let id = id.map_err(|error| store.error(error))?;
         Ok(Self { id })
     }
@@ -60,7 +54,7 @@ impl Memory {
     pub fn ty(&self, store: impl AsContext) -> MemoryType {
         let store = store.as_context();
         let ty = store.0.memory_type(self.id);
-        MemoryType::from_limits(store.0.memory_pages(self.id), ty.max_pages)
+        MemoryType::from_runtime(&ty, store.0.memory_pages(self.id))
     }
 
     /// Copies bytes out of the memory.
@@ -126,10 +120,9 @@ impl Memory {
         store.as_context().0.memory_pages(self.id)
     }
 
-    /// Bytes in a page.
+    /// Bytes in a page: 65,536, or 1 if its type says so.
     pub fn page_size(&self, store: impl AsContext) -> u64 {
-        let _ = store;
-        PAGE_BYTES
+        self.ty(store).page_size()
     }
 
     /// Grows it by this many pages of zeros, and returns the old size in pages. It does not move.

@@ -1,6 +1,6 @@
 //! Tables.
 
-use crate::{AsContext, AsContextMut, Ref, RefType, Result, TableType, Val, bail};
+use crate::{AsContext, AsContextMut, Ref, Result, TableType, Val, bail};
 use cellwall_runtime as runtime;
 
 /// A table of a store. Just a name for it: cheap to copy.
@@ -46,12 +46,7 @@ impl Table {
             runtime::RawVal::ExternRef(r) => r.0,
             other => panic!("a reference is no {}", other.ty()),
         };
-        let ty = runtime::TableType {
-            element: ty.element().to_abi(),
-            min: ty.minimum(),
-            max: ty.maximum(),
-        };
-        let id = store.0.new_table(ty, bits);
+        let id = store.0.new_table(ty.to_runtime(), bits);
         let id = id.map_err(|error| store.error(error))?;
         Ok(Self { id })
     }
@@ -63,7 +58,7 @@ impl Table {
     pub fn ty(&self, store: impl AsContext) -> TableType {
         let store = store.as_context();
         let ty = store.0.table_type(self.id);
-        TableType::from_limits(RefType::from_abi(ty.element), store.0.table_len(self.id), ty.max)
+        TableType::from_runtime(&ty, store.0.table_len(self.id))
     }
 
     /// The element at `index`; `None` if that is out of bounds.

@@ -222,8 +222,8 @@ fn check_inst(func: &Func, inst: Inst) -> Checked {
             is(y, ty(x))?;
             gives(&[ty(x)])
         }
-        InstData::BoundsCheck { addr, .. } => {
-            legal(ty(addr).is_int())?;
+        InstData::BoundsCheck { addr, slack, .. } => {
+            legal(ty(addr).is_int() && slack < 1 << 31)?;
             gives(&[Type::I64])
         }
         InstData::Load { op, offset, addr, .. } => {
@@ -240,7 +240,8 @@ fn check_inst(func: &Func, inst: Inst) -> Checked {
             legal(op.accepts(ty(value)))?;
             gives(&[])
         }
-        InstData::MemorySize { .. } | InstData::TableSize { .. } => legal(one()?.is_int()),
+        InstData::MemorySize { .. } => gives(&[Type::I64]),
+        InstData::TableSize { .. } => legal(one()?.is_int()),
         InstData::GlobalGet { .. } => one().map(drop),
         InstData::GlobalSet { .. } => gives(&[]),
         InstData::FrameGet { variable } => gives(&[variable_type(func, variable)?]),
@@ -258,7 +259,7 @@ fn check_inst(func: &Func, inst: Inst) -> Checked {
             let Some((&index, args)) = func.list(args).split_first() else {
                 return Err(CheckError("the index is missing".into()));
             };
-            is(index, Type::I32)?;
+            legal(ty(index).is_int())?;
             check_args(func, args, &signature.params)?;
             gives(&signature.results)
         }

@@ -110,8 +110,8 @@ pub enum InstData {
         memory: MemoryIdx,
         /// An I32 or I64.
         addr: Value,
-        /// Bytes that must lie behind `addr`. Zero where the guard behind every memory covers
-        /// displacement and width of the accesses that follow.
+        /// Bytes that must lie behind `addr`, below 2^31. Zero where the guard behind every memory
+        /// covers displacement and width of the accesses that follow.
         slack: u64,
     },
     /// A load from `addr + offset`.
@@ -139,7 +139,7 @@ pub enum InstData {
         /// The address, then the value.
         args: [Value; 2],
     },
-    /// The current size of a memory in pages.
+    /// The current length of a memory in bytes, an I64.
     MemorySize {
         /// The memory.
         memory: MemoryIdx,
@@ -191,7 +191,7 @@ pub enum InstData {
         ty: TypeIdx,
         /// The signature of that type.
         sig: Sig,
-        /// The index (I32), then the arguments.
+        /// The index (I32 or I64), then the arguments.
         args: ValueList,
     },
     /// A call of a routine of the runtime.

@@ -236,9 +236,7 @@ impl Frame<'_> {
                 bytes.copy_from_slice(&raw[..width as usize]);
                 return Ok(());
             }
-            InstData::MemorySize { memory } => {
-                (self.env.memory(memory).len() as u64 / cellwall_base::limits::PAGE_BYTES).into()
-            }
+            InstData::MemorySize { memory } => (self.env.memory(memory).len() as u64).into(),
             InstData::TableSize { table } => self.env.table_size(table).into(),
             InstData::GlobalGet { global } => *self.env.global(global),
             InstData::GlobalSet { global, value } => {

@@ -29,7 +29,9 @@ pub fn shape(module: &wasm::Module) -> Shape {
             .iter()
             .map(|(index, memory)| MemoryShape {
                 imported: module.is_memory_imported(index),
-                is_64: false,
+                is_64: memory.is_64,
+                shared: memory.shared,
+                page_shift: memory.page_shift,
                 min_pages: memory.min_pages,
                 max_pages: memory.max_pages,
             })
@@ -44,6 +46,7 @@ pub fn shape(module: &wasm::Module) -> Shape {
                     imported,
                     private: !imported && element == ValType::FuncRef && !exported(index),
                     element,
+                    is_64: table.is_64,
                     min: table.min,
                     max: table.max,
                     init: table.init.as_ref().map(const_expr),

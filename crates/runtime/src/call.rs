@@ -242,6 +242,7 @@ impl StoreOpaque {
             Status::Outcome => match self.fields.outcome.take().expect("left before the stub was told") {
                 Outcome::Trap(code) => trap(code, self.frames(activation, at_boundary)),
                 Outcome::Panic(panic) => Ended::Panic(panic),
+                Outcome::Limit(text) => Ended::Error(Error::Limit(text)),
                 Outcome::Host(error) => Ended::Error(Error::Host {
                     error,
                     frames: self.frames(activation, at_boundary),

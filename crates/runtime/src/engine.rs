@@ -15,6 +15,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct EngineConfig {
     /// What code is compiled for; memories and stacks are laid out by it.
     pub target: Target,
+    /// Bytes of address space for a memory with 64-bit indexes, unless it declares less or starts with
+    /// more; never less than the target says.
+    pub memory64_reservation_bytes: u64,
     /// Bytes of stack for guest code, per call from outside (nested calls share it).
     pub stack_bytes: usize,
     /// Whether traps and errors carry guest frames.
@@ -22,10 +25,12 @@ pub struct EngineConfig {
 }
 
 impl Default for EngineConfig {
-    /// This processor's features, full reservations, 1 MiB of stack, backtraces.
+    /// This processor's features, full reservations (16 GiB for 64-bit indexes), 1 MiB of stack,
+    /// backtraces.
     fn default() -> Self {
         Self {
             target: Target::new(host_features()),
+            memory64_reservation_bytes: 16 << 30,
             stack_bytes: 1 << 20,
             backtrace: true,
         }

@@ -20,6 +20,8 @@ use std::sync::Arc;
 pub(crate) enum Outcome {
     /// A host function or limiter said no.
     Host(HostError),
+    /// A library call was asked for more than can be.
+    Limit(String),
     /// A library call found that the guest ran wrong.
     Trap(TrapCode),
     /// A host function or limiter panicked.
@@ -284,6 +286,7 @@ impl StoreOpaque {
         }
         match self.fields.outcome.take().expect("left by the entry") {
             Outcome::Host(error) => Err(Error::host(error)),
+            Outcome::Limit(text) => Err(Error::Limit(text)),
             Outcome::Trap(code) => Err(Error::trap(code)),
             Outcome::Panic(panic) => std::panic::resume_unwind(panic),
         }

@@ -4,7 +4,6 @@
 use crate::sys::{ImageFile, PAGE, page_up};
 use cellwall_abi::Artifact;
 use cellwall_abi::shape::{ConstOp, DataSegment, Shape};
-use cellwall_base::limits::PAGE_BYTES;
 use cellwall_base::{DataIdx, IdMap, MemoryIdx};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -103,6 +102,6 @@ fn fixed_place(shape: &Shape, segment: &DataSegment) -> Option<(MemoryIdx, usize
         _ => return None,
     };
     let end = offset.checked_add(segment.bytes.len() as u64)?;
-    let fits = !ty.imported && end <= ty.min_pages.checked_mul(PAGE_BYTES)?;
+    let fits = !ty.imported && end <= ty.min_pages.checked_mul(1 << ty.page_shift)?;
     fits.then_some((*memory, offset as usize))
 }

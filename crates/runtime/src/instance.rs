@@ -12,7 +12,6 @@ use crate::id::{Extern, FuncId, GlobalId, InstanceId, MemoryId, TableId, assert_
 use crate::limits::Ask;
 use crate::memory::MemoryType;
 use crate::store::StoreOpaque;
-use crate::sys::page_up;
 use crate::table::TableType;
 use crate::value::RawVal;
 use cellwall_abi::context::{self, definition};
@@ -233,11 +232,7 @@ impl StoreOpaque {
         for (memory, shape) in code.shape().memories.iter().filter(|(_, shape)| !shape.imported) {
             let context = &self.fields.instances[index as usize].context;
             let place = context.place(code.layout.memory(memory), definition::BYTES as usize);
-            let ty = MemoryType {
-                is_64: shape.is_64,
-                min_pages: shape.min_pages,
-                max_pages: shape.max_pages,
-            };
+            let ty = MemoryType::of(shape);
             let image = code.images.of(memory).filter(|_| !may_leak);
             let number = self.add_memory(ty, Some(place.cast()), image)?;
             let base = self.fields.memories[number as usize].base() as usize;
@@ -256,6 +251,7 @@ impl StoreOpaque {
             let place = context.place(code.layout.table(table), definition::BYTES as usize);
             let ty = TableType {
                 element: shape.element,
+                is_64: shape.is_64,
                 min: shape.min,
                 max: shape.max,
             };
@@ -434,6 +430,3 @@ pub(crate) fn range(start: u64, len: u64, have: u64) -> Option<std::ops::Range<u
 fn out_of_range() -> Error {
     Error::Type("an index of the module is out of range".into())
 }
-
-/// Pages of an image never reach beyond a memory, whose size is in larger pages.
-const _: () = assert!(page_up(1) as u64 <= cellwall_base::limits::PAGE_BYTES);

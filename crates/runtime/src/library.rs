@@ -82,8 +82,7 @@ library_functions! {
     memory_grow(memory, delta) = |call, memory, delta| {
         let memory = call.memory(memory)?;
         let old = call.store.grow_memory(memory, delta).map_err(outcome)?;
-        // Memories have 32-bit indexes, so -1 is 32 bits wide.
-        Ok(old.unwrap_or(u64::from(u32::MAX)))
+        Ok(old.unwrap_or(u64::MAX))
     };
     memory_copy(to, from, dst, src, len) = |call, to, from, dst, src, len| {
         let (to, from) = (call.memory(to)?, call.memory(from)?);
@@ -120,7 +119,7 @@ library_functions! {
     table_grow(table, init, delta) = |call, table, init, delta| {
         let table = call.table(table)?;
         let old = call.store.grow_table(table, delta, init as u32).map_err(outcome)?;
-        Ok(old.unwrap_or(u64::from(u32::MAX)))
+        Ok(old.unwrap_or(u64::MAX))
     };
     table_fill(table, dst, value, len) = |call, table, dst, value, len| {
         let table = call.table(table)?;
@@ -162,6 +161,7 @@ fn outcome(error: Error) -> Outcome {
     match error {
         Error::Trap { code, .. } => Outcome::Trap(code),
         Error::Host { error, .. } => Outcome::Host(error),
+        Error::Limit(text) => Outcome::Limit(text),
         // Only code that no compiler of ours made asks for what types forbid.
         _ => Outcome::Trap(TrapCode::NullReference),
     }

@@ -3,10 +3,10 @@
 use crate::code::Code;
 use crate::error::Error;
 use crate::id::{Extern, assert_store};
+use crate::memory::MemoryType;
 use crate::store::StoreOpaque;
 use cellwall_abi::Shape;
 use cellwall_abi::shape::{Import, Item};
-use cellwall_base::limits::PAGE_BYTES;
 
 impl StoreOpaque {
     /// Whether every import has something of a fitting type, from this store.
@@ -45,12 +45,12 @@ impl StoreOpaque {
             (Item::Memory(wanted), Extern::Memory(memory)) => {
                 let (wanted, found) = (&shape.memories[wanted], self.memory_type(memory));
                 let size = self.memory_pages(memory);
-                wanted.is_64 == found.is_64
+                (wanted.is_64, wanted.page_shift) == (found.is_64, found.page_shift)
                     && limits_fit(size, found.max_pages, wanted.min_pages, wanted.max_pages)
             }
             (Item::Table(wanted), Extern::Table(table)) => {
                 let (wanted, found) = (&shape.tables[wanted], self.table_type(table));
-                wanted.element == found.element
+                (wanted.element, wanted.is_64) == (found.element, found.is_64)
                     && limits_fit(self.table_len(table), found.max, wanted.min, wanted.max)
             }
             _ => false,
@@ -67,12 +67,12 @@ impl StoreOpaque {
             }
             Extern::Memory(memory) => {
                 let ty = self.memory_type(memory);
-                memory_text(ty.is_64, self.memory_pages(memory), ty.max_pages)
+                memory_text(&ty, self.memory_pages(memory))
             }
             Extern::Table(table) => {
                 assert_store(self.id(), table.store());
                 let ty = self.table_type(table);
-                table_text(&ty.element.to_string(), self.table_len(table), ty.max)
+                table_text(ty.is_64, &ty.element.to_string(), self.table_len(table), ty.max)
             }
         }
     }
@@ -95,12 +95,12 @@ fn expected(shape: &Shape, item: Item) -> String {
             global_text(global.mutable, &global.ty.to_string())
         }
         Item::Memory(memory) => {
-            let memory = shape.memories[memory];
-            memory_text(memory.is_64, memory.min_pages, memory.max_pages)
+            let ty = MemoryType::of(&shape.memories[memory]);
+            memory_text(&ty, ty.min_pages)
         }
         Item::Table(table) => {
             let table = &shape.tables[table];
-            table_text(&table.element.to_string(), table.min, table.max)
+            table_text(table.is_64, &table.element.to_string(), table.min, table.max)
         }
     }
 }
@@ -110,16 +110,21 @@ fn global_text(mutable: bool, ty: &str) -> String {
     format!("{kind} global of type {ty}")
 }
 
-/// The texts below name this size.
-const _: () = assert!(PAGE_BYTES == 64 << 10);
-
-fn memory_text(is_64: bool, pages: u64, max: Option<u64>) -> String {
-    let bits = if is_64 { 64 } else { 32 };
-    let max = max.map_or("no maximum".into(), |max| format!("at most {max}"));
-    format!("a {bits}-bit memory of {pages} pages of 64 KiB, {max}")
+fn memory_text(ty: &MemoryType, pages: u64) -> String {
+    let bits = if ty.is_64 { 64 } else { 32 };
+    let page = match ty.page_shift {
+        16 => "64 KiB".into(),
+        shift => format!("{} byte", 1u64 << shift),
+    };
+    let max = at_most(ty.max_pages);
+    format!("a {bits}-bit memory of {pages} pages of {page}, {max}")
 }
 
-fn table_text(element: &str, len: u64, max: Option<u64>) -> String {
-    let max = max.map_or("no maximum".into(), |max| format!("at most {max}"));
-    format!("a table of {len} {element}, {max}")
+fn table_text(is_64: bool, element: &str, len: u64, max: Option<u64>) -> String {
+    let bits = if is_64 { "64-bit " } else { "" };
+    format!("a {bits}table of {len} {element}, {}", at_most(max))
+}
+
+fn at_most(max: Option<u64>) -> String {
+    max.map_or("no maximum".into(), |max| format!("at most {max}"))
 }

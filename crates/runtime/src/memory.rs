@@ -7,7 +7,8 @@ use crate::image::Image;
 use crate::limits::Ask;
 use crate::pool::Slot;
 use crate::store::StoreOpaque;
-use cellwall_base::limits::{MEMORY32_PAGES_MAX, PAGE_BYTES};
+use cellwall_abi::shape::MemoryShape;
+use cellwall_base::limits::PAGE_BYTES;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
@@ -17,10 +18,63 @@ use std::ptr::NonNull;
 pub struct MemoryType {
     /// Whether it has 64-bit indexes.
     pub is_64: bool,
-    /// Initial size in pages of 64 KiB.
+    /// log2 of the bytes in a page: 0 or 16.
+    pub page_shift: u8,
+    /// Initial size in pages.
     pub min_pages: u64,
     /// Largest size in pages, if there is one.
     pub max_pages: Option<u64>,
+}
+
+/// No memory may be larger, whatever its type says: half of what the processor can address.
+const MEMORY_BYTES_MAX: u64 = 1 << 46;
+
+impl MemoryType {
+    /// The type that a module declares.
+    pub(crate) fn of(shape: &MemoryShape) -> Self {
+        Self {
+            is_64: shape.is_64,
+            page_shift: shape.page_shift,
+            min_pages: shape.min_pages,
+            max_pages: shape.max_pages,
+        }
+    }
+
+    /// Bytes in so many pages; saturates.
+    fn bytes(&self, pages: u64) -> u64 {
+        pages.saturating_mul(1 << self.page_shift)
+    }
+
+    fn min_bytes(&self) -> u64 {
+        self.bytes(self.min_pages)
+    }
+
+    fn max_bytes(&self) -> Option<u64> {
+        self.max_pages.map(|pages| self.bytes(pages))
+    }
+
+    /// Largest number of pages that indexes and the declared maximum allow.
+    fn pages_max(&self) -> u64 {
+        let by_index = match (self.is_64, self.page_shift) {
+            (true, _) => u64::MAX,
+            // All ones is what a growth that failed returns, so no size may be.
+            (false, 0) => u64::from(u32::MAX) - 1,
+            (false, shift) => 1 << (32 - shift),
+        };
+        self.max_pages.unwrap_or(by_index).min(by_index)
+    }
+
+    /// Bytes of address space for it, without the guard.
+    fn reservation_bytes(&self, engine: &Engine) -> u64 {
+        let least = engine.target().memory_reservation_bytes;
+        if !self.is_64 {
+            return least;
+        }
+        let max = self.max_bytes().unwrap_or(u64::MAX);
+        let usual = max.min(engine.config().memory64_reservation_bytes);
+        let bytes = usual.max(self.min_bytes()).max(least).min(MEMORY_BYTES_MAX);
+        bytes.next_multiple_of(PAGE_BYTES)
+    }
 }
 
 /// What guest code reads of a memory or table: first byte or entry, and current length.
@@ -55,23 +109,17 @@ impl Memory {
         definition: Option<NonNull<Definition>>,
         image: Option<&Image>,
     ) -> Result<Self, Error> {
-        let target = engine.target();
-        if ty.is_64 {
-            return Err(Error::Limit("64-bit memories are not supported yet".into()));
-        }
-        let bytes_max = target.memory_reservation_bytes;
-        let bytes = ty.min_pages.saturating_mul(PAGE_BYTES);
-        if bytes > bytes_max {
-            return Err(Error::Limit(format!(
-                "memory minimum size of {} pages exceeds memory limits",
-                ty.min_pages
-            )));
+        let bytes_max = ty.reservation_bytes(engine);
+        let bytes = ty.min_bytes();
+        if bytes > bytes_max || ty.min_pages > ty.pages_max() {
+            return Err(too_large(ty));
         }
         let os = |error| Error::Os {
             what: "cannot reserve a memory",
             error,
         };
-        let slot = Slot::take(engine, bytes as usize, image).map_err(os)?;
+        let all = (bytes_max + engine.target().memory_guard_bytes) as usize;
+        let slot = Slot::take(engine, all, bytes as usize, image).map_err(os)?;
         let mut own = definition.is_none().then(|| {
             Box::new(Definition {
                 base: std::ptr::null_mut(),
@@ -123,8 +171,7 @@ impl Memory {
 
     /// Largest size in pages that the type and the reservation allow.
     fn pages_max(&self) -> u64 {
-        let declared = self.ty.max_pages.unwrap_or(MEMORY32_PAGES_MAX);
-        declared.min(MEMORY32_PAGES_MAX).min(self.bytes_max / PAGE_BYTES)
+        self.ty.pages_max().min(self.bytes_max >> self.ty.page_shift)
     }
 
     fn set_bytes(&mut self, bytes: u64) -> io::Result<()> {
@@ -172,15 +219,9 @@ impl StoreOpaque {
         definition: Option<NonNull<Definition>>,
         image: Option<&Image>,
     ) -> Result<u32, Error> {
-        let bytes = ty.min_pages.saturating_mul(PAGE_BYTES) as usize;
-        if !self
-            .may_grow(Ask::MemoryGrowing(0, bytes, max_bytes(ty)))
-            .map_err(Error::host)?
-        {
-            return Err(Error::Limit(format!(
-                "memory minimum size of {} pages exceeds memory limits",
-                ty.min_pages
-            )));
+        let ask = Ask::MemoryGrowing(0, ty.min_bytes() as usize, max_bytes(ty));
+        if !self.may_grow(ask).map_err(Error::host)? {
+            return Err(too_large(ty));
         }
         let memory = Memory::new(&self.fields.engine, ty, definition, image)?;
         self.fields.memories.push(memory);
@@ -205,7 +246,8 @@ impl StoreOpaque {
 
     /// Current size in pages.
     pub fn memory_pages(&self, memory: MemoryId) -> u64 {
-        self.memory_at(memory).bytes() as u64 / PAGE_BYTES
+        let memory = self.memory_at(memory);
+        memory.bytes() as u64 >> memory.ty.page_shift
     }
 
     /// Grows a memory; its old size in pages, or `None` if it cannot grow that far.
@@ -220,12 +262,12 @@ impl StoreOpaque {
     pub(crate) fn grow_memory(&mut self, index: usize, delta_pages: u64) -> Result<Option<u64>, Error> {
         let memory = &self.fields.memories[index];
         let (old_bytes, ty, pages_max) = (memory.bytes(), memory.ty, memory.pages_max());
-        let old = old_bytes as u64 / PAGE_BYTES;
+        let old = old_bytes as u64 >> ty.page_shift;
         if delta_pages == 0 {
             return Ok(Some(old));
         }
         let new = old.saturating_add(delta_pages);
-        let desired = new.saturating_mul(PAGE_BYTES);
+        let desired = ty.bytes(new);
         let ask = Ask::MemoryGrowing(old_bytes, desired as usize, max_bytes(ty));
         if !self.may_grow(ask).map_err(Error::host)? {
             return Ok(None);
@@ -250,6 +292,12 @@ impl StoreOpaque {
 }
 
 fn max_bytes(ty: MemoryType) -> Option<usize> {
-    ty.max_pages
-        .map(|pages| pages.saturating_mul(PAGE_BYTES) as usize)
+    ty.max_bytes().map(|bytes| bytes as usize)
+}
+
+fn too_large(ty: MemoryType) -> Error {
+    Error::Limit(format!(
+        "memory minimum size of {} pages exceeds memory limits",
+        ty.min_pages
+    ))
 }

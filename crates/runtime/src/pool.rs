@@ -6,7 +6,7 @@
 
 use crate::engine::Engine;
 use crate::image::Image;
-use crate::sys::Reservation;
+use crate::sys::{Reservation, page_up};
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
@@ -17,7 +17,7 @@ const SLOTS_KEPT_MAX: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Slot {
     reservation: Reservation,
-    /// Accessible bytes.
+    /// Accessible bytes, whole pages.
     bytes: usize,
     image: Option<Mapped>,
 }
@@ -35,20 +35,18 @@ struct Mapped {
 pub(crate) struct MemoryPool(Mutex<Vec<Slot>>);
 
 impl Slot {
-    /// A slot with `bytes` accessible and only this image in it.
-    pub(crate) fn take(engine: &Engine, bytes: usize, image: Option<&Image>) -> io::Result<Self> {
+    /// A slot of `all` bytes of address space with the pages of `bytes` accessible and only this
+    /// image in it.
+    pub(crate) fn take(engine: &Engine, all: usize, bytes: usize, image: Option<&Image>) -> io::Result<Self> {
+        let bytes = page_up(bytes);
         let wanted = image.map(|image| image.id);
-        let mut slot = match engine.0.memories.pop(wanted) {
+        let mut slot = match engine.0.memories.pop(all, wanted) {
             Some(slot) => slot,
-            None => {
-                let target = engine.target();
-                let all = target.memory_reservation_bytes + target.memory_guard_bytes;
-                Slot {
-                    reservation: Reservation::new(all as usize)?,
-                    bytes: 0,
-                    image: None,
-                }
-            }
+            None => Slot {
+                reservation: Reservation::new(all)?,
+                bytes: 0,
+                image: None,
+            },
         };
         if slot.image.map(|image| image.id) != wanted
             && let Some(other) = slot.image.take()
@@ -78,8 +76,9 @@ impl Slot {
         self.reservation.bytes()
     }
 
-    /// Makes `bytes` accessible, which are not less than now.
+    /// Makes the pages of `bytes` accessible, which are not less than now.
     pub(crate) fn grow(&mut self, bytes: usize) -> io::Result<()> {
+        let bytes = page_up(bytes);
         self.reservation.commit(self.bytes, bytes - self.bytes)?;
         self.bytes = bytes;
         Ok(())
@@ -117,14 +116,14 @@ impl Slot {
 }
 
 impl MemoryPool {
-    /// A slot with the wanted image, or else any.
-    fn pop(&self, image: Option<u64>) -> Option<Slot> {
+    /// A slot of this size with the wanted image, or else any of this size.
+    fn pop(&self, all: usize, image: Option<u64>) -> Option<Slot> {
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = |slot: &Slot| slot.image.map(|mapped| mapped.id) == image;
-        match slots.iter().rposition(fits) {
-            Some(at) => Some(slots.swap_remove(at)),
-            None => slots.pop(),
-        }
+        let has_size = |slot: &Slot| slot.reserved_bytes() == all;
+        let fits = |slot: &Slot| has_size(slot) && slot.image.map(|mapped| mapped.id) == image;
+        let at = slots.iter().rposition(fits);
+        let at = at.or_else(|| slots.iter().rposition(has_size))?;
+        Some(slots.swap_remove(at))
     }
 
     fn push(&self, slot: Slot) {

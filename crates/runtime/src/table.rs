@@ -11,6 +11,7 @@ use crate::memory::Definition;
 use crate::slots::Slots;
 use crate::store::StoreOpaque;
 use crate::value::RawVal;
+use cellwall_abi::context::func_entry;
 use cellwall_abi::{TrapCode, ValType};
 use cellwall_base::limits::TABLE_ELEMENTS_MAX;
 use std::ops::Range;
@@ -21,6 +22,8 @@ use std::ptr::NonNull;
 pub struct TableType {
     /// Element type, a reference.
     pub element: ValType,
+    /// Whether it has 64-bit indexes.
+    pub is_64: bool,
     /// Initial number of elements.
     pub min: u64,
     /// Largest number of elements, if there is one.
@@ -108,6 +111,11 @@ impl Table {
     }
 }
 
+/// The bytes of so many elements, if they can be addressed.
+fn bytes_of(elements: u64) -> Option<u64> {
+    elements.checked_mul(func_entry::BYTES.into())
+}
+
 /// A reference in the form in which one table holds it.
 #[derive(Clone, Copy)]
 enum Element {
@@ -143,6 +151,12 @@ impl StoreOpaque {
         let allowed = self
             .may_grow(Ask::TableGrowing(0, ty.min as usize, max))
             .map_err(Error::host)?;
+        if bytes_of(ty.min).is_none() {
+            return Err(Error::Limit(format!(
+                "overflow calculating table allocation size: {} elements",
+                ty.min
+            )));
+        }
         if !allowed || ty.min > TABLE_ELEMENTS_MAX {
             return Err(Error::Limit(format!(
                 "table minimum size of {} elements exceeds table limits",
@@ -236,7 +250,8 @@ impl StoreOpaque {
     /// Grows a table; its old length, or `None` if it cannot grow that far.
     ///
     /// # Errors
-    /// What the limiter returned, or [`Error::Type`].
+    /// What the limiter returned, [`Error::Type`], or [`Error::Limit`] if nothing can address so many
+    /// elements.
     pub fn table_grow(&mut self, table: TableId, delta: u64, init: RawVal) -> Result<Option<u64>, Error> {
         assert_store(self.id(), table.store());
         let init = self.reference(table.index(), init)?;
@@ -277,6 +292,11 @@ impl StoreOpaque {
             return Ok(Some(old));
         }
         let desired = old.saturating_add(delta);
+        if bytes_of(desired).is_none() {
+            return Err(Error::Limit(format!(
+                "failed to allocate a table of {desired} elements"
+            )));
+        }
         let ask = Ask::TableGrowing(old as usize, desired as usize, max.map(|max| max as usize));
         if !self.may_grow(ask).map_err(Error::host)? {
             return Ok(None);

@@ -79,8 +79,8 @@ impl Function<'_> {
     fn memory_place(&self, memory: u8, disp: i32, width: u32) -> Check<Place> {
         let target = &self.module.artifact.target;
         let memories = &self.module.artifact.shape.memories;
-        if (memories.get(MemoryIdx::from_u32(memory.into()))).is_none_or(|shape| shape.is_64) {
-            return refuse(Rule::MemoryAccess, "no such 32-bit memory");
+        if memories.get(MemoryIdx::from_u32(memory.into())).is_none() {
+            return refuse(Rule::MemoryAccess, "no such memory");
         }
         let Ok(disp) = u64::try_from(disp) else {
             return refuse(Rule::MemoryAccess, "a negative displacement");

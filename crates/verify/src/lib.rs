@@ -143,8 +143,8 @@
 //! only; library calls treat every argument as hostile; the stubs keep callee-saved registers; a
 //! fault is a trap only if site and address fit.
 //!
-//! Not yet proven here: 64-bit memories, stack maps and landing pads (none of which has a row or a
-//! place in an artifact).
+//! Not yet proven here: stack maps and landing pads (none of which has a row or a place in an
+//! artifact).
 
 mod access;
 mod control;

@@ -272,10 +272,7 @@ fn check_imports(shape: &Shape) -> Check {
 }
 
 fn check_definitions(shape: &Shape) -> Check {
-    let memories = shape.memories.values().all(|m| {
-        let max = m.max_pages.unwrap_or(u64::MAX);
-        m.min_pages <= max && (m.is_64 || m.min_pages <= limits::MEMORY32_PAGES_MAX)
-    });
+    let memories = shape.memories.values().all(|memory| memory.is_valid());
     let tables = shape.tables.values().all(|t| {
         let init = t.init.as_ref();
         t.element.is_ref()
@@ -301,19 +298,18 @@ fn check_segments(shape: &Shape, data_bytes: usize) -> Check {
             && segment.bytes.end as usize <= data_bytes
             && active.is_none_or(|(memory, offset)| {
                 let memory = shape.memories.get(*memory);
-                memory
-                    .is_some_and(|m| gives(shape, offset, if m.is_64 { ValType::I64 } else { ValType::I32 }))
+                memory.is_some_and(|memory| gives(shape, offset, memory.index_type()))
             })
     });
     let elements = shape.elements.values().all(|segment| {
         let placed = match &segment.mode {
             ElementMode::Passive | ElementMode::Declared => true,
             ElementMode::Active(table, offset) => {
-                let fits = shape
-                    .tables
-                    .get(*table)
-                    .is_some_and(|t| t.element == segment.element);
-                fits && gives(shape, offset, ValType::I32)
+                let table = shape.tables.get(*table);
+                table.is_some_and(|table| {
+                    let index = if table.is_64 { ValType::I64 } else { ValType::I32 };
+                    table.element == segment.element && gives(shape, offset, index)
+                })
             }
         };
         let items = match &segment.items {

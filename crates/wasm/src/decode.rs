@@ -236,6 +236,7 @@ fn export(offset: u64, export: wasmparser::Export<'_>) -> Result<Export, Invalid
 fn table(ty: wasmparser::TableType, init: Option<ConstExpr>) -> Table {
     Table {
         element: ValType::of_ref(ty.element_type),
+        is_64: ty.table64,
         min: ty.initial,
         max: ty.maximum,
         init,
@@ -243,8 +244,15 @@ fn table(ty: wasmparser::TableType, init: Option<ConstExpr>) -> Table {
 }
 
 fn memory(ty: wasmparser::MemoryType) -> Memory {
-    assert!(!ty.memory64 && !ty.shared, "the validator refuses both");
+    let page_bytes = 1u64 << ty.page_size_log2.unwrap_or(limits::PAGE_BYTES.trailing_zeros());
+    assert!(
+        (page_bytes == 1 || page_bytes == limits::PAGE_BYTES) && !ty.shared,
+        "the validator refuses others"
+    );
     Memory {
+        is_64: ty.memory64,
+        shared: ty.shared,
+        page_shift: page_bytes.trailing_zeros() as u8,
         min_pages: ty.initial,
         max_pages: ty.maximum,
     }

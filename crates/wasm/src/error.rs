@@ -4,7 +4,8 @@ use cellwall_base::Invalid;
 use wasmparser::WasmFeatures;
 
 /// What a module may use: the core specification 2.0, relaxed vector instructions, extended constant
-/// expressions, multiple memories, tail calls and wide arithmetic.
+/// expressions, multiple memories, tail calls, wide arithmetic, 64-bit memories and tables, and pages
+/// of one byte.
 pub(crate) const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
     .union(WasmFeatures::SIGN_EXTENSION)
@@ -18,7 +19,9 @@ pub(crate) const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::TAIL_CALL)
     .union(WasmFeatures::EXTENDED_CONST)
     .union(WasmFeatures::MULTI_MEMORY)
-    .union(WasmFeatures::WIDE_ARITHMETIC);
+    .union(WasmFeatures::WIDE_ARITHMETIC)
+    .union(WasmFeatures::MEMORY64)
+    .union(WasmFeatures::CUSTOM_PAGE_SIZES);
 
 /// The refusal of a validator or reader; names the feature that would be needed, if one would.
 #[cold]

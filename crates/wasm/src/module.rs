@@ -7,7 +7,7 @@
 use crate::Names;
 use crate::hints::Hints;
 use cellwall_base::EntityId;
-use cellwall_base::{DataIdx, ElemIdx, FuncIdx, GlobalIdx, IdMap, MemoryIdx, TableIdx, TypeIdx};
+use cellwall_base::{DataIdx, ElemIdx, FuncIdx, GlobalIdx, IdMap, MemoryIdx, TableIdx, TypeIdx, limits};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -84,10 +84,24 @@ pub struct FuncType {
 /// A linear memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Memory {
+    /// Whether its indexes are 64-bit numbers.
+    pub is_64: bool,
+    /// Whether several threads may use it.
+    pub shared: bool,
+    /// log2 of the bytes in a page: 16 or, with custom page sizes, 0.
+    pub page_shift: u8,
     /// Initial size in pages.
     pub min_pages: u64,
     /// Largest size in pages, if declared.
     pub max_pages: Option<u64>,
+}
+
+impl Memory {
+    /// Whether its length is always a multiple of 64 KiB, so that its last byte ends a page of the
+    /// machine.
+    pub const fn has_whole_pages(&self) -> bool {
+        self.page_shift == limits::PAGE_BYTES.trailing_zeros() as u8
+    }
 }
 
 /// A table.
@@ -95,6 +109,8 @@ pub struct Memory {
 pub struct Table {
     /// Element type, a reference.
     pub element: ValType,
+    /// Whether its indexes are 64-bit numbers.
+    pub is_64: bool,
     /// Initial number of elements.
     pub min: u64,
     /// Largest number of elements, if declared.

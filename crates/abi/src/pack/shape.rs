@@ -13,8 +13,8 @@ use std::ops::Range;
 
 packed! {
     Signature { params: Box<[ValType]>, results: Box<[ValType]> }
-    MemoryShape { imported: bool, is_64: bool, min_pages: u64, max_pages: Option<u64> }
-    TableShape { imported: bool, private: bool, element: ValType, min: u64, max: Option<u64>, init: Option<ConstExpr> }
+    MemoryShape { imported: bool, is_64: bool, shared: bool, page_shift: u8, min_pages: u64, max_pages: Option<u64> }
+    TableShape { imported: bool, private: bool, element: ValType, is_64: bool, min: u64, max: Option<u64>, init: Option<ConstExpr> }
     GlobalShape { imported: bool, ty: ValType, mutable: bool, init: Option<ConstExpr> }
     Import { module: String, name: String, item: Item }
     Export { name: String, item: Item }

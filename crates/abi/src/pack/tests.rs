@@ -41,6 +41,8 @@ fn sample() -> (Artifact, Origin) {
         memories: [MemoryShape {
             imported: false,
             is_64: true,
+            shared: true,
+            page_shift: 16,
             min_pages: 1,
             max_pages: Some(u64::MAX),
         }]
@@ -50,6 +52,7 @@ fn sample() -> (Artifact, Origin) {
             imported: false,
             private: true,
             element: ValType::FuncRef,
+            is_64: true,
             min: 7,
             max: None,
             init: Some(zero()),
@@ -310,5 +313,5 @@ fn the_format_names_what_it_relies_on() {
         "MemoryGrow MemoryCopy MemoryFill MemoryInit DataDrop TableGet TableSet TableGrow TableFill \
          TableCopy TableInit ElemDrop RefFunc"
     );
-    assert_eq!((FORMAT_VERSION, TrapCode::ALL.len(), SECTIONS.len()), (4, 11, 18));
+    assert_eq!((FORMAT_VERSION, TrapCode::ALL.len(), SECTIONS.len()), (5, 11, 18));
 }

@@ -4,6 +4,7 @@
 use crate::{Context, Engine, Error, Result, bail};
 use cellwall_abi::{Artifact, CodeBlob};
 use cellwall_base::FuncIdx;
+use cellwall_base::limits::PAGE_BYTES;
 use cellwall_compile::{Scratch, Unit};
 use cellwall_runtime::{Code, Frozen};
 use cellwall_verify::{Verified, Violation};
@@ -57,8 +58,35 @@ pub(crate) fn validate(engine: &Engine, binary: &[u8]) -> Result<()> {
 }
 
 fn check_options(engine: &Engine, module: &wasm::Module) -> Result<()> {
-    if !engine.config().wasm_multi_memory && module.memories().len() > 1 {
+    let memories = module.memories().values();
+    check_features(
+        engine,
+        memories.map(|memory| (memory.is_64, memory.page_shift)),
+        module.tables().values().any(|table| table.is_64),
+    )
+}
+
+/// Refuses what the engine's options turn off; of memories whether they have 64-bit indexes, and log2 of
+/// their pages' bytes.
+fn check_features(
+    engine: &Engine,
+    memories: impl ExactSizeIterator<Item = (bool, u8)>,
+    has_table_64: bool,
+) -> Result<()> {
+    let config = engine.config();
+    if !config.wasm_multi_memory && memories.len() > 1 {
         bail!("multiple memories are turned off");
+    }
+    for (is_64, page_shift) in memories {
+        if is_64 && !config.wasm_memory64 {
+            bail!("64-bit memories are turned off");
+        }
+        if u32::from(page_shift) != PAGE_BYTES.trailing_zeros() && !config.wasm_custom_page_sizes {
+            bail!("custom page sizes are turned off");
+        }
+    }
+    if has_table_64 && !config.wasm_memory64 {
+        bail!("64-bit tables are turned off");
     }
     Ok(())
 }
@@ -88,9 +116,13 @@ pub(crate) fn accept_own(engine: &Engine, artifact: Artifact) -> Result<Arc<Code
 /// Proves and maps an artifact of unknown origin; in the file that it was read from, if that is
 /// frozen.
 pub(crate) fn accept_foreign(engine: &Engine, artifact: Artifact, file: Option<Frozen>) -> Result<Arc<Code>> {
-    if !engine.config().wasm_multi_memory && artifact.shape.memories.len() > 1 {
-        bail!("multiple memories are turned off");
-    }
+    let shape = &artifact.shape;
+    let memories = shape.memories.values();
+    check_features(
+        engine,
+        memories.map(|memory| (memory.is_64, memory.page_shift)),
+        shape.tables.values().any(|table| table.is_64),
+    )?;
     let verified = prove(engine, artifact).context("the machine code is not proven to be safe")?;
     Ok(match file {
         Some(file) => Code::map_in_place(engine.runtime(), verified, file)?,

@@ -3,7 +3,8 @@
 use super::{FuncType, Mutability, RefType, ValType};
 use crate::{Result, bail};
 use cellwall_abi::shape::{GlobalShape, Item, MemoryShape, Shape, TableShape};
-use cellwall_base::limits::{MEMORY32_PAGES_MAX, PAGE_BYTES};
+use cellwall_base::limits::{MEMORY32_PAGES_MAX, MEMORY64_PAGES_MAX, PAGE_BYTES};
+use cellwall_runtime as runtime;
 use std::fmt;
 
 /// The type of an import or export.
@@ -135,6 +136,7 @@ impl fmt::Display for GlobalType {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct TableType {
     element: RefType,
+    is_64: bool,
     minimum: u64,
     maximum: Option<u64>,
 }
@@ -144,8 +146,19 @@ impl TableType {
     pub fn new(element: RefType, min: u32, max: Option<u32>) -> Self {
         Self {
             element,
+            is_64: false,
             minimum: min.into(),
             maximum: max.map(u64::from),
+        }
+    }
+
+    /// The same, with 64-bit indexes.
+    pub fn new64(element: RefType, min: u64, max: Option<u64>) -> Self {
+        Self {
+            element,
+            is_64: true,
+            minimum: min,
+            maximum: max,
         }
     }
 
@@ -164,31 +177,44 @@ impl TableType {
         self.maximum
     }
 
-    /// Whether its indexes are 64-bit numbers; never in this version.
+    /// Whether its indexes are 64-bit numbers.
     pub fn is_64(&self) -> bool {
-        false
+        self.is_64
     }
 
     pub(crate) fn from_shape(shape: &TableShape) -> Self {
         Self {
             element: RefType::from_abi(shape.element),
+            is_64: shape.is_64,
             minimum: shape.min,
             maximum: shape.max,
         }
     }
 
-    pub(crate) fn from_limits(element: RefType, minimum: u64, maximum: Option<u64>) -> Self {
+    /// The type of a table of this type with so many elements.
+    pub(crate) fn from_runtime(ty: &runtime::TableType, minimum: u64) -> Self {
         Self {
-            element,
+            element: RefType::from_abi(ty.element),
+            is_64: ty.is_64,
             minimum,
-            maximum,
+            maximum: ty.max,
+        }
+    }
+
+    pub(crate) fn to_runtime(&self) -> runtime::TableType {
+        runtime::TableType {
+            element: self.element.to_abi(),
+            is_64: self.is_64,
+            min: self.minimum,
+            max: self.maximum,
         }
     }
 }
 
 impl fmt::Display for TableType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "(table {}", self.minimum)?;
+        f.write_str(if self.is_64 { "(table i64 " } else { "(table " })?;
+        write!(f, "{}", self.minimum)?;
         if let Some(max) = self.maximum {
             write!(f, " {max}")?;
         }
@@ -196,9 +222,11 @@ impl fmt::Display for TableType {
     }
 }
 
-/// The type of a memory, in pages of 64 KiB.
+/// The type of a memory. Its limits are in pages, which have 64 KiB unless the type says otherwise.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct MemoryType {
+    is_64: bool,
+    page_size_log2: u8,
     minimum: u64,
     maximum: Option<u64>,
 }
@@ -215,6 +243,16 @@ impl MemoryType {
         builder.build().expect("the limits of a memory")
     }
 
+    /// The same, with 64-bit addresses.
+    ///
+    /// # Panics
+    /// If a limit is above 2^48 pages or the maximum is below the minimum.
+    pub fn new64(minimum: u64, maximum: Option<u64>) -> Self {
+        let mut builder = MemoryTypeBuilder::default();
+        builder.min(minimum).max(maximum).memory64(true);
+        builder.build().expect("the limits of a memory")
+    }
+
     /// How many pages it has at least.
     pub fn minimum(&self) -> u64 {
         self.minimum
@@ -225,9 +263,9 @@ impl MemoryType {
         self.maximum
     }
 
-    /// Whether its addresses are 64-bit numbers; never in this version.
+    /// Whether its addresses are 64-bit numbers.
     pub fn is_64(&self) -> bool {
-        false
+        self.is_64
     }
 
     /// Whether it may be used by several threads at once; never in this version.
@@ -237,74 +275,127 @@ impl MemoryType {
 
     /// Bytes in a page.
     pub fn page_size(&self) -> u64 {
-        PAGE_BYTES
+        1 << self.page_size_log2
     }
 
-    /// log2 of the bytes in a page.
+    /// log2 of the bytes in a page: 16, or 0 for pages of one byte.
     pub fn page_size_log2(&self) -> u8 {
-        16
+        self.page_size_log2
     }
 
     pub(crate) fn from_shape(shape: &MemoryShape) -> Self {
         Self {
+            is_64: shape.is_64,
+            page_size_log2: shape.page_shift,
             minimum: shape.min_pages,
             maximum: shape.max_pages,
         }
     }
 
-    pub(crate) fn from_limits(minimum: u64, maximum: Option<u64>) -> Self {
-        Self { minimum, maximum }
+    /// The type of a memory of this type with so many pages.
+    pub(crate) fn from_runtime(ty: &runtime::MemoryType, minimum: u64) -> Self {
+        Self {
+            is_64: ty.is_64,
+            page_size_log2: ty.page_shift,
+            minimum,
+            maximum: ty.max_pages,
+        }
+    }
+
+    pub(crate) fn to_runtime(&self) -> runtime::MemoryType {
+        runtime::MemoryType {
+            is_64: self.is_64,
+            page_shift: self.page_size_log2,
+            min_pages: self.minimum,
+            max_pages: self.maximum,
+        }
     }
 }
 
 impl fmt::Display for MemoryType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "(memory {}", self.minimum)?;
+        f.write_str(if self.is_64 { "(memory i64 " } else { "(memory " })?;
+        write!(f, "{}", self.minimum)?;
         if let Some(max) = self.maximum {
             write!(f, " {max}")?;
+        }
+        if self.page_size() != PAGE_BYTES {
+            write!(f, " (pagesize {})", self.page_size())?;
         }
         f.write_str(")")
     }
 }
 
 /// Makes a [`MemoryType`].
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct MemoryTypeBuilder {
-    minimum: u64,
-    maximum: Option<u64>,
+    ty: MemoryType,
+}
+
+impl Default for MemoryTypeBuilder {
+    fn default() -> Self {
+        Self {
+            ty: MemoryType {
+                is_64: false,
+                page_size_log2: PAGE_BYTES.trailing_zeros() as u8,
+                minimum: 0,
+                maximum: None,
+            },
+        }
+    }
 }
 
 impl MemoryTypeBuilder {
-    /// Starts with a memory of no pages and no maximum.
+    /// Starts with a memory of no pages of 64 KiB, no maximum and 32-bit addresses.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Sets how many pages it has at least.
     pub fn min(&mut self, minimum: u64) -> &mut Self {
-        self.minimum = minimum;
+        self.ty.minimum = minimum;
         self
     }
 
     /// Sets how many pages it may grow to.
     pub fn max(&mut self, maximum: Option<u64>) -> &mut Self {
-        self.maximum = maximum;
+        self.ty.maximum = maximum;
+        self
+    }
+
+    /// Sets whether its addresses are 64-bit numbers.
+    pub fn memory64(&mut self, enable: bool) -> &mut Self {
+        self.ty.is_64 = enable;
+        self
+    }
+
+    /// Sets log2 of the bytes in a page: 16 or 0.
+    pub fn page_size_log2(&mut self, log2: u8) -> &mut Self {
+        self.ty.page_size_log2 = log2;
         self
     }
 
     /// Makes the type.
     ///
     /// # Errors
-    /// If a limit is above 65,536 pages (4 GiB) or the maximum is below the minimum.
+    /// If a limit is more than addresses reach (with 32 bits and usual pages 65,536 pages), the maximum
+    /// is below the minimum, or the size of a page is neither 1 nor 65,536.
     pub fn build(&self) -> Result<MemoryType> {
-        let Self { minimum, maximum } = *self;
-        if minimum > MEMORY32_PAGES_MAX || maximum.is_some_and(|max| max > MEMORY32_PAGES_MAX) {
-            bail!("a memory cannot have more than {MEMORY32_PAGES_MAX} pages");
+        let MemoryType { minimum, maximum, .. } = self.ty;
+        let pages_max = match (self.ty.is_64, self.ty.page_size_log2) {
+            (false, 16) => MEMORY32_PAGES_MAX,
+            (true, 16) => MEMORY64_PAGES_MAX,
+            (false, 0) => u32::MAX.into(),
+            (true, 0) => u64::MAX,
+            (_, log2) => bail!("a page has 1 or 65536 bytes, not 2^{log2}"),
+        };
+        if minimum > pages_max || maximum.is_some_and(|max| max > pages_max) {
+            bail!("a memory cannot have more than {pages_max} pages");
         }
         if maximum.is_some_and(|max| max < minimum) {
             bail!("the maximum of a memory cannot be below its minimum");
         }
-        Ok(MemoryType { minimum, maximum })
+        Ok(self.ty.clone())
     }
 }
 
@@ -369,6 +460,11 @@ mod tests {
         let memory = ExternType::from(MemoryType::new(1, Some(2)));
         assert_eq!(memory.to_string(), "(memory 1 2)");
         assert!(memory.memory().is_some() && memory.func().is_none());
+        assert_eq!(MemoryType::new64(1, None).to_string(), "(memory i64 1)");
+        let bytes = MemoryTypeBuilder::new().page_size_log2(0).min(7).build().unwrap();
+        assert_eq!(bytes.to_string(), "(memory 7 (pagesize 1))");
+        let table = ExternType::from(TableType::new64(RefType::FUNCREF, 3, None));
+        assert_eq!(table.to_string(), "(table i64 3 funcref)");
         let table = ExternType::from(TableType::new(RefType::FUNCREF, 3, None));
         assert_eq!(table.to_string(), "(table 3 funcref)");
         let global = ExternType::from(GlobalType::new(ValType::I64, Mutability::Var));
@@ -382,6 +478,13 @@ mod tests {
         assert!(build(65537, None).is_err());
         assert!(build(0, Some(65537)).is_err());
         assert!(build(2, Some(1)).is_err());
+        let build = |wide, log2, max| {
+            let mut builder = MemoryTypeBuilder::new();
+            builder.memory64(wide).page_size_log2(log2).max(Some(max)).build()
+        };
+        assert!(build(true, 16, 1 << 48).is_ok() && build(true, 16, (1 << 48) + 1).is_err());
+        assert!(build(false, 0, u32::MAX.into()).is_ok() && build(false, 0, 1 << 32).is_err());
+        assert!(build(true, 0, u64::MAX).is_ok() && build(true, 12, 1).is_err());
     }
 
     #[test]

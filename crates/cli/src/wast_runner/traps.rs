@@ -24,12 +24,15 @@ const MESSAGES: &[(&str, Trap)] = &[
 ];
 
 /// Checks that `error` is the trap that `expected` means; otherwise says what
-/// it is. A message outside the table must be part of the trap's own words.
+/// it is. A message outside the table must be part of the trap's (or error's) own words.
 pub(super) fn check(error: &Error, expected: &str) -> Result<(), String> {
     let Some(trap) = error.downcast_ref::<Trap>() else {
-        return Err(format!(
-            "expected the trap \"{expected}\", got the error: {error:#}"
-        ));
+        // What an implementation has too little of is no trap here, but ends the program alike.
+        let text = format!("{error:#}");
+        return match MESSAGES.iter().any(|(message, _)| expected.starts_with(message)) {
+            false if text.contains(expected) => Ok(()),
+            _ => Err(format!("expected the trap \"{expected}\", got the error: {text}")),
+        };
     };
     let matches = match MESSAGES.iter().find(|(message, _)| expected.starts_with(message)) {
         Some((_, meant)) => trap == meant,

@@ -82,7 +82,7 @@ fn every_listed_file_passes() {
             (name.to_string(), (*text).to_string())
         })
         .collect();
-    assert!(scripts.len() >= 120, "the lists have lost a file");
+    assert!(scripts.len() >= 134, "the lists have lost a file");
     let (bad, passed) = run_all(&scripts);
     assert!(
         bad.is_empty(),
@@ -102,6 +102,41 @@ pub(crate) fn shared(folder: &str) -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
     let root = std::env::var_os("CELLWALL_SHARED").map_or(beside, PathBuf::from);
     Some(root.join(folder)).filter(|dir| dir.is_dir())
+}
+
+/// What a checkout has beside the list of WebAssembly 2.0, as folders and parts of names.
+const CHECKOUT_MEMORY: [(&str, &str); 7] = [
+    ("tests/spec", "64.wast"),
+    ("tests/spec", "_mixed.wast"),
+    ("tests/spec", "memory64-imports.wast"),
+    ("tests/spec/proposals/custom-page-sizes", ".wast"),
+    ("tests/spec/proposals/wide-arithmetic", ".wast"),
+    ("tests/spec/custom", "branch_hint.wast"),
+    ("tests/misc/memory64", "s.wast"),
+];
+
+#[test]
+fn the_files_of_a_checkout_on_memories_pass() {
+    let mut scripts = Vec::new();
+    for (folder, part) in CHECKOUT_MEMORY {
+        let Some(dir) = shared(folder) else { return };
+        let files = std::fs::read_dir(&dir).expect("the folder is there");
+        for file in files.map(|file| file.expect("the folder can be read").path()) {
+            let name = file.to_string_lossy().into_owned();
+            // Those about 64-bit numbers are in the other list.
+            let is_wanted = name.ends_with(part)
+                && !["f64", "i64"]
+                    .iter()
+                    .any(|ty| name.ends_with(&format!("/{ty}.wast")));
+            if is_wanted {
+                let text = std::fs::read_to_string(&file).expect("the file can be read");
+                scripts.push((name, text));
+            }
+        }
+    }
+    assert!(scripts.len() > 35, "only {} files", scripts.len());
+    let (bad, _) = run_all(&scripts);
+    assert!(bad.is_empty(), "not spotless:\n{}", bad.join("\n"));
 }
 
 /// The files of a checkout are those of the crate, or they pass by themselves.

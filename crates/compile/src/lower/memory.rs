@@ -6,7 +6,7 @@ use super::{BASE, CONTEXT, Lower, trap_code, width_of};
 use crate::Unit;
 use Width::{W8, W16, W32, W64};
 use cellwall_abi::context::definition;
-use cellwall_base::{EntityId, GlobalIdx, MemoryIdx, TableIdx, limits};
+use cellwall_base::{EntityId, GlobalIdx, MemoryIdx, TableIdx};
 use cellwall_ir as ir;
 use cellwall_ir::{BinaryOp, InstData, LoadOp, StoreOp, Trap, Type, Value};
 use cellwall_isa::x64::{Inst, Row, Width};
@@ -257,24 +257,28 @@ impl Lower<'_> {
         let index = self.reg(addr);
         let length = self.memory_length(memory);
         let dst = self.def(self.func.result(inst));
-        let check = Inst::new(Row::CheckIndex, W64).dst(dst).src(index);
         let trap = trap_code(Trap::MemoryOutOfBounds);
-        self.emit(check.mem(length.base, length.disp).trap(trap));
+        let check = Inst::new(Row::CheckIndex, W64)
+            .mem(length.base, length.disp)
+            .trap(trap);
+        if slack == 0 {
+            return self.emit(check.dst(dst).src(index));
+        }
+        // The end cannot wrap: the index has 32 bits, or is not above the length.
+        if self.func.ty(addr) == Type::I32 && self.unit.target.index_always_reserved() {
+            self.emit(Inst::new(Row::Mov, W64).dst(dst).rm(index));
+        } else {
+            self.emit(check.dst(dst).src(index));
+        }
+        let (end, checked) = (self.temp(Class::Int), self.temp(Class::Int));
+        self.emit(Inst::new(Row::Lea, W64).dst(end).mem(dst, slack as i32));
+        self.emit(check.dst(checked).src(end));
     }
 
     pub(super) fn memory_size(&mut self, inst: ir::Inst, memory: MemoryIdx) {
         let length = self.memory_length(memory);
-        let bytes = self.temp(Class::Int);
-        self.emit(length.on(Inst::new(Row::Mov, W64).dst(bytes)));
-        let result = self.func.result(inst);
-        let dst = self.def(result);
-        let shift = i64::from(limits::PAGE_BYTES.trailing_zeros());
-        if self.func.ty(result) == Type::I64 {
-            return self.emit(Inst::new(Row::ShrImm, W64).dst(dst).src(bytes).imm(shift));
-        }
-        let pages = self.temp(Class::Int);
-        self.emit(Inst::new(Row::ShrImm, W64).dst(pages).src(bytes).imm(shift));
-        self.emit(Inst::new(Row::Mov, W32).dst(dst).rm(pages));
+        let dst = self.def(self.func.result(inst));
+        self.emit(length.on(Inst::new(Row::Mov, W64).dst(dst)));
     }
 
     pub(super) fn table_size(&mut self, inst: ir::Inst, table: TableIdx) {

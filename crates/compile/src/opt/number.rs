@@ -409,9 +409,9 @@ fn key(func: &Func, inst: Inst, ty: Type) -> Option<Key> {
             (u64::from(Tag::Vector as u8) | lane | last, pair(x, y))
         }
         // Memories never shrink, so that a check that held holds.
-        InstData::BoundsCheck { memory, addr, .. } => (
+        InstData::BoundsCheck { memory, addr, slack } => (
             head(Tag::BoundsCheck, ty, 0, memory.as_u32()),
-            u64::from(addr.as_u32()),
+            u64::from(addr.as_u32()) | slack << 32,
         ),
         _ => return None,
     })

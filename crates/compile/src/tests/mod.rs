@@ -1,6 +1,7 @@
 //! Text in, assembly out.
 
 mod corpus;
+mod memories;
 mod shapes;
 
 use crate::{Passes, Scratch, Unit, function};

@@ -366,8 +366,8 @@ fn other_memories_and_imported_ones_have_their_base_loaded() {
     check(
         r#"(module (import "a" "m" (memory 1)) (func (result i32) (memory.size)))"#,
         &expect![[r#"
-            0    mov rdx,[r15+168]
-            7    mov rsi,[rdx+8]
+            0    mov rsi,[r15+168]
+            7    mov rsi,[rsi+8]
             11   shr rsi,16
             15   mov eax,esi
             17   ret

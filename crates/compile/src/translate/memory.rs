@@ -1,13 +1,14 @@
 //! Memory and table operators.
 //!
 //! An access whose static offset the guard covers keeps it as displacement and relies on reservation
-//! and guard, after a bounds check of the index alone where a reservation is smaller than the index
-//! space. Any other computes its address in 64 bits, where it cannot wrap, and checks it whole.
+//! and guard, after a bounds check of the index alone where a reservation may be smaller than the
+//! index. Any other computes its address in 64 bits, traps if that wraps, and checks it whole. In
+//! memories whose length is no multiple of a page of the machine, checks are of the last byte.
 
 use super::Translator;
 use cellwall_abi::LibCall;
 use cellwall_base::{MemoryIdx, TableIdx};
-use cellwall_ir::{BinaryOp, InstData, LoadOp, StoreOp, Type, UnaryOp, Value};
+use cellwall_ir::{BinaryOp, CompareOp, InstData, LoadOp, StoreOp, Trap, Type, UnaryOp, Value};
 use cellwall_wasm::{MemArg, MemArgTarget, Operator};
 
 fn memory_of(memarg: &MemArg) -> MemoryIdx {
@@ -43,21 +44,68 @@ impl Translator<'_> {
         self.build().push(data, &[]);
     }
 
-    /// The address of an access with its bounds obligation, and what is left of the offset.
-    fn address(&mut self, memory: MemoryIdx, offset: u64, bytes: u32, index: Value) -> (Value, u32) {
+    /// The address of an access with its bounds obligation, and what is left of the offset: what every
+    /// access of whichever kind and width asks for.
+    pub(super) fn address(
+        &mut self,
+        memory: MemoryIdx,
+        offset: u64,
+        bytes: u32,
+        index: Value,
+    ) -> (Value, u32) {
+        let index = self.narrowed(index);
         let bytes = u64::from(bytes);
-        if self.target.guard_covers(offset, bytes) {
+        // Where a page of the machine may be in use in part, the whole access is compared.
+        let is_exact = !self.module.memories()[memory].has_whole_pages();
+        if self.target.guard_covers(offset, bytes) && offset + bytes <= i32::MAX as u64 {
+            let slack = if is_exact { offset + bytes } else { 0 };
             let offset = u32::try_from(offset).expect("a guard covers less than 2^31 bytes");
-            if self.target.index_always_reserved() {
+            let is_narrow = self.func.ty(index) == Type::I32;
+            if is_narrow && self.target.index_always_reserved() && !is_exact {
                 return (index, offset);
             }
-            return (self.bounds_check(memory, index, 0), offset);
+            return (self.bounds_check(memory, index, slack), offset);
         }
+        let addr = self.sum_or_trap(index, offset);
+        // Otherwise the guard covers the width, so that comparing the address alone is enough.
+        let slack = if is_exact { bytes } else { 0 };
+        (self.bounds_check(memory, addr, slack), 0)
+    }
+
+    /// An index of 64 bits that is known to fit 32 as one of 32 bits.
+    fn narrowed(&mut self, index: Value) -> Value {
+        if self.func.ty(index) == Type::I32 {
+            return index;
+        }
+        if let Some(bits) = self.func.constant(index) {
+            return match u32::try_from(bits) {
+                Ok(_) => self.constant(Type::I32, bits),
+                Err(_) => index,
+            };
+        }
+        let def = self.func.def_inst(index).map(|inst| self.func.insts[inst].data);
+        match def {
+            Some(InstData::Unary {
+                op: UnaryOp::ExtendU,
+                arg,
+            }) => arg,
+            _ => index,
+        }
+    }
+
+    /// `index + offset` in 64 bits; traps if it wraps.
+    fn sum_or_trap(&mut self, index: Value, offset: u64) -> Value {
+        let is_narrow = self.func.ty(index) == Type::I32;
         let index = self.extend(index);
-        let offset = self.constant(Type::I64, offset);
-        let addr = self.build().binary(BinaryOp::Add, index, offset);
-        // The guard covers the width, so that comparing the address alone is enough.
-        (self.bounds_check(memory, addr, 0), 0)
+        let offset_value = self.constant(Type::I64, offset);
+        let addr = self.build().binary(BinaryOp::Add, index, offset_value);
+        // A 32-bit index wraps only by offsets that no memory reaches.
+        if !is_narrow || offset > u64::MAX - u64::from(u32::MAX) {
+            let cond = self.build().compare(CompareOp::LtU, addr, offset_value);
+            let trap = Trap::MemoryOutOfBounds;
+            self.build().push(InstData::TrapIf { cond, trap }, &[]);
+        }
+        addr
     }
 
     fn bounds_check(&mut self, memory: MemoryIdx, addr: Value, slack: u64) -> Value {
@@ -65,9 +113,29 @@ impl Translator<'_> {
         self.build().value(data, Type::I64)
     }
 
-    /// A 32-bit index or count in 64 bits.
+    /// An index or count in 64 bits.
     fn extend(&mut self, value: Value) -> Value {
-        self.build().unary(UnaryOp::ExtendU, Type::I64, value)
+        match self.func.ty(value) {
+            Type::I64 => value,
+            _ => self.build().unary(UnaryOp::ExtendU, Type::I64, value),
+        }
+    }
+
+    /// Pushes a number of 64 bits in the type of the indexes of a memory or table.
+    fn push_index(&mut self, wide: Value, is_64: bool) {
+        let value = match is_64 {
+            true => wide,
+            false => self.build().unary(UnaryOp::Wrap, Type::I32, wide),
+        };
+        self.stack.push(value);
+    }
+
+    fn is_memory_64(&self, memory: u32) -> bool {
+        self.module.memories()[MemoryIdx::from_u32(memory)].is_64
+    }
+
+    fn is_table_64(&self, table: u32) -> bool {
+        self.module.tables()[TableIdx::from_u32(table)].is_64
     }
 
     fn index_constant(&mut self, index: u32) -> Value {
@@ -79,17 +147,29 @@ impl Translator<'_> {
         match *operator {
             Operator::MemorySize { mem } => {
                 let memory = MemoryIdx::from_u32(mem);
-                self.push_results(InstData::MemorySize { memory }, &[Type::I32]);
+                let shift = u64::from(self.module.memories()[memory].page_shift);
+                let mut size = self.build().value(InstData::MemorySize { memory }, Type::I64);
+                if shift > 0 {
+                    let shift = self.constant(Type::I64, shift);
+                    size = self.build().binary(BinaryOp::ShrU, size, shift);
+                }
+                self.push_index(size, self.is_memory_64(mem));
             }
             Operator::TableSize { table } => {
+                let ty = if self.is_table_64(table) {
+                    Type::I64
+                } else {
+                    Type::I32
+                };
                 let table = TableIdx::from_u32(table);
-                self.push_results(InstData::TableSize { table }, &[Type::I32]);
+                self.push_results(InstData::TableSize { table }, &[ty]);
             }
             Operator::MemoryGrow { mem } => {
                 let delta = self.pop();
                 let args = [self.index_constant(mem), self.extend(delta)];
                 self.call_library(LibCall::MemoryGrow, &args);
-                self.wrap_top();
+                let old = self.pop();
+                self.push_index(old, self.is_memory_64(mem));
             }
             Operator::MemoryFill { mem } => self.fill(LibCall::MemoryFill, mem),
             Operator::MemoryCopy { dst_mem, src_mem } => self.copy(LibCall::MemoryCopy, dst_mem, src_mem),
@@ -112,7 +192,8 @@ impl Translator<'_> {
                 let [init, delta] = self.pop2();
                 let args = [self.index_constant(table), init, self.extend(delta)];
                 self.call_library(LibCall::TableGrow, &args);
-                self.wrap_top();
+                let old = self.pop();
+                self.push_index(old, self.is_table_64(table));
             }
             Operator::TableFill { table } => self.fill(LibCall::TableFill, table),
             Operator::TableCopy { dst_table, src_table } => {
@@ -164,12 +245,5 @@ impl Translator<'_> {
             len,
         ];
         self.call_library(call, &args);
-    }
-
-    /// Brings the 64-bit result of a call to the 32 bits of the operator's.
-    fn wrap_top(&mut self) {
-        let wide = self.pop();
-        let value = self.build().unary(UnaryOp::Wrap, Type::I32, wide);
-        self.stack.push(value);
     }
 }

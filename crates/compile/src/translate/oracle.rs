@@ -36,7 +36,7 @@ pub struct Instance<'m> {
     pub tables: IdMap<TableIdx, Vec<u64>>,
     /// Bits of each global.
     pub globals: IdMap<GlobalIdx, Bits>,
-    /// Pages that every memory may have at most, whatever its type says.
+    /// Pages of 64 KiB that every memory may have at most, whatever its type says.
     pub pages_max: u64,
     data_dropped: IdMap<DataIdx, bool>,
     elements_dropped: IdMap<ElemIdx, bool>,
@@ -47,7 +47,8 @@ pub struct Instance<'m> {
 impl<'m> Instance<'m> {
     /// An instance whose segments are not yet written and whose start function has not run.
     pub fn new(module: &'m Module, target: Target, optimize: bool, host: Host) -> Self {
-        let pages = |pages: u64| vec![0; (pages * limits::PAGE_BYTES) as usize];
+        let bytes =
+            |memory: &cellwall_wasm::Memory| vec![0; (memory.min_pages << memory.page_shift) as usize];
         let mut instance = Self {
             module,
             target,
@@ -58,7 +59,7 @@ impl<'m> Instance<'m> {
                 Inlining::off()
             },
             funcs: IdMap::filled(None, module.funcs().len()),
-            memories: module.memories().values().map(|m| pages(m.min_pages)).collect(),
+            memories: module.memories().values().map(bytes).collect(),
             tables: module
                 .tables()
                 .values()
@@ -202,12 +203,13 @@ impl<'m> Instance<'m> {
     }
 
     fn memory_grow(&mut self, memory: MemoryIdx, delta: u64) -> u64 {
-        let old = self.memories[memory].len() as u64 / limits::PAGE_BYTES;
-        let declared = self.module.memories()[memory].max_pages;
-        let max = declared.unwrap_or(limits::MEMORY32_PAGES_MAX).min(self.pages_max);
+        let ty = self.module.memories()[memory];
+        let old = self.memories[memory].len() as u64 >> ty.page_shift;
+        let max = (self.pages_max * limits::PAGE_BYTES) >> ty.page_shift;
+        let max = ty.max_pages.unwrap_or(max).min(max);
         match old.checked_add(delta).filter(|&new| new <= max) {
             Some(new) => {
-                self.memories[memory].resize((new * limits::PAGE_BYTES) as usize, 0);
+                self.memories[memory].resize((new << ty.page_shift) as usize, 0);
                 old
             }
             None => u64::MAX,

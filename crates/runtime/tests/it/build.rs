@@ -180,6 +180,8 @@ impl Module {
         self.shape.memories.push(MemoryShape {
             imported: false,
             is_64: false,
+            shared: false,
+            page_shift: 16,
             min_pages,
             max_pages,
         })
@@ -190,6 +192,7 @@ impl Module {
             imported: false,
             private,
             element: ValType::FuncRef,
+            is_64: false,
             min,
             max,
             init: None,

@@ -45,6 +45,8 @@ fn imported_memories_must_fit_in_size_and_maximum() {
     m.shape.memories.push(MemoryShape {
         imported: true,
         is_64: false,
+        shared: false,
+        page_shift: 16,
         min_pages: 2,
         max_pages: Some(4),
     });
@@ -53,6 +55,7 @@ fn imported_memories_must_fit_in_size_and_maximum() {
     let mut fits = |min_pages, max_pages, grow| {
         let ty = MemoryType {
             is_64: false,
+            page_shift: 16,
             min_pages,
             max_pages,
         };
@@ -216,6 +219,7 @@ fn a_failed_element_segment_leaves_the_earlier_ones_callable() {
     let mut store = Store::new(&engine, ());
     let ty = TableType {
         element: ValType::FuncRef,
+        is_64: false,
         min: 2,
         max: None,
     };
@@ -226,6 +230,7 @@ fn a_failed_element_segment_leaves_the_earlier_ones_callable() {
         imported: true,
         private: false,
         element: ValType::FuncRef,
+        is_64: false,
         min: 0,
         max: None,
         init: None,

@@ -130,6 +130,7 @@ fn an_imported_table_is_called_through_its_definition() {
         imported: true,
         private: false,
         element: Fun,
+        is_64: false,
         min: 4,
         max: None,
         init: None,
@@ -163,6 +164,7 @@ fn the_host_works_on_tables_within_their_bounds_and_types() {
     let mut store = Store::new(&engine, ());
     let ty = TableType {
         element: Ext,
+        is_64: false,
         min: 3,
         max: Some(5),
     };
@@ -312,6 +314,7 @@ fn null_copied_over_functions_is_null() {
     let mut store = Store::new(&engine, ());
     let ty = TableType {
         element: Fun,
+        is_64: false,
         min: MOST,
         max: None,
     };

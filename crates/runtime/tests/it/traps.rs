@@ -128,6 +128,7 @@ fn instances_that_call_each_other_reach_the_end_of_the_stack() {
     let mut store = Store::new(&engine, ());
     let ty = TableType {
         element: cellwall_abi::ValType::FuncRef,
+        is_64: false,
         min: 1,
         max: None,
     };
@@ -138,6 +139,7 @@ fn instances_that_call_each_other_reach_the_end_of_the_stack() {
         imported: true,
         private: false,
         element: ty.element,
+        is_64: false,
         min: 1,
         max: None,
         init: None,

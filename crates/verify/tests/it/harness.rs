@@ -61,6 +61,8 @@ pub(crate) fn shape(ty: u32) -> Shape {
         shape.memories.push(MemoryShape {
             imported,
             is_64: false,
+            shared: false,
+            page_shift: 16,
             min_pages: 1,
             max_pages: None,
         });
@@ -74,6 +76,7 @@ pub(crate) fn shape(ty: u32) -> Shape {
             imported,
             private,
             element: FuncRef,
+            is_64: false,
             min,
             max,
             init: None,
@@ -157,6 +160,8 @@ pub(crate) struct Fun {
     pub(crate) rodata_at: u32,
     pub(crate) features: CpuFeatures,
     pub(crate) target: Target,
+    /// Whether the memories have 64-bit indexes.
+    pub(crate) memory64: bool,
 }
 
 impl Fun {
@@ -177,6 +182,7 @@ impl Fun {
                 ..CpuFeatures::default()
             },
             target: Target::new(CpuFeatures::default()),
+            memory64: false,
         }
     }
 
@@ -306,12 +312,16 @@ fn append(artifact: &mut Artifact, func: u32, mut fun: Fun) {
 pub(crate) fn artifact(ty: u32, build: impl FnOnce(&mut Fun)) -> Artifact {
     let mut fun = Fun::new();
     build(&mut fun);
+    let mut shape = shape(ty);
+    for memory in shape.memories.ids() {
+        shape.memories[memory].is_64 = fun.memory64;
+    }
     let mut artifact = Artifact {
         target: Target {
             features: fun.features,
             ..fun.target
         },
-        shape: shape(ty),
+        shape,
         text: Default::default(),
         rodata: Default::default(),
         funcs: vec![],

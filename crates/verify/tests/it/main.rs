@@ -9,6 +9,7 @@ mod extreme;
 mod harness;
 mod hostile;
 mod memory;
+mod memory64;
 mod metadata;
 mod processor;
 mod stack;

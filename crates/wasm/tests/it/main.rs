@@ -115,7 +115,6 @@ fn segments_are_decoded() {
 #[test]
 fn features_beyond_the_set_are_named() {
     for (wat, feature) in [
-        ("(module (memory i64 1))", "memory64"),
         ("(module (memory 1 1 shared))", "threads"),
         ("(module (tag))", "exceptions"),
         ("(module (type (struct)))", "gc"),
@@ -130,6 +129,7 @@ fn features_beyond_the_set_are_named() {
         assert!(reason.contains(feature), "{wat}: {reason}");
     }
     // The neighbours that are in the set.
+    accepted("(module (memory i64 1) (memory 1 (pagesize 1)) (table i64 1 funcref))");
     accepted("(module (memory 1) (memory 1) (func (param externref) (result i32 i32) unreachable))");
     accepted("(module (func $f (return_call $f)))");
     accepted("(module (func (result i64) (i64.trunc_sat_f32_s (f32.const 1)) (i64.extend8_s)))");

@@ -1,0 +1,129 @@
+//! Accesses of memories other than those with 32-bit indexes and pages of 64 KiB.
+
+use super::check;
+use expect_test::expect;
+
+#[test]
+fn a_wide_index_is_compared_once() {
+    check(
+        "(module (memory i64 1) (func (param i64) (result i64)
+           (i64.add (i64.load offset=8 (local.get 0)) (i64.load (local.get 0)))))",
+        &expect![[r#"
+            0    cmp rdi,[r15+168]
+            7    ja 19
+            9    mov rax,[r14+rdi+8] ; MemoryOutOfBounds
+            14   add rax,[r14+rdi] ; MemoryOutOfBounds
+            18   ret
+            19 > ud2 ; MemoryOutOfBounds
+        "#]],
+    );
+}
+
+#[test]
+fn a_wide_index_that_fits_32_bits_is_not_compared() {
+    check(
+        "(module (memory i64 1) (func (param i32) (result i64)
+           (i64.add (i64.load (i64.extend_i32_u (local.get 0))) (i64.load (i64.const 64)))))",
+        &expect![[r#"
+            0    mov rax,[r14+rdi] ; MemoryOutOfBounds
+            4    add rax,[r14+64] ; MemoryOutOfBounds
+            8    ret
+        "#]],
+    );
+}
+
+#[test]
+fn a_far_offset_may_wrap() {
+    check(
+        "(module (memory i64 1) (func (param i64) (result i32)
+           (i32.load offset=0x100000000 (local.get 0))))",
+        &expect![[r#"
+            0    mov rsi,4294967296
+            10   add rdi,rsi
+            13   mov rsi,4294967296
+            23   cmp rdi,rsi
+            26   jb 42
+            28   cmp rdi,[r15+168]
+            35   ja 42
+            37   mov eax,[r14+rdi] ; MemoryOutOfBounds
+            41   ret
+            42 > ud2 ; MemoryOutOfBounds
+        "#]],
+    );
+}
+
+#[test]
+fn in_pages_of_one_byte_the_last_byte_is_compared() {
+    check(
+        "(module (memory 1 (pagesize 1)) (func (param i32) (result i32)
+           (i32.load offset=8 (local.get 0))))",
+        &expect![[r#"
+            0    lea rsi,[rdi+12]
+            4    cmp rsi,[r15+168]
+            11   ja 19
+            13   mov eax,[r14+rdi+8] ; MemoryOutOfBounds
+            18   ret
+            19 > ud2 ; MemoryOutOfBounds
+        "#]],
+    );
+    check(
+        "(module (memory i64 1 (pagesize 1)) (func (param i64) (result i32)
+           (i32.load offset=8 (local.get 0))))",
+        &expect![[r#"
+            0    cmp rdi,[r15+168]
+            7    ja 28
+            9    lea rsi,[rdi+12]
+            13   cmp rsi,[r15+168]
+            20   ja 28
+            22   mov eax,[r14+rdi+8] ; MemoryOutOfBounds
+            27   ret
+            28 > ud2 ; MemoryOutOfBounds
+        "#]],
+    );
+}
+
+#[test]
+fn sizes_are_in_pages_of_the_memory() {
+    check(
+        "(module (memory i64 1) (func (result i64) (memory.size)))",
+        &expect![[r#"
+            0    mov rax,[r15+168]
+            7    shr rax,16
+            11   ret
+        "#]],
+    );
+    check(
+        "(module (memory 1 (pagesize 1)) (func (result i32) (memory.size)))",
+        &expect![[r#"
+            0    mov rdx,[r15+168]
+            7    mov eax,edx
+            9    ret
+        "#]],
+    );
+}
+
+#[test]
+fn a_table_with_wide_indexes_compares_all_of_them() {
+    check(
+        "(module (type $t (func)) (table i64 4 funcref) (func (param i64)
+           (call_indirect (type $t) (local.get 0))))",
+        &expect![[r#"
+            0    sub rsp,8
+            4    mov r11,rdi
+            7    cmp r11,[r15+168]
+            14   jae 42
+            16   shl r11,5
+            20   add r11,[r15+160]
+            27   cmp dword [r11+24],1
+            32   jne 44
+            34   call qword [r11]
+            37   add rsp,8
+            41   ret
+            42 > ud2 ; TableOutOfBounds
+            44 > cmp dword [r11+24],0
+            49   je 53
+            51   ud2 ; BadSignature
+            53 > ud2 ; IndirectCallToNull
+        "#]],
+    );
+}
