@@ -299,7 +299,7 @@ fn check_inst(func: &Func, inst: Inst) -> Checked {
             let Some((&index, args)) = func.list(args).split_first() else {
                 return Err(CheckError("the index is missing".into()));
             };
-            is(index, Type::I32)?;
+            legal(ty(index).is_int())?;
             check_args(func, args, &signature.params)?;
             check_tail(func, signature)?;
             gives(&[])
