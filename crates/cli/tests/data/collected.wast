@@ -1,4 +1,4 @@
-(module (memory 1 (pagesize 1)) (func (export "f")))
+(module (type (struct)) (func (export "f")))
 (assert_return (invoke "f"))
 (module (func (export "g")))
 (assert_return (invoke "g"))
