@@ -6,7 +6,7 @@ mod typed;
 
 pub use convert::{WasmParams, WasmResults, WasmRet, WasmTy, WasmTyList};
 pub use host::{Caller, IntoFunc};
-pub(crate) use host::{HostFunc, untyped, wrapped};
+pub(crate) use host::{HostFunc, raw, untyped, wrapped};
 pub use typed::TypedFunc;
 
 use crate::{AsContext, AsContextMut, FuncType, Result, StoreContextMut, Val, bail};

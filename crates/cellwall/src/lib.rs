@@ -5,8 +5,8 @@
 //! its memories, tables and globals, and the embedder's own data. A [`Linker`] gives modules the
 //! host functions they import.
 //!
-//! The nouns and habits are those of the `wasmtime` crate, so a port is mostly renaming. What is
-//! not there yet: components, asynchronous host functions, fuel.
+//! The nouns and habits are those of the `wasmtime` crate, so a port is mostly renaming. Components
+//! are in [`component`]. What is not there yet: asynchronous host functions, fuel.
 //!
 //! ```
 //! use cellwall::{Caller, Engine, Linker, Module, Store};
@@ -50,6 +50,7 @@
 
 mod backtrace;
 mod cache;
+pub mod component;
 mod config;
 mod cpu;
 mod engine;

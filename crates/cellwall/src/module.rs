@@ -94,14 +94,22 @@ impl Module {
 
     /// Compiles a module in the binary format, whatever the cache has.
     pub(crate) fn compile(engine: &Engine, binary: &[u8]) -> Result<Self> {
-        let module = decode(engine, binary)?;
-        let artifact = build::compile(engine, &module)?;
+        Self::compile_decoded(engine, &decode(engine, binary)?)
+    }
+
+    /// Compiles a module of our own making, whatever the options and the cache say.
+    pub(crate) fn compile_internal(engine: &Engine, binary: &[u8]) -> Result<Self> {
+        Self::compile_decoded(engine, &cellwall_wasm::decode(binary)?)
+    }
+
+    fn compile_decoded(engine: &Engine, module: &cellwall_wasm::Module) -> Result<Self> {
+        let artifact = build::compile(engine, module)?;
         Ok(Self::announced(Inner {
             engine: engine.clone(),
             code: build::accept_own(engine, artifact)?,
             name: module.name().map(str::to_owned),
-            body_starts: body_starts(&module),
-            debug: symbols::DebugInfo::of(&module),
+            body_starts: body_starts(module),
+            debug: symbols::DebugInfo::of(module),
         }))
     }
 

@@ -16,6 +16,8 @@ pub(crate) struct Data<T> {
     pub(crate) engine: Engine,
     /// Modules of the instances, by the address of their code; for backtraces.
     modules: BTreeMap<usize, Module>,
+    /// Instances of components, with their handle tables.
+    pub(crate) components: crate::component::State,
 }
 
 pub(crate) type Inner<T> = runtime::StoreInner<Data<T>>;
@@ -48,6 +50,7 @@ impl<T: 'static> Store<T> {
             user: data,
             engine: engine.clone(),
             modules: BTreeMap::new(),
+            components: Default::default(),
         };
         Self {
             inner: runtime::Store::new(engine.runtime(), data),

@@ -27,8 +27,8 @@ pub use extern_name::compatible_name;
 pub use fault::Fault;
 pub use handles::{Handle, Handles};
 pub use plan::{
-    Builtin, CoreDef, CoreInstance, CoreKind, Encoding, FuncRef, Import, Item, Items, Lift, ModuleRef,
-    Options, Plan, ResourceOrigin, Step, Trampoline, TypeItem,
+    Builtin, CoreDef, CoreInstance, CoreKind, CoreType, Encoding, FuncRef, Import, Item, Items, Lift,
+    ModuleRef, ModuleType, Options, Plan, ResourceOrigin, Step, Trampoline, TypeItem,
 };
 pub use types::{
     Case, Fields, Flags, Flat, FuncType, Layout, List, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, ResourceId, Side,

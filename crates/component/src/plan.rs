@@ -264,10 +264,6 @@ pub enum Builtin {
     ErrorContextDebugMessage(Options),
     /// Drops an error context.
     ErrorContextDrop,
-    /// Reads a word of the task.
-    ContextGet(u32),
-    /// Writes a word of the task.
-    ContextSet(u32),
 }
 
 /// Where a resource comes from.

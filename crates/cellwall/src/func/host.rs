@@ -164,6 +164,24 @@ pub(crate) fn untyped<T: 'static>(
     HostFunc(func)
 }
 
+/// A host function of a store on values as the runtime has them. `func` leaves results of the types
+/// that it finds.
+pub(crate) fn raw<T: 'static>(
+    store: &mut StoreContextMut<'_, T>,
+    ty: &FuncType,
+    func: impl Fn(&mut StoreContextMut<'_, T>, &[runtime::RawVal], &mut [runtime::RawVal]) -> Result<()>
+    + Send
+    + Sync
+    + 'static,
+) -> Func {
+    let signature = ty.abi().clone();
+    let engine = store.engine().clone();
+    let made = runtime::HostFunc::untyped(engine.runtime(), signature, move |caller, params, results| {
+        func(&mut StoreContextMut(caller.store), params, results).map_err(host)
+    });
+    HostFunc(made).in_store(store)
+}
+
 /// A closure that can be a host function; see [`Func::wrap`](crate::Func::wrap).
 ///
 /// Implemented by this crate alone, for closures of up to 17 parameters with or without a

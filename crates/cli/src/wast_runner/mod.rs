@@ -9,6 +9,7 @@
 //! `assert_malformed` and `assert_invalid` (they are those of the reference
 //! interpreter); the messages of traps and link errors are compared by kind.
 
+mod component;
 mod custom;
 mod features;
 mod script;

@@ -2,11 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
+use cellwall::component::{Component, Fault};
 use cellwall::{Engine, Error, Instance, Linker, Module, Store, Trap, Val};
 use wast::token::Id;
 use wast::{QuoteWat, WastDirective, WastExecute, WastInvoke, WastRet, Wat};
 
-use super::{Outcome, Skip, Verdict, custom, spectest, traps, values};
+use super::component::Components;
+use super::{Outcome, Skip, Verdict, component, custom, spectest, traps, values};
 
 /// Instances, definitions and names of one script, all in one store.
 pub(super) struct Script<'a> {
@@ -24,6 +26,10 @@ pub(super) struct Script<'a> {
     /// Names for imports whose instance is not there. The linker has those that
     /// are.
     absent: HashMap<String, Slot<()>>,
+    /// Components, apart from modules: scripts use one or the other.
+    components: Components,
+    /// Whether the last thing that was defined or instantiated is a component.
+    component_last: bool,
 }
 
 /// A thing that a later directive may name: there, or the reason why not.
@@ -39,6 +45,8 @@ enum Slot<T> {
 /// What came of running a call or a module.
 enum Ran {
     Values(Vec<Val>),
+    /// Interface values, of a component.
+    Interface(Vec<cellwall::component::Val>),
     Failed(Error),
     Skipped,
 }
@@ -60,6 +68,8 @@ impl<'a> Script<'a> {
             instances: HashMap::new(),
             registered: HashSet::new(),
             absent: HashMap::new(),
+            components: Components::new(engine)?,
+            component_last: false,
         })
     }
 
@@ -67,12 +77,35 @@ impl<'a> Script<'a> {
     pub(super) fn directive(&mut self, directive: WastDirective<'_>) -> Outcome {
         use WastDirective::*;
         match directive {
-            Module(module) => self.module(module),
+            Module(module) if is_component(&module) => {
+                self.component_last = true;
+                self.component(module)
+            }
+            Module(module) => {
+                self.component_last = false;
+                self.module(module)
+            }
+            ModuleDefinition(module) if is_component(&module) => {
+                let name = owned(module.name());
+                let Some(component) = self.compile_component(module)? else {
+                    return Ok(Verdict::Skipped);
+                };
+                self.component_last = true;
+                self.components.define(name, component);
+                Ok(Verdict::Passed)
+            }
             ModuleDefinition(module) => {
                 let name = owned(module.name());
                 let made = self.compile(module);
                 self.define(name, &made);
                 verdict(made)
+            }
+            ModuleInstance { instance, module, .. }
+                if self.component_last && self.components.definition(&owned(module)).is_some() =>
+            {
+                let component = self.components.definition(&owned(module));
+                let component = component.ok_or("there is no such component")?;
+                self.component_instance(owned(instance), &component)
             }
             ModuleInstance { instance, module, .. } => {
                 let definition = find(&self.definitions, module)?.there("its definition failed")?;
@@ -80,7 +113,7 @@ impl<'a> Script<'a> {
             }
             Register { name, module, .. } => self.register(name, module),
             Invoke(invoke) => match self.invoke(invoke)? {
-                Ran::Values(_) => Ok(Verdict::Passed),
+                Ran::Values(_) | Ran::Interface(_) => Ok(Verdict::Passed),
                 Ran::Failed(error) => Err(unexpected(&error)),
                 Ran::Skipped => Ok(Verdict::Skipped),
             },
@@ -102,6 +135,41 @@ impl<'a> Script<'a> {
             AssertSuspension { .. } => self.unsupported("stack-switching", "assert_suspension"),
             Thread(_) => self.unsupported("threads", "thread"),
             Wait { .. } => self.unsupported("threads", "wait"),
+        }
+    }
+
+    /// `(component ...)`: a definition and its instance at once.
+    fn component(&mut self, component: QuoteWat<'_>) -> Outcome {
+        let name = owned(component.name());
+        self.components.forget(&name);
+        let Some(component) = self.compile_component(component)? else {
+            return Ok(Verdict::Skipped);
+        };
+        self.components.define(name.clone(), component.clone());
+        self.component_instance(name, &component)
+    }
+
+    fn component_instance(&mut self, name: Option<String>, component: &Component) -> Outcome {
+        self.components.forget(&name);
+        let made = self.components.instantiate(component);
+        let made = made.map_err(|error| unexpected(&error))?;
+        let filed = self.components.file(name, made);
+        filed.map_err(|error| format!("cannot register: {error:#}"))?;
+        Ok(Verdict::Passed)
+    }
+
+    /// Encodes and compiles a component; `None` if it needs a feature that is skipped.
+    fn compile_component(&self, mut component: QuoteWat<'_>) -> Result<Option<Component>, String> {
+        if self.skip.has("component-model") {
+            return Ok(None);
+        }
+        let wasm = component
+            .encode()
+            .map_err(|e| format!("malformed text: {}", e.message()))?;
+        match Component::new(self.engine, &wasm) {
+            Ok(component) => Ok(Some(component)),
+            Err(_) if self.skip.needed_by(&wasm) => Ok(None),
+            Err(error) => Err(format!("the component does not load: {error:#}")),
         }
     }
 
@@ -139,9 +207,6 @@ impl<'a> Script<'a> {
     /// Encodes and compiles a module; `None` if it cannot be compiled because
     /// of a feature that is skipped.
     fn compile(&self, mut module: QuoteWat<'_>) -> Result<Option<Module>, String> {
-        if is_component(&module) {
-            return self.unsupported("component-model", "a component").map(|_| None);
-        }
         let wasm = module
             .encode()
             .map_err(|e| format!("malformed text: {}", e.message()))?;
@@ -191,6 +256,15 @@ impl<'a> Script<'a> {
     fn execute(&mut self, exec: WastExecute<'_>) -> Result<Ran, String> {
         match exec {
             WastExecute::Invoke(invoke) => self.invoke(invoke),
+            WastExecute::Wat(component @ Wat::Component(_)) => {
+                let Some(component) = self.compile_component(QuoteWat::Wat(component))? else {
+                    return Ok(Ran::Skipped);
+                };
+                Ok(match self.components.instantiate(&component) {
+                    Ok(_) => Ran::Values(Vec::new()),
+                    Err(error) => Ran::Failed(error),
+                })
+            }
             WastExecute::Wat(module) => {
                 let Some(module) = self.compile(QuoteWat::Wat(module))? else {
                     return Ok(Ran::Skipped);
@@ -213,6 +287,20 @@ impl<'a> Script<'a> {
     }
 
     fn invoke(&mut self, invoke: WastInvoke<'_>) -> Result<Ran, String> {
+        let name = owned(invoke.module);
+        let of_component = match &name {
+            Some(_) => self.components.has_instance(&name),
+            None => self.component_last,
+        };
+        if of_component {
+            if self.skip.has("component-model") {
+                return Ok(Ran::Skipped);
+            }
+            return Ok(match self.components.invoke(&name, invoke.name, &invoke.args)? {
+                Ok(values) => Ran::Interface(values),
+                Err(error) => Ran::Failed(error),
+            });
+        }
         let Some(instance) = self.instance(invoke.module)? else {
             return Ok(Ran::Skipped);
         };
@@ -241,6 +329,10 @@ impl<'a> Script<'a> {
                 values::check_all(&mut self.store, &results, expected)?;
                 Ok(Verdict::Passed)
             }
+            Ran::Interface(results) => {
+                component::check_all(&results, expected)?;
+                Ok(Verdict::Passed)
+            }
             Ran::Failed(error) => Err(unexpected(&error)),
             Ran::Skipped => Ok(Verdict::Skipped),
         }
@@ -248,7 +340,9 @@ impl<'a> Script<'a> {
 
     fn assert_trap(&mut self, ran: Ran, message: &str) -> Outcome {
         match ran {
-            Ran::Values(_) => Err(format!("expected the trap \"{message}\", but it returned")),
+            Ran::Values(_) | Ran::Interface(_) => {
+                Err(format!("expected the trap \"{message}\", but it returned"))
+            }
             Ran::Failed(error) => traps::check(&error, message).map(|()| Verdict::Passed),
             Ran::Skipped => Ok(Verdict::Skipped),
         }
@@ -256,12 +350,19 @@ impl<'a> Script<'a> {
 
     /// `assert_malformed`, `assert_invalid`: text or bytes must be refused.
     fn assert_rejected(&mut self, mut module: QuoteWat<'_>, message: &str) -> Outcome {
-        if is_component(&module) {
-            return self.unsupported("component-model", "a component");
+        let component = is_component(&module);
+        if component && self.skip.has("component-model") {
+            return Ok(Verdict::Skipped);
         }
         let Ok(wasm) = module.encode() else {
             return Ok(Verdict::Passed);
         };
+        if component {
+            return match Component::validate(self.engine, &wasm) {
+                Ok(()) => Err(format!("expected \"{message}\", but the component was accepted")),
+                Err(_) => Ok(Verdict::Passed),
+            };
+        }
         match Module::new(self.engine, &wasm) {
             Ok(_) => Err(format!("expected \"{message}\", but the module was accepted")),
             Err(_) => Ok(Verdict::Passed),
@@ -280,6 +381,24 @@ impl<'a> Script<'a> {
 
     /// The module must load and then fail to link, neither run nor trap.
     fn assert_unlinkable(&mut self, module: Wat<'_>, message: &str) -> Outcome {
+        if matches!(module, Wat::Component(_)) {
+            if self.skip.has("component-model") {
+                return Ok(Verdict::Skipped);
+            }
+            let mut module = QuoteWat::Wat(module);
+            let wasm = module
+                .encode()
+                .map_err(|e| format!("malformed text: {}", e.message()))?;
+            let linked = Component::new(self.engine, &wasm)
+                .and_then(|component| self.components.instantiate(&component));
+            return match linked {
+                Ok(_) => Err(format!("expected \"{message}\", but it was linked")),
+                Err(error) if error.is::<Trap>() || error.is::<Fault>() => Err(format!(
+                    "expected \"{message}\", but it was linked, and then: {error:#}"
+                )),
+                Err(_) => Ok(Verdict::Passed),
+            };
+        }
         let Some(module) = self.compile(QuoteWat::Wat(module))? else {
             return Ok(Verdict::Skipped);
         };
@@ -353,7 +472,10 @@ fn check_link_error(error: &Error, message: &str) -> Outcome {
 fn unexpected(error: &Error) -> String {
     match error.downcast_ref::<Trap>() {
         Some(trap) => format!("unexpected {trap}"),
-        None => format!("{error:#}"),
+        None => match error.downcast_ref::<Fault>() {
+            Some(fault) => format!("unexpected {fault}"),
+            None => format!("{error:#}"),
+        },
     }
 }
 

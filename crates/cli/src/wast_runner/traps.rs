@@ -5,6 +5,7 @@
 //! the table stands for exactly one trap; a wrong kind is a failure even if the
 //! words would match.
 
+use cellwall::component::Fault;
 use cellwall::{Error, Trap};
 
 /// Message, as a prefix of what a test says, and the trap it means.
@@ -23,9 +24,54 @@ const MESSAGES: &[(&str, Trap)] = &[
     ("wasm `unreachable` instruction", Trap::UnreachableCodeReached),
 ];
 
+/// The same for calls of components; tests say some things in several ways.
+const FAULTS: &[(&str, Fault)] = &[
+    ("cannot enter component instance", Fault::CannotEnter),
+    ("cannot leave component instance", Fault::CannotLeave),
+    ("cannot lift own resource from a borrow", Fault::BorrowedNotOwned),
+    ("cannot remove owned resource while borrowed", Fault::HandleLent),
+    ("borrow handles still remain", Fault::BorrowsRemain),
+    ("handle index", Fault::WrongHandle),
+    ("incomplete utf-8 byte sequence", Fault::InvalidUtf8),
+    ("invalid utf-8", Fault::InvalidUtf8),
+    ("invalid utf-16", Fault::InvalidUtf16),
+    ("invalid `char` bit pattern", Fault::InvalidChar),
+    ("invalid variant discriminant", Fault::InvalidDiscriminant),
+    ("list content out-of-bounds", Fault::ListOutOfBounds),
+    ("pointer not aligned", Fault::UnalignedPointer),
+    ("realloc return: beyond end of memory", Fault::ReallocOutOfBounds),
+    ("realloc return: result not aligned", Fault::UnalignedRealloc),
+    ("string content out-of-bounds", Fault::StringOutOfBounds),
+    ("string pointer not aligned", Fault::UnalignedString),
+    ("string pointer/length out of bounds", Fault::StringOutOfBounds),
+    ("unknown handle index", Fault::UnknownHandle),
+];
+
+/// Checks that `error` is the fault that `expected` means.
+fn check_fault(fault: Fault, expected: &str) -> Result<(), String> {
+    let words = expected.strip_prefix("wasm trap: ").unwrap_or(expected);
+    let matches = match FAULTS.iter().find(|(message, _)| words.starts_with(message)) {
+        Some((_, meant)) => fault == *meant,
+        None => fault.message().contains(words),
+    };
+    // Where a peer says that a pointer is not aligned, it may be that of a string, or a result.
+    let unaligned = [
+        Fault::UnalignedPointer,
+        Fault::UnalignedString,
+        Fault::UnalignedRealloc,
+    ];
+    if matches || words == "unaligned pointer" && unaligned.contains(&fault) {
+        return Ok(());
+    }
+    Err(format!("expected the trap \"{expected}\", got \"{fault}\""))
+}
+
 /// Checks that `error` is the trap that `expected` means; otherwise says what
 /// it is. A message outside the table must be part of the trap's (or error's) own words.
 pub(super) fn check(error: &Error, expected: &str) -> Result<(), String> {
+    if let Some(&fault) = error.downcast_ref::<Fault>() {
+        return check_fault(fault, expected);
+    }
     let Some(trap) = error.downcast_ref::<Trap>() else {
         // What an implementation has too little of is no trap here, but ends the program alike.
         let text = format!("{error:#}");

@@ -1,0 +1,62 @@
+//! Components: modules with interfaces, linked in types.
+//!
+//! A [`Component`] is compiled once, with the adapters between the components inside of it. A
+//! [`Linker`] gives it what it imports: functions, resources and instances of the host. An
+//! [`Instance`] has [functions](Func) that take and return values of interface types: as a [`Val`],
+//! or as Rust types through a [`TypedFunc`].
+//!
+//! The nouns and habits are those of the `component` module of the `wasmtime` crate. What is not there
+//! yet: asynchronous functions, streams and futures, and a macro that makes bindings of WIT.
+//!
+//! ```
+//! use cellwall::component::{Component, Linker};
+//! use cellwall::{Engine, Store};
+//!
+//! let engine = Engine::default();
+//! let component = Component::new(&engine, r#"
+//!     (component
+//!       (import "double" (func $double (param "x" u32) (result u32)))
+//!       (core module $m
+//!         (import "" "double" (func $double (param i32) (result i32)))
+//!         (func (export "quadruple") (param i32) (result i32)
+//!           (call $double (call $double (local.get 0)))))
+//!       (core func $double (canon lower (func $double)))
+//!       (core instance $i (instantiate $m
+//!         (with "" (instance (export "double" (func $double))))))
+//!       (func (export "quadruple") (param "x" u32) (result u32)
+//!         (canon lift (core func $i "quadruple"))))
+//! "#)?;
+//! let mut linker = Linker::new(&engine);
+//! linker.root().func_wrap("double", |_store, (x,): (u32,)| Ok((x * 2,)))?;
+//!
+//! let mut store = Store::new(&engine, ());
+//! let instance = linker.instantiate(&mut store, &component)?;
+//! let quadruple = instance.get_typed_func::<(u32,), (u32,)>(&mut store, "quadruple")?;
+//! assert_eq!(quadruple.call(&mut store, (10,))?, (40,));
+//! # cellwall::Ok(())
+//! ```
+
+mod compiled;
+mod func;
+mod instance;
+mod instantiate;
+mod lift;
+mod linker;
+mod lower;
+mod resource;
+mod state;
+mod trampoline;
+mod typed;
+pub mod types;
+mod val;
+
+pub use cellwall_component::Fault;
+pub use compiled::Component;
+pub use func::{Func, TypedFunc};
+pub use instance::{ComponentExportIndex, Instance, InstanceExportLookup};
+pub use linker::{InstancePre, Linker, LinkerInstance};
+pub use resource::{Resource, ResourceAny, ResourceType};
+pub(crate) use state::State;
+pub use typed::{ComponentNamedList, ComponentType};
+pub use types::Type;
+pub use val::Val;

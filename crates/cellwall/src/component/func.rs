@@ -1,0 +1,286 @@
+//! Functions of component instances, called by the host.
+
+use super::Val;
+use super::lift::{Abi, Lifting};
+use super::lower::{Lowering, typed};
+use super::typed::ComponentNamedList;
+use super::types::{ComponentFunc, names_in};
+use crate::{AsContext, AsContextMut, Error, Result, StoreContextMut, Trap, bail};
+use cellwall_component::{Fault, FuncType, Side};
+use cellwall_runtime::{RawVal, StoreId};
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+/// A function that a component instance exports. Just a name for it: cheap to copy.
+///
+/// ```
+/// use cellwall::component::{Component, Linker, Val};
+/// use cellwall::{Engine, Store};
+///
+/// let engine = Engine::default();
+/// let component = Component::new(&engine, r#"
+///     (component
+///       (core module $m
+///         (func (export "add") (param i32 i32) (result i32)
+///           (i32.add (local.get 0) (local.get 1))))
+///       (core instance $i (instantiate $m))
+///       (func (export "add") (param "a" s8) (param "b" s8) (result s8)
+///         (canon lift (core func $i "add"))))
+/// "#)?;
+/// let mut store = Store::new(&engine, ());
+/// let instance = Linker::new(&engine).instantiate(&mut store, &component)?;
+/// let add = instance.get_func(&mut store, "add").unwrap();
+///
+/// let mut results = [Val::Bool(false)];
+/// add.call(&mut store, &[Val::S8(100), Val::S8(100)], &mut results)?;
+/// assert_eq!(results, [Val::S8(-56)]);
+/// assert!(add.call(&mut store, &[Val::S8(1), Val::U8(1)], &mut results).is_err());
+/// # cellwall::Ok(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Func {
+    pub(crate) store: StoreId,
+    pub(crate) root: usize,
+    pub(crate) lift: u32,
+}
+
+/// A function that can be called.
+pub(crate) struct Lifted {
+    pub(crate) func: crate::Func,
+    pub(crate) ty: Arc<FuncType>,
+    pub(crate) abi: Abi,
+    pub(crate) post_return: Option<crate::Func>,
+}
+
+impl Func {
+    fn lifted<T>(&self, store: &StoreContextMut<'_, T>) -> Arc<Lifted> {
+        assert_eq!(self.store, store.0.id(), "a function used with another store");
+        let lifted = &store.0.data().components.roots[self.root].lifted;
+        lifted[&self.lift].clone()
+    }
+
+    /// Its type.
+    ///
+    /// # Panics
+    /// If it belongs to another store, as do all functions here.
+    pub fn ty(&self, store: impl AsContext) -> ComponentFunc {
+        let store = store.as_context();
+        assert_eq!(self.store, store.0.id(), "a function used with another store");
+        let state = &store.0.data().components;
+        let names = names_in(state, self.root);
+        ComponentFunc::of(&state.roots[self.root].lifted[&self.lift].ty, &names)
+    }
+
+    /// Calls it. `results` is as long as its type says; what is in it before does not matter.
+    ///
+    /// # Errors
+    /// If values are not of its type; the [`Trap`] or [`Fault`] or the error of a host function that
+    /// ended the call. After such an end the whole instance cannot be entered any more.
+    pub fn call(&self, mut store: impl AsContextMut, params: &[Val], results: &mut [Val]) -> Result<()> {
+        let mut store = store.as_context_mut();
+        let lifted = self.lifted(&store);
+        let expected = lifted.ty.params.fields.len();
+        if params.len() != expected {
+            bail!("expected {expected} arguments, got {}", params.len());
+        }
+        let expected = usize::from(lifted.ty.result.is_some());
+        if results.len() != expected {
+            bail!("expected room for {expected} results, got {}", results.len());
+        }
+        let result = entering(&mut store, Some(self.root), |store| call(store, &lifted, params))?;
+        if let (Some(result), Some(to)) = (result, results.first_mut()) {
+            *to = result;
+        }
+        Ok(())
+    }
+
+    /// Calls made through Rust types.
+    ///
+    /// # Errors
+    /// If the types are not those of the function.
+    pub fn typed<Params, Return>(&self, store: impl AsContext) -> Result<TypedFunc<Params, Return>>
+    where
+        Params: ComponentNamedList,
+        Return: ComponentNamedList,
+    {
+        let ty = self.ty(store);
+        let params: Vec<_> = ty.params().map(|(_, ty)| ty).collect();
+        Params::typecheck(&params).map_err(|error| error.context("type mismatch with parameters"))?;
+        let results: Vec<_> = ty.results().collect();
+        Return::typecheck(&results).map_err(|error| error.context("type mismatch with results"))?;
+        Ok(TypedFunc {
+            func: *self,
+            types: PhantomData,
+        })
+    }
+
+    /// Does nothing: what a function wants called after its results were read is called by
+    /// [`call`](Self::call).
+    ///
+    /// # Errors
+    /// None.
+    pub fn post_return(&self, store: impl AsContextMut) -> Result<()> {
+        let _ = store;
+        Ok(())
+    }
+}
+
+/// Runs a call into a root; a trap leaves it so that it cannot be entered again.
+pub(crate) fn entering<T, R>(
+    store: &mut StoreContextMut<'_, T>,
+    root: Option<usize>,
+    call: impl FnOnce(&mut StoreContextMut<'_, T>) -> Result<R>,
+) -> Result<R> {
+    let state = &mut store.0.data_mut().components;
+    let depth = state.call_depth();
+    if let Some(root) = root {
+        if state.roots[root].entered {
+            return Err(Fault::CannotEnter.into());
+        }
+        state.roots[root].entered = true;
+    }
+    let done = call(store);
+    let state = &mut store.0.data_mut().components;
+    let harmless = match &done {
+        Ok(_) => true,
+        Err(error) => {
+            state.unwind_calls(depth);
+            error.is::<Unlowered>() && !error.is::<Trap>() && !error.is::<Fault>()
+        }
+    };
+    if let (Some(root), true) = (root, harmless) {
+        state.roots[root].entered = false;
+    }
+    done
+}
+
+/// The context of an error that came before the guest's function was called.
+#[derive(Debug)]
+struct Unlowered;
+
+impl fmt::Display for Unlowered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the arguments cannot be passed")
+    }
+}
+
+/// Sets whether a component instance may call out.
+fn set_may_leave<T>(store: &mut StoreContextMut<'_, T>, instance: usize, may: bool) -> Result<()> {
+    let global = store.0.data().components.instances[instance].may_leave;
+    global.set(store.as_context_mut(), crate::Val::I32(may.into()))
+}
+
+/// The whole of a call ("canon lift").
+fn call<T>(store: &mut StoreContextMut<'_, T>, lifted: &Lifted, params: &[Val]) -> Result<Option<Val>> {
+    let (ty, abi) = (&*lifted.ty, &lifted.abi);
+    let borrows = ty.borrows();
+    if borrows {
+        store.0.data_mut().components.enter_call();
+    }
+    let asks = lower_needs_memory(ty);
+    if asks {
+        set_may_leave(store, abi.instance, false)?;
+    }
+    let flat = lower_params(store, abi, ty, params);
+    if asks {
+        set_may_leave(store, abi.instance, true)?;
+    }
+    let flat = flat.map_err(|error| error.context(Unlowered))?;
+    let (_, results) = ty.core_signature(Side::Lift);
+    let mut raw = [RawVal::I32(0)];
+    let raw = &mut raw[..results.len()];
+    let done = store.0.call(lifted.func.id, &flat, raw);
+    done.map_err(|error| store.error(error))?;
+    if borrows {
+        store.0.data_mut().components.exit_call()?;
+    }
+    let mut lifting = Lifting::new(store, abi);
+    let result = match &ty.result {
+        None => None,
+        Some(ty_of) => Some(match ty.flat_results() {
+            (_, false) => lifting.flat(ty_of, &mut raw.iter())?,
+            (_, true) => match raw[0] {
+                RawVal::I32(ptr) => lifting.indirect(ty_of, ptr as u32)?,
+                _ => unreachable!("results in memory are returned by a pointer"),
+            },
+        }),
+    };
+    if let Some(post_return) = lifted.post_return {
+        set_may_leave(store, abi.instance, false)?;
+        let done = store.0.call(post_return.id, raw, &mut []);
+        done.map_err(|error| store.error(error))?;
+        set_may_leave(store, abi.instance, true)?;
+    }
+    Ok(result)
+}
+
+fn lower_needs_memory(ty: &FuncType) -> bool {
+    ty.flat_params().1 || ty.params.layout().pointers
+}
+
+fn lower_params<T>(
+    store: &mut StoreContextMut<'_, T>,
+    abi: &Abi,
+    ty: &FuncType,
+    params: &[Val],
+) -> Result<Vec<RawVal>, Error> {
+    let mut lowering = Lowering { store, abi };
+    match ty.flat_params() {
+        (types, false) => {
+            let mut bits = Vec::with_capacity(types.len());
+            for ((_, ty, _), val) in ty.params.fields.iter().zip(params) {
+                lowering.flat(ty, val, &mut bits)?;
+            }
+            Ok(typed(&bits, &types))
+        }
+        (_, true) => {
+            let ptr = lowering.params(&ty.params, params)?;
+            Ok(vec![RawVal::I32(ptr as i32)])
+        }
+    }
+}
+
+/// A [`Func`] whose types are known to Rust.
+pub struct TypedFunc<Params, Return> {
+    func: Func,
+    types: PhantomData<fn(Params) -> Return>,
+}
+
+impl<Params, Return> Clone for TypedFunc<Params, Return> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<Params, Return> Copy for TypedFunc<Params, Return> {}
+
+impl<Params, Return> fmt::Debug for TypedFunc<Params, Return> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TypedFunc").field(&self.func).finish()
+    }
+}
+
+impl<Params: ComponentNamedList, Return: ComponentNamedList> TypedFunc<Params, Return> {
+    /// The function, its type no longer known to Rust.
+    pub fn func(&self) -> &Func {
+        &self.func
+    }
+
+    /// Calls it.
+    ///
+    /// # Errors
+    /// As [`Func::call`].
+    ///
+    /// # Panics
+    /// If it belongs to another store.
+    pub fn call(&self, mut store: impl AsContextMut, params: Params) -> Result<Return> {
+        let mut store = store.as_context_mut();
+        let lifted = self.func.lifted(&store);
+        let params = params.into_vals(&mut store)?;
+        let result = entering(&mut store, Some(self.func.root), |store| {
+            call(store, &lifted, &params)
+        })?;
+        Return::from_vals(&mut store, result.into_iter().collect())
+    }
+}

@@ -1,0 +1,294 @@
+//! Carries out the plan of a component in a store.
+
+use super::func::Lifted;
+use super::lift::Abi;
+use super::linker::{Definition, InstancePre};
+use super::state::{InstanceState, ResourceEntry, RootState};
+use super::{Component, Instance, trampoline};
+use crate::{
+    AsContextMut, Engine, Extern, Func, Global, GlobalType, Memory, Module, Mutability, Result,
+    StoreContextMut, Val, ValType, bail, format_err,
+};
+use cellwall_component::{
+    CoreDef, CoreInstance, FuncRef, Item, Items, ModuleRef, ModuleType, Options, Plan, ResourceId,
+    ResourceOrigin, Step, Trampoline,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Instantiates a component with its imports.
+pub(crate) fn instantiate<T: 'static>(
+    mut store: StoreContextMut<'_, T>,
+    pre: &InstancePre<T>,
+) -> Result<Instance> {
+    let component = pre.component();
+    if !Engine::same(store.engine(), component.engine()) {
+        bail!("a component of one engine cannot be instantiated in a store of another");
+    }
+    let plan = component.plan();
+    let first = store.0.data().components.instances.len();
+    let root = store.0.data().components.roots.len();
+    for _ in &plan.parents {
+        let ty = GlobalType::new(ValType::I32, Mutability::Var);
+        let may_leave = Global::new(store.as_context_mut(), ty, Val::I32(1))?;
+        store.0.data_mut().components.instances.push(InstanceState {
+            handles: Default::default(),
+            may_leave,
+        });
+    }
+    store.0.data_mut().components.roots.push(RootState {
+        // Nothing can be called before all is there.
+        entered: true,
+        resources: vec![None; plan.resources.len()],
+        lifted: BTreeMap::new(),
+    });
+    let mut making = Making {
+        pre,
+        store,
+        root,
+        first,
+        cores: Vec::with_capacity(plan.core_instances as usize),
+        trampolines: vec![None; plan.trampolines.len()],
+    };
+    making.imported_resources()?;
+    for step in &plan.steps {
+        match step {
+            Step::Instantiate { module, args } => {
+                let module = making.module(module)?;
+                let made = making.core(&module, args)?;
+                making.cores.push(made);
+            }
+            Step::Trampoline(index) => {
+                let func = making.trampoline(*index)?;
+                making.trampolines[*index as usize] = Some(func);
+            }
+            Step::Resource(id) => making.resource(*id)?,
+        }
+    }
+    making.exports(&plan.exports)?;
+    let state = &mut making.store.0.data_mut().components;
+    state.roots[root].entered = false;
+    Ok(Instance {
+        store: making.store.0.id(),
+        root,
+        component: component.clone(),
+    })
+}
+
+/// An instantiation under way.
+pub(crate) struct Making<'a, 's, T: 'static> {
+    pub(crate) pre: &'a InstancePre<T>,
+    pub(crate) store: StoreContextMut<'s, T>,
+    pub(crate) root: usize,
+    /// Number of the root's first component instance in the store.
+    pub(crate) first: usize,
+    cores: Vec<crate::Instance>,
+    trampolines: Vec<Option<Func>>,
+}
+
+impl<'a, T: 'static> Making<'a, '_, T> {
+    pub(crate) fn plan(&self) -> &'a Plan {
+        self.pre.component().plan()
+    }
+
+    pub(crate) fn component(&self) -> &'a Component {
+        self.pre.component()
+    }
+
+    fn imported(&self, index: u32) -> &'a Definition<T> {
+        let found = self.pre.imports[index as usize].as_ref();
+        found.expect("the linker found every import")
+    }
+
+    pub(crate) fn host_func(&self, index: u32) -> &'a Arc<super::linker::HostFunc<T>> {
+        match self.imported(index) {
+            Definition::Func(func) => func,
+            _ => unreachable!("the linker compared the kinds"),
+        }
+    }
+
+    fn module(&self, module: &ModuleRef) -> Result<Module> {
+        Ok(match module {
+            ModuleRef::Own(index) => self.component().module(*index).clone(),
+            ModuleRef::Import(index, _) => match self.imported(*index) {
+                Definition::Module(module) => module.clone(),
+                _ => unreachable!("the linker compared the kinds"),
+            },
+        })
+    }
+
+    /// Instantiates a core module.
+    fn core(&mut self, module: &Module, args: &[(Arc<str>, CoreInstance)]) -> Result<crate::Instance> {
+        let args: BTreeMap<&str, CoreInstance> = args.iter().map(|(name, from)| (&**name, *from)).collect();
+        let mut imports = Vec::with_capacity(module.imports().len());
+        for import in module.imports() {
+            let from = args.get(import.module());
+            let found = from.and_then(|from| match from {
+                CoreInstance::Real(index) => {
+                    let instance = self.cores[*index as usize];
+                    instance.get_export(self.store.as_context_mut(), import.name())
+                }
+                CoreInstance::Bag(index) => {
+                    let bag = &self.plan().bags[*index as usize];
+                    let def = bag.iter().find(|(name, _)| **name == *import.name())?;
+                    self.def(&def.1).ok()
+                }
+            });
+            let missing = || format_err!("unknown import: `{}::{}`", import.module(), import.name());
+            imports.push(found.ok_or_else(missing)?);
+        }
+        crate::Instance::new(self.store.as_context_mut(), module, &imports)
+    }
+
+    /// A core item.
+    pub(crate) fn def(&mut self, def: &CoreDef) -> Result<Extern> {
+        match def {
+            CoreDef::Export(index, name) => {
+                let instance = self.cores[*index as usize];
+                let found = instance.get_export(self.store.as_context_mut(), name);
+                found.ok_or_else(|| format_err!("a core instance has no export `{name}`"))
+            }
+            CoreDef::Trampoline(index) => {
+                let func = self.trampolines[*index as usize];
+                Ok(func
+                    .expect("the plan makes trampolines before they are used")
+                    .into())
+            }
+        }
+    }
+
+    pub(crate) fn func(&mut self, def: &CoreDef) -> Result<Func> {
+        let found = self.def(def)?.into_func();
+        found.ok_or_else(|| format_err!("a core function is something else"))
+    }
+
+    fn memory(&mut self, def: &CoreDef) -> Result<Memory> {
+        let found = self.def(def)?.into_memory();
+        found.ok_or_else(|| format_err!("a core memory is something else"))
+    }
+
+    /// How values cross for a component instance of the plan.
+    pub(crate) fn abi(&mut self, instance: u32, options: &Options) -> Result<Abi> {
+        let memory = match &options.memory {
+            Some(def) => Some(self.memory(def)?),
+            None => None,
+        };
+        let realloc = match &options.realloc {
+            Some(def) => Some(self.func(def)?.typed(&self.store)?),
+            None => None,
+        };
+        Ok(Abi {
+            root: self.root,
+            instance: self.first + instance as usize,
+            memory,
+            realloc,
+            encoding: options.encoding,
+        })
+    }
+
+    fn imported_resources(&mut self) -> Result<()> {
+        for (id, origin) in self.plan().resources.iter().enumerate() {
+            let ResourceOrigin::Import(index) = origin else {
+                continue;
+            };
+            let Definition::Resource(ty, dtor) = self.imported(*index) else {
+                unreachable!("the linker compared the kinds");
+            };
+            let entry = ResourceEntry {
+                ty: *ty,
+                dtor: Some(trampoline::dtor(&mut self.store, dtor.clone())),
+                owner: None,
+            };
+            let state = &mut self.store.0.data_mut().components;
+            state.roots[self.root].resources[id] = Some(entry);
+        }
+        Ok(())
+    }
+
+    fn resource(&mut self, id: ResourceId) -> Result<()> {
+        let ResourceOrigin::Own { instance, dtor } = &self.plan().resources[id.0 as usize] else {
+            unreachable!("only own resources have a step");
+        };
+        let dtor = match dtor {
+            Some(def) => Some(self.func(def)?),
+            None => None,
+        };
+        let store = self.store.0.id();
+        let state = &mut self.store.0.data_mut().components;
+        let entry = ResourceEntry {
+            ty: state.new_guest_type(store),
+            dtor,
+            owner: Some(self.first + *instance as usize),
+        };
+        state.roots[self.root].resources[id.0 as usize] = Some(entry);
+        Ok(())
+    }
+
+    fn trampoline(&mut self, index: u32) -> Result<Func> {
+        match &self.plan().trampolines[index as usize] {
+            Trampoline::Host {
+                instance,
+                import,
+                ty,
+                options,
+            } => {
+                let abi = self.abi(*instance, options)?;
+                let host = self.host_func(*import).clone();
+                Ok(trampoline::host(&mut self.store, abi, ty.clone(), host))
+            }
+            Trampoline::Adapter {
+                instance,
+                lift,
+                options,
+            } => trampoline::adapter(self, index, *instance, *lift, options),
+            Trampoline::Builtin { instance, builtin } => trampoline::builtin(self, *instance, builtin),
+        }
+    }
+
+    /// Makes what is exported callable.
+    fn exports(&mut self, items: &Items) -> Result<()> {
+        for (_, item) in &items.0 {
+            match item {
+                Item::Instance(items) => self.exports(items)?,
+                Item::Func(FuncRef::Lift(index), _) => {
+                    let lift = &self.plan().lifts[*index as usize];
+                    let lifted = Lifted {
+                        func: self.func(&lift.func)?,
+                        ty: lift.ty.clone(),
+                        abi: self.abi(lift.instance, &lift.options)?,
+                        post_return: match &lift.options.post_return {
+                            Some(def) => Some(self.func(def)?),
+                            None => None,
+                        },
+                    };
+                    let state = &mut self.store.0.data_mut().components;
+                    state.roots[self.root].lifted.insert(*index, Arc::new(lifted));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a module can be what a component imports.
+pub(crate) fn check_module(expected: &ModuleType, module: &Module) -> Result<()> {
+    for import in module.imports() {
+        let found = expected.imports.iter();
+        let mut found =
+            found.filter(|(module, name, _)| **module == *import.module() && **name == *import.name());
+        if found.next().is_none() {
+            bail!(
+                "module import `{}::{}` not defined",
+                import.module(),
+                import.name()
+            );
+        }
+    }
+    for (name, _) in &expected.exports {
+        if module.get_export(name).is_none() {
+            bail!("module export `{name}` not defined");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,209 @@
+//! What a store keeps of components: handle tables, calls that handles are lent to, and whether a
+//! component may be entered.
+
+use super::ResourceType;
+use super::func::Lifted;
+use crate::{Func, Global};
+use cellwall_component::{Fault, Handle, Handles};
+use cellwall_runtime::StoreId;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Everything of components in a store.
+#[derive(Default)]
+pub(crate) struct State {
+    /// Component instances of all roots.
+    pub(crate) instances: Vec<InstanceState>,
+    /// Components that the host instantiated.
+    pub(crate) roots: Vec<RootState>,
+    /// Calls under way that handles may be lent to, the innermost last.
+    calls: Vec<CallScope>,
+    /// Resources that guests gave to the host; the host's own handle table.
+    pub(crate) host: Handles<ResourceType>,
+    /// Numbers of guests' resource types.
+    guest_types: u32,
+}
+
+/// A component instance.
+pub(crate) struct InstanceState {
+    pub(crate) handles: Handles<ResourceType>,
+    /// Whether it may call out: 1 or 0.
+    pub(crate) may_leave: Global,
+}
+
+/// A component that the host instantiated.
+pub(crate) struct RootState {
+    /// A call of it is under way, or one has trapped: it cannot be entered.
+    pub(crate) entered: bool,
+    /// Its resources, by their numbers in the plan; those that are there by now.
+    pub(crate) resources: Vec<Option<ResourceEntry>>,
+    /// The functions that it exports, by their numbers in the plan.
+    pub(crate) lifted: BTreeMap<u32, Arc<Lifted>>,
+}
+
+/// A resource type in a root.
+#[derive(Clone, Copy)]
+pub(crate) struct ResourceEntry {
+    pub(crate) ty: ResourceType,
+    /// What is called with the representation when the last handle is dropped.
+    pub(crate) dtor: Option<Func>,
+    /// The component instance that defines it.
+    pub(crate) owner: Option<usize>,
+}
+
+/// A call that handles may be lent to.
+#[derive(Default)]
+struct CallScope {
+    /// Owned handles that are lent: instance (`None`: the host) and number.
+    lenders: Vec<(Option<usize>, u32)>,
+    /// Borrowed handles that it still has.
+    borrows: u32,
+    /// Handles of the host that end with it.
+    of_host: Vec<u32>,
+}
+
+impl State {
+    pub(crate) fn new_guest_type(&mut self, store: StoreId) -> ResourceType {
+        self.guest_types += 1;
+        ResourceType::guest(store, self.guest_types)
+    }
+
+    pub(crate) fn handles(&mut self, instance: Option<usize>) -> &mut Handles<ResourceType> {
+        match instance {
+            Some(instance) => &mut self.instances[instance].handles,
+            None => &mut self.host,
+        }
+    }
+
+    /// The resource type of this number in a root.
+    pub(crate) fn resource(&self, root: usize, id: cellwall_component::ResourceId) -> ResourceEntry {
+        let entry = self.roots[root].resources[id.0 as usize];
+        entry.expect("the plan makes resources before they are used")
+    }
+
+    pub(crate) fn enter_call(&mut self) {
+        self.calls.push(CallScope::default());
+    }
+
+    /// Ends a call: what was lent to it must be given back.
+    pub(crate) fn exit_call(&mut self) -> Result<(), Fault> {
+        let scope = self.calls.pop().expect("calls end that began");
+        for (instance, index) in scope.lenders {
+            self.handles(instance).give_back(index);
+        }
+        for index in scope.of_host {
+            // The host may have dropped it already.
+            if let Ok(Handle::Borrow { resource, .. }) = self.host.get(index) {
+                let resource = *resource;
+                self.host.drop_resource(index, resource)?;
+            }
+        }
+        if scope.borrows > 0 {
+            return Err(Fault::BorrowsRemain);
+        }
+        Ok(())
+    }
+
+    /// How many calls are under way.
+    pub(crate) fn call_depth(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Forgets the calls that a trap has ended.
+    pub(crate) fn unwind_calls(&mut self, depth: usize) {
+        self.calls.truncate(depth);
+    }
+
+    /// Moves an owned handle from one table to another.
+    pub(crate) fn transfer_own(
+        &mut self,
+        from: Option<usize>,
+        to: Option<usize>,
+        index: u32,
+        ty: ResourceType,
+    ) -> Result<u32, Fault> {
+        let rep = self.handles(from).take_own(index, ty)?;
+        self.add_own(to, rep, ty)
+    }
+
+    pub(crate) fn add_own(&mut self, to: Option<usize>, rep: u32, ty: ResourceType) -> Result<u32, Fault> {
+        self.handles(to).add(Handle::Own {
+            resource: ty,
+            rep,
+            lent: 0,
+        })
+    }
+
+    /// Lends a handle to the innermost call, and returns its representation.
+    pub(crate) fn lend(&mut self, from: Option<usize>, index: u32, ty: ResourceType) -> Result<u32, Fault> {
+        let (rep, owned) = self.handles(from).lend(index, ty)?;
+        if owned {
+            let scope = self
+                .calls
+                .last_mut()
+                .expect("a call with borrows begins before its values");
+            scope.lenders.push((from, index));
+        }
+        Ok(rep)
+    }
+
+    /// What an instance sees of a resource that is lent to it: its own one as it is, others by a
+    /// handle.
+    pub(crate) fn add_borrow(&mut self, to: usize, rep: u32, entry: ResourceEntry) -> Result<u32, Fault> {
+        if entry.owner == Some(to) {
+            return Ok(rep);
+        }
+        let call = self.calls.len() as u32 - 1;
+        self.calls[call as usize].borrows += 1;
+        self.handles(Some(to)).add(Handle::Borrow {
+            resource: entry.ty,
+            rep,
+            call,
+        })
+    }
+
+    /// What the host sees of a resource that is lent to the innermost call, until that ends.
+    pub(crate) fn add_host_borrow(&mut self, rep: u32, ty: ResourceType) -> Result<u32, Fault> {
+        let call = self.calls.len() as u32;
+        let index = self.host.add(Handle::Borrow {
+            resource: ty,
+            rep,
+            call,
+        })?;
+        if let Some(scope) = self.calls.last_mut() {
+            scope.of_host.push(index);
+        }
+        Ok(index)
+    }
+
+    /// Lends a handle from instance to instance.
+    pub(crate) fn transfer_borrow(
+        &mut self,
+        from: usize,
+        to: usize,
+        index: u32,
+        entry: ResourceEntry,
+    ) -> Result<u32, Fault> {
+        let rep = self.lend(Some(from), index, entry.ty)?;
+        self.add_borrow(to, rep, entry)
+    }
+
+    /// Drops a handle; returns the representation if it was the last one of a resource.
+    pub(crate) fn drop_handle(
+        &mut self,
+        instance: Option<usize>,
+        index: u32,
+        ty: ResourceType,
+    ) -> Result<Option<u32>, Fault> {
+        match self.handles(instance).drop_resource(index, ty)? {
+            Handle::Own { rep, .. } => Ok(Some(rep)),
+            Handle::Borrow { call, .. } => {
+                if let Some(scope) = self.calls.get_mut(call as usize) {
+                    scope.borrows -= 1;
+                }
+                Ok(None)
+            }
+            Handle::ErrorContext(_) => Err(Fault::UnknownHandle),
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! Core functions that no core module has: functions of the host, adapters, and the functions of the
+//! canonical ABI.
+
+use super::Val;
+use super::instantiate::Making;
+use super::lift::{Abi, Lifting, core};
+use super::linker::{Drop, HostFunc, func_type_in};
+use super::lower::{Lowering, typed};
+use super::state::State;
+use crate::{AsContextMut, Caller, Error, Extern, Func, FuncType, Result, StoreContextMut, ValType};
+use cellwall_component::adapter::{self, Import, Party};
+use cellwall_component::{Builtin, Fault, Flat, Handle, Options, Side};
+use cellwall_runtime::RawVal;
+use std::sync::Arc;
+
+/// A core function of the host.
+fn func<T: 'static>(
+    store: &mut StoreContextMut<'_, T>,
+    params: &[Flat],
+    results: &[Flat],
+    call: impl Fn(&mut StoreContextMut<'_, T>, &[RawVal], &mut [RawVal]) -> Result<()> + Send + Sync + 'static,
+) -> Func {
+    let types = |list: &[Flat]| {
+        let ty = |ty: &Flat| match ty {
+            Flat::I32 => ValType::I32,
+            Flat::I64 => ValType::I64,
+            Flat::F32 => ValType::F32,
+            Flat::F64 => ValType::F64,
+        };
+        list.iter().map(ty).collect::<Vec<_>>()
+    };
+    let ty = FuncType::new(store.engine(), types(params), types(results));
+    crate::func::raw(store, &ty, call)
+}
+
+/// What calls the destructor of a resource of the host.
+pub(crate) fn dtor<T: 'static>(store: &mut StoreContextMut<'_, T>, dtor: Arc<Drop<T>>) -> Func {
+    Func::wrap(
+        store.as_context_mut(),
+        move |mut caller: Caller<'_, T>, rep: u32| dtor(caller.as_context_mut(), rep),
+    )
+}
+
+/// Calls a function of the host ("canon lower").
+pub(crate) fn host<T: 'static>(
+    store: &mut StoreContextMut<'_, T>,
+    abi: Abi,
+    ty: Arc<cellwall_component::FuncType>,
+    host: Arc<HostFunc<T>>,
+) -> Func {
+    let (params, results) = ty.core_signature(Side::Lower);
+    let described = func_type_in(&store.0.data().components, abi.root, &ty);
+    func(store, &params, &results, move |store, params, results| {
+        check_may_leave(store, abi.instance)?;
+        store.0.data_mut().components.enter_call();
+        let mut values = Vec::new();
+        let mut lifting = Lifting::new(store, &abi);
+        match ty.flat_params() {
+            (_, false) => {
+                let mut from = params.iter();
+                for (_, ty, _) in &ty.params.fields {
+                    values.push(lifting.flat(ty, &mut from)?);
+                }
+            }
+            (_, true) => {
+                let ptr = pointer(params[0]);
+                let layout = ty.params.layout();
+                lifting.check(ptr, layout.size, layout.align)?;
+                for (_, ty, offset) in &ty.params.fields {
+                    values.push(lifting.memory(ty, ptr + offset)?);
+                }
+            }
+        }
+        let mut returned = vec![Val::Bool(false); usize::from(ty.result.is_some())];
+        (host.call)(store.as_context_mut(), &described, &values, &mut returned)?;
+        if let (Some(ty_of), Some(val)) = (&ty.result, returned.first()) {
+            set_may_leave(store, abi.instance, false)?;
+            let mut lowering = Lowering { store, abi: &abi };
+            match ty.flat_results() {
+                (types, false) => {
+                    let mut bits = Vec::new();
+                    lowering.flat(ty_of, val, &mut bits)?;
+                    results.copy_from_slice(&typed(&bits, &types));
+                }
+                (_, true) => {
+                    let last = params.last().expect("a pointer for the results is passed");
+                    let ptr = pointer(*last);
+                    lowering.check(ty_of, ptr)?;
+                    lowering.memory(ty_of, val, ptr)?;
+                }
+            }
+            set_may_leave(store, abi.instance, true)?;
+        }
+        Ok(store.0.data_mut().components.exit_call()?)
+    })
+}
+
+fn pointer(value: RawVal) -> u32 {
+    match value {
+        RawVal::I32(it) => it as u32,
+        _ => unreachable!("pointers are of type i32"),
+    }
+}
+
+fn check_may_leave<T>(store: &mut StoreContextMut<'_, T>, instance: usize) -> Result<()> {
+    let flag = store.0.data().components.instances[instance].may_leave;
+    match flag.get(store.as_context_mut()) {
+        crate::Val::I32(0) => Err(Fault::CannotLeave.into()),
+        _ => Ok(()),
+    }
+}
+
+fn set_may_leave<T>(store: &mut StoreContextMut<'_, T>, instance: usize, may: bool) -> Result<()> {
+    let flag = store.0.data().components.instances[instance].may_leave;
+    flag.set(store.as_context_mut(), crate::Val::I32(may.into()))
+}
+
+/// A fault with the number that it is about.
+fn about(fault: Fault, index: u32) -> Error {
+    match fault {
+        Fault::UnknownHandle => Error::new(fault).context(format!("unknown handle index {index}")),
+        Fault::WrongHandle => {
+            Error::new(fault).context(format!("handle index {index} used with the wrong type"))
+        }
+        fault => fault.into(),
+    }
+}
+
+/// A function of the handle table: from one number to another.
+fn table<T: 'static>(
+    store: &mut StoreContextMut<'_, T>,
+    call: impl Fn(&mut State, u32) -> Result<u32, Fault> + Send + Sync + 'static,
+) -> Func {
+    Func::wrap(
+        store.as_context_mut(),
+        move |mut caller: Caller<'_, T>, index: u32| -> Result<u32> {
+            let store = caller.as_context_mut();
+            call(&mut store.0.data_mut().components, index).map_err(|fault| about(fault, index))
+        },
+    )
+}
+
+/// Instantiates an adapter.
+pub(crate) fn adapter<T: 'static>(
+    making: &mut Making<'_, '_, T>,
+    trampoline: u32,
+    instance: u32,
+    lift: u32,
+    options: &Options,
+) -> Result<Func> {
+    let lift = &making.plan().lifts[lift as usize];
+    let number = |party, making: &Making<'_, '_, T>| {
+        let instance = match party {
+            Party::Caller => instance,
+            Party::Callee => lift.instance,
+        };
+        making.first + instance as usize
+    };
+    let of = |party| match party {
+        Party::Caller => options,
+        Party::Callee => &lift.options,
+    };
+    let (module, imports) = making.component().adapter(trampoline);
+    let mut externs: Vec<Extern> = Vec::with_capacity(imports.len());
+    for &import in imports {
+        externs.push(match import {
+            Import::Trap => trap(&mut making.store).into(),
+            Import::Callee => making.def(&lift.func)?,
+            Import::PostReturn => {
+                let def = lift.options.post_return.as_ref();
+                making.def(def.expect("only what is there is imported"))?
+            }
+            Import::Realloc(party) => {
+                let def = of(party).realloc.as_ref();
+                making.def(def.expect("the validator checked that there is one"))?
+            }
+            Import::Memory(party) => {
+                let def = of(party).memory.as_ref();
+                making.def(def.expect("the validator checked that there is one"))?
+            }
+            Import::MayLeave(party) => {
+                let number = number(party, making);
+                making.store.0.data().components.instances[number]
+                    .may_leave
+                    .into()
+            }
+            Import::TransferOwn(id, to) => {
+                let (root, to_number) = (making.root, number(to, making));
+                let from = match to {
+                    Party::Caller => number(Party::Callee, making),
+                    Party::Callee => number(Party::Caller, making),
+                };
+                let func = table(&mut making.store, move |state, index| {
+                    let ty = state.resource(root, id).ty;
+                    state.transfer_own(Some(from), Some(to_number), index, ty)
+                });
+                func.into()
+            }
+            Import::TransferBorrow(id) => {
+                let root = making.root;
+                let (from, to) = (number(Party::Caller, making), number(Party::Callee, making));
+                let func = table(&mut making.store, move |state, index| {
+                    let entry = state.resource(root, id);
+                    state.transfer_borrow(from, to, index, entry)
+                });
+                func.into()
+            }
+            Import::TransferErrorContext(to) => {
+                let to_number = number(to, making);
+                let from = match to {
+                    Party::Caller => number(Party::Callee, making),
+                    Party::Callee => number(Party::Caller, making),
+                };
+                let func = table(&mut making.store, move |state, index| {
+                    let message = state.handles(Some(from)).error_context(index)?;
+                    state.handles(Some(to_number)).add(Handle::ErrorContext(message))
+                });
+                func.into()
+            }
+            Import::EnterCall => {
+                let call = |mut caller: Caller<'_, T>| {
+                    caller.as_context_mut().0.data_mut().components.enter_call();
+                };
+                Func::wrap(making.store.as_context_mut(), call).into()
+            }
+            Import::ExitCall => {
+                let call = |mut caller: Caller<'_, T>| -> Result<()> {
+                    Ok(caller.as_context_mut().0.data_mut().components.exit_call()?)
+                };
+                Func::wrap(making.store.as_context_mut(), call).into()
+            }
+        });
+    }
+    let made = crate::Instance::new(making.store.as_context_mut(), module, &externs)?;
+    let func = made.get_func(making.store.as_context_mut(), adapter::EXPORT);
+    Ok(func.expect("adapters export their function"))
+}
+
+fn trap<T: 'static>(store: &mut StoreContextMut<'_, T>) -> Func {
+    Func::wrap(store.as_context_mut(), |number: u32| -> Result<()> {
+        let fault = Fault::from_number(number);
+        Err(fault.expect("adapters name faults of the table").into())
+    })
+}
+
+/// A function of the canonical ABI.
+pub(crate) fn builtin<T: 'static>(
+    making: &mut Making<'_, '_, T>,
+    instance: u32,
+    builtin: &Builtin,
+) -> Result<Func> {
+    let number = making.first + instance as usize;
+    let root = making.root;
+    Ok(match builtin {
+        Builtin::ResourceNew(id) => {
+            let id = *id;
+            let call = move |mut caller: Caller<'_, T>, rep: u32| -> Result<u32> {
+                let mut store = caller.as_context_mut();
+                check_may_leave(&mut store, number)?;
+                let state = &mut store.0.data_mut().components;
+                let ty = state.resource(root, id).ty;
+                Ok(state.add_own(Some(number), rep, ty)?)
+            };
+            Func::wrap(making.store.as_context_mut(), call)
+        }
+        Builtin::ResourceRep(id) => {
+            let id = *id;
+            table(&mut making.store, move |state, index| {
+                let ty = state.resource(root, id).ty;
+                state.handles(Some(number)).rep(index, ty)
+            })
+        }
+        Builtin::ResourceDrop(id) => {
+            let id = *id;
+            let call = move |mut caller: Caller<'_, T>, index: u32| -> Result<()> {
+                let mut store = caller.as_context_mut();
+                check_may_leave(&mut store, number)?;
+                let state = &mut store.0.data_mut().components;
+                let entry = state.resource(root, id);
+                let dropped = state.drop_handle(Some(number), index, entry.ty);
+                let rep = dropped.map_err(|fault| about(fault, index))?;
+                match (rep, entry.dtor) {
+                    (Some(rep), Some(dtor)) => dtor.call(store, &[crate::Val::I32(rep as i32)], &mut []),
+                    _ => Ok(()),
+                }
+            };
+            Func::wrap(making.store.as_context_mut(), call)
+        }
+        Builtin::ErrorContextNew(options) => error_context_new(making, instance, options)?,
+        Builtin::ErrorContextDebugMessage(options) => error_context_message(making, instance, options)?,
+        Builtin::ErrorContextDrop => {
+            let call = move |mut caller: Caller<'_, T>, index: u32| -> Result<()> {
+                let mut store = caller.as_context_mut();
+                check_may_leave(&mut store, number)?;
+                let state = &mut store.0.data_mut().components;
+                Ok(state.handles(Some(number)).drop_error_context(index)?)
+            };
+            Func::wrap(making.store.as_context_mut(), call)
+        }
+    })
+}
+
+fn error_context_new<T: 'static>(
+    making: &mut Making<'_, '_, T>,
+    instance: u32,
+    options: &Options,
+) -> Result<Func> {
+    let abi = making.abi(instance, options)?;
+    let call = move |store: &mut StoreContextMut<'_, T>, params: &[RawVal], results: &mut [RawVal]| {
+        check_may_leave(store, abi.instance)?;
+        let text =
+            Lifting::new(store, &abi).flat(&cellwall_component::ValType::String, &mut params.iter())?;
+        let Val::String(text) = text else {
+            unreachable!("a string is lifted as a string");
+        };
+        let state = &mut store.0.data_mut().components;
+        let handles = state.handles(Some(abi.instance));
+        let index = handles.add(Handle::ErrorContext(text.into()))?;
+        results[0] = core(Flat::I32, index.into());
+        Ok(())
+    };
+    Ok(func(&mut making.store, &[Flat::I32; 2], &[Flat::I32], call))
+}
+
+fn error_context_message<T: 'static>(
+    making: &mut Making<'_, '_, T>,
+    instance: u32,
+    options: &Options,
+) -> Result<Func> {
+    let abi = making.abi(instance, options)?;
+    let call = move |store: &mut StoreContextMut<'_, T>, params: &[RawVal], _: &mut [RawVal]| {
+        check_may_leave(store, abi.instance)?;
+        let state = &mut store.0.data_mut().components;
+        let handles = state.handles(Some(abi.instance));
+        let text = handles.error_context(pointer(params[0]))?;
+        set_may_leave(store, abi.instance, false)?;
+        let ty = cellwall_component::ValType::String;
+        let ptr = pointer(params[1]);
+        let mut lowering = Lowering { store, abi: &abi };
+        lowering.check(&ty, ptr)?;
+        lowering.memory(&ty, &Val::String(text.to_string()), ptr)?;
+        set_may_leave(store, abi.instance, true)
+    };
+    Ok(func(&mut making.store, &[Flat::I32; 2], &[], call))
+}

@@ -1,0 +1,102 @@
+//! The component model's own tests and those of a peer, from the checkout of test suites if there is
+//! one (`CELLWALL_SHARED`, or `shared` beside the repository), and scripts of this repository always.
+
+use std::path::{Path, PathBuf};
+
+use cellwall::Engine;
+use cellwall_cli::wast_runner::{self, Skip};
+
+use crate::spec::shared;
+
+/// Files of the checkout that do not pass, and what they wait for.
+const WAITING: &[(&str, &str)] = &[
+    (
+        "binary/binary.wast",
+        "types of garbage collection; a byte of which drafts differ",
+    ),
+    ("linking/tags.wast", "exceptions"),
+    ("validation/indicies.wast", "threads of components"),
+    (
+        "validation/kebab.wast",
+        "names with digits, of which drafts differ",
+    ),
+    ("values/post-return.wast", "functions of asynchronous calls"),
+    ("values/realloc.wast", "order of two checks"),
+    ("values/variants.wast", "asynchronous functions"),
+    (
+        "alias-region-known-imported-adapter-memory.wast",
+        "older text format",
+    ),
+    (
+        "alias-region-known-imported-canonical-abi-memory.wast",
+        "older text format",
+    ),
+    (
+        "alias-region-reexported-known-entities.wast",
+        "types of garbage collection",
+    ),
+    ("gc/empty.wast", "garbage collection"),
+    ("implements-disabled.wast", "wants a feature off"),
+    ("component-model/import.wast", "functions of the host as exports"),
+    ("component-model/modules.wast", "types of imported modules"),
+    ("component-model/simple.wast", "components as exports"),
+    ("component-model/strings.wast", "order of two checks"),
+    ("component-model/types.wast", "the words of a trap"),
+];
+
+fn scripts(dir: &Path, into: &mut Vec<PathBuf>) {
+    let entries = std::fs::read_dir(dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
+    for entry in entries {
+        let path = entry.expect("the folder can be listed").path();
+        if path.is_dir() {
+            // Asynchronous functions are a later issue.
+            if !path.ends_with("async") {
+                scripts(&path, into);
+            }
+        } else if path.extension().is_some_and(|ending| ending == "wast") {
+            into.push(path);
+        }
+    }
+}
+
+/// Runs scripts; those in [`WAITING`] must fail, all others must be spotless.
+fn run(paths: Vec<PathBuf>) -> usize {
+    let engine = Engine::default();
+    let mut bad = Vec::new();
+    let mut passed = 0;
+    for path in paths {
+        let text = std::fs::read_to_string(&path).expect("the script is text");
+        let name = path.to_string_lossy();
+        let report = wast_runner::run(&engine, &name, &text, &Skip::default());
+        passed += report.passed;
+        let spotless = report.failed + report.skipped == 0 && report.passed > 0;
+        let waits = WAITING.iter().any(|(file, _)| path.ends_with(file));
+        if spotless == waits {
+            let first = report.failures.first();
+            let first = first.map(|failure| format!("{}: {}", failure.line, failure.message));
+            bad.push(format!("{report}; first at line {}", first.unwrap_or_default()));
+        }
+    }
+    assert!(bad.is_empty(), "not as they should be:\n{}", bad.join("\n"));
+    passed
+}
+
+#[test]
+fn the_scripts_of_components_pass() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/component");
+    let mut paths = Vec::new();
+    scripts(&folder, &mut paths);
+    paths.sort();
+    assert!(run(paths) > 20, "the scripts were found");
+}
+
+#[test]
+fn a_checkout_of_the_component_tests_passes() {
+    for folder in ["tests/component-model", "tests/misc/component-model"] {
+        let Some(dir) = shared(folder) else { continue };
+        let mut paths = Vec::new();
+        scripts(&dir, &mut paths);
+        paths.sort();
+        assert!(run(paths) > 100, "the scripts were found");
+    }
+}
