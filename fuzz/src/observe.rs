@@ -20,7 +20,7 @@ pub enum Seen {
     /// Instantiation failed: an active segment does not fit, or the start function traps.
     NotInstantiated,
     /// A call gave these results, as bits.
-    Values(Vec<u64>),
+    Values(Vec<u128>),
     /// A call trapped; the name of the trap is Wasmtime's.
     Trap(String),
     /// A call used up the stack. Nothing more is observed.
@@ -28,7 +28,7 @@ pub enum Seen {
     /// A memory at the end: its size in bytes and a digest.
     Memory(usize, u64),
     /// A global at the end, as bits.
-    Global(u64),
+    Global(u128),
 }
 
 /// What an exported function did, by its name.
@@ -41,12 +41,13 @@ enum Kind {
     I64,
     F32,
     F64,
+    V128,
     Ref,
 }
 
 /// The bits of an argument. NaNs are the canonical ones, so that engines may not differ.
-fn argument(kind: Kind, rng: &mut Rng) -> u64 {
-    match kind {
+fn argument(kind: Kind, rng: &mut Rng) -> u128 {
+    let scalar = match kind {
         Kind::I32 => rng.interesting() & 0xffff_ffff,
         Kind::I64 => rng.interesting(),
         Kind::F32 => match f32::from_bits(rng.bits() as u32) {
@@ -59,8 +60,10 @@ fn argument(kind: Kind, rng: &mut Rng) -> u64 {
             value if rng.below(2) == 0 => value.to_bits(),
             _ => (rng.interesting() as i64 as f64).to_bits(),
         },
+        Kind::V128 => return u128::from(rng.interesting()) << 64 | u128::from(rng.interesting()),
         Kind::Ref => 0,
-    }
+    };
+    u128::from(scalar)
 }
 
 /// A digest of a memory; equal memories have equal ones.
@@ -176,7 +179,7 @@ macro_rules! like_wasmtime {
                 ValType::F32 => Kind::F32,
                 ValType::F64 => Kind::F64,
                 ValType::Ref(_) => Kind::Ref,
-                ValType::V128 => unreachable!("vectors are not generated"),
+                ValType::V128 => Kind::V128,
             };
             (
                 ty.params().map(kind).enumerate().collect(),
@@ -190,7 +193,8 @@ macro_rules! like_wasmtime {
                 Kind::I32 => Val::I32(bits as i32),
                 Kind::I64 => Val::I64(bits as i64),
                 Kind::F32 => Val::F32(bits as u32),
-                Kind::F64 => Val::F64(bits),
+                Kind::F64 => Val::F64(bits as u64),
+                Kind::V128 => Val::V128(bits.into()),
                 Kind::Ref => {
                     let ty = ty.params().nth(index).expect("the kind came from it");
                     Val::default_for_ty(&ty).expect("only nullable references are generated")
@@ -198,14 +202,15 @@ macro_rules! like_wasmtime {
             }
         }
 
-        fn bits(value: &Val) -> u64 {
+        fn bits(value: &Val) -> u128 {
             match value {
-                Val::I32(value) => u64::from(*value as u32),
-                Val::I64(value) => *value as u64,
-                Val::F32(bits) => u64::from(*bits),
-                Val::F64(bits) => *bits,
-                Val::FuncRef(func) => u64::from(func.is_some()),
-                Val::ExternRef(value) => u64::from(value.is_some()),
+                Val::I32(value) => u128::from(*value as u32),
+                Val::I64(value) => u128::from(*value as u64),
+                Val::F32(bits) => u128::from(*bits),
+                Val::F64(bits) => u128::from(*bits),
+                Val::V128(bits) => bits.as_u128(),
+                Val::FuncRef(func) => u128::from(func.is_some()),
+                Val::ExternRef(value) => u128::from(value.is_some()),
                 _ => unreachable!("other types are not generated"),
             }
         }
@@ -263,7 +268,7 @@ pub mod wasmi {
             ValType::F32 => Kind::F32,
             ValType::F64 => Kind::F64,
             ValType::FuncRef | ValType::ExternRef => Kind::Ref,
-            ValType::V128 => unreachable!("vectors are not generated"),
+            ValType::V128 => Kind::V128,
         };
         (
             ty.params().iter().map(kind).enumerate().collect(),
@@ -277,20 +282,21 @@ pub mod wasmi {
             Kind::I32 => Val::I32(bits as i32),
             Kind::I64 => Val::I64(bits as i64),
             Kind::F32 => Val::F32(f32::from_bits(bits as u32).into()),
-            Kind::F64 => Val::F64(f64::from_bits(bits).into()),
+            Kind::F64 => Val::F64(f64::from_bits(bits as u64).into()),
+            Kind::V128 => Val::V128(bits.into()),
             Kind::Ref => Val::default_for_ty(ty.params()[index]),
         }
     }
 
-    fn bits(value: &Val) -> u64 {
+    fn bits(value: &Val) -> u128 {
         match value {
-            Val::I32(value) => u64::from(*value as u32),
-            Val::I64(value) => *value as u64,
-            Val::F32(value) => u64::from(value.to_bits()),
-            Val::F64(value) => value.to_bits(),
-            Val::FuncRef(func) => u64::from(!func.is_null()),
-            Val::ExternRef(value) => u64::from(!value.is_null()),
-            Val::V128(_) => unreachable!("vectors are not generated"),
+            Val::I32(value) => u128::from(*value as u32),
+            Val::I64(value) => u128::from(*value as u64),
+            Val::F32(value) => u128::from(value.to_bits()),
+            Val::F64(value) => u128::from(value.to_bits()),
+            Val::V128(value) => value.as_u128(),
+            Val::FuncRef(func) => u128::from(!func.is_null()),
+            Val::ExternRef(value) => u128::from(!value.is_null()),
         }
     }
 

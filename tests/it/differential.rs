@@ -1,6 +1,7 @@
 //! The bounded twin of `cargo xtask differential`, and the proof that it finds mistakes.
 
 use cellwall::{Config, Engine, Module};
+use cellwall_tests::vectors::{self, Relaxed};
 use cellwall_tests::{aliasing, differential, generate, pressure, small};
 
 /// Where the seeds start; fixed, so that a failure can be repeated.
@@ -85,4 +86,20 @@ fn what_is_known_of_memory_agrees_with_the_interpreter() {
         seen.trapped += one.trapped;
     }
     assert!(seen.returned > 500 && seen.trapped > 200, "{seen:?}");
+}
+
+#[test]
+fn vectors_agree_with_the_interpreter() {
+    let compile = |engine: &Engine, bytes: &[u8]| Module::new(engine, bytes);
+    for way in differential::Way::all() {
+        let mut seen = differential::Seen::default();
+        for seed in SEED..SEED + MODULES / 5 {
+            let module = vectors::module(seed, Relaxed::With);
+            let one = differential::compare_in(&way, &module, &compile, seed);
+            let one = one.unwrap_or_else(|difference| panic!("seed {seed:#x}: {way:?}: {difference}"));
+            seen.returned += one.returned;
+            seen.trapped += one.trapped;
+        }
+        assert!(seen.returned > 300 && seen.trapped > 50, "{seen:?}");
+    }
 }

@@ -2,8 +2,10 @@
 //! results, traps and the final contents of memories and globals.
 
 use crate::rng::Rng;
-use cellwall::{Engine, Instance, Module, Store, StoreLimits, StoreLimitsBuilder, Val, ValType};
-use cellwall_abi::{CpuFeatures, Target};
+use cellwall::{
+    Config, CpuFeature, Engine, Instance, Module, Store, StoreLimits, StoreLimitsBuilder, Val, ValType,
+};
+use cellwall_abi::Target;
 use cellwall_base::limits::{PAGE_BYTES, TABLE_ELEMENTS_MAX};
 use cellwall_compile::oracle;
 use cellwall_ir::Trap;
@@ -36,11 +38,67 @@ impl Seen {
 /// How the compiled side is made: from bytes to a module. A test may plant a mistake in between.
 pub type Compile<'a> = &'a dyn Fn(&Engine, &[u8]) -> cellwall::Result<Module>;
 
-/// Compares both sides on one module.
+/// An engine, and the target that its code is for. Which relaxed operators are executed depends on it.
+#[derive(Debug)]
+pub struct Way {
+    engine: Engine,
+    target: Target,
+}
+
+impl Way {
+    /// With everything, as for a processor without vectors beyond SSE4.1, and with the relaxed operators
+    /// of the deterministic profile.
+    pub fn all() -> [Self; 3] {
+        [
+            Self::new(&[], false),
+            Self::new(&[CpuFeature::Avx], false),
+            Self::new(&[], true),
+        ]
+    }
+
+    fn new(without: &[CpuFeature], relaxed_simd_deterministic: bool) -> Self {
+        let mut config = Config::new();
+        config
+            .parallel_compilation(false)
+            .relaxed_simd_deterministic(relaxed_simd_deterministic);
+        let mut features = cellwall_runtime::host_features();
+        for &feature in without {
+            config.cpu_feature(feature, false);
+            assert_eq!(
+                feature,
+                CpuFeature::Avx,
+                "the fields below are those of the feature"
+            );
+            (features.avx, features.avx2, features.fma) = (false, false, false);
+        }
+        Self {
+            engine: Engine::new(&config).expect("the configuration is valid"),
+            target: Target {
+                relaxed_simd_deterministic,
+                ..Target::new(features)
+            },
+        }
+    }
+}
+
+/// Compares both sides on one module, in an engine that uses all that this processor has.
 ///
 /// # Errors
 /// The first difference, in words.
 pub fn compare(engine: &Engine, bytes: &[u8], compile: Compile<'_>, seed: u64) -> Result<Seen, String> {
+    let way = Way {
+        engine: engine.clone(),
+        target: Target::new(cellwall_runtime::host_features()),
+    };
+    compare_in(&way, bytes, compile, seed)
+}
+
+/// The same, one way or another.
+///
+/// # Errors
+/// The first difference, in words.
+pub fn compare_in(way: &Way, bytes: &[u8], compile: Compile<'_>, seed: u64) -> Result<Seen, String> {
+    let Way { engine, target } = way;
     let module = compile(engine, bytes).map_err(|error| format!("the module is refused: {error:#}"))?;
     let mut seen = Seen::default();
     let limits = StoreLimitsBuilder::new()
@@ -50,7 +108,7 @@ pub fn compare(engine: &Engine, bytes: &[u8], compile: Compile<'_>, seed: u64) -
     let mut store = Store::new(engine, limits);
     store.limiter(|limits: &mut StoreLimits| limits);
     let decoded = cellwall_wasm::decode(bytes).map_err(|error| error.to_string())?;
-    let mut oracle = interpreted(&decoded);
+    let mut oracle = interpreted(&decoded, target);
     let instance = match (
         Instance::new(&mut store, &module, &[]),
         oracle.start(&mut { FUEL }),
@@ -115,10 +173,9 @@ pub fn compare(engine: &Engine, bytes: &[u8], compile: Compile<'_>, seed: u64) -
 }
 
 /// The module in the reference interpreter, as translated: passes are not trusted to be right.
-fn interpreted(module: &cellwall_wasm::Module) -> oracle::Instance<'_> {
+fn interpreted<'m>(module: &'m cellwall_wasm::Module, target: &Target) -> oracle::Instance<'m> {
     let host: oracle::Host = Box::new(|_, _| unreachable!("generated modules have no imports"));
-    let target = Target::new(CpuFeatures::default());
-    let mut instance = oracle::Instance::new(module, target, false, host);
+    let mut instance = oracle::Instance::new(module, *target, false, host);
     instance.pages_max = MEMORY_PAGES_MAX;
     instance
 }
@@ -146,6 +203,16 @@ fn argument(rng: &mut Rng, ty: &ValType) -> Val {
                 raw
             })
         }
+        ValType::V128 => {
+            let lanes = [rng.interesting(), rng.interesting()].map(u128::from);
+            let bytes = rng.interesting() as u8;
+            let vector = match rng.below(3) {
+                0 => u128::from_ne_bytes([bytes; 16]),
+                1 => lanes[0] | lanes[0] << 32 | lanes[0] << 64 | lanes[0] << 96,
+                _ => lanes[0] | lanes[1] << 64,
+            };
+            Val::V128(vector.into())
+        }
         other => Val::default_for_ty(other).expect("references are nullable"),
     }
 }
@@ -157,6 +224,7 @@ fn bits(value: &Val) -> Option<Bits> {
         Val::I64(value) => Some(Bits::from(*value as u64)),
         Val::F32(bits) => Some(Bits::from(*bits)),
         Val::F64(bits) => Some(Bits::from(*bits)),
+        Val::V128(bits) => Some(bits.as_u128()),
         Val::FuncRef(None) | Val::ExternRef(None) => Some(0),
         _ => None,
     }

@@ -1,6 +1,7 @@
 //! Random valid modules of the WebAssembly that is supported, which always come to an end.
 
 use crate::rng::Rng;
+use crate::vectors::Relaxed;
 use arbitrary::Unstructured;
 use wasm_smith::{Config, Module};
 
@@ -8,7 +9,7 @@ use wasm_smith::{Config, Module};
 /// calls that the interpreter allows, so that recursion ends by itself.
 pub const FUEL: u32 = 250;
 
-fn config() -> Config {
+fn config(relaxed: Relaxed) -> Config {
     Config {
         // Any NaN is right in WebAssembly; canonical ones make results comparable.
         canonicalize_nans: true,
@@ -31,8 +32,8 @@ fn config() -> Config {
         // Without a type there is no function, and then nothing to run.
         min_funcs: 2,
         min_types: 4,
-        relaxed_simd_enabled: false,
-        simd_enabled: false,
+        relaxed_simd_enabled: relaxed == Relaxed::With,
+        simd_enabled: true,
         tail_call_enabled: true,
         threads_enabled: false,
         wide_arithmetic_enabled: true,
@@ -44,12 +45,17 @@ fn config() -> Config {
 pub fn module(seed: u64) -> Option<Vec<u8>> {
     let mut rng = Rng::new(seed);
     let len = 256 + rng.below(6_000);
-    module_of(&rng.bytes(len))
+    module_with(&rng.bytes(len), Relaxed::With)
 }
 
-/// The module that these bytes choose; `None` if they choose none.
+/// The module that these bytes choose; `None` if they choose none. All engines agree on it: it has no
+/// relaxed operators.
 pub fn module_of(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut module = Module::new(config(), &mut Unstructured::new(bytes)).ok()?;
+    module_with(bytes, Relaxed::Without)
+}
+
+fn module_with(bytes: &[u8], relaxed: Relaxed) -> Option<Vec<u8>> {
+    let mut module = Module::new(config(relaxed), &mut Unstructured::new(bytes)).ok()?;
     module.ensure_termination(FUEL).ok()?;
     Some(module.to_bytes())
 }

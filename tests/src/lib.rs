@@ -13,3 +13,4 @@ pub mod pressure;
 pub mod rng;
 pub mod small;
 pub mod step;
+pub mod vectors;

@@ -4,9 +4,10 @@ mod mutate;
 mod rules;
 
 use anyhow::{Context, Result, ensure};
-use cellwall::{Config, Engine, Module};
-use cellwall_tests::differential::compare;
+use cellwall::Module;
+use cellwall_tests::differential::{Way, compare_in};
 use cellwall_tests::mutate::Tally;
+use cellwall_tests::vectors::{self, Relaxed};
 use cellwall_tests::{aliasing, bombs, breach, generate, honest, hostile, pressure};
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
@@ -241,24 +242,24 @@ fn mutants(count: u64, seed: u64, corpus: &[PathBuf]) -> Result<()> {
 }
 
 fn differential(seconds: u64, seed: u64) -> Result<()> {
-    let mut config = Config::new();
-    config.parallel_compilation(false);
-    let engine = Engine::new(&config).map_err(|error| anyhow::anyhow!("{error:#}"))?;
+    let ways = Way::all();
     let (start, mut modules, mut returned, mut trapped) = (Instant::now(), 0u64, 0u64, 0u64);
     for seed in seed.. {
         if start.elapsed() >= Duration::from_secs(seconds) {
             break;
         }
         // In turn: what a general generator writes, and what our own write.
-        let bytes = match seed % 4 {
+        let bytes = match seed % 6 {
             0 => Some(pressure::module(seed)),
             1 | 2 => Some(aliasing::module(seed)),
+            3 | 4 => Some(vectors::module(seed, Relaxed::With)),
             _ => generate::module(seed),
         };
+        let way = &ways[(seed / 6 % ways.len() as u64) as usize];
         let Some(bytes) = bytes else {
             continue;
         };
-        match compare(&engine, &bytes, &|engine, bytes| Module::new(engine, bytes), seed) {
+        match compare_in(way, &bytes, &|engine, bytes| Module::new(engine, bytes), seed) {
             Ok(seen) => {
                 modules += 1;
                 returned += u64::from(seen.returned);

@@ -8,4 +8,5 @@ mod process;
 mod profile;
 mod programs;
 mod spec;
+mod vectors;
 mod wast;

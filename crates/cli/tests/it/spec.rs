@@ -30,7 +30,7 @@ fn listed() -> Vec<&'static str> {
 }
 
 /// The text of every listed file in the crate, by FOLDER/FILE.
-fn crate_files() -> BTreeMap<String, &'static str> {
+pub(crate) fn crate_files() -> BTreeMap<String, &'static str> {
     let versions = SpecVersion::all().iter().flat_map(spec);
     let proposals = Proposal::all().iter().flat_map(proposal);
     let files = versions.chain(proposals);
@@ -42,7 +42,11 @@ fn crate_files() -> BTreeMap<String, &'static str> {
 /// Runs the scripts on all processors; returns the reports that are not
 /// spotless, as text, and the number of directives passed.
 fn run_all(scripts: &[(String, String)]) -> (Vec<String>, usize) {
-    let engine = Engine::default();
+    run_with(&Engine::default(), scripts)
+}
+
+/// The same with an engine of one's own.
+pub(crate) fn run_with(engine: &Engine, scripts: &[(String, String)]) -> (Vec<String>, usize) {
     let next = AtomicUsize::new(0);
     let passed = AtomicUsize::new(0);
     let bad = Mutex::new(Vec::new());
@@ -51,7 +55,7 @@ fn run_all(scripts: &[(String, String)]) -> (Vec<String>, usize) {
         for _ in 0..threads {
             scope.spawn(|| {
                 while let Some((name, text)) = scripts.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let report = wast_runner::run(&engine, name, text, &Skip::default());
+                    let report = wast_runner::run(engine, name, text, &Skip::default());
                     passed.fetch_add(report.passed, Ordering::Relaxed);
                     if report.failed + report.skipped > 0 || report.passed == 0 {
                         let first = report
