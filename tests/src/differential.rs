@@ -123,6 +123,11 @@ pub fn compare_in(way: &Way, bytes: &[u8], compile: Compile<'_>, seed: u64) -> R
             seen.trapped += 1;
             return Ok(seen);
         }
+        (Err(error), Err(Stop::Thrown)) => {
+            same_exception(&mut store, &error, &oracle, "instantiation")?;
+            seen.trapped += 1;
+            return Ok(seen);
+        }
         (Err(error), Ok(())) => return Err(format!("instantiation fails only when compiled: {error:#}")),
         (Ok(_), Err(stop)) => return Err(format!("instantiation ends only interpreted: {stop:?}")),
     };
@@ -150,6 +155,10 @@ pub fn compare_in(way: &Way, bytes: &[u8], compile: Compile<'_>, seed: u64) -> R
                 }
                 (Err(error), Err(Stop::Trap(trap))) => {
                     same_trap(&error, trap, name)?;
+                    seen.trapped += 1;
+                }
+                (Err(error), Err(Stop::Thrown)) => {
+                    same_exception(&mut store, &error, &oracle, name)?;
                     seen.trapped += 1;
                 }
                 (Ok(()), Ok(values)) => {
@@ -225,7 +234,7 @@ fn bits(value: &Val) -> Option<Bits> {
         Val::F32(bits) => Some(Bits::from(*bits)),
         Val::F64(bits) => Some(Bits::from(*bits)),
         Val::V128(bits) => Some(bits.as_u128()),
-        Val::FuncRef(None) | Val::ExternRef(None) => Some(0),
+        Val::FuncRef(None) | Val::ExternRef(None) | Val::ExnRef(None) => Some(0),
         _ => None,
     }
 }
@@ -243,6 +252,21 @@ fn same_values(ours: &[Val], theirs: &[Bits]) -> Result<(), String> {
     }
 }
 
+fn same_exception(
+    store: &mut Store<StoreLimits>,
+    error: &cellwall::Error,
+    oracle: &oracle::Instance<'_>,
+    place: &str,
+) -> Result<(), String> {
+    if !error.is::<cellwall::ThrownException>() {
+        return Err(format!("{place}: compiled {error:?}, interpreted an exception"));
+    }
+    let exception = store.take_pending_exception().ok_or("no exception is pending")?;
+    let fields = exception.fields(&mut *store).map_err(|error| error.to_string())?;
+    let ours: Vec<Val> = fields.collect();
+    same_values(&ours, oracle.thrown()).map_err(|e| format!("{place}: of the exceptions: {e}"))
+}
+
 fn same_trap(error: &cellwall::Error, theirs: Trap, place: &str) -> Result<(), String> {
     use cellwall::Trap as Ours;
     let expected = match theirs {
@@ -253,6 +277,7 @@ fn same_trap(error: &cellwall::Error, theirs: Trap, place: &str) -> Result<(), S
         Trap::IntegerOverflow => Ours::IntegerOverflow,
         Trap::IntegerDivisionByZero => Ours::IntegerDivisionByZero,
         Trap::BadConversionToInteger => Ours::BadConversionToInteger,
+        Trap::NullReference => Ours::NullReference,
         Trap::Unreachable => Ours::UnreachableCodeReached,
     };
     match error.downcast_ref::<Ours>() {

@@ -4,7 +4,7 @@
 //! are already filled in. Program counters in tables are offsets from the start of `text`. An
 //! artifact is untrusted until the verifier has accepted it.
 
-use crate::blob::{CallSite, InlinedCall, InlinedSite, TrapSite, UnwindRow};
+use crate::blob::{CallSite, InlinedCall, InlinedSite, LandingPad, TrapSite, UnwindRow};
 use crate::bytes::Bytes;
 use crate::shape::Shape;
 use crate::target::Target;
@@ -36,6 +36,9 @@ pub struct Artifact {
     pub traps: Vec<TrapSite>,
     /// All calls, ascending.
     pub calls: Vec<CallSite>,
+    /// Where exceptions that leave a call are caught, ascending by the call; the first that fits
+    /// counts.
+    pub pads: Vec<LandingPad>,
     /// The frame size by program counter, ascending; each function starts with a row.
     pub unwind: Vec<UnwindRow>,
     /// Hint: block heads, ascending.
@@ -109,6 +112,16 @@ impl Artifact {
     pub fn call_at(&self, pc: u32) -> Option<CallSite> {
         let at = self.calls.binary_search_by_key(&pc, |site| site.return_pc).ok()?;
         Some(self.calls[at])
+    }
+
+    /// Where exceptions that leave the call with this return address are caught, in order of
+    /// preference.
+    pub fn pads_at(&self, return_pc: u32) -> &[LandingPad] {
+        let from = self.pads.partition_point(|pad| pad.return_pc < return_pc);
+        let len = self.pads[from..]
+            .iter()
+            .take_while(|pad| pad.return_pc == return_pc);
+        &self.pads[from..from + len.count()]
     }
 
     /// The inlined calls around the trap at `pc`, or around the call whose last byte is there, the

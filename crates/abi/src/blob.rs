@@ -3,7 +3,7 @@
 //! first byte.
 
 use crate::traps::TrapCode;
-use cellwall_base::FuncIdx;
+use cellwall_base::{FuncIdx, TagIdx};
 
 /// One compiled function.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,6 +22,9 @@ pub struct CodeBlob {
     pub traps: Vec<TrapSite>,
     /// Calls, in ascending order of their return address.
     pub calls: Vec<CallSite>,
+    /// Where exceptions that leave a call are caught, in ascending order of the return address; of
+    /// those with the same one, the first that fits counts.
+    pub pads: Vec<LandingPad>,
     /// The frame size by program counter, in ascending order; the first row is at 0.
     pub unwind: Vec<UnwindRow>,
     /// Hint for the verifier: the program counters of block heads, ascending. Every branch goes to
@@ -73,6 +76,23 @@ pub struct CallSite {
     pub return_pc: u32,
     /// Offset of the operator in the WebAssembly binary.
     pub wasm_offset: u32,
+}
+
+/// A place where an exception that leaves a call is caught.
+///
+/// The frame there is that of the call. A reference to the exception, then the values of the tag
+/// ([`Shape::pad_types`](crate::Shape::pad_types)), are where results of these types are; the pinned
+/// registers are what they were, and no other register is defined.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LandingPad {
+    /// Return address of the call.
+    pub return_pc: u32,
+    /// Where execution goes on.
+    pub pad: u32,
+    /// The tag of exceptions that are caught; `None` for all.
+    pub tag: Option<TagIdx>,
+    /// Whether the reference is wanted; otherwise it is null.
+    pub with_ref: bool,
 }
 
 /// A call whose callee was inlined: a frame that backtraces show and the stack has not.

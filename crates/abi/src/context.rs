@@ -11,12 +11,13 @@
 //! memories  16 bytes each: owned { base, length }, imported { base, pointer to { base, length } }
 //! tables    16 bytes each: owned { base, length }, imported { pointer to { base, length }, 0 }
 //! globals   16 bytes each: owned the value, imported { pointer to the value, 0 }
+//! tags      one function entry each: what is called to throw an exception with the tag
 //! ```
 
 use crate::library::LibCall;
 use crate::shape::Shape;
 use crate::types::ValType;
-use cellwall_base::{FuncIdx, GlobalIdx, MemoryIdx, TableIdx, TypeIdx};
+use cellwall_base::{FuncIdx, GlobalIdx, MemoryIdx, TableIdx, TagIdx, TypeIdx};
 
 /// Offset of the pointer to the store; the host's alone.
 pub const STORE: u32 = 0;
@@ -107,6 +108,9 @@ pub enum FieldKind {
     /// The start of the entry of an imported function; its first field only as the target of a
     /// call, its address only in the entry register.
     ImportEntry(FuncIdx),
+    /// The start of the entry of a tag: a function with the tag's type that throws and does not
+    /// return. Used as an [`ImportEntry`](Self::ImportEntry) is.
+    TagEntry(TagIdx),
 }
 
 /// A field of the context.
@@ -128,6 +132,7 @@ pub struct ContextLayout {
     memories: u32,
     tables: u32,
     globals: u32,
+    tags: u32,
     end: u32,
     memory_imported: Vec<bool>,
     table_imported: Vec<bool>,
@@ -145,13 +150,15 @@ impl ContextLayout {
         let memories = imports + func_entry::BYTES * shape.imported_funcs;
         let tables = memories + definition::BYTES * shape.memories.len() as u32;
         let globals = tables + definition::BYTES * shape.tables.len() as u32;
+        let tags = globals + 16 * shape.globals.len() as u32;
         Self {
             signatures,
             imports,
             memories,
             tables,
             globals,
-            end: globals + 16 * shape.globals.len() as u32,
+            tags,
+            end: tags + func_entry::BYTES * shape.tags.len() as u32,
             memory_imported: shape.memories.values().map(|m| m.imported).collect(),
             table_imported: shape.tables.values().map(|t| t.imported).collect(),
             globals_shape: shape.globals.values().map(|g| (g.imported, g.ty)).collect(),
@@ -188,6 +195,11 @@ impl ContextLayout {
     /// Offset of the 16 bytes of a global.
     pub fn global(&self, global: GlobalIdx) -> u32 {
         self.globals + 16 * global.as_u32()
+    }
+
+    /// Offset of the entry of a tag.
+    pub fn tag_entry(&self, tag: TagIdx) -> u32 {
+        self.tags + func_entry::BYTES * tag.as_u32()
     }
 
     /// The field that starts at `offset`, if one does.
@@ -247,7 +259,14 @@ impl ContextLayout {
                 _ => None,
             };
         }
-        if offset < self.end {
+        if offset >= self.tags && offset < self.end {
+            let (index, rest) = split(self.tags, func_entry::BYTES);
+            return match rest {
+                0 => field(func_entry::BYTES, FieldKind::TagEntry(TagIdx::from_u32(index))),
+                _ => None,
+            };
+        }
+        if offset < self.tags {
             let (index, rest) = split(self.globals, 16);
             let global = GlobalIdx::from_u32(index);
             return match (rest, self.globals_shape[index as usize]) {

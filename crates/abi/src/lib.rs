@@ -24,7 +24,9 @@ pub mod traps;
 pub mod types;
 
 pub use artifact::{Artifact, FuncRange, JumpTable};
-pub use blob::{CallSite, CodeBlob, InlinedCall, InlinedSite, Reloc, RelocKind, TrapSite, UnwindRow};
+pub use blob::{
+    CallSite, CodeBlob, InlinedCall, InlinedSite, LandingPad, Reloc, RelocKind, TrapSite, UnwindRow,
+};
 pub use bytes::Bytes;
 pub use context::{ContextLayout, Field, FieldKind};
 pub use convention::{Assignment, Place, assign};

@@ -74,6 +74,8 @@ library_calls! {
     TableInit(table: I32, segment: I32, dst: I64, src: I32, len: I32);
     /// `elem.drop`.
     ElemDrop(segment: I32);
+    /// `throw_ref`: throws an exception again; traps if the reference is null. Does not return.
+    ThrowRef(exception: I32);
     /// `ref.func`: the reference of a function of this instance.
     RefFunc(func: I32) -> I32;
 }

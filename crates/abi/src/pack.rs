@@ -29,26 +29,30 @@ mod shape;
 
 use self::bytes::{Pack, Reader, Row, Writer, packed, rows as packed_rows};
 use crate::artifact::{Artifact, FuncRange, JumpTable, PADDING, PAGE};
-use crate::blob::{CallSite, InlinedCall, InlinedSite, TrapSite, UnwindRow};
+use crate::blob::{CallSite, InlinedCall, InlinedSite, LandingPad, TrapSite, UnwindRow};
 use crate::bytes::Bytes;
 use crate::shape::Shape;
-use crate::shape::{DataSegment, ElementSegment, Export, GlobalShape, Import, MemoryShape, TableShape};
+use crate::shape::{
+    DataSegment, ElementSegment, Export, GlobalShape, Import, MemoryShape, TableShape, TagShape,
+};
 use crate::target::{CpuFeatures, Target};
 use crate::traps::TrapCode;
 use crate::types::Signature;
-use cellwall_base::{DataIdx, ElemIdx, FuncIdx, GlobalIdx, IdMap, Invalid, MemoryIdx, TableIdx, TypeIdx};
+use cellwall_base::{
+    DataIdx, ElemIdx, FuncIdx, GlobalIdx, IdMap, Invalid, MemoryIdx, TableIdx, TagIdx, TypeIdx,
+};
 
 /// How every packed artifact begins.
 pub const MAGIC: [u8; 8] = *b"\0cwall\r\n";
 /// Version of this format and of everything in it that only numbers name: the layout of the
 /// context, the calling convention, trap codes and library calls. One more with every change.
-pub const FORMAT_VERSION: u32 = 5;
+pub const FORMAT_VERSION: u32 = 6;
 /// Who packs here. Artifacts of another version are refused: their code would be proven again, but
 /// may mean something else by the same numbers.
 pub const COMPILER: &str = concat!("cellwall ", env!("CARGO_PKG_VERSION"));
 
 /// The sections, in order.
-pub const SECTIONS: [&str; 18] = [
+pub const SECTIONS: [&str; 19] = [
     "compiler",
     "target",
     "shape",
@@ -58,6 +62,7 @@ pub const SECTIONS: [&str; 18] = [
     "jump tables",
     "traps",
     "calls",
+    "landing pads",
     "unwind",
     "heads",
     "inlined calls",
@@ -111,6 +116,7 @@ pub fn pack(artifact: &Artifact, origin: &Origin) -> Vec<u8> {
         jump_tables,
         traps,
         calls,
+        pads,
         unwind,
         heads,
         inlined,
@@ -134,6 +140,7 @@ pub fn pack(artifact: &Artifact, origin: &Origin) -> Vec<u8> {
     file.section(|to| rows(jump_tables, to));
     file.section(|to| rows(traps, to));
     file.section(|to| rows(calls, to));
+    file.section(|to| rows(pads, to));
     file.section(|to| rows(unwind, to));
     file.section(|to| rows(heads, to));
     file.section(|to| rows(inlined, to));
@@ -184,6 +191,7 @@ fn read(mut file: Contents<'_>) -> Result<(Artifact, Origin), Invalid> {
         jump_tables: file.next().rows()?,
         traps: file.next().rows()?,
         calls: file.next().rows()?,
+        pads: file.next().items()?,
         unwind: file.next().rows()?,
         heads: file.next().rows()?,
         inlined: file.next().items()?,
@@ -334,6 +342,7 @@ packed_rows! {
 }
 
 packed! {
+    LandingPad { return_pc: u32, pad: u32, tag: Option<TagIdx>, with_ref: bool }
     InlinedCall { func: FuncIdx, wasm_offset: u32, parent: Option<u32> }
     Target { features: CpuFeatures, memory_reservation_bytes: u64, memory_guard_bytes: u64, stack_guard_bytes: u32, relaxed_simd_deterministic: bool }
     CpuFeatures { popcnt: bool, lzcnt: bool, bmi1: bool, bmi2: bool, avx: bool, avx2: bool, fma: bool }
@@ -345,6 +354,7 @@ packed! {
         memories: IdMap<MemoryIdx, MemoryShape>,
         tables: IdMap<TableIdx, TableShape>,
         globals: IdMap<GlobalIdx, GlobalShape>,
+        tags: IdMap<TagIdx, TagShape>,
         imports: Vec<Import>,
         exports: Vec<Export>,
         data: IdMap<DataIdx, DataSegment>,

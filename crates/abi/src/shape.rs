@@ -6,7 +6,7 @@
 use crate::context::func_entry;
 use crate::types::{Signature, ValType};
 use cellwall_base::{
-    DataIdx, ElemIdx, FuncIdx, GlobalIdx, IdMap, Invalid, MemoryIdx, TableIdx, TypeIdx, limits,
+    DataIdx, ElemIdx, FuncIdx, GlobalIdx, IdMap, Invalid, MemoryIdx, TableIdx, TagIdx, TypeIdx, limits,
 };
 use std::ops::Range;
 
@@ -28,6 +28,8 @@ pub struct Shape {
     pub tables: IdMap<TableIdx, TableShape>,
     /// Globals, imported ones first.
     pub globals: IdMap<GlobalIdx, GlobalShape>,
+    /// Tags, imported ones first.
+    pub tags: IdMap<TagIdx, TagShape>,
     /// Imports in order.
     pub imports: Vec<Import>,
     /// Exports in order.
@@ -110,6 +112,15 @@ pub struct GlobalShape {
     pub init: Option<ConstExpr>,
 }
 
+/// A tag: what a kind of exceptions is known by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TagShape {
+    /// Whether it is imported.
+    pub imported: bool,
+    /// The type whose parameters are the values of an exception; it has no results.
+    pub ty: TypeIdx,
+}
+
 /// An import.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Import {
@@ -141,6 +152,8 @@ pub enum Item {
     Memory(MemoryIdx),
     /// A global.
     Global(GlobalIdx),
+    /// A tag.
+    Tag(TagIdx),
 }
 
 /// A data segment; its bytes lie in [`Artifact::data`](crate::Artifact::data).
@@ -254,6 +267,18 @@ impl Shape {
         (self.canonical_types.get(ty) == Some(&ty)).then_some(ty)
     }
 
+    /// The types of the values of an exception with a tag.
+    pub fn tag_values(&self, tag: TagIdx) -> &[ValType] {
+        &self.types[self.tags[tag].ty].params
+    }
+
+    /// What a landing pad for exceptions with a tag, or with any, is given as if by a call: a
+    /// reference to the exception, and the values of the tag.
+    pub fn pad_types(&self, tag: Option<TagIdx>) -> impl Iterator<Item = ValType> + '_ {
+        let values = tag.map_or(&[][..], |tag| self.tag_values(tag));
+        std::iter::once(ValType::ExnRef).chain(values.iter().copied())
+    }
+
     /// Whether a function is imported.
     pub fn is_imported(&self, func: FuncIdx) -> bool {
         func.as_u32() < self.imported_funcs
@@ -297,11 +322,19 @@ impl Shape {
         {
             return fail("an imported table cannot be private");
         }
+        if self
+            .tags
+            .values()
+            .any(|tag| self.types.get(tag.ty).is_none_or(|ty| !ty.results.is_empty()))
+        {
+            return fail("a tag's type is out of range or has results");
+        }
         let in_range = |item: &Item| match *item {
             Item::Func(i) => self.funcs.get(i).is_some(),
             Item::Table(i) => self.tables.get(i).is_some(),
             Item::Memory(i) => self.memories.get(i).is_some(),
             Item::Global(i) => self.globals.get(i).is_some(),
+            Item::Tag(i) => self.tags.get(i).is_some(),
         };
         if !self
             .imports

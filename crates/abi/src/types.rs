@@ -20,6 +20,8 @@ pub enum ValType {
     FuncRef,
     /// Nullable host reference; a zero-extended 32-bit index.
     ExternRef,
+    /// Nullable reference to an exception; a zero-extended 32-bit index.
+    ExnRef,
 }
 
 impl ValType {
@@ -30,13 +32,13 @@ impl ValType {
 
     /// Whether this is a reference.
     pub const fn is_ref(self) -> bool {
-        matches!(self, Self::FuncRef | Self::ExternRef)
+        matches!(self, Self::FuncRef | Self::ExternRef | Self::ExnRef)
     }
 
     /// Size of a value in bytes.
     pub const fn bytes(self) -> u32 {
         match self {
-            Self::I32 | Self::F32 | Self::FuncRef | Self::ExternRef => 4,
+            Self::I32 | Self::F32 | Self::FuncRef | Self::ExternRef | Self::ExnRef => 4,
             Self::I64 | Self::F64 => 8,
             Self::V128 => 16,
         }
@@ -53,6 +55,7 @@ impl fmt::Display for ValType {
             Self::V128 => "v128",
             Self::FuncRef => "funcref",
             Self::ExternRef => "externref",
+            Self::ExnRef => "exnref",
         })
     }
 }

@@ -41,3 +41,7 @@ id! {
     /// An element segment of a module.
     ElemIdx, "e"
 }
+id! {
+    /// A tag of a module: imported ones first.
+    TagIdx, "tag"
+}

@@ -23,5 +23,7 @@ pub const MEMORIES_MAX: usize = 100;
 pub const TABLES_MAX: usize = 100;
 /// Globals of one module.
 pub const GLOBALS_MAX: usize = 1_000_000;
+/// Tags of one module.
+pub const TAGS_MAX: usize = 1_000_000;
 /// Bytes of a module.
 pub const MODULE_BYTES_MAX: usize = 1 << 30;

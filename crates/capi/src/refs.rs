@@ -26,6 +26,7 @@ pub(crate) enum Object {
     Global(rt::Global),
     Table(rt::Table),
     Memory(rt::Memory),
+    Tag(rt::Tag),
     Instance(rt::Instance),
     Module(rt::Module),
     Trap(Arc<TrapObject>),
@@ -39,6 +40,7 @@ pub(crate) enum Key {
     Global(rt::Global),
     Table(rt::Table),
     Memory(rt::Memory),
+    Tag(rt::Tag),
     Instance(rt::Instance),
     /// By the address of its code, which lives as long as it.
     Module(usize),
@@ -57,6 +59,7 @@ impl Object {
             Self::Global(it) => Key::Global(*it),
             Self::Table(it) => Key::Table(*it),
             Self::Memory(it) => Key::Memory(*it),
+            Self::Tag(it) => Key::Tag(*it),
             Self::Instance(it) => Key::Instance(*it),
             Self::Module(it) => Key::Module(it.text().as_ptr() as usize),
             Self::Trap(it) => Key::Trap(Arc::as_ptr(it) as usize),
@@ -95,6 +98,7 @@ pub(crate) fn external(object: &Object) -> Option<rt::Extern> {
         Object::Global(it) => (*it).into(),
         Object::Table(it) => (*it).into(),
         Object::Memory(it) => (*it).into(),
+        Object::Tag(it) => (*it).into(),
         _ => return None,
     })
 }
@@ -106,6 +110,7 @@ pub(crate) fn object(external: rt::Extern) -> Object {
         rt::Extern::Global(it) => Object::Global(it),
         rt::Extern::Table(it) => Object::Table(it),
         rt::Extern::Memory(it) => Object::Memory(it),
+        rt::Extern::Tag(it) => Object::Tag(it),
     }
 }
 

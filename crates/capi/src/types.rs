@@ -202,6 +202,9 @@ impl wasm_externtype_t {
             ExternType::Memory(ty) => Kind::Memory {
                 limits: wasm_limits_t::new(ty.minimum(), ty.maximum()),
             },
+            ExternType::Tag(ty) => Kind::Tag {
+                functype: Box::new(Self::from_func(ty.ty())),
+            },
         };
         Self { ty }
     }

@@ -86,7 +86,7 @@ impl wasm_val_t {
                 of_ref(store, value.and_then(|value| referent(store, value))),
             ),
             // No function of this API has such a type.
-            Val::V128(_) => return Self::default_of(I32),
+            Val::V128(_) | Val::ExnRef(_) => return Self::default_of(I32),
         };
         Self { kind, of }
     }
@@ -138,6 +138,8 @@ pub(crate) fn from_rust_ref(store: &Arc<StoreCell>, it: rt::Ref) -> *mut wasm_re
     let object = match it {
         rt::Ref::Func(func) => func.map(Object::Func),
         rt::Ref::Extern(value) => value.and_then(|value| referent(store, value)),
+        // C has no kind for them.
+        rt::Ref::Exn(_) => None,
     };
     object.map_or(ptr::null_mut(), |object| give(wasm_ref_t::new(store, object)))
 }

@@ -1,6 +1,6 @@
 //! What modules import and instances export.
 
-use crate::{AsContext, ExternType, Func, Global, Memory, Result, StoreContext, Table, bail};
+use crate::{AsContext, ExternType, Func, Global, Memory, Result, StoreContext, Table, Tag, bail};
 use cellwall_runtime as runtime;
 
 /// Something that a module can import: of one store. Cheap to copy.
@@ -14,6 +14,8 @@ pub enum Extern {
     Table(Table),
     /// A memory.
     Memory(Memory),
+    /// A tag.
+    Tag(Tag),
 }
 
 macro_rules! into {
@@ -34,6 +36,7 @@ impl Extern {
         Global into_global "global";
         Table into_table "table";
         Memory into_memory "memory";
+        Tag into_tag "tag";
     }
 
     /// Its type; the minimum of a memory or table is its current size.
@@ -46,6 +49,7 @@ impl Extern {
             Self::Global(it) => it.ty(store).into(),
             Self::Table(it) => it.ty(store).into(),
             Self::Memory(it) => it.ty(store).into(),
+            Self::Tag(it) => it.ty(store).into(),
         }
     }
 
@@ -56,6 +60,7 @@ impl Extern {
             Self::Global(it) => it.id.store(),
             Self::Table(it) => it.id.store(),
             Self::Memory(it) => it.id.store(),
+            Self::Tag(it) => it.id.store(),
         };
         if own != store.0.id() {
             bail!("something of one store cannot be used in another");
@@ -69,6 +74,7 @@ impl Extern {
             Self::Global(it) => runtime::Extern::Global(it.id),
             Self::Table(it) => runtime::Extern::Table(it.id),
             Self::Memory(it) => runtime::Extern::Memory(it.id),
+            Self::Tag(it) => runtime::Extern::Tag(it.id),
         }
     }
 
@@ -78,6 +84,7 @@ impl Extern {
             runtime::Extern::Global(id) => Self::Global(Global { id }),
             runtime::Extern::Table(id) => Self::Table(Table { id }),
             runtime::Extern::Memory(id) => Self::Memory(Memory { id }),
+            runtime::Extern::Tag(id) => Self::Tag(Tag { id }),
         }
     }
 }
@@ -91,7 +98,7 @@ macro_rules! from {
         }
     )*};
 }
-from! { Func Global Table Memory }
+from! { Func Global Table Memory Tag }
 
 /// An export of an instance: its name and what it is.
 #[derive(Clone, Debug)]
@@ -141,5 +148,10 @@ impl<'instance> Export<'instance> {
     /// The memory, if it is one.
     pub fn into_memory(self) -> Option<Memory> {
         self.definition.into_memory()
+    }
+
+    /// The tag, if it is one.
+    pub fn into_tag(self) -> Option<Tag> {
+        self.definition.into_tag()
     }
 }

@@ -4,7 +4,7 @@ use crate::linker::Definition;
 use crate::matching::check_import;
 use crate::{
     AsContext, AsContextMut, Engine, Export, Extern, Func, Global, Memory, Module, Result, StoreContext,
-    StoreContextMut, Table, TypedFunc, WasmParams, WasmResults, bail, format_err,
+    StoreContextMut, Table, Tag, TypedFunc, WasmParams, WasmResults, bail, format_err,
 };
 use cellwall_runtime as runtime;
 use std::sync::Arc;
@@ -127,6 +127,11 @@ impl Instance {
     /// The exported memory of this name.
     pub fn get_memory(&self, store: impl AsContextMut, name: &str) -> Option<Memory> {
         self.get_export(store, name)?.into_memory()
+    }
+
+    /// The exported tag of this name.
+    pub fn get_tag(&self, store: impl AsContextMut, name: &str) -> Option<Tag> {
+        self.get_export(store, name)?.into_tag()
     }
 
     /// The exported global of this name.

@@ -55,6 +55,7 @@ mod config;
 mod cpu;
 mod engine;
 mod error;
+mod exception;
 mod externals;
 mod func;
 mod global;
@@ -80,6 +81,7 @@ pub use config::Config;
 pub use cpu::CpuFeature;
 pub use engine::{Engine, Precompiled};
 pub use error::{Chain, Context, Error, Ok, Result};
+pub use exception::{ExnRef, ExnRefPre, ExnType, Tag, ThrownException};
 pub use externals::{Export, Extern};
 pub use func::{Caller, Func, IntoFunc, TypedFunc, WasmParams, WasmResults, WasmRet, WasmTy, WasmTyList};
 pub use global::Global;
@@ -97,6 +99,6 @@ pub use table::Table;
 pub use trap::Trap;
 pub use types::{
     ExportType, ExternType, FuncType, GlobalType, HeapType, ImportType, MemoryType, MemoryTypeBuilder,
-    Mutability, RefType, TableType, ValType,
+    Mutability, RefType, TableType, TagType, ValType,
 };
 pub use val::{ExternRef, Ref, Rooted, V128, Val};

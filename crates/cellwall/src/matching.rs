@@ -21,6 +21,7 @@ fn matches(expected: &ExternType, found: &ExternType) -> Result<()> {
     let fits = match (expected, found) {
         (ExternType::Func(expected), ExternType::Func(found)) => found.matches(expected),
         (ExternType::Global(expected), ExternType::Global(found)) => expected == found,
+        (ExternType::Tag(expected), ExternType::Tag(found)) => expected == found,
         (ExternType::Table(expected), ExternType::Table(found)) => {
             expected.element() == found.element()
                 && limits(

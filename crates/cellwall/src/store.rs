@@ -4,7 +4,7 @@
 //! panics with a sentence, or is an error where values are passed. Deliberately not shared between
 //! threads: a store is used by one thread at a time and may be sent to another.
 
-use crate::{Engine, Error, Module, ResourceLimiter, Result, WasmBacktrace};
+use crate::{Engine, Error, Module, ResourceLimiter, Result, ThrownException, WasmBacktrace};
 use cellwall_runtime as runtime;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -194,6 +194,7 @@ impl<'a, T: 'static> StoreContext<'a, T> {
                 Ok(error) => (*error, frames),
                 Err(_) => panic!("host functions of this crate fail with its error type"),
             },
+            runtime::Error::Thrown { frames } => (Error::new(ThrownException), frames),
             other => return Error::new(other),
         };
         if frames.is_empty() || error.is::<WasmBacktrace>() {

@@ -44,6 +44,7 @@ impl Table {
         let bits = match raw {
             runtime::RawVal::FuncRef(r) => r.0,
             runtime::RawVal::ExternRef(r) => r.0,
+            runtime::RawVal::ExnRef(r) => r.0,
             other => panic!("a reference is no {}", other.ty()),
         };
         let id = store.0.new_table(ty.to_runtime(), bits);

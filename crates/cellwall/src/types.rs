@@ -10,7 +10,7 @@ mod function;
 mod value;
 
 pub use external::{
-    ExportType, ExternType, GlobalType, ImportType, MemoryType, MemoryTypeBuilder, TableType,
+    ExportType, ExternType, GlobalType, ImportType, MemoryType, MemoryTypeBuilder, TableType, TagType,
 };
 pub use function::FuncType;
 pub use value::{HeapType, Mutability, RefType, ValType};

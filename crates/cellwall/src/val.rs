@@ -1,6 +1,8 @@
 //! Values, as the embedder holds them.
 
-use crate::{AsContext, AsContextMut, Error, Func, HeapType, RefType, Result, StoreContext, ValType, bail};
+use crate::{
+    AsContext, AsContextMut, Error, ExnRef, Func, HeapType, RefType, Result, StoreContext, ValType, bail,
+};
 use cellwall_runtime as runtime;
 use std::any::Any;
 use std::fmt;
@@ -33,6 +35,8 @@ pub enum Val {
     FuncRef(Option<Func>),
     /// A value of the host, or null.
     ExternRef(Option<Rooted<ExternRef>>),
+    /// An exception, or null.
+    ExnRef(Option<Rooted<ExnRef>>),
 }
 
 macro_rules! accessors {
@@ -67,6 +71,27 @@ impl Val {
     /// The null function reference.
     pub const fn null_func_ref() -> Self {
         Self::FuncRef(None)
+    }
+
+    /// The null reference to an exception.
+    pub const fn null_exn_ref() -> Self {
+        Self::ExnRef(None)
+    }
+
+    /// The exception, if it is a reference to one: `Some(None)` is null.
+    pub fn exnref(&self) -> Option<Option<&Rooted<ExnRef>>> {
+        match self {
+            Self::ExnRef(value) => Some(value.as_ref()),
+            _ => None,
+        }
+    }
+
+    /// The exception, or `None` if the reference is null.
+    ///
+    /// # Panics
+    /// If it is no reference to an exception.
+    pub fn unwrap_exnref(&self) -> Option<&Rooted<ExnRef>> {
+        self.exnref().expect("expected an exnref")
     }
 
     /// The null host reference.
@@ -113,6 +138,7 @@ impl Val {
         match self {
             Self::FuncRef(func) => Some(Ref::Func(func)),
             Self::ExternRef(value) => Some(Ref::Extern(value)),
+            Self::ExnRef(value) => Some(Ref::Exn(value)),
             _ => None,
         }
     }
@@ -158,6 +184,7 @@ impl Val {
             Self::V128(_) => ValType::V128,
             Self::FuncRef(_) => ValType::FUNCREF,
             Self::ExternRef(_) => ValType::EXTERNREF,
+            Self::ExnRef(_) => ValType::EXNREF,
         }
     }
 
@@ -165,6 +192,7 @@ impl Val {
         let own = match self {
             Self::FuncRef(Some(func)) => func.id.store() == store.0.id(),
             Self::ExternRef(Some(value)) => value.store == store.0.id(),
+            Self::ExnRef(Some(value)) => value.store == store.0.id(),
             _ => true,
         };
         if !own {
@@ -187,6 +215,10 @@ impl Val {
             Self::V128(v) => runtime::RawVal::V128(v.0),
             Self::FuncRef(func) => runtime::RawVal::FuncRef(store.0.func_ref(func.map(|func| func.id))),
             Self::ExternRef(value) => runtime::RawVal::ExternRef(Rooted::to_raw(value)),
+            Self::ExnRef(value) => {
+                let raw = value.map_or(runtime::ExnRef(0), |value| value.to_exception());
+                runtime::RawVal::ExnRef(raw)
+            }
         })
     }
 
@@ -199,6 +231,7 @@ impl Val {
             runtime::RawVal::V128(v) => Self::V128(V128(v)),
             runtime::RawVal::FuncRef(r) => Self::FuncRef(store.func_of(r).map(|id| Func { id })),
             runtime::RawVal::ExternRef(r) => Self::ExternRef(Rooted::from_raw(store, r)),
+            runtime::RawVal::ExnRef(r) => Self::ExnRef(Rooted::of_exception(store, r)),
         }
     }
 }
@@ -210,6 +243,8 @@ pub enum Ref {
     Func(Option<Func>),
     /// A value of the host, or null.
     Extern(Option<Rooted<ExternRef>>),
+    /// An exception, or null.
+    Exn(Option<Rooted<ExnRef>>),
 }
 
 impl Ref {
@@ -218,12 +253,13 @@ impl Ref {
         match heap_type {
             HeapType::Func => Self::Func(None),
             HeapType::Extern => Self::Extern(None),
+            HeapType::Exn => Self::Exn(None),
         }
     }
 
     /// Whether it is null.
     pub fn is_null(&self) -> bool {
-        matches!(self, Self::Func(None) | Self::Extern(None))
+        matches!(self, Self::Func(None) | Self::Extern(None) | Self::Exn(None))
     }
 
     /// Whether it is not null.
@@ -240,7 +276,7 @@ impl Ref {
     pub fn as_func(&self) -> Option<Option<&Func>> {
         match self {
             Self::Func(func) => Some(func.as_ref()),
-            Self::Extern(_) => None,
+            _ => None,
         }
     }
 
@@ -261,7 +297,7 @@ impl Ref {
     pub fn as_extern(&self) -> Option<Option<&Rooted<ExternRef>>> {
         match self {
             Self::Extern(value) => Some(value.as_ref()),
-            Self::Func(_) => None,
+            _ => None,
         }
     }
 
@@ -271,6 +307,27 @@ impl Ref {
     /// If it is no host reference.
     pub fn unwrap_extern(&self) -> Option<&Rooted<ExternRef>> {
         self.as_extern().expect("expected a host reference")
+    }
+
+    /// Whether it is a reference to an exception.
+    pub fn is_exn(&self) -> bool {
+        matches!(self, Self::Exn(_))
+    }
+
+    /// The exception, if it is a reference to one: `Some(None)` is null.
+    pub fn as_exn(&self) -> Option<Option<&Rooted<ExnRef>>> {
+        match self {
+            Self::Exn(value) => Some(value.as_ref()),
+            _ => None,
+        }
+    }
+
+    /// The exception, or `None` if the reference is null.
+    ///
+    /// # Panics
+    /// If it is no reference to an exception.
+    pub fn unwrap_exn(&self) -> Option<&Rooted<ExnRef>> {
+        self.as_exn().expect("expected a reference to an exception")
     }
 
     /// The type of the reference.
@@ -311,6 +368,10 @@ from! {
     Option<Func> => Val: v => Self::FuncRef(v);
     Rooted<ExternRef> => Val: v => Self::ExternRef(Some(v));
     Option<Rooted<ExternRef>> => Val: v => Self::ExternRef(v);
+    Rooted<ExnRef> => Val: v => Self::ExnRef(Some(v));
+    Option<Rooted<ExnRef>> => Val: v => Self::ExnRef(v);
+    Rooted<ExnRef> => Ref: v => Self::Exn(Some(v));
+    Option<Rooted<ExnRef>> => Ref: v => Self::Exn(v);
     Func => Ref: v => Self::Func(Some(v));
     Option<Func> => Ref: v => Self::Func(v);
     Rooted<ExternRef> => Ref: v => Self::Extern(Some(v));
@@ -323,6 +384,7 @@ impl From<Ref> for Val {
         match reference {
             Ref::Func(func) => Self::FuncRef(func),
             Ref::Extern(value) => Self::ExternRef(value),
+            Ref::Exn(value) => Self::ExnRef(value),
         }
     }
 }
@@ -418,6 +480,21 @@ impl<R> Rooted<R> {
             bail!("a reference of one store cannot be used in another");
         }
         Ok(a.raw == b.raw)
+    }
+}
+
+impl Rooted<ExnRef> {
+    /// A root of an exception; `None` for null and for numbers that name nothing.
+    pub(crate) fn of_exception(store: &runtime::StoreOpaque, raw: runtime::ExnRef) -> Option<Self> {
+        store.pin_exception(raw).then_some(Self {
+            store: store.id(),
+            raw: runtime::ExternRef(raw.0),
+            kind: PhantomData,
+        })
+    }
+
+    pub(crate) fn to_exception(self) -> runtime::ExnRef {
+        runtime::ExnRef(self.raw.0)
     }
 }
 

@@ -5,12 +5,13 @@
 
 use crate::CompileError;
 use cellwall_abi::{
-    CallSite, CodeBlob, InlinedCall, InlinedSite, Reloc, RelocKind, Target, TrapCode, TrapSite, UnwindRow,
+    CallSite, CodeBlob, InlinedCall, InlinedSite, LandingPad, Reloc, RelocKind, Target, TrapCode, TrapSite,
+    UnwindRow,
 };
-use cellwall_base::{FuncIdx, Limit, limits};
+use cellwall_base::{FuncIdx, Limit, TagIdx, limits};
 use cellwall_ir as ir;
 use cellwall_isa::Phys;
-use cellwall_isa::x64::{Code, Entry, MFunc, RelocTarget, Row, encode};
+use cellwall_isa::x64::{Code, Entry, MFunc, RelocTarget, encode};
 
 /// Encodes a function. `source` is the SSA form that it was made from.
 ///
@@ -56,6 +57,16 @@ pub(crate) fn emit(func: &MFunc<Phys>, source: &ir::Func, target: &Target) -> Re
             .map(|site| CallSite {
                 return_pc: site.return_pc,
                 wasm_offset: source.place_of(site.origin).0,
+            })
+            .collect(),
+        pads: code
+            .pads
+            .iter()
+            .map(|pad| LandingPad {
+                return_pc: pad.return_pc,
+                pad: pad.pad,
+                tag: pad.catches.tag.map(TagIdx::from_u32),
+                with_ref: pad.catches.with_ref,
             })
             .collect(),
         unwind: code
@@ -121,7 +132,7 @@ fn inlined(code: &Code, source: &ir::Func) -> (Vec<InlinedCall>, Vec<InlinedSite
 fn entry(func: &MFunc<Phys>, target: &Target) -> Result<Entry, Limit> {
     let mut slots = u64::from(func.slots);
     // Of vectors in the frame, none then lies across two lines of the cache.
-    if (func.vectors && slots > 0) || func.insts.iter().any(|inst| inst.row == Row::Call) {
+    if (func.vectors && slots > 0) || func.insts.iter().any(|inst| inst.row.is_call()) {
         slots |= 1;
     }
     if slots * 8 > u64::from(limits::FRAME_BYTES_MAX) {

@@ -38,7 +38,12 @@ fn needs(func: &MFunc<Phys>) -> (Vec<bool>, u32) {
         let mut here = 0u32;
         let mut need = false;
         for &(mut inst) in func.insts_of(block) {
-            need |= inst.row == Row::Call || inst.rm == Rm::Slot;
+            need |= inst.row.is_call() || inst.rm == Rm::Slot;
+            if inst.row == Row::Invoke {
+                // Where an exception lands, nothing is left in registers: what the caller needs is
+                // restored from the frame.
+                here |= saved;
+            }
             inst.visit(&mut |reg, _| {
                 if !reg.is_none() && reg.class() == Class::Int {
                     here |= 1 << reg.number();

@@ -359,6 +359,8 @@ fn clobbers(func: &MFunc<Virt>, inst: &Inst) -> u32 {
             let all = registers(Class::Int) | registers(Class::Float);
             saved.chain(defined).fold(all, |set, reg| set & !bit(reg))
         }
+        // Where an exception lands, the callee-saved ones are gone too.
+        Row::Invoke => registers(Class::Int) | registers(Class::Float),
         Row::Switch => bit(func.pins.entry) | bit(func.pins.scratch),
         _ => 0,
     }
@@ -435,7 +437,10 @@ impl Lists {
                 for fixed in func.fixed_of(&func.calls[inst.imm as usize]) {
                     let vreg = vreg(fixed.reg).expect("registers of calls are virtual");
                     let number = fixed.at.number();
-                    let role = if fixed.def {
+                    let role = if inst.row == Row::Landed {
+                        // Early, so that nothing is brought into these registers before.
+                        Role::DefFixedEarly(number)
+                    } else if fixed.def {
                         Role::DefFixed(number)
                     } else {
                         Role::UseFixed(number)
@@ -567,7 +572,7 @@ impl ra::Function for View<'_> {
     fn is_branch(&self, inst: ra::Inst) -> bool {
         matches!(
             self.func.insts[inst.index()].row,
-            Row::Jump | Row::Branch | Row::Switch
+            Row::Jump | Row::Branch | Row::Switch | Row::Invoke
         )
     }
 

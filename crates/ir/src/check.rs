@@ -33,7 +33,8 @@ fn ensure(holds: bool, what: impl FnOnce() -> String) -> Checked {
 ///
 /// # Errors
 /// The first thing that is wrong: a block that is empty, without one terminator at its end, twice in
-/// the order or out of reach; a value defined twice or used where its definition does not dominate;
+/// the order or out of reach; a landing pad that is entered otherwise than from a catch, or a catch
+/// behind no call; a value defined twice or used where its definition does not dominate;
 /// a type that is not the row's; arguments that do not match parameters; a 64-bit address that was
 /// not checked.
 pub fn check(func: &Func) -> Checked {
@@ -90,6 +91,7 @@ fn check_blocks(func: &Func) -> Checked {
                 wrong = Some(to.block);
             }
         });
+        check_ways_out(func, block)?;
         if let Some(to) = wrong {
             return Err(CheckError(format!(
                 "{block} branches to {to}, which is no target"
@@ -97,6 +99,51 @@ fn check_blocks(func: &Func) -> Checked {
         }
     }
     Ok(())
+}
+
+/// Landing pads are entered from catches alone, and a catch stands behind a call.
+fn check_ways_out(func: &Func, block: Block) -> Checked {
+    let is_pad =
+        |to: &BlockCall| to.block.index() < func.blocks.len() && func.landing_pad(to.block).is_some();
+    let insts = &func.blocks[block].insts;
+    for &inst in insts.iter().skip(1) {
+        let misplaced = matches!(func.insts[inst].data, InstData::LandingPad { .. });
+        ensure(!misplaced, || {
+            format!("{block}: a landing pad does not come first")
+        })?;
+    }
+    if let InstData::Catch { to, handlers } = func.insts[func.terminator(block)].data {
+        let call = func.caught_call(block).map(|call| func.insts[call].data);
+        ensure(call.is_some_and(|data| data.is_call()), || {
+            format!("{block}: there is no call before the catch")
+        })?;
+        let handlers = func
+            .handlers
+            .get(handlers as usize)
+            .filter(|list| !list.is_empty());
+        let all = handlers.is_some_and(|handlers| handlers.iter().all(is_pad));
+        return ensure(all && !is_pad(&to), || {
+            format!("{block}: handlers must begin with landing pads, and nothing else")
+        });
+    }
+    let mut pad = None;
+    func.for_each_target(func.terminator(block), |to| {
+        if is_pad(&to) {
+            pad = Some(to.block);
+        }
+    });
+    ensure(pad.is_none(), || format!("{block} branches to a landing pad"))
+}
+
+/// Whether a value that the call before a catch defines may be used in a block: control came there by
+/// the way on.
+fn has_returned(func: &Func, dominators: &Dominators, at: Block, position: u32, user: Block) -> bool {
+    match func.insts[func.terminator(at)].data {
+        InstData::Catch { to, .. } if position as usize + 1 == func.blocks[at].insts.len() => {
+            dominators.sources(to.block).len() == 1 && dominators.dominates(to.block, user)
+        }
+        _ => true,
+    }
 }
 
 /// Where values are defined: block and position, parameters at position 0.
@@ -148,7 +195,9 @@ fn check_uses(
     func.for_each_use(inst, |value| {
         let dominates = match places.get(value) {
             Some(&Some((at, place))) if at == block => place as usize <= position,
-            Some(&Some((at, _))) => dominators.dominates(at, block),
+            Some(&Some((at, place))) => {
+                dominators.dominates(at, block) && has_returned(func, dominators, at, place, block)
+            }
             _ => false,
         };
         if !dominates && result.is_ok() {
@@ -249,7 +298,9 @@ fn check_inst(func: &Func, inst: Inst) -> Checked {
             is(value, variable_type(func, variable)?)?;
             gives(&[])
         }
-        InstData::Call { sig, args, .. } | InstData::CallLibrary { sig, args, .. } => {
+        InstData::Call { sig, args, .. }
+        | InstData::CallLibrary { sig, args, .. }
+        | InstData::Throw { sig, args, .. } => {
             let signature = signature(func, sig)?;
             check_args(func, func.list(args), &signature.params)?;
             gives(&signature.results)
@@ -263,6 +314,9 @@ fn check_inst(func: &Func, inst: Inst) -> Checked {
             check_args(func, args, &signature.params)?;
             gives(&signature.results)
         }
+        InstData::LandingPad { .. } => ensure(results.first() == Some(&Type::I32), || {
+            "the reference to the exception is missing".into()
+        }),
         InstData::TrapIf { cond, .. } => {
             is(cond, Type::I32)?;
             gives(&[])
@@ -282,6 +336,11 @@ fn check_inst(func: &Func, inst: Inst) -> Checked {
             let entries = entries.filter(|entries| !entries.is_empty());
             let entries = entries.ok_or_else(|| CheckError("there are no targets".into()))?;
             entries.iter().try_for_each(|&to| check_target(func, to))?;
+            gives(&[])
+        }
+        InstData::Catch { to, handlers } => {
+            let handlers = &func.handlers[handlers as usize];
+            (handlers.iter().chain([&to])).try_for_each(|&to| check_target(func, to))?;
             gives(&[])
         }
         InstData::Return { args } => {

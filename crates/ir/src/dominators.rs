@@ -138,6 +138,7 @@ fn step(func: &Func, block: Block) -> (Block, Inst, usize) {
         InstData::Jump { .. } => 1,
         InstData::Branch { .. } => 2,
         InstData::Switch { targets, .. } => func.switches[targets as usize].len(),
+        InstData::Catch { handlers, .. } => 1 + func.handlers[handlers as usize].len(),
         _ => 0,
     };
     (block, last, targets)
@@ -148,6 +149,8 @@ fn target(func: &Func, last: Inst, index: usize) -> BlockCall {
         InstData::Jump { to } => to,
         InstData::Branch { to, .. } => to[index],
         InstData::Switch { targets, .. } => func.switches[targets as usize][index],
+        InstData::Catch { to, .. } if index == 0 => to,
+        InstData::Catch { handlers, .. } => func.handlers[handlers as usize][index - 1],
         _ => unreachable!("only branches have targets"),
     }
 }

@@ -7,7 +7,7 @@
 use crate::op::{BinaryOp, CompareOp, LoadOp, StoreOp, Trap, Type, UnaryOp};
 use crate::vector::VectorOp;
 use crate::{Block, Inst, Library, Sig, Value};
-use cellwall_base::{FuncIdx, GlobalIdx, IdMap, MemoryIdx, TableIdx, TypeIdx};
+use cellwall_base::{FuncIdx, GlobalIdx, IdMap, MemoryIdx, TableIdx, TagIdx, TypeIdx};
 
 /// Parameter and result types of a function.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -203,6 +203,24 @@ pub enum InstData {
         /// The arguments.
         args: ValueList,
     },
+    /// Throws an exception. Does not return: a trap, or a [`Catch`](Self::Catch) whose way on leads
+    /// to one, follows.
+    Throw {
+        /// The tag of the exception.
+        tag: TagIdx,
+        /// Its signature.
+        sig: Sig,
+        /// The values.
+        args: ValueList,
+    },
+    /// Begins a block to which [`Catch`](Self::Catch) terminators lead, and nothing else. Defines a
+    /// reference to the exception, I32, and then its values if it has the tag.
+    LandingPad {
+        /// The tag of the exceptions that are caught here; `None` for all.
+        tag: Option<TagIdx>,
+        /// Whether the reference means something; otherwise it is 0.
+        with_ref: bool,
+    },
     /// Traps if `cond` is not 0.
     TrapIf {
         /// An I32.
@@ -229,6 +247,15 @@ pub enum InstData {
         index: Value,
         /// Index into [`Func::switches`]; the last entry is the default.
         targets: u32,
+    },
+    /// Terminator: stands right behind a call. Goes on if the call returned; if an exception left it,
+    /// goes to the first handler whose landing pad takes it. The results of the call are defined
+    /// only where it returned.
+    Catch {
+        /// Where to if the call returned: a block with no other way in.
+        to: BlockCall,
+        /// Index into [`Func::handlers`].
+        handlers: u32,
     },
     /// Terminator: returns.
     Return {
@@ -271,6 +298,7 @@ impl InstData {
             Self::Jump { .. }
                 | Self::Branch { .. }
                 | Self::Switch { .. }
+                | Self::Catch { .. }
                 | Self::Return { .. }
                 | Self::ReturnCall { .. }
                 | Self::ReturnCallIndirect { .. }
@@ -295,6 +323,14 @@ impl InstData {
             | Self::GlobalGet { .. } => false,
             _ => true,
         }
+    }
+
+    /// Whether exceptions may leave the instruction.
+    pub const fn is_call(&self) -> bool {
+        matches!(
+            self,
+            Self::Call { .. } | Self::CallIndirect { .. } | Self::CallLibrary { .. } | Self::Throw { .. }
+        )
     }
 
     /// Whether the result depends on more than the operands (on memory, globals, sizes).
@@ -404,6 +440,8 @@ pub struct Func {
     pub order: Vec<Block>,
     /// Targets of each switch.
     pub switches: Vec<Vec<BlockCall>>,
+    /// For each [`InstData::Catch`], the landing pads in order; the arguments are for their parameters.
+    pub handlers: Vec<Vec<BlockCall>>,
     /// Blocks to which their only branch, if there is only one, is rarely taken.
     pub unlikely: Vec<Block>,
     /// Types of the variables of the frame. They stand for what would need too many block
@@ -426,6 +464,7 @@ impl Func {
             values: IdMap::new(),
             order: Vec::new(),
             switches: Vec::new(),
+            handlers: Vec::new(),
             unlikely: Vec::new(),
             frame: Vec::new(),
             inlined: Vec::new(),
@@ -529,6 +568,23 @@ impl Func {
         }
     }
 
+    /// The tag and whether the reference is wanted, of a block that begins with a landing pad.
+    pub fn landing_pad(&self, block: Block) -> Option<(Inst, Option<TagIdx>, bool)> {
+        let &first = self.blocks[block].insts.first()?;
+        match self.insts[first].data {
+            InstData::LandingPad { tag, with_ref } => Some((first, tag, with_ref)),
+            _ => None,
+        }
+    }
+
+    /// The call before the [`InstData::Catch`] that ends a block, if one does.
+    pub fn caught_call(&self, block: Block) -> Option<Inst> {
+        match *self.blocks[block].insts {
+            [.., call, last] if matches!(self.insts[last].data, InstData::Catch { .. }) => Some(call),
+            _ => None,
+        }
+    }
+
     /// Adds a block outside of the order.
     pub fn make_block(&mut self) -> Block {
         self.blocks.push(BlockData::default())
@@ -579,6 +635,7 @@ impl Func {
             | InstData::TableSize { .. }
             | InstData::GlobalGet { .. }
             | InstData::FrameGet { .. }
+            | InstData::LandingPad { .. }
             | InstData::Trap { .. } => {}
             InstData::Unary { arg: v, .. }
             | InstData::BoundsCheck { addr: v, .. }
@@ -597,6 +654,7 @@ impl Func {
             | InstData::CallLibrary { args, .. }
             | InstData::ReturnCall { args, .. }
             | InstData::ReturnCallIndirect { args, .. }
+            | InstData::Throw { args, .. }
             | InstData::Return { args } => list(args),
             InstData::Jump { to } => list(to.args),
             InstData::Branch { cond, to } => {
@@ -609,6 +667,12 @@ impl Func {
                     .iter()
                     .for_each(|to| list(to.args));
                 f(index);
+            }
+            InstData::Catch { to, handlers } => {
+                list(to.args);
+                self.handlers[handlers as usize]
+                    .iter()
+                    .for_each(|to| list(to.args));
             }
         }
     }
@@ -624,6 +688,7 @@ impl Func {
             | InstData::TableSize { .. }
             | InstData::GlobalGet { .. }
             | InstData::FrameGet { .. }
+            | InstData::LandingPad { .. }
             | InstData::Trap { .. } => {}
             InstData::Unary { arg: v, .. }
             | InstData::BoundsCheck { addr: v, .. }
@@ -650,6 +715,7 @@ impl Func {
             | InstData::CallLibrary { args, .. }
             | InstData::ReturnCall { args, .. }
             | InstData::ReturnCallIndirect { args, .. }
+            | InstData::Throw { args, .. }
             | InstData::Return { args } => lists[0] = *args,
             InstData::Jump { to } => lists[0] = to.args,
             InstData::Branch { cond, to } => {
@@ -659,6 +725,12 @@ impl Func {
             InstData::Switch { index, targets } => {
                 *index = f(*index);
                 for to in self.switches[*targets as usize].clone() {
+                    self.list_mut(to.args).iter_mut().for_each(|v| *v = f(*v));
+                }
+            }
+            InstData::Catch { to, handlers } => {
+                lists[0] = to.args;
+                for to in self.handlers[*handlers as usize].clone() {
                     self.list_mut(to.args).iter_mut().for_each(|v| *v = f(*v));
                 }
             }
@@ -675,6 +747,10 @@ impl Func {
             InstData::Jump { to } => f(to),
             InstData::Branch { to, .. } => to.into_iter().for_each(f),
             InstData::Switch { targets, .. } => self.switches[targets as usize].iter().copied().for_each(f),
+            InstData::Catch { to, handlers } => {
+                f(to);
+                self.handlers[handlers as usize].iter().copied().for_each(f);
+            }
             _ => {}
         }
     }

@@ -9,7 +9,7 @@ use crate::func::{BlockCall, Func, InstData};
 use crate::lanes::shuffle;
 use crate::op::{Trap, Type};
 use crate::{Block, Inst, Library, Value};
-use cellwall_base::{FuncIdx, GlobalIdx, IdMap, MemoryIdx, TableIdx, TypeIdx};
+use cellwall_base::{FuncIdx, GlobalIdx, IdMap, MemoryIdx, TableIdx, TagIdx, TypeIdx};
 use std::rc::Rc;
 
 /// Why a function has no result.
@@ -17,6 +17,8 @@ use std::rc::Rc;
 pub enum Stop {
     /// It trapped.
     Trap(Trap),
+    /// An exception left it, which its environment holds.
+    Thrown,
     /// It used up its fuel, or the stack that its environment grants to calls.
     Exhausted,
 }
@@ -86,6 +88,11 @@ pub trait Environment {
     /// # Errors
     /// Why it has no results.
     fn call_library(&mut self, library: Library, args: &[Bits], fuel: &mut u64) -> Outcome;
+    /// Makes an exception the one that is under way; why there is no result.
+    fn throw(&mut self, tag: TagIdx, values: &[Bits]) -> Stop;
+    /// Ends the exception that is under way, if it has the tag (`None`: whatever it has): a reference
+    /// to it if that is wanted, otherwise 0, and then its values if there is a tag.
+    fn catch(&mut self, tag: Option<TagIdx>, with_ref: bool) -> Option<Vec<Bits>>;
 }
 
 /// Runs a function, and what it calls in its place.
@@ -132,9 +139,19 @@ fn run_body(func: &Func, args: &[Bits], env: &mut dyn Environment, fuel: &mut u6
             .insts
             .split_last()
             .expect("a block is not empty");
+        let mut caught = None;
         for &inst in insts {
             frame.spend()?;
-            frame.step(inst)?;
+            match frame.step(inst) {
+                Err(Stop::Thrown) if Some(inst) == func.caught_call(block) => {
+                    caught = Some(frame.catch(*last).ok_or(Stop::Thrown)?);
+                }
+                other => other?,
+            }
+        }
+        if let Some(next) = caught {
+            block = next;
+            continue;
         }
         frame.spend()?;
         match frame.leave(*last)? {
@@ -255,6 +272,12 @@ impl Frame<'_> {
             InstData::TrapIf { cond, trap } => {
                 return if get(cond) == 0 { Ok(()) } else { Err(trap.into()) };
             }
+            // Defined when the block was entered.
+            InstData::LandingPad { .. } => return Ok(()),
+            InstData::Throw { tag, args, .. } => {
+                let values = self.list(args);
+                return Err(self.env.throw(tag, &values));
+            }
             _ => return self.call(inst),
         };
         let result = self.func.result(inst);
@@ -287,6 +310,25 @@ impl Frame<'_> {
         Ok(())
     }
 
+    /// Where a catch goes with the exception that is under way, if a handler takes it.
+    fn catch(&mut self, inst: Inst) -> Option<Block> {
+        let InstData::Catch { handlers, .. } = self.func.insts[inst].data else {
+            unreachable!("the caller looked");
+        };
+        for &to in &self.func.handlers[handlers as usize] {
+            let (pad, tag, with_ref) = self.func.landing_pad(to.block).expect("`check` holds");
+            if let Some(values) = self.env.catch(tag, with_ref) {
+                let args = self.list(to.args);
+                self.enter(to.block, &args);
+                for (value, bits) in self.func.insts[pad].results.iter().zip(values) {
+                    self.set(value, bits);
+                }
+                return Some(to.block);
+            }
+        }
+        None
+    }
+
     /// A terminator.
     fn leave(&mut self, inst: Inst) -> Result<Next, Stop> {
         let to: BlockCall = match self.func.insts[inst].data {
@@ -297,6 +339,7 @@ impl Frame<'_> {
                 let index = (self.values[index] as usize).min(entries.len() - 1);
                 entries[index]
             }
+            InstData::Catch { to, .. } => to,
             InstData::Return { args } => return Ok(Next::Left(Left::Return(self.list(args)))),
             InstData::ReturnCall { func, args, .. } => {
                 return Ok(Next::Left(Left::Tail(Callee::Func(func), self.list(args))));

@@ -78,6 +78,8 @@ pub enum Trap {
     IntegerDivisionByZero,
     /// A conversion of NaN to an integer.
     BadConversionToInteger,
+    /// A null reference where one with a value was needed.
+    NullReference,
     /// Reached on purpose.
     Unreachable,
 }

@@ -156,6 +156,11 @@ impl fmt::Display for InstText<'_> {
             InstData::CallLibrary { library, args, .. } => {
                 write!(f, "call_library {library}({})", self.list(args))
             }
+            InstData::Throw { tag, args, .. } => write!(f, "throw {tag}({})", self.list(args)),
+            InstData::LandingPad { tag, with_ref } => {
+                let tag = tag.map_or("all".to_owned(), |tag| tag.to_string());
+                write!(f, "landing_pad {tag}{}", if with_ref { " with ref" } else { "" })
+            }
             InstData::TrapIf { cond, trap } => write!(f, "trap_if {cond}, {trap:?}"),
             InstData::Jump { to } => write!(f, "jump {}", self.target(to)),
             InstData::Branch { cond, to: [yes, no] } => {
@@ -165,6 +170,11 @@ impl fmt::Display for InstText<'_> {
                 let entries = &self.func.switches[targets as usize];
                 let entries: Vec<String> = entries.iter().map(|&to| self.target(to)).collect();
                 write!(f, "switch {index}, {}", entries.join(", "))
+            }
+            InstData::Catch { to, handlers } => {
+                let handlers = &self.func.handlers[handlers as usize];
+                let handlers: Vec<String> = handlers.iter().map(|&to| self.target(to)).collect();
+                write!(f, "catch {}, or {}", self.target(to), handlers.join(", "))
             }
             InstData::Return { args } if args.is_empty() => write!(f, "return"),
             InstData::Return { args } => write!(f, "return {}", self.list(args)),

@@ -10,8 +10,8 @@ pub use shape::shape;
 
 use cellwall_abi::artifact::{FUNC_ALIGN, PADDING};
 use cellwall_abi::{
-    Artifact, CallSite, CodeBlob, FuncRange, InlinedCall, InlinedSite, JumpTable, RelocKind, Shape, Target,
-    TrapSite,
+    Artifact, CallSite, CodeBlob, FuncRange, InlinedCall, InlinedSite, JumpTable, LandingPad, RelocKind,
+    Shape, Target, TrapSite,
 };
 use cellwall_base::{EntityId, FuncIdx, IdMap, Limit};
 use cellwall_wasm::Module;
@@ -51,6 +51,7 @@ pub fn link(
         jump_tables: Vec::new(),
         traps: Vec::with_capacity(blobs.iter().map(|b| b.traps.len()).sum()),
         calls: Vec::with_capacity(blobs.iter().map(|b| b.calls.len()).sum()),
+        pads: Vec::new(),
         unwind: Vec::new(),
         heads: Vec::new(),
         inlined: Vec::new(),
@@ -117,6 +118,11 @@ fn place(artifact: &mut Artifact, blob: &CodeBlob) -> Result<Placed, Limit> {
     artifact.calls.extend(blob.calls.iter().map(|call| CallSite {
         return_pc: start + call.return_pc,
         ..*call
+    }));
+    artifact.pads.extend(blob.pads.iter().map(|pad| LandingPad {
+        return_pc: start + pad.return_pc,
+        pad: start + pad.pad,
+        ..*pad
     }));
     artifact
         .unwind
@@ -215,6 +221,7 @@ mod tests {
                 return_pc: 5,
                 wasm_offset: 8,
             }],
+            pads: Vec::new(),
             unwind: vec![UnwindRow {
                 pc: 0,
                 frame_bytes: 0,

@@ -2,7 +2,7 @@
 
 use cellwall_abi::shape::{
     ConstExpr, ConstOp, DataSegment, ElementItems, ElementMode, ElementSegment, Export, GlobalShape, Import,
-    Item, MemoryShape, TableShape,
+    Item, MemoryShape, TableShape, TagShape,
 };
 use cellwall_abi::{Shape, Signature, ValType};
 use cellwall_base::{IdMap, TableIdx, TypeIdx};
@@ -61,6 +61,14 @@ pub fn shape(module: &wasm::Module) -> Shape {
                 ty: val_type(global.ty),
                 mutable: global.mutable,
                 init: global.init.as_ref().map(const_expr),
+            })
+            .collect(),
+        tags: module
+            .tags()
+            .iter()
+            .map(|(index, tag)| TagShape {
+                imported: module.is_tag_imported(index),
+                ty: tag.ty,
             })
             .collect(),
         imports: module
@@ -132,6 +140,7 @@ fn item(item: wasm::Item) -> Item {
         wasm::Item::Table(index) => Item::Table(index),
         wasm::Item::Memory(index) => Item::Memory(index),
         wasm::Item::Global(index) => Item::Global(index),
+        wasm::Item::Tag(index) => Item::Tag(index),
     }
 }
 
@@ -152,6 +161,7 @@ fn val_type(ty: wasm::ValType) -> ValType {
         wasm::ValType::V128 => ValType::V128,
         wasm::ValType::FuncRef => ValType::FuncRef,
         wasm::ValType::ExternRef => ValType::ExternRef,
+        wasm::ValType::ExnRef => ValType::ExnRef,
     }
 }
 

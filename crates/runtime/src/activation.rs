@@ -90,6 +90,12 @@ pub(crate) struct Activation {
     pub(crate) guest_rsp: Cell<usize>,
     /// The guest's `rbx` while the host runs, which the stubs use.
     pub(crate) guest_rbx: Cell<usize>,
+    /// Where to go on if an exception was caught: the context,
+    pub(crate) resume_context: Cell<usize>,
+    /// and the address of the landing pad.
+    pub(crate) resume_pc: Cell<usize>,
+    /// How many exceptions there had been when the call started; 0 for an outermost one.
+    pub(crate) births: Cell<u64>,
     /// Not 0 once the call is to end with an interruption.
     pub(crate) mark: AtomicU32,
     /// Interruptions that the engine had seen when the call started.
@@ -116,6 +122,9 @@ impl Activation {
             host_rsp: Cell::new(0),
             guest_rsp: Cell::new(0),
             guest_rbx: Cell::new(0),
+            resume_context: Cell::new(0),
+            resume_pc: Cell::new(0),
+            births: Cell::new(0),
             mark: AtomicU32::new(0),
             start_epoch: Cell::new(u64::MAX),
             stack: StackRange {
@@ -157,6 +166,9 @@ impl Activation {
             host_rsp: Cell::new(0),
             guest_rsp: Cell::new(0),
             guest_rbx: Cell::new(0),
+            resume_context: Cell::new(0),
+            resume_pc: Cell::new(0),
+            births: Cell::new(0),
             mark: AtomicU32::new(0),
             start_epoch: Cell::new(u64::MAX),
             stack,
@@ -256,6 +268,10 @@ pub(crate) fn interruption(machine: Machine) -> Option<Leave> {
             }
             StubPlace::Tail => {
                 activation.guest_rsp.set(machine.sp);
+                Status::Marked
+            }
+            StubPlace::Resumed => {
+                activation.guest_rsp.set(machine.sp.wrapping_sub(8));
                 Status::Marked
             }
         }

@@ -104,7 +104,7 @@ fn walk(activation: &Activation, start: Start, frames: &mut Vec<Frame>) {
 }
 
 /// What the stub of calls into another instance keeps on the stack.
-const FOREIGN_FRAME_BYTES: usize = 24;
+pub(crate) const FOREIGN_FRAME_BYTES: usize = 24;
 
 /// Adds the frame that runs at `address - back`, after those of the functions that were inlined into
 /// it there, and returns its size. For return addresses, `back`

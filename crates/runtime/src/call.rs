@@ -193,6 +193,9 @@ impl StoreOpaque {
         let store = self.expose();
         let engine = &self.fields.engine.0;
         let activation = Activation::new(thread, engine, store, range, below);
+        if !below.is_null() {
+            activation.births.set(self.fields.exceptions.births());
+        }
         self.fields.activation.set(&activation);
         let (status, result) = thread.with_top(&activation, engine, || body(&activation, range.high));
         self.fields.activation.set(below);
@@ -243,6 +246,10 @@ impl StoreOpaque {
                 Outcome::Trap(code) => trap(code, self.frames(activation, at_boundary)),
                 Outcome::Panic(panic) => Ended::Panic(panic),
                 Outcome::Limit(text) => Ended::Error(Error::Limit(text)),
+                Outcome::Thrown => Ended::Error(Error::Thrown {
+                    frames: self.frames(activation, at_boundary),
+                }),
+                Outcome::Caught => unreachable!("the stub goes on in the guest"),
                 Outcome::Host(error) => Ended::Error(Error::Host {
                     error,
                     frames: self.frames(activation, at_boundary),

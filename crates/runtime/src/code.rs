@@ -211,7 +211,7 @@ fn check_target(relied: &Target, given: &Target) -> Result<(), Error> {
 /// bytes: facts that are not about code.
 fn check_order(artifact: &Artifact) -> Result<(), Error> {
     let shape = &artifact.shape;
-    let (mut funcs, mut tables, mut memories, mut globals) = (0, 0, 0, 0);
+    let (mut funcs, mut tables, mut memories, mut globals, mut tags) = (0, 0, 0, 0, 0);
     let mut in_order = true;
     for import in &shape.imports {
         let (index, next) = match import.item {
@@ -219,6 +219,7 @@ fn check_order(artifact: &Artifact) -> Result<(), Error> {
             Item::Table(i) => (i.index(), &mut tables),
             Item::Memory(i) => (i.index(), &mut memories),
             Item::Global(i) => (i.index(), &mut globals),
+            Item::Tag(i) => (i.index(), &mut tags),
         };
         in_order &= index == *next;
         *next += 1;
@@ -226,7 +227,8 @@ fn check_order(artifact: &Artifact) -> Result<(), Error> {
     in_order &= funcs == shape.imported_funcs as usize
         && (shape.tables.iter()).all(|(i, table)| table.imported == (i.index() < tables))
         && (shape.memories.iter()).all(|(i, memory)| memory.imported == (i.index() < memories))
-        && (shape.globals.iter()).all(|(i, global)| global.imported == (i.index() < globals));
+        && (shape.globals.iter()).all(|(i, global)| global.imported == (i.index() < globals))
+        && (shape.tags.iter()).all(|(i, tag)| tag.imported == (i.index() < tags));
     if !in_order {
         return Err(Error::Type("the imports of the module are not in order".into()));
     }

@@ -1,6 +1,7 @@
 //! How the runtime says no.
 
 use crate::backtrace::Frame;
+use crate::exception::ThrownException;
 use cellwall_abi::TrapCode;
 use std::any::Any;
 use std::fmt;
@@ -24,6 +25,11 @@ pub enum Error {
         /// The error, as it went in.
         error: HostError,
         /// Guest frames, innermost first.
+        frames: Vec<Frame>,
+    },
+    /// An exception left the guest, or a host function threw one: the pending one of the store.
+    Thrown {
+        /// Guest frames where it was thrown last, innermost first.
         frames: Vec<Frame>,
     },
     /// Imports do not fit.
@@ -52,6 +58,9 @@ impl Error {
     }
 
     pub(crate) fn host(error: HostError) -> Self {
+        if error.is::<ThrownException>() {
+            return Self::Thrown { frames: Vec::new() };
+        }
         Self::Host {
             error,
             frames: Vec::new(),
@@ -63,6 +72,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Trap { code, .. } => write!(f, "wasm trap: {code}"),
+            Self::Thrown { .. } => f.write_str("thrown Wasm exception"),
             Self::Host { .. } => f.write_str("a host function returned an error"),
             Self::Link(text) | Self::Limit(text) | Self::Type(text) => f.write_str(text),
             Self::Interrupted => f.write_str(
@@ -78,6 +88,7 @@ impl fmt::Debug for Error {
         let name = match self {
             Self::Trap { frames, .. } => return write!(f, "Trap({self}, {} frames)", frames.len()),
             Self::Host { .. } => "Host",
+            Self::Thrown { .. } => "Thrown",
             Self::Link(_) => "Link",
             Self::Limit(_) => "Limit",
             Self::Type(_) => "Type",

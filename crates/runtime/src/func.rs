@@ -50,6 +50,17 @@ impl FuncEntry {
         reference: 0,
     };
 
+    /// The entry of a tag: a host function that throws. It stands in contexts only, where no signature
+    /// is looked at.
+    pub(crate) fn of_tag(signature: &Signature, entry: HostEntry, tag: usize) -> Self {
+        Self {
+            call: stub_address(Stub::Host(Width::of(&signature.params, &[]))),
+            code: entry as usize,
+            context: tag,
+            ..Self::NULL
+        }
+    }
+
     /// The bytes of the entry.
     pub(crate) fn to_bytes(self) -> [u8; func_entry::BYTES as usize] {
         let mut bytes = [0; func_entry::BYTES as usize];

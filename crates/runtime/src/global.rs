@@ -83,6 +83,31 @@ impl StoreOpaque {
         RawVal::from_bits(self.global_type(global).ty, u128::from_ne_bytes(bytes))
     }
 
+    /// The exceptions that globals hold.
+    pub(crate) fn exceptions_in_globals(&self) -> Vec<u32> {
+        let store = self.id();
+        let of_host = self.fields.globals.iter().enumerate().map(|(index, global)| {
+            let (owner, index) = (None, index as u32);
+            (GlobalId { store, owner, index }, global.ty.ty)
+        });
+        let owned = self
+            .fields
+            .instances
+            .iter()
+            .enumerate()
+            .flat_map(|(at, instance)| {
+                let globals = instance.code.shape().globals.iter();
+                let own = globals.filter(|(_, global)| !global.imported && global.ty == ValType::ExnRef);
+                own.map(move |(index, global)| {
+                    let (owner, index) = (Some(at as u32), index.as_u32());
+                    (GlobalId { store, owner, index }, global.ty)
+                })
+            });
+        let of_exceptions = of_host.chain(owned).filter(|&(_, ty)| ty == ValType::ExnRef);
+        let values = of_exceptions.filter_map(|(global, _)| self.global_get(global).reference());
+        values.collect()
+    }
+
     /// Sets its value.
     ///
     /// # Errors

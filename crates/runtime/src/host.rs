@@ -5,6 +5,7 @@
 
 use crate::engine::Engine;
 use crate::error::{Error, HostError};
+use crate::exception::ThrownException;
 use crate::id::{FuncId, InstanceId};
 use crate::store::{StoreInner, StoreOpaque};
 use crate::value::{RawList, RawVal};
@@ -24,6 +25,10 @@ pub(crate) enum Outcome {
     Limit(String),
     /// A library call found that the guest ran wrong.
     Trap(TrapCode),
+    /// An exception that nobody caught; it is pending.
+    Thrown,
+    /// An exception was caught: the stub goes on there.
+    Caught,
     /// A host function or limiter panicked.
     Panic(Box<dyn Any + Send>),
 }
@@ -184,12 +189,21 @@ impl<T: 'static> StoreInner<T> {
 
 /// Puts away why a host function leaves the guest.
 #[cold]
-fn leave(store: &mut StoreOpaque, why: std::thread::Result<HostError>) -> u32 {
-    store.fields.outcome = Some(match why {
+fn leave(store: &mut StoreOpaque, context: usize, why: std::thread::Result<HostError>) -> u32 {
+    // SAFETY: the stub, or the call from the host, passed it.
+    let is_guest = unsafe { store.instance_of(context) }.is_some();
+    let outcome = match why {
+        Ok(error) if is_guest && error.is::<ThrownException>() => {
+            let thrown = catch_unwind(AssertUnwindSafe(|| store.throw_pending(context)));
+            match thrown {
+                Ok(thrown) => thrown.unwrap_or(Outcome::Host(error)),
+                Err(panic) => Outcome::Panic(panic),
+            }
+        }
         Ok(error) => Outcome::Host(error),
         Err(panic) => Outcome::Panic(panic),
-    });
-    1
+    };
+    store.leave_by(outcome)
 }
 
 unsafe extern "C" fn typed_entry<T, P, R, F>(env: usize, context: usize) -> u32
@@ -216,8 +230,8 @@ where
             results.write_results(store.block_mut());
             0
         }
-        Ok(Err(error)) => leave(store, Ok(error)),
-        Err(panic) => leave(store, Err(panic)),
+        Ok(Err(error)) => leave(store, context, Ok(error)),
+        Err(panic) => leave(store, context, Err(panic)),
     }
 }
 
@@ -238,8 +252,8 @@ where
     };
     match catch_unwind(AssertUnwindSafe(|| untyped_call(caller, env))) {
         Ok(Ok(())) => 0,
-        Ok(Err(error)) => leave(store, Ok(error)),
-        Err(panic) => leave(store, Err(panic)),
+        Ok(Err(error)) => leave(store, context, Ok(error)),
+        Err(panic) => leave(store, context, Err(panic)),
     }
 }
 
@@ -286,8 +300,10 @@ impl StoreOpaque {
         }
         match self.fields.outcome.take().expect("left by the entry") {
             Outcome::Host(error) => Err(Error::host(error)),
-            Outcome::Limit(text) => Err(Error::Limit(text)),
             Outcome::Trap(code) => Err(Error::trap(code)),
+            Outcome::Limit(text) => Err(Error::Limit(text)),
+            Outcome::Thrown => Err(Error::Thrown { frames: Vec::new() }),
+            Outcome::Caught => unreachable!("nothing is caught where no guest called"),
             Outcome::Panic(panic) => std::panic::resume_unwind(panic),
         }
     }

@@ -62,6 +62,8 @@ store_ids! {
     MemoryId;
     /// A table of a store.
     TableId;
+    /// A tag of a store.
+    TagId;
 }
 
 /// A global of a store: the `index`-th of an instance, or of the host's.
@@ -91,4 +93,6 @@ pub enum Extern {
     Memory(MemoryId),
     /// A global.
     Global(GlobalId),
+    /// A tag.
+    Tag(TagId),
 }

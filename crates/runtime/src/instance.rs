@@ -8,7 +8,7 @@ use crate::code::Code;
 use crate::context::Context;
 use crate::error::Error;
 use crate::func::View;
-use crate::id::{Extern, FuncId, GlobalId, InstanceId, MemoryId, TableId, assert_store};
+use crate::id::{Extern, FuncId, GlobalId, InstanceId, MemoryId, TableId, TagId, assert_store};
 use crate::limits::Ask;
 use crate::memory::MemoryType;
 use crate::store::StoreOpaque;
@@ -17,7 +17,7 @@ use crate::value::RawVal;
 use cellwall_abi::context::{self, definition};
 use cellwall_abi::shape::{ElementItems, ElementMode, Item};
 use cellwall_abi::{TrapCode, ValType};
-use cellwall_base::{DataIdx, ElemIdx, EntityId, FuncIdx, GlobalIdx, IdMap, MemoryIdx, TableIdx};
+use cellwall_base::{DataIdx, ElemIdx, EntityId, FuncIdx, GlobalIdx, IdMap, MemoryIdx, TableIdx, TagIdx};
 use std::sync::Arc;
 
 /// An instance of a store.
@@ -29,6 +29,8 @@ pub(crate) struct Instance {
     pub(crate) memories: IdMap<MemoryIdx, u32>,
     /// Numbers of its tables in the store.
     pub(crate) tables: IdMap<TableIdx, u32>,
+    /// Numbers of its tags in the store.
+    pub(crate) tags: IdMap<TagIdx, u32>,
     globals_imported: Vec<GlobalId>,
     funcs_imported: Vec<FuncId>,
     /// Reference of the first defined function.
@@ -73,6 +75,7 @@ impl Instance {
                 Extern::Func(FuncId::new(store, reference))
             }
             Item::Table(table) => Extern::Table(TableId::new(store, self.tables[table])),
+            Item::Tag(tag) => Extern::Tag(TagId::new(store, self.tags[tag])),
             Item::Memory(memory) => Extern::Memory(MemoryId::new(store, self.memories[memory])),
             Item::Global(global) => Extern::Global(
                 self.global(global)
@@ -174,6 +177,7 @@ impl StoreOpaque {
             code: code.clone(),
             memories: IdMap::with_capacity(shape.memories.len()),
             tables: IdMap::with_capacity(shape.tables.len()),
+            tags: IdMap::with_capacity(shape.tags.len()),
             globals_imported: Vec::new(),
             funcs_imported: Vec::with_capacity(shape.imported_funcs as usize),
             first_reference,
@@ -209,6 +213,10 @@ impl StoreOpaque {
                     let place = table.definition().as_ptr() as usize;
                     instance.context.write(offset, place.to_ne_bytes());
                 }
+                Extern::Tag(tag) => {
+                    let offset = layout.tag_entry(instance.tags.push(tag.index() as u32));
+                    instance.context.write(offset, self.tag_entry(tag).to_bytes());
+                }
                 Extern::Global(global) => {
                     let offset = layout.global(GlobalIdx::new(instance.globals_imported.len()));
                     let place = self.global_place(global).as_ptr() as usize;
@@ -216,6 +224,12 @@ impl StoreOpaque {
                     instance.globals_imported.push(global);
                 }
             }
+        }
+        for (index, tag) in shape.tags.iter().filter(|(_, tag)| !tag.imported) {
+            let tag = self.new_tag(&shape.types[tag.ty].params);
+            instance.tags.push(tag.index() as u32);
+            let offset = layout.tag_entry(index);
+            instance.context.write(offset, self.tag_entry(tag).to_bytes());
         }
         self.fields.instances.push(instance);
         Ok(index)

@@ -28,6 +28,7 @@ const CHUNK_BYTES: usize = 4 << 20;
 struct Call<'a> {
     store: &'a mut StoreOpaque,
     instance: u32,
+    context: usize,
 }
 
 /// Runs the body of a library call.
@@ -43,14 +44,15 @@ unsafe fn run(context: usize, body: impl FnOnce(&mut Call<'_>) -> Result<u64, Ou
     let mut call = Call {
         instance: instance.expect("guest code runs in instances").index() as u32,
         store: &mut *store,
+        context,
     };
     let outcome = match catch_unwind(AssertUnwindSafe(|| body(&mut call))) {
         Ok(Ok(value)) => return Answer { value, status: 0 },
         Ok(Err(outcome)) => outcome,
         Err(panic) => Outcome::Panic(panic),
     };
-    store.fields.outcome = Some(outcome);
-    Answer { value: 0, status: 1 }
+    let status = u64::from(store.leave_by(outcome));
+    Answer { value: 0, status }
 }
 
 macro_rules! library_functions {
@@ -144,6 +146,10 @@ library_functions! {
             *dropped = true;
         }
         Ok(0)
+    };
+    throw_ref(exception) = |call, exception| {
+        let thrown = call.store.throw_again(exception as u32, call.context);
+        Err(thrown.unwrap_or(Outcome::Trap(TrapCode::NullReference)))
     };
     ref_func(func) = |call, func| {
         let instance = &call.store.fields.instances[call.instance as usize];

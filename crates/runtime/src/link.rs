@@ -42,6 +42,9 @@ impl StoreOpaque {
                 let (wanted, found) = (&shape.globals[wanted], self.global_type(global));
                 (wanted.ty, wanted.mutable) == (found.ty, found.mutable)
             }
+            (Item::Tag(wanted), Extern::Tag(tag)) => {
+                *shape.tag_values(wanted) == *self.tag_signature(tag).params
+            }
             (Item::Memory(wanted), Extern::Memory(memory)) => {
                 let (wanted, found) = (&shape.memories[wanted], self.memory_type(memory));
                 let size = self.memory_pages(memory);
@@ -61,6 +64,7 @@ impl StoreOpaque {
     fn describe(&self, given: Extern) -> String {
         match given {
             Extern::Func(func) => format!("a function of type {}", self.func_signature(func)),
+            Extern::Tag(tag) => format!("a tag of type {}", self.tag_signature(tag)),
             Extern::Global(global) => {
                 let ty = self.global_type(global);
                 global_text(ty.mutable, &ty.ty.to_string())
@@ -90,6 +94,7 @@ fn limits_fit(size: u64, max: Option<u64>, wanted_min: u64, wanted_max: Option<u
 fn expected(shape: &Shape, item: Item) -> String {
     match item {
         Item::Func(func) => format!("a function of type {}", shape.signature(func)),
+        Item::Tag(tag) => format!("a tag of type {}", shape.types[shape.tags[tag].ty]),
         Item::Global(global) => {
             let global = &shape.globals[global];
             global_text(global.mutable, &global.ty.to_string())

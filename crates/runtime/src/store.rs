@@ -9,6 +9,7 @@ use crate::activation::Activation;
 use crate::context::Context;
 use crate::engine::Engine;
 use crate::error::HostError;
+use crate::exception::{Exceptions, Tag};
 use crate::func::FuncSpace;
 use crate::global::HostGlobal;
 use crate::host::Outcome;
@@ -41,6 +42,8 @@ pub(crate) struct Fields {
     pub(crate) memories: Vec<Memory>,
     pub(crate) tables: Vec<Table>,
     pub(crate) globals: Vec<HostGlobal>,
+    pub(crate) tags: Vec<Tag>,
+    pub(crate) exceptions: Exceptions,
     pub(crate) funcs: FuncSpace,
     pub(crate) externs: Vec<Arc<dyn Any + Send + Sync>>,
     /// Why a host function or library call leaves the guest.
@@ -119,6 +122,8 @@ impl<T: 'static> Store<T> {
             memories: Vec::new(),
             tables: Vec::new(),
             globals: Vec::new(),
+            tags: Vec::new(),
+            exceptions: Exceptions::default(),
             funcs: FuncSpace::default(),
             externs: Vec::new(),
             outcome: None,

@@ -74,6 +74,15 @@ impl Table {
         }
     }
 
+    /// The exceptions that it holds.
+    pub(crate) fn exceptions(&self) -> impl Iterator<Item = u32> + '_ {
+        let references = match &self.elements {
+            Elements::Externs(refs) if self.ty.element == ValType::ExnRef => &refs[..],
+            _ => &[],
+        };
+        references.iter().copied().filter(|&reference| reference != 0)
+    }
+
     fn range(&self, start: u64, len: u64) -> Result<Range<usize>, TrapCode> {
         let end = start.checked_add(len).filter(|&end| end <= self.len());
         let end = end.ok_or(TrapCode::TableOutOfBounds)?;

@@ -16,6 +16,10 @@ pub struct FuncRef(pub u32);
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct ExternRef(pub u32);
 
+/// A reference to an exception: a number in the store's space of exceptions; 0 is null.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct ExnRef(pub u32);
+
 /// A value of any type.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum RawVal {
@@ -33,6 +37,8 @@ pub enum RawVal {
     FuncRef(FuncRef),
     /// `externref`.
     ExternRef(ExternRef),
+    /// `exnref`.
+    ExnRef(ExnRef),
 }
 
 impl RawVal {
@@ -46,6 +52,7 @@ impl RawVal {
             Self::V128(_) => ValType::V128,
             Self::FuncRef(_) => ValType::FuncRef,
             Self::ExternRef(_) => ValType::ExternRef,
+            Self::ExnRef(_) => ValType::ExnRef,
         }
     }
 
@@ -62,7 +69,9 @@ impl RawVal {
             Self::F32(v) => u128::from(v),
             Self::F64(v) => u128::from(v),
             Self::V128(v) => v,
-            Self::FuncRef(FuncRef(v)) | Self::ExternRef(ExternRef(v)) => u128::from(v),
+            Self::FuncRef(FuncRef(v)) | Self::ExternRef(ExternRef(v)) | Self::ExnRef(ExnRef(v)) => {
+                u128::from(v)
+            }
         }
     }
 
@@ -75,13 +84,14 @@ impl RawVal {
             ValType::V128 => Self::V128(bits),
             ValType::FuncRef => Self::FuncRef(FuncRef(bits as u32)),
             ValType::ExternRef => Self::ExternRef(ExternRef(bits as u32)),
+            ValType::ExnRef => Self::ExnRef(ExnRef(bits as u32)),
         }
     }
 
     /// The number of a reference.
     pub(crate) fn reference(self) -> Option<u32> {
         match self {
-            Self::FuncRef(FuncRef(v)) | Self::ExternRef(ExternRef(v)) => Some(v),
+            Self::FuncRef(FuncRef(v)) | Self::ExternRef(ExternRef(v)) | Self::ExnRef(ExnRef(v)) => Some(v),
             _ => None,
         }
     }
@@ -185,6 +195,7 @@ raw! {
     u128, V128, |v| v, |bits: u128| bits;
     FuncRef, FuncRef, |v| u64::from(v.0), |bits: u64| FuncRef(bits as u32);
     ExternRef, ExternRef, |v| u64::from(v.0), |bits: u64| ExternRef(bits as u32);
+    ExnRef, ExnRef, |v| u64::from(v.0), |bits: u64| ExnRef(bits as u32);
 }
 
 /// A fixed list of values: a tuple of up to 17 [`Raw`]s. Sealed.

@@ -184,7 +184,9 @@ impl Function<'_> {
                 Ok(Place::Definition(kind, at))
             }
             Kind::GlobalPointer(global) if at == 0 => Ok(Place::Global(GlobalIdx::from_u32(global))),
-            Kind::Entry { .. } | Kind::TypedEntry(_) | Kind::ImportEntry(_) => Ok(Place::Entry(kind, at)),
+            Kind::Entry { .. } | Kind::TypedEntry(_) | Kind::ImportEntry(_) | Kind::TagEntry(_) => {
+                Ok(Place::Entry(kind, at))
+            }
             Kind::Block => {
                 let first = block_overflow(0);
                 match at.checked_sub(first) {
@@ -238,6 +240,7 @@ impl Function<'_> {
                     Readable::Nothing => None,
                     Readable::Arguments => self.own().params.overflow.get(index),
                     Readable::Results(ty) => self.module.convention(ty).results.overflow.get(index),
+                    Readable::Exception(tag) => self.module.pad(Some(tag)).overflow.get(index),
                 };
                 match ty {
                     Some(ty) if width <= ty.bytes() => Ok(plain),

@@ -216,6 +216,9 @@ impl Function<'_> {
                 FieldKind::ImportEntry(func) if entry == Kind::ImportEntry(func.as_u32()) => {
                     Ok(Callee::Type(self.module.type_of(func)))
                 }
+                FieldKind::TagEntry(tag) if entry == Kind::TagEntry(tag.as_u32()) => {
+                    Ok(Callee::Type(self.module.type_of_tag(tag)))
+                }
                 _ => refuse(
                     rule,
                     format!("{:?} with {entry:?} in the entry register", field.kind),
@@ -246,6 +249,7 @@ impl Function<'_> {
         }
         self.check_places(&convention.params, "argument")?;
         self.block.clear();
+        self.throw_to_pads()?;
         let saved = CALLEE_SAVED.map(|register| self.state.kind(register.into()).spilled());
         self.state.after_call();
         for (register, kind) in CALLEE_SAVED.into_iter().zip(saved) {
@@ -265,6 +269,39 @@ impl Function<'_> {
         };
         self.fact = Fact::Nothing;
         Ok(Next::Continue)
+    }
+
+    /// The landing pads of the call at hand: the frame and what it holds stay, as after the call,
+    /// but no register does; what the runtime gives is where results are.
+    fn throw_to_pads(&mut self) -> Check<()> {
+        if self.code.pads.is_empty() {
+            return Ok(());
+        }
+        let first = self.code.pads.partition_point(|&(call, ..)| call < self.op.pc);
+        let (state, fact) = (self.state, self.fact);
+        let mut at = first;
+        while let Some(&(call, block, tag)) = self.code.pads.get(at)
+            && call == self.op.pc
+        {
+            let places = self.module.pad(tag);
+            self.state.after_throw();
+            for &(register, is_32) in &places.gprs {
+                let kind = if is_32 { U32 } else { Kind::Any };
+                self.state.set(register.into(), kind);
+            }
+            for &(register, bytes) in &places.xmms {
+                self.state.vectors[usize::from(register)] = bytes;
+            }
+            self.state.readable = match tag {
+                Some(tag) if !places.overflow.is_empty() => Readable::Exception(tag),
+                _ => Readable::Nothing,
+            };
+            self.fact = Fact::Nothing;
+            self.reach(block as usize)?;
+            (self.state, self.fact) = (state, fact);
+            at += 1;
+        }
+        Ok(())
     }
 
     /// Whether the values of a convention are where it says.

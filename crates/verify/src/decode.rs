@@ -11,8 +11,8 @@ use crate::module::Module;
 use crate::rows::{self, Feature, First, Form, Row};
 use crate::violation::Rule;
 use cellwall_abi::convention::STACK;
-use cellwall_abi::{CallSite, FuncRange, JumpTable, TrapCode, TrapSite, UnwindRow};
-use cellwall_base::FuncIdx;
+use cellwall_abi::{CallSite, FuncRange, JumpTable, LandingPad, TrapCode, TrapSite, UnwindRow};
+use cellwall_base::{FuncIdx, TagIdx};
 use iced_x86::{Code, ConditionCode, Decoder, DecoderOptions, Instruction, OpKind, Register};
 use std::ops::Range;
 
@@ -204,6 +204,8 @@ pub(crate) struct Decoded<'a> {
     /// Blocks, each once per table.
     pub(crate) jump_targets: Vec<u32>,
     pub(crate) unwind: &'a [UnwindRow],
+    /// The landing pads: the program counter of the call, the block, and the tag.
+    pub(crate) pads: Vec<(u32, u32, Option<TagIdx>)>,
 }
 
 /// What iced-x86 calls a register.
@@ -240,6 +242,7 @@ struct Pass<'a> {
     entry_is_unlisted: bool,
     traps: &'a [TrapSite],
     calls: &'a [CallSite],
+    pads: &'a [LandingPad],
     unwind: &'a [UnwindRow],
     unwind_at: usize,
     out: Decoded<'a>,
@@ -261,6 +264,7 @@ pub(crate) fn decode<'a>(module: &'a Module<'a>, index: usize) -> Result<Decoded
         entry_is_unlisted: heads.first() != Some(&range.start),
         traps: &artifact.traps[rows.traps.clone()],
         calls: &artifact.calls[rows.calls.clone()],
+        pads: &artifact.pads[rows.pads.clone()],
         unwind,
         unwind_at: 0,
         out: Decoded {
@@ -269,6 +273,7 @@ pub(crate) fn decode<'a>(module: &'a Module<'a>, index: usize) -> Result<Decoded
             jumps: Vec::new(),
             jump_targets: Vec::new(),
             unwind,
+            pads: Vec::with_capacity(rows.pads.len()),
         },
     };
     let mut pc = range.start;
@@ -400,7 +405,10 @@ impl Pass<'_> {
             (op.unwinds, self.unwind_at) = (true, self.unwind_at + 1);
         }
         match self.calls.first().filter(|call| call.return_pc <= next) {
-            Some(call) if call.return_pc == next && is_call => self.calls = &self.calls[1..],
+            Some(call) if call.return_pc == next && is_call => {
+                self.calls = &self.calls[1..];
+                self.take_pads(op.pc, next)?;
+            }
             Some(call) => {
                 return refuse(
                     Rule::CallSite,
@@ -409,6 +417,27 @@ impl Pass<'_> {
             }
             None if is_call => return refuse(Rule::CallSite, "the call is not listed"),
             None => {}
+        }
+        Ok(())
+    }
+
+    /// The landing pads of the call at `pc`; metadata says that they are of listed calls.
+    fn take_pads(&mut self, pc: u32, next: u32) -> Check<()> {
+        while let Some((pad, rest)) = self.pads.split_first()
+            && pad.return_pc == next
+        {
+            let Ok(block) = self.block_at(pad.pad.into()) else {
+                return refuse(
+                    Rule::LandingPad,
+                    format!(
+                        "the landing pad 0x{:x} is not a listed block head of the function",
+                        pad.pad
+                    ),
+                );
+            };
+            self.out.blocks[block].is_target = true;
+            self.out.pads.push((pc, block as u32, pad.tag));
+            self.pads = rest;
         }
         Ok(())
     }

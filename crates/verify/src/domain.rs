@@ -5,7 +5,7 @@
 //! Deliberately knows neither instructions nor the context's layout.
 
 use cellwall_abi::convention::CALLEE_SAVED;
-use cellwall_base::{TypeIdx, limits};
+use cellwall_base::{TagIdx, TypeIdx, limits};
 
 /// What is known of a 64-bit place. Those that [`is_data`](Kind::is_data) may be computed with and
 /// stored; the others are pointers and serve only the purpose that they name.
@@ -46,6 +46,8 @@ pub(crate) enum Kind {
     Block,
     /// Address of the entry of an imported function.
     ImportEntry(u32),
+    /// Address of the entry of a tag.
+    TagEntry(u32),
     /// Address of an entry of a table of functions; whether the table is private.
     Entry { private: bool },
     /// Address of an entry whose function has this type.
@@ -202,6 +204,8 @@ pub(crate) enum Readable {
     Arguments,
     /// The results of a function of this type.
     Results(TypeIdx),
+    /// What a landing pad for exceptions with this tag is given.
+    Exception(TagIdx),
 }
 
 /// The part of the state that has the same size in every function. Most registers hold plain data,
@@ -430,6 +434,13 @@ impl Registers {
                 self.copies.forget(register);
             }
         }
+    }
+
+    /// No register holds anything.
+    pub(crate) fn after_throw(&mut self) {
+        (self.data, self.narrow, self.special, self.flags) = (0, 0, 0, 0);
+        self.vectors = [0; 16];
+        (0..16).for_each(|register| self.copies.forget(register));
     }
 
     /// Joins another state of the same depth into this one; whether this one changed.

@@ -181,11 +181,41 @@ fn check_sites(artifact: &Artifact) -> Check {
         Rule::CallSite,
         "call sites are not ascending or lie outside of functions",
     )?;
+    check_pads(artifact)?;
     ensure(
         all_in_functions(artifact, artifact.heads.iter().copied(), 0),
         Rule::Head,
         "heads are not ascending or lie outside of functions",
     )
+}
+
+/// Landing pads belong to listed calls, lie in the function of the call, and name tags of the module.
+fn check_pads(artifact: &Artifact) -> Check {
+    let ascending = (artifact.pads.windows(2)).all(|pair| pair[0].return_pc <= pair[1].return_pc);
+    ensure(ascending, Rule::LandingPad, "landing pads are not ascending")?;
+    let (mut calls, mut funcs) = (artifact.calls.iter().peekable(), artifact.funcs.iter().peekable());
+    for pad in &artifact.pads {
+        while calls.next_if(|call| call.return_pc < pad.return_pc).is_some() {}
+        let of_call = calls.peek().is_some_and(|call| call.return_pc == pad.return_pc);
+        // The return address lies behind the call, perhaps at the end of the function.
+        while funcs
+            .next_if(|range| range.start + range.len < pad.return_pc)
+            .is_some()
+        {}
+        let inside = |range: &&FuncRange| {
+            pad.pad >= range.start && pad.pad < range.start + range.len && pad.return_pc > range.start
+        };
+        let known = pad.tag.is_none_or(|tag| artifact.shape.tags.get(tag).is_some());
+        if !of_call || !known || !funcs.peek().is_some_and(inside) {
+            return Err(Violation {
+                func: None,
+                pc: pad.return_pc,
+                rule: Rule::LandingPad,
+                evidence: "a landing pad is not of a call, not in its function, or of no tag".into(),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn check_unwind(artifact: &Artifact) -> Check {
@@ -221,9 +251,10 @@ fn check_shape(shape: &Shape, data_bytes: usize) -> Check {
             && shape.funcs.len() <= ITEMS_MAX
             && shape.memories.len() <= limits::MEMORIES_MAX
             && shape.tables.len() <= limits::TABLES_MAX
-            && shape.globals.len() <= limits::GLOBALS_MAX,
+            && shape.globals.len() <= limits::GLOBALS_MAX
+            && shape.tags.len() <= limits::TAGS_MAX,
         Rule::Metadata,
-        "too many types, functions, memories, tables or globals",
+        "too many types, functions, memories, tables, globals or tags",
     )?;
     check_imports(shape)?;
     let start_fits = shape.start.is_none_or(|func| {
@@ -237,7 +268,7 @@ fn check_shape(shape: &Shape, data_bytes: usize) -> Check {
 
 /// Imports come in order, and are exactly what is marked as imported.
 fn check_imports(shape: &Shape) -> Check {
-    let (mut funcs, mut tables, mut memories, mut globals) = (0, 0, 0, 0);
+    let (mut funcs, mut tables, mut memories, mut globals, mut tags) = (0, 0, 0, 0, 0);
     let next = |count: &mut usize, index: usize| {
         *count += 1;
         *count == index + 1
@@ -247,6 +278,7 @@ fn check_imports(shape: &Shape) -> Check {
         Item::Table(i) => next(&mut tables, i.index()),
         Item::Memory(i) => next(&mut memories, i.index()),
         Item::Global(i) => next(&mut globals, i.index()),
+        Item::Tag(i) => next(&mut tags, i.index()),
     });
     let marked = funcs == shape.imported_funcs as usize
         && shape
@@ -263,7 +295,8 @@ fn check_imports(shape: &Shape) -> Check {
             .globals
             .values()
             .enumerate()
-            .all(|(i, g)| g.imported == (i < globals));
+            .all(|(i, g)| g.imported == (i < globals))
+        && (shape.tags.values().enumerate()).all(|(i, tag)| tag.imported == (i < tags));
     ensure(
         in_order && marked,
         Rule::Metadata,

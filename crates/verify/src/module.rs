@@ -6,7 +6,7 @@
 use cellwall_abi::artifact::FUNC_ALIGN;
 use cellwall_abi::convention::{Assigner, Place};
 use cellwall_abi::{Artifact, ContextLayout, FuncRange, LibCall, ValType};
-use cellwall_base::{FuncIdx, IdMap, TypeIdx};
+use cellwall_base::{FuncIdx, IdMap, TagIdx, TypeIdx};
 use std::ops::Range;
 
 /// Where the values of a list of types pass.
@@ -21,13 +21,13 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    fn of(types: &[ValType], mut assigner: Assigner) -> Self {
+    fn of(types: impl IntoIterator<Item = ValType>, mut assigner: Assigner) -> Self {
         let mut places = Self {
             gprs: Vec::new(),
             xmms: Vec::new(),
             overflow: Vec::new(),
         };
-        for &ty in types {
+        for ty in types {
             match assigner.next(ty) {
                 Place::Gpr { register, .. } => places.gprs.push((register, ty.bytes() == 4)),
                 Place::Xmm { register, .. } => places.xmms.push((register, ty.bytes() as u8)),
@@ -47,8 +47,8 @@ pub(crate) struct Convention {
 impl Convention {
     fn of(params: &[ValType], results: &[ValType]) -> Self {
         Self {
-            params: Places::of(params, Assigner::params()),
-            results: Places::of(results, Assigner::results()),
+            params: Places::of(params.iter().copied(), Assigner::params()),
+            results: Places::of(results.iter().copied(), Assigner::results()),
         }
     }
 }
@@ -57,6 +57,7 @@ impl Convention {
 pub(crate) struct Rows {
     pub(crate) traps: Range<usize>,
     pub(crate) calls: Range<usize>,
+    pub(crate) pads: Range<usize>,
     pub(crate) unwind: Range<usize>,
     pub(crate) heads: Range<usize>,
 }
@@ -75,6 +76,9 @@ pub(crate) struct Module<'a> {
     jump_tables: Vec<u32>,
     conventions: IdMap<TypeIdx, Convention>,
     library: Vec<Convention>,
+    /// What landing pads are given, by tag, and those for all exceptions.
+    pads: IdMap<TagIdx, Places>,
+    pad_of_all: Places,
 }
 
 impl<'a> Module<'a> {
@@ -96,6 +100,10 @@ impl<'a> Module<'a> {
             conventions: (artifact.shape.types.values())
                 .map(|ty| Convention::of(&ty.params, &ty.results))
                 .collect(),
+            pads: (artifact.shape.tags.ids())
+                .map(|tag| Places::of(artifact.shape.pad_types(Some(tag)), Assigner::results()))
+                .collect(),
+            pad_of_all: Places::of(artifact.shape.pad_types(None), Assigner::results()),
             library: (LibCall::ALL.iter())
                 .map(|call| Convention::of(call.params(), call.results()))
                 .collect(),
@@ -110,6 +118,16 @@ impl<'a> Module<'a> {
     /// The convention of a library call.
     pub(crate) fn library(&self, call: LibCall) -> &Convention {
         &self.library[call as usize]
+    }
+
+    /// What landing pads for exceptions with a tag, or for all, are given.
+    pub(crate) fn pad(&self, tag: Option<TagIdx>) -> &Places {
+        tag.map_or(&self.pad_of_all, |tag| &self.pads[tag])
+    }
+
+    /// The type of a tag.
+    pub(crate) fn type_of_tag(&self, tag: TagIdx) -> TypeIdx {
+        self.artifact.shape.tags[tag].ty
     }
 
     /// The type of a function.
@@ -153,12 +171,13 @@ fn rows(artifact: &Artifact) -> Vec<Rows> {
         }
         from..*at
     }
-    let (mut traps, mut calls, mut unwind, mut heads) = (0, 0, 0, 0);
+    let (mut traps, mut calls, mut pads, mut unwind, mut heads) = (0, 0, 0, 0, 0);
     let of = |range: &FuncRange| {
         let end = range.start + range.len;
         Rows {
             traps: take(&mut traps, &artifact.traps, end, |site| site.pc),
             calls: take(&mut calls, &artifact.calls, end + 1, |call| call.return_pc),
+            pads: take(&mut pads, &artifact.pads, end + 1, |pad| pad.return_pc),
             unwind: take(&mut unwind, &artifact.unwind, end, |row| row.pc),
             heads: take(&mut heads, &artifact.heads, end, |&head| head),
         }

@@ -209,6 +209,7 @@ impl Function<'_> {
                 .map(|field| field.kind);
             match field {
                 Some(FieldKind::ImportEntry(func)) => Kind::ImportEntry(func.as_u32()),
+                Some(FieldKind::TagEntry(tag)) => Kind::TagEntry(tag.as_u32()),
                 _ => {
                     return refuse(
                         Rule::ContextAccess,

@@ -93,6 +93,8 @@ rules! {
     Unwind = "V6 unwind rows: agree with the frame";
     /// A call is not listed, or something that is no call is.
     CallSite = "V6 call sites: exactly the calls are listed";
+    /// A landing pad that is not of a call of its function, or of no tag.
+    LandingPad = "V6 landing pads: belong to a call and lead to a block head of its function";
     /// The proof would take more work or space than its budget.
     Budget = "the proof stays within its budget";
 }

@@ -4,10 +4,10 @@ use crate::error::{FEATURES, invalid, refused};
 use crate::hints::Hints;
 use crate::module::{
     ConstExpr, ConstOp, CustomSection, DataSegment, ElementItems, ElementMode, ElementSegment, Export,
-    FuncType, Global, Import, Item, Memory, Module, Table, ValType,
+    FuncType, Global, Import, Item, Memory, Module, Table, Tag, ValType,
 };
 use crate::names;
-use cellwall_base::{FuncIdx, GlobalIdx, Invalid, MemoryIdx, TableIdx, TypeIdx, limits};
+use cellwall_base::{FuncIdx, GlobalIdx, Invalid, MemoryIdx, TableIdx, TagIdx, TypeIdx, limits};
 use std::ops::Range;
 use std::sync::Arc;
 use wasmparser::{
@@ -122,6 +122,11 @@ fn read_section(module: &mut Module, payload: Payload<'_>) -> Result<(), Invalid
                 module.memories.push(memory(ty.map_err(refused)?));
             }
         }
+        Payload::TagSection(section) => {
+            for ty in section {
+                module.tags.push(tag(ty.map_err(refused)?));
+            }
+        }
         Payload::GlobalSection(section) => {
             for item in section {
                 let item = item.map_err(refused)?;
@@ -162,6 +167,7 @@ fn check_limits(module: &Module) -> Result<(), Invalid> {
         ("memories", module.memories.len(), limits::MEMORIES_MAX),
         ("tables", module.tables.len(), limits::TABLES_MAX),
         ("globals", module.globals.len(), limits::GLOBALS_MAX),
+        ("tags", module.tags.len(), limits::TAGS_MAX),
     ];
     for (what, count, max) in rows {
         if count > max {
@@ -205,7 +211,11 @@ fn add_import(module: &mut Module, import: wasmparser::Import<'_>) -> Result<(),
             counts.globals += 1;
             Item::Global(module.globals.push(global(ty, None)))
         }
-        TypeRef::Tag(_) | TypeRef::FuncExact(_) => {
+        TypeRef::Tag(ty) => {
+            counts.tags += 1;
+            Item::Tag(module.tags.push(tag(ty)))
+        }
+        TypeRef::FuncExact(_) => {
             return Err(invalid(0, "an import of a kind that is not supported"));
         }
     };
@@ -223,7 +233,8 @@ fn export(offset: u64, export: wasmparser::Export<'_>) -> Result<Export, Invalid
         ExternalKind::Table => Item::Table(TableIdx::from_u32(export.index)),
         ExternalKind::Memory => Item::Memory(MemoryIdx::from_u32(export.index)),
         ExternalKind::Global => Item::Global(GlobalIdx::from_u32(export.index)),
-        ExternalKind::Tag | ExternalKind::FuncExact => {
+        ExternalKind::Tag => Item::Tag(TagIdx::from_u32(export.index)),
+        ExternalKind::FuncExact => {
             return Err(invalid(offset, "an export of a kind that is not supported"));
         }
     };
@@ -263,6 +274,12 @@ fn global(ty: wasmparser::GlobalType, init: Option<ConstExpr>) -> Global {
         ty: ValType::of(ty.content_type),
         mutable: ty.mutable,
         init,
+    }
+}
+
+fn tag(ty: wasmparser::TagType) -> Tag {
+    Tag {
+        ty: TypeIdx::from_u32(ty.func_type_idx),
     }
 }
 

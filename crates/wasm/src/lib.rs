@@ -17,17 +17,19 @@ mod hints;
 mod module;
 mod names;
 mod survey;
+mod tries;
 mod walk;
 
 pub use decode::decode;
 pub use module::{
     ConstExpr, ConstOp, CustomSection, DataSegment, ElementItems, ElementMode, ElementSegment, Export,
-    FuncType, Global, Import, Item, Memory, Module, Table, ValType,
+    FuncType, Global, Import, Item, Memory, Module, Table, Tag, ValType,
 };
 pub use survey::{Summary, survey};
+pub use tries::{Arm, Try, tries};
 pub use walk::{At, Sink, Walker, walk};
 /// The operators that a [`Sink`] hears, and the immediates inside them.
-pub use wasmparser::{BlockType, BrTable, MemArg, MemArgTarget, Operator};
+pub use wasmparser::{BlockType, BrTable, Catch, MemArg, MemArgTarget, Operator, TryTable};
 
 use cellwall_base::{IdMap, Invalid};
 use std::sync::Arc;

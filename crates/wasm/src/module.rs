@@ -7,7 +7,9 @@
 use crate::Names;
 use crate::hints::Hints;
 use cellwall_base::EntityId;
-use cellwall_base::{DataIdx, ElemIdx, FuncIdx, GlobalIdx, IdMap, MemoryIdx, TableIdx, TypeIdx, limits};
+use cellwall_base::{
+    DataIdx, ElemIdx, FuncIdx, GlobalIdx, IdMap, MemoryIdx, TableIdx, TagIdx, TypeIdx, limits,
+};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -30,6 +32,8 @@ pub enum ValType {
     FuncRef,
     /// Nullable host reference.
     ExternRef,
+    /// Nullable reference to an exception.
+    ExnRef,
 }
 
 impl ValType {
@@ -51,6 +55,8 @@ impl ValType {
     pub(crate) fn of_ref(ty: wasmparser::RefType) -> Self {
         if ty.is_func_ref() {
             Self::FuncRef
+        } else if ty.as_non_null() == wasmparser::RefType::EXN.as_non_null() {
+            Self::ExnRef
         } else {
             assert!(ty.is_extern_ref(), "the validator refuses {ty}");
             Self::ExternRef
@@ -68,6 +74,7 @@ impl fmt::Display for ValType {
             Self::V128 => "v128",
             Self::FuncRef => "funcref",
             Self::ExternRef => "externref",
+            Self::ExnRef => "exnref",
         })
     }
 }
@@ -130,6 +137,13 @@ pub struct Global {
     pub init: Option<ConstExpr>,
 }
 
+/// A tag: what a kind of exceptions is known by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tag {
+    /// The type whose parameters are the values of an exception; it has no results.
+    pub ty: TypeIdx,
+}
+
 /// Something that can be imported or exported.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Item {
@@ -141,6 +155,8 @@ pub enum Item {
     Memory(MemoryIdx),
     /// A global.
     Global(GlobalIdx),
+    /// A tag.
+    Tag(TagIdx),
 }
 
 /// An import; its item is the next of its kind.
@@ -258,6 +274,7 @@ pub struct Module {
     pub(crate) tables: IdMap<TableIdx, Table>,
     pub(crate) memories: IdMap<MemoryIdx, Memory>,
     pub(crate) globals: IdMap<GlobalIdx, Global>,
+    pub(crate) tags: IdMap<TagIdx, Tag>,
     pub(crate) imported: ImportedCounts,
     pub(crate) imports: Vec<Import>,
     pub(crate) exports: Vec<Export>,
@@ -281,6 +298,7 @@ pub(crate) struct ImportedCounts {
     pub(crate) tables: u32,
     pub(crate) memories: u32,
     pub(crate) globals: u32,
+    pub(crate) tags: u32,
 }
 
 impl Module {
@@ -346,6 +364,24 @@ impl Module {
     /// Whether a global is imported.
     pub fn is_global_imported(&self, global: GlobalIdx) -> bool {
         global.as_u32() < self.imported.globals
+    }
+
+    /// Tags, imported ones first.
+    pub fn tags(&self) -> &IdMap<TagIdx, Tag> {
+        &self.tags
+    }
+
+    /// Whether a tag is imported.
+    pub fn is_tag_imported(&self, tag: TagIdx) -> bool {
+        tag.as_u32() < self.imported.tags
+    }
+
+    /// The types of the values of an exception with a tag.
+    ///
+    /// # Panics
+    /// If `tag` is out of range.
+    pub fn tag_values(&self, tag: TagIdx) -> &[ValType] {
+        &self.types[self.tags[tag].ty].params
     }
 
     /// Imports in order.

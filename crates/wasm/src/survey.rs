@@ -77,7 +77,10 @@ fn read(
             last_unreachable = matches!(operator, Operator::Unreachable);
         }
         match operator {
-            Operator::Block { .. } => depth += 1,
+            Operator::Block { .. } | Operator::TryTable { .. } | Operator::Try { .. } => depth += 1,
+            // It closes a block as `end` does.
+            Operator::Delegate { .. } => depth = u32::saturating_sub(depth, 1),
+            Operator::Throw { .. } | Operator::ThrowRef | Operator::Rethrow { .. } => summary.calls += 1,
             Operator::Loop { .. } => {
                 depth += 1;
                 summary.loops += 1;

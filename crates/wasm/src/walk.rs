@@ -103,8 +103,10 @@ fn deliver(
         sink.operator(&operator, at);
         let height = validator.control_stack_height();
         match (dead, &operator) {
-            (Some(h), Operator::Else) if height == h => dead = None,
-            (Some(h), Operator::End) if height < h => dead = None,
+            (Some(h), Operator::Else | Operator::Catch { .. } | Operator::CatchAll) if height == h => {
+                dead = None;
+            }
+            (Some(h), Operator::End | Operator::Delegate { .. }) if height < h => dead = None,
             _ => {}
         }
         if dead.is_none() && validator.get_control_frame(0).is_some_and(|f| f.unreachable) {

@@ -17,7 +17,7 @@
 use crate::breach::guests::HELPER;
 use cellwall::{
     Config, Engine, Extern, ExternType, Func, Global, Instance, Linker, Memory, Module, Ref, Result, Store,
-    StoreLimits, StoreLimitsBuilder, Table, Val, ValType,
+    StoreLimits, StoreLimitsBuilder, Table, Tag, Val, ValType,
 };
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, raise};
@@ -133,6 +133,7 @@ fn host_item(store: &mut Store<StoreLimits>, ty: ExternType) -> Result<Extern> {
             let null = Ref::null(ty.element().heap_type());
             Table::new(&mut *store, ty, null)?.into()
         }
+        ExternType::Tag(ty) => Tag::new(&mut *store, &ty)?.into(),
         ExternType::Global(ty) => {
             let value = zero(ty.content());
             Global::new(&mut *store, ty, value)?.into()

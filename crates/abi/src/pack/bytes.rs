@@ -5,7 +5,7 @@
 
 use crate::bytes::Bytes;
 use cellwall_base::{
-    DataIdx, ElemIdx, EntityId, FuncIdx, GlobalIdx, IdMap, Invalid, MemoryIdx, TableIdx, TypeIdx,
+    DataIdx, ElemIdx, EntityId, FuncIdx, GlobalIdx, IdMap, Invalid, MemoryIdx, TableIdx, TagIdx, TypeIdx,
 };
 use std::ops::Range;
 
@@ -266,7 +266,9 @@ macro_rules! ids {
         }
     )+};
 }
-ids!(FuncIdx, TypeIdx, MemoryIdx, TableIdx, GlobalIdx, DataIdx, ElemIdx);
+ids!(
+    FuncIdx, TypeIdx, MemoryIdx, TableIdx, GlobalIdx, DataIdx, ElemIdx, TagIdx
+);
 
 impl Row for FuncIdx {
     #[inline]

@@ -5,10 +5,10 @@
 use super::bytes::{Pack, Reader, Writer, packed};
 use crate::shape::{
     ConstExpr, ConstOp, DataSegment, ElementItems, ElementMode, ElementSegment, Export, GlobalShape, Import,
-    Item, MemoryShape, TableShape,
+    Item, MemoryShape, TableShape, TagShape,
 };
 use crate::types::{Signature, ValType};
-use cellwall_base::{FuncIdx, GlobalIdx, Invalid, MemoryIdx, TableIdx};
+use cellwall_base::{FuncIdx, GlobalIdx, Invalid, MemoryIdx, TableIdx, TagIdx, TypeIdx};
 use std::ops::Range;
 
 packed! {
@@ -16,6 +16,7 @@ packed! {
     MemoryShape { imported: bool, is_64: bool, shared: bool, page_shift: u8, min_pages: u64, max_pages: Option<u64> }
     TableShape { imported: bool, private: bool, element: ValType, is_64: bool, min: u64, max: Option<u64>, init: Option<ConstExpr> }
     GlobalShape { imported: bool, ty: ValType, mutable: bool, init: Option<ConstExpr> }
+    TagShape { imported: bool, ty: TypeIdx }
     Import { module: String, name: String, item: Item }
     Export { name: String, item: Item }
     DataSegment { active: Option<(MemoryIdx, ConstExpr)>, bytes: Range<u32> }
@@ -61,12 +62,13 @@ macro_rules! variants {
 }
 
 variants! {
-    ValType, "value type" { 0 = I32, 1 = I64, 2 = F32, 3 = F64, 4 = V128, 5 = FuncRef, 6 = ExternRef }
+    ValType, "value type" { 0 = I32, 1 = I64, 2 = F32, 3 = F64, 4 = V128, 5 = FuncRef, 6 = ExternRef, 7 = ExnRef }
     Item, "kind of import or export" {
         0 = Func(index: FuncIdx),
         1 = Table(index: TableIdx),
         2 = Memory(index: MemoryIdx),
-        3 = Global(index: GlobalIdx)
+        3 = Global(index: GlobalIdx),
+        4 = Tag(index: TagIdx)
     }
     ElementMode, "kind of element segment" {
         0 = Active(table: TableIdx, offset: ConstExpr),

@@ -24,7 +24,12 @@ fn sample() -> (Artifact, Origin) {
     ];
     let zero = || ConstExpr(vec![ConstOp::I32(0)]);
     let types = [ValType::I32, ValType::I64, ValType::F32, ValType::F64];
-    let references = [ValType::V128, ValType::FuncRef, ValType::ExternRef];
+    let references = [
+        ValType::V128,
+        ValType::FuncRef,
+        ValType::ExternRef,
+        ValType::ExnRef,
+    ];
     let shape = Shape {
         types: [
             Signature {
@@ -67,6 +72,12 @@ fn sample() -> (Artifact, Origin) {
         }]
         .into_iter()
         .collect(),
+        tags: [TagShape {
+            imported: false,
+            ty: TypeIdx::from_u32(1),
+        }]
+        .into_iter()
+        .collect(),
         imports: vec![Import {
             module: "host".into(),
             name: "".into(),
@@ -84,6 +95,10 @@ fn sample() -> (Artifact, Origin) {
             Export {
                 name: "g".into(),
                 item: Item::Global(GlobalIdx::from_u32(0)),
+            },
+            Export {
+                name: "t".into(),
+                item: Item::Tag(TagIdx::from_u32(0)),
             },
         ],
         data: [
@@ -154,6 +169,14 @@ fn sample() -> (Artifact, Origin) {
             return_pc: 1,
             wasm_offset: 2,
         }],
+        pads: [(None, true), (Some(TagIdx::from_u32(0)), false)]
+            .map(|(tag, with_ref)| LandingPad {
+                return_pc: 1,
+                pad: 2,
+                tag,
+                with_ref,
+            })
+            .into(),
         unwind: vec![UnwindRow {
             pc: 0,
             frame_bytes: 8,
@@ -266,7 +289,7 @@ fn refusals_say_what_and_where() {
     let cases = [
         (0, 1, 0, "no compiled artifact"),
         (8, 9, 8, "version 9 of the format"),
-        (12, 9, 12, "must be 18 sections"),
+        (12, 9, 12, "must be 19 sections"),
         (
             HEADER_BYTES + 16,
             1,
@@ -277,7 +300,7 @@ fn refusals_say_what_and_where() {
         (at("target"), 2, at("target"), "neither 0 nor 1"),
         (at("traps") + 4, 0, at("traps") + 4, "no such trap code"),
         (at("shape") + 3, 0xff, at("shape"), "not enough bytes for"),
-        (at("shape") + 8, 7, at("shape") + 8, "no such value type"),
+        (at("shape") + 8, 8, at("shape") + 8, "no such value type"),
         (at("names") + 8, 0xff, at("names") + 8, "not UTF-8"),
     ];
     for (place, byte, offset, reason) in cases {
@@ -311,7 +334,7 @@ fn the_format_names_what_it_relies_on() {
     assert_eq!(
         library.join(" "),
         "MemoryGrow MemoryCopy MemoryFill MemoryInit DataDrop TableGet TableSet TableGrow TableFill \
-         TableCopy TableInit ElemDrop RefFunc"
+         TableCopy TableInit ElemDrop ThrowRef RefFunc"
     );
-    assert_eq!((FORMAT_VERSION, TrapCode::ALL.len(), SECTIONS.len()), (5, 11, 18));
+    assert_eq!((FORMAT_VERSION, TrapCode::ALL.len(), SECTIONS.len()), (6, 11, 19));
 }

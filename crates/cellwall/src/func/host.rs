@@ -122,7 +122,11 @@ impl<T: 'static> HostFunc<T> {
     }
 }
 
+/// An error as it goes through the guest: as an exception of the guest if it stands for one.
 fn host(error: Error) -> runtime::HostError {
+    if error.is::<runtime::ThrownException>() {
+        return Box::new(runtime::ThrownException);
+    }
     Box::new(error)
 }
 

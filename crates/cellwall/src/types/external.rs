@@ -18,6 +18,8 @@ pub enum ExternType {
     Table(TableType),
     /// A memory.
     Memory(MemoryType),
+    /// A tag.
+    Tag(TagType),
 }
 
 macro_rules! accessors {
@@ -46,6 +48,7 @@ impl ExternType {
         Global(GlobalType) global unwrap_global "global";
         Table(TableType) table unwrap_table "table";
         Memory(MemoryType) memory unwrap_memory "memory";
+        Tag(TagType) tag unwrap_tag "tag";
     }
 
     /// What it is, in one word.
@@ -55,6 +58,7 @@ impl ExternType {
             Self::Global(_) => "global",
             Self::Table(_) => "table",
             Self::Memory(_) => "memory",
+            Self::Tag(_) => "tag",
         }
     }
 
@@ -64,6 +68,10 @@ impl ExternType {
             Item::Global(global) => Self::Global(GlobalType::from_shape(&shape.globals[global])),
             Item::Table(table) => Self::Table(TableType::from_shape(&shape.tables[table])),
             Item::Memory(memory) => Self::Memory(MemoryType::from_shape(&shape.memories[memory])),
+            Item::Tag(tag) => {
+                let ty = shape.types[shape.tags[tag].ty].clone();
+                Self::Tag(TagType::new(FuncType::from_abi(ty)))
+            }
         }
     }
 }
@@ -75,6 +83,7 @@ impl fmt::Display for ExternType {
             Self::Global(ty) => ty.fmt(f),
             Self::Table(ty) => ty.fmt(f),
             Self::Memory(ty) => ty.fmt(f),
+            Self::Tag(ty) => ty.fmt(f),
         }
     }
 }
@@ -88,7 +97,35 @@ macro_rules! into_extern {
         }
     )*};
 }
-into_extern! { Func(FuncType) Global(GlobalType) Table(TableType) Memory(MemoryType) }
+into_extern! { Func(FuncType) Global(GlobalType) Table(TableType) Memory(MemoryType) Tag(TagType) }
+
+/// The type of a tag: its parameters are the values of an exception.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct TagType {
+    ty: FuncType,
+}
+
+impl TagType {
+    /// The type of tags with the parameters of this type, which must not have results.
+    pub fn new(ty: FuncType) -> Self {
+        Self { ty }
+    }
+
+    /// Its parameters, as those of a function.
+    pub fn ty(&self) -> &FuncType {
+        &self.ty
+    }
+}
+
+impl fmt::Display for TagType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(tag")?;
+        for (at, ty) in self.ty.params().enumerate() {
+            write!(f, "{}{ty}", if at == 0 { " (param " } else { " " })?;
+        }
+        f.write_str(if self.ty.params().len() == 0 { ")" } else { "))" })
+    }
+}
 
 /// The type of a global.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]

@@ -44,6 +44,8 @@ pub enum ValType {
 impl ValType {
     /// The type `externref`.
     pub const EXTERNREF: Self = Self::Ref(RefType::EXTERNREF);
+    /// The type `exnref`.
+    pub const EXNREF: Self = Self::Ref(RefType::EXNREF);
     /// The type `funcref`.
     pub const FUNCREF: Self = Self::Ref(RefType::FUNCREF);
 
@@ -139,6 +141,7 @@ impl ValType {
             abi::ValType::V128 => Self::V128,
             abi::ValType::FuncRef => Self::FUNCREF,
             abi::ValType::ExternRef => Self::EXTERNREF,
+            abi::ValType::ExnRef => Self::EXNREF,
         }
     }
 }
@@ -175,6 +178,8 @@ impl RefType {
     pub const EXTERNREF: Self = Self {
         heap: HeapType::Extern,
     };
+    /// The type `exnref`.
+    pub const EXNREF: Self = Self { heap: HeapType::Exn };
     /// The type `funcref`.
     pub const FUNCREF: Self = Self { heap: HeapType::Func };
 
@@ -206,6 +211,7 @@ impl RefType {
         match self.heap {
             HeapType::Func => abi::ValType::FuncRef,
             HeapType::Extern => abi::ValType::ExternRef,
+            HeapType::Exn => abi::ValType::ExnRef,
         }
     }
 
@@ -235,6 +241,8 @@ impl fmt::Display for RefType {
 pub enum HeapType {
     /// A value of the host.
     Extern,
+    /// An exception.
+    Exn,
     /// A function.
     Func,
 }
@@ -260,6 +268,7 @@ impl fmt::Display for HeapType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Extern => "extern",
+            Self::Exn => "exn",
             Self::Func => "func",
         })
     }
@@ -279,6 +288,7 @@ mod tests {
             ValType::V128,
             ValType::FUNCREF,
             ValType::EXTERNREF,
+            ValType::EXNREF,
         ];
         for ty in &all {
             assert_eq!(&ValType::from_abi(ty.to_abi()), ty);

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use cellwall::component::{Component, Fault};
-use cellwall::{Engine, Error, Instance, Linker, Module, Store, Trap, Val};
+use cellwall::{Engine, Error, Instance, Linker, Module, Store, ThrownException, Trap, Val};
 use wast::token::Id;
 use wast::{QuoteWat, WastDirective, WastExecute, WastInvoke, WastRet, Wat};
 
@@ -131,7 +131,7 @@ impl<'a> Script<'a> {
             | AssertMalformedCustom { module, message, .. } => self.assert_rejected(module, message),
             AssertInvalidCustom { module, message, .. } => self.assert_custom_rejected(module, message),
             AssertUnlinkable { module, message, .. } => self.assert_unlinkable(module, message),
-            AssertException { .. } => self.unsupported("exceptions", "assert_exception"),
+            AssertException { exec, .. } => self.assert_exception(exec),
             AssertSuspension { .. } => self.unsupported("stack-switching", "assert_suspension"),
             Thread(_) => self.unsupported("threads", "thread"),
             Wait { .. } => self.unsupported("threads", "wait"),
@@ -334,6 +334,15 @@ impl<'a> Script<'a> {
                 Ok(Verdict::Passed)
             }
             Ran::Failed(error) => Err(unexpected(&error)),
+            Ran::Skipped => Ok(Verdict::Skipped),
+        }
+    }
+
+    fn assert_exception(&mut self, exec: WastExecute<'_>) -> Outcome {
+        match self.execute(exec)? {
+            Ran::Values(_) | Ran::Interface(_) => Err("expected an exception, but it returned".into()),
+            Ran::Failed(error) if error.is::<ThrownException>() => Ok(Verdict::Passed),
+            Ran::Failed(error) => Err(format!("expected an exception, got the error: {error:#}")),
             Ran::Skipped => Ok(Verdict::Skipped),
         }
     }

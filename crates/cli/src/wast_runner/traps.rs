@@ -13,6 +13,7 @@ const MESSAGES: &[(&str, Trap)] = &[
     ("call stack exhausted", Trap::StackOverflow),
     ("divide by zero", Trap::IntegerDivisionByZero),
     ("indirect call type mismatch", Trap::BadSignature),
+    ("null exception reference", Trap::NullReference),
     ("integer divide by zero", Trap::IntegerDivisionByZero),
     ("integer overflow", Trap::IntegerOverflow),
     ("invalid conversion to integer", Trap::BadConversionToInteger),

@@ -20,6 +20,7 @@ pub(super) fn argument(store: &mut Store<()>, arg: &WastArg<'_>) -> Result<Val, 
         WastArgCore::RefNull(heap) => match kind_of(heap) {
             Some(RefKind::Func) => Val::FuncRef(None),
             Some(RefKind::Extern) => Val::ExternRef(None),
+            Some(RefKind::Exn) => Val::ExnRef(None),
             None => return Err(format!("null of type {heap:?} is not supported")),
         },
         WastArgCore::RefExtern(number) => {
@@ -67,11 +68,15 @@ fn matches(store: &mut Store<()>, value: &Val, pattern: &WastRetCore<'_>) -> Res
         (WastRetCore::F64(want), Val::F64(got)) => matches_f64(want, *got),
         (WastRetCore::V128(want), Val::V128(got)) => matches_lanes(want, got.as_u128()),
         (WastRetCore::RefNull(None), _) => {
-            matches!(value, Val::FuncRef(None) | Val::ExternRef(None))
+            matches!(
+                value,
+                Val::FuncRef(None) | Val::ExternRef(None) | Val::ExnRef(None)
+            )
         }
         (WastRetCore::RefNull(Some(heap)), _) => match kind_of(heap) {
             Some(RefKind::Func) => matches!(value, Val::FuncRef(None)),
             Some(RefKind::Extern) => matches!(value, Val::ExternRef(None)),
+            Some(RefKind::Exn) => matches!(value, Val::ExnRef(None)),
             None => return Err(format!("null of type {heap:?} is not supported")),
         },
         (WastRetCore::RefFunc(None), _) => matches!(value, Val::FuncRef(Some(_))),
@@ -133,10 +138,11 @@ fn matches_lanes(want: &V128Pattern, got: u128) -> bool {
     }
 }
 
-/// The two kinds of references that exist without heap types.
+/// The kinds of references that exist without heap types.
 enum RefKind {
     Func,
     Extern,
+    Exn,
 }
 
 fn kind_of(heap: &HeapType<'_>) -> Option<RefKind> {
@@ -144,6 +150,7 @@ fn kind_of(heap: &HeapType<'_>) -> Option<RefKind> {
         HeapType::Abstract { shared: false, ty } => match ty {
             AbstractHeapType::Func | AbstractHeapType::NoFunc => Some(RefKind::Func),
             AbstractHeapType::Extern | AbstractHeapType::NoExtern => Some(RefKind::Extern),
+            AbstractHeapType::Exn | AbstractHeapType::NoExn => Some(RefKind::Exn),
             _ => None,
         },
         _ => None,
@@ -177,6 +184,8 @@ fn show(store: &Store<()>, value: &Val) -> String {
         Val::FuncRef(None) => "(ref.null func)".to_string(),
         Val::FuncRef(Some(_)) => "(ref.func)".to_string(),
         Val::ExternRef(None) => "(ref.null extern)".to_string(),
+        Val::ExnRef(None) => "(ref.null exn)".to_string(),
+        Val::ExnRef(Some(_)) => "(ref.exn)".to_string(),
         Val::ExternRef(Some(_)) => match host(store, value) {
             Some(number) => format!("(ref.extern {number})"),
             None => "(ref.extern)".to_string(),

@@ -1,10 +1,10 @@
 //! Calls, returns and the entry: where arguments and results pass.
 
-use super::{CONTEXT, Lower, trap_code, width_of};
+use super::{CONTEXT, Lower, class_of, trap_code, width_of};
 use cellwall_abi::context::{self, definition, func_entry, library_offset};
 use cellwall_abi::convention::{self, Assigner, Place};
 use cellwall_abi::{LibCall, ValType};
-use cellwall_base::{EntityId, FuncIdx, TableIdx, TypeIdx};
+use cellwall_base::{EntityId, FuncIdx, TableIdx, TagIdx, TypeIdx};
 use cellwall_ir as ir;
 use cellwall_ir::{Trap, Type, Value, ValueList};
 use cellwall_isa::x64::{
@@ -48,9 +48,7 @@ impl Lower<'_> {
         self.emit(Inst::new(row, width).src(src).mem(block, offset));
     }
 
-    fn load_overflow(&mut self, value: Value, block: Reg, offset: i32) {
-        let ty = self.func.ty(value);
-        let dst = self.def(value);
+    fn load_overflow(&mut self, ty: Type, dst: Reg, block: Reg, offset: i32) {
         let row = super::memory::load_row(ty);
         self.emit(Inst::new(row, width_of(ty)).dst(dst).mem(block, offset));
     }
@@ -78,6 +76,7 @@ impl Lower<'_> {
         let call = Call {
             target,
             fixed: start..self.out.fixed.len() as u32,
+            catches: self.caught.take().unwrap_or_default(),
         };
         let index = self.out.calls.len() as i64;
         self.out.calls.push(call);
@@ -92,10 +91,20 @@ impl Lower<'_> {
             let at = Reg::gpr(convention::ENTRY);
             fixed.push(Fixed { reg, at, def: false });
         }
-        let results = self.func.insts[inst].results;
+        if self.caught.is_some() {
+            return self.emit_call(Row::Invoke, target, &fixed);
+        }
+        let results: Vec<Value> = self.func.insts[inst].results.iter().collect();
+        let overflow = self.receive(&results, &mut fixed);
+        self.emit_call(Row::Call, target, &fixed);
+        self.load_overflows(overflow);
+    }
+
+    /// Results arrive in their places: registers are noted; the rest is to be loaded from the block.
+    fn receive(&mut self, results: &[Value], fixed: &mut Vec<Fixed>) -> Vec<(Value, i32)> {
         let mut overflow = Vec::new();
         let mut assigner = Assigner::results();
-        for value in results.iter() {
+        for &value in results {
             match register(assigner.next(val_type(self.func.ty(value)))) {
                 Ok(at) => fixed.push(Fixed {
                     reg: self.def(value),
@@ -105,13 +114,58 @@ impl Lower<'_> {
                 Err(offset) => overflow.push((value, offset)),
             }
         }
-        self.emit_call(Row::Call, target, &fixed);
+        overflow
+    }
+
+    fn load_overflows(&mut self, overflow: Vec<(Value, i32)>) {
         if !overflow.is_empty() {
             let block = self.block_address();
             for (value, offset) in overflow {
-                self.load_overflow(value, block, offset);
+                let dst = self.def(value);
+                self.load_overflow(self.func.ty(value), dst, block, offset);
             }
         }
+    }
+
+    /// The results of a call whose exceptions are caught, where it returned.
+    pub(super) fn returned(&mut self, call: ir::Inst) {
+        let mut fixed = Vec::new();
+        let results: Vec<Value> = self.func.insts[call].results.iter().collect();
+        let overflow = self.receive(&results, &mut fixed);
+        self.emit_call(Row::Landed, Target::None, &fixed);
+        self.load_overflows(overflow);
+    }
+
+    /// What a landing pad is given, in registers of this edge's own.
+    pub(super) fn landed(&mut self, pad: ir::Inst) -> Vec<Reg> {
+        let mut fixed = Vec::new();
+        let mut overflow = Vec::new();
+        let mut regs = Vec::new();
+        let mut assigner = Assigner::results();
+        for value in self.func.insts[pad].results.iter() {
+            let ty = self.func.ty(value);
+            let reg = self.temp(class_of(ty));
+            regs.push(reg);
+            match register(assigner.next(val_type(ty))) {
+                Ok(at) => fixed.push(Fixed { reg, at, def: true }),
+                Err(offset) => overflow.push((ty, reg, offset)),
+            }
+        }
+        self.emit_call(Row::Landed, Target::None, &fixed);
+        if !overflow.is_empty() {
+            let block = self.block_address();
+            for (ty, reg, offset) in overflow {
+                self.load_overflow(ty, reg, block, offset);
+            }
+        }
+        regs
+    }
+
+    /// Throws by calling the entry of the tag.
+    pub(super) fn throw(&mut self, inst: ir::Inst, tag: TagIdx, args: ValueList) {
+        let target = Target::Entry(self.unit.layout.tag_entry(tag) as i32);
+        let func = self.func;
+        self.emit_whole_call(inst, target, func.list(args), None);
     }
 
     pub(super) fn call(&mut self, inst: ir::Inst, callee: FuncIdx, args: ValueList) {
@@ -225,11 +279,6 @@ impl Lower<'_> {
             }
         }
         self.emit_call(Row::Params, Target::None, &fixed);
-        if !overflow.is_empty() {
-            let block = self.block_address();
-            for (value, offset) in overflow {
-                self.load_overflow(value, block, offset);
-            }
-        }
+        self.load_overflows(overflow);
     }
 }

@@ -1,14 +1,15 @@
 //! Blocks, edges and terminators.
 //!
 //! An edge from a block with several successors to a block with several predecessors gets a block
-//! of its own, where the allocator can place moves; it comes right after its source. Blocks that
-//! end in a trap come last.
+//! of its own, where the allocator can place moves; it comes right after its source. Every edge of a
+//! catch has one, which defines what the call or the exception brings. Blocks that end in a trap come
+//! last, and behind them where exceptions land.
 
 use super::{Lower, trap_code};
 use cellwall_base::EntityId;
 use cellwall_ir as ir;
 use cellwall_ir::{BlockCall, InstData, Value};
-use cellwall_isa::x64::{Block, Cond, Edge, Inst, Row, Width};
+use cellwall_isa::x64::{Block, Catches, Cond, Edge, Inst, Row, Width};
 use std::ops::Range;
 
 /// A machine block.
@@ -18,6 +19,10 @@ enum Node {
     Whole(ir::Block),
     /// An edge: a jump with arguments.
     Edge(BlockCall),
+    /// Where a call whose exceptions are caught returns.
+    Returned(ir::Inst, BlockCall),
+    /// Where an exception lands on its way to a landing pad.
+    Landed(BlockCall),
 }
 
 /// Machine blocks in order, and where the edges of each go.
@@ -36,6 +41,8 @@ pub(super) struct Layout {
     /// For each IR block, the last switch that has an edge to it, and the number of the edge.
     stamps: Vec<(u32, u32)>,
     late: Vec<ir::Block>,
+    /// The edges to landing pads.
+    landing: Vec<u32>,
 }
 
 impl Layout {
@@ -53,6 +60,7 @@ impl Layout {
         self.edges.clear();
         self.nodes.clear();
         self.late.clear();
+        self.landing.clear();
         for &block in &func.order {
             let start = self.edges.len() as u32;
             self.add_edges(func, block, start);
@@ -65,11 +73,16 @@ impl Layout {
             if at > 0 && matches!(func.insts[func.terminator(block)].data, InstData::Trap { .. }) {
                 self.late.push(block);
             } else {
-                self.place(block);
+                self.place(func, block);
             }
         }
         for block in std::mem::take(&mut self.late) {
-            self.place(block);
+            self.place(func, block);
+        }
+        for edge in std::mem::take(&mut self.landing) {
+            let (target, split) = &mut self.edges[edge as usize];
+            *split = Some(self.nodes.len() as u32);
+            self.nodes.push(Node::Landed(*target));
         }
     }
 
@@ -94,16 +107,28 @@ impl Layout {
                 }
                 self.switch_edges[targets as usize] = list;
             }
+            InstData::Catch { to, handlers } => {
+                let handlers = &func.handlers[handlers as usize];
+                self.edges
+                    .extend([to].iter().chain(handlers).map(|&to| (to, None)));
+            }
             _ => {}
         }
     }
 
     /// Appends a block and the blocks of its critical edges.
-    fn place(&mut self, block: ir::Block) {
+    fn place(&mut self, func: &ir::Func, block: ir::Block) {
         self.block_of[block.index()] = self.nodes.len() as u32;
         self.nodes.push(Node::Whole(block));
         let range = self.ranges[block.index()].clone();
         if range.len() < 2 {
+            return;
+        }
+        if let Some(call) = func.caught_call(block) {
+            let (target, split) = &mut self.edges[range.start as usize];
+            *split = Some(self.nodes.len() as u32);
+            self.nodes.push(Node::Returned(call, *target));
+            self.landing.extend(range.skip(1));
             return;
         }
         for edge in range {
@@ -125,6 +150,27 @@ impl Layout {
                 let edges = lower.add_edges(&[(self.block_of[to.block.index()], args)]);
                 (0..0, edges)
             }
+            Node::Returned(call, to) => {
+                let args = lower.args(to);
+                lower.emit(Inst::new(Row::Jump, Width::W64));
+                lower.flush();
+                lower.returned(call);
+                lower.flush();
+                let edges = lower.add_edges(&[(self.block_of[to.block.index()], args)]);
+                (0..0, edges)
+            }
+            Node::Landed(to) => {
+                let args = lower.args(to);
+                lower.emit(Inst::new(Row::Jump, Width::W64));
+                lower.flush();
+                let (pad, ..) = lower.func.landing_pad(to.block).expect("`ir::check` holds");
+                let mut regs = lower.landed(pad);
+                lower.flush();
+                regs.extend_from_slice(&lower.out.regs[args.start as usize..args.end as usize]);
+                let args = lower.add_regs(&regs);
+                let edges = lower.add_edges(&[(self.block_of[to.block.index()], args)]);
+                (0..0, edges)
+            }
             Node::Whole(block) => {
                 let edges = self.terminator(lower, block);
                 lower.flush();
@@ -137,7 +183,14 @@ impl Layout {
                     lower.flush();
                     return (0..0, edges);
                 }
-                (lower.define(params), edges)
+                let pad = lower.func.landing_pad(block);
+                let given = pad.map(|(pad, ..)| lower.func.insts[pad].results.iter());
+                let params: Vec<Value> = given
+                    .into_iter()
+                    .flatten()
+                    .chain(params.iter().copied())
+                    .collect();
+                (lower.define(&params), edges)
             }
         }
     }
@@ -172,6 +225,19 @@ impl Layout {
                     lower.out.tables.push(entries.clone());
                     lower.emit(Inst::new(Row::Switch, Width::W64).rm(index).imm(table));
                 }
+            }
+            InstData::Catch { handlers, .. } => {
+                let func = lower.func;
+                let catches = func.handlers[handlers as usize].iter().map(|to| {
+                    let (_, tag, with_ref) = func.landing_pad(to.block).expect("`ir::check` holds");
+                    let tag = tag.map(|tag| tag.as_u32());
+                    Catches { tag, with_ref }
+                });
+                lower.caught = Some(catches.collect());
+                let call = func.caught_call(block).expect("`ir::check` holds");
+                lower.source = func.insts[call].source;
+                lower.color = lower.state.color[call.index()];
+                lower.inst(call);
             }
             InstData::Return { args } => lower.ret(args),
             InstData::ReturnCall { func, args, .. } => lower.return_call(func, args),

@@ -28,7 +28,7 @@ use cellwall_abi::{TrapCode, convention};
 use cellwall_base::EntityId;
 use cellwall_ir as ir;
 use cellwall_ir::{InstData, Trap, Type, Value};
-use cellwall_isa::x64::{Block, BlockData, Inst, MFunc, Pins, Row, Width};
+use cellwall_isa::x64::{Block, BlockData, Catches, Inst, MFunc, Pins, Row, Width};
 use cellwall_isa::{Class, Phys, Reg, Virt};
 
 /// From so many instructions on, their storage is as large as they are and no larger.
@@ -78,6 +78,8 @@ struct Lower<'a> {
     source: u32,
     /// The color of the current instruction.
     color: u32,
+    /// If the current instruction is a call whose exceptions are caught: by what.
+    caught: Option<Vec<Catches>>,
 }
 
 /// Lowers a function.
@@ -90,6 +92,7 @@ pub(crate) fn lower(func: &ir::Func, unit: &Unit<'_>, scratch: &mut Scratch) -> 
         state: &mut scratch.state,
         source: 0,
         color: 0,
+        caught: None,
     };
     lower.out.vectors = func.values.values().any(|(ty, _)| *ty == Type::V128);
     lower.out.slots = func.frame.len() as u32 * lower.variable_slots();
@@ -140,6 +143,7 @@ fn trap_code(trap: Trap) -> u8 {
         Trap::IntegerOverflow => TrapCode::IntegerOverflow,
         Trap::IntegerDivisionByZero => TrapCode::IntegerDivisionByZero,
         Trap::BadConversionToInteger => TrapCode::BadConversionToInteger,
+        Trap::NullReference => TrapCode::NullReference,
         Trap::Unreachable => TrapCode::Unreachable,
     }) as u8
 }
@@ -174,6 +178,11 @@ impl Lower<'_> {
                     wide.push(block);
                 }
                 func.for_each_use(inst, |v| state.uses[v.index()] += 1);
+            }
+            // They are made where their block begins and ends.
+            let pad = func.landing_pad(block).map(|(pad, ..)| pad);
+            for inst in pad.into_iter().chain(func.caught_call(block)) {
+                state.sunk[inst.index()] = true;
             }
         }
         state.halves.fill(func, &wide);
@@ -323,6 +332,7 @@ impl Lower<'_> {
             InstData::Call { func, args, .. } => self.call(inst, func, args),
             InstData::CallIndirect { table, ty, args, .. } => self.call_indirect(inst, table, ty, args),
             InstData::CallLibrary { library, args, .. } => self.call_library(inst, library, args),
+            InstData::Throw { tag, args, .. } => self.throw(inst, tag, args),
             InstData::TrapIf { cond, trap } => {
                 let cond = self.flags(cond);
                 self.emit(
@@ -334,12 +344,14 @@ impl Lower<'_> {
             InstData::Jump { .. }
             | InstData::Branch { .. }
             | InstData::Switch { .. }
+            | InstData::Catch { .. }
             | InstData::Return { .. }
             | InstData::ReturnCall { .. }
             | InstData::ReturnCallIndirect { .. }
             | InstData::Trap { .. } => {
                 unreachable!("the last instruction of a block is lowered with its edges")
             }
+            InstData::LandingPad { .. } => unreachable!("it is lowered where exceptions land"),
         }
     }
 }

@@ -64,6 +64,14 @@ fn drop_args(func: &mut Func, live: &Liveness, kept: &IdMap<Block, bool>, last: 
                 func.switches[targets as usize][entry] = shorten(func, to);
             }
         }
+        InstData::Catch { to, handlers } => {
+            let to = shorten(func, to);
+            func.insts[last].data = InstData::Catch { to, handlers };
+            for entry in 0..func.handlers[handlers as usize].len() {
+                let to = func.handlers[handlers as usize][entry];
+                func.handlers[handlers as usize][entry] = shorten(func, to);
+            }
+        }
         _ => {}
     }
 }
@@ -94,7 +102,7 @@ impl Liveness {
         for &block in &func.order {
             for &inst in &func.blocks[block].insts {
                 match func.insts[inst].data {
-                    InstData::Jump { .. } => {}
+                    InstData::Jump { .. } | InstData::Catch { .. } => {}
                     InstData::Branch { cond: value, .. } | InstData::Switch { index: value, .. } => {
                         mark(value, &mut work);
                     }

@@ -288,6 +288,12 @@ mod tests {
         fn global(&mut self, _: cellwall_base::GlobalIdx) -> &mut interp::Bits {
             unreachable!("there is no global")
         }
+        fn throw(&mut self, _: cellwall_base::TagIdx, _: &[interp::Bits]) -> interp::Stop {
+            unreachable!("nothing is thrown")
+        }
+        fn catch(&mut self, _: Option<cellwall_base::TagIdx>, _: bool) -> Option<Vec<interp::Bits>> {
+            unreachable!("nothing is thrown")
+        }
         fn call(&mut self, _: cellwall_base::FuncIdx, _: &[interp::Bits], _: &mut u64) -> interp::Outcome {
             unreachable!("nothing is called")
         }

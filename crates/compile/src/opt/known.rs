@@ -195,7 +195,10 @@ impl Effects {
             InstData::GlobalSet { global, .. } => {
                 self.globals |= Imports::bit(imports.globals, global.as_u32())
             }
-            InstData::Call { .. } | InstData::CallIndirect { .. } | InstData::CallLibrary { .. } => {
+            InstData::Call { .. }
+            | InstData::CallIndirect { .. }
+            | InstData::CallLibrary { .. }
+            | InstData::Throw { .. } => {
                 self.everything = true;
             }
             _ => {}

@@ -4,7 +4,8 @@
 //! rest of it (so it is after translation), and keeps that: whatever a block that moves dominates
 //! moves with it. Guarantees near-linear time; changes nothing but the order.
 //!
-//! Rare is what leads to a trap on every way, and what branch hints say, with all that it dominates.
+//! Rare is what leads to a trap on every way, and what branch hints say and where exceptions land, with
+//! all that these dominate.
 
 use cellwall_base::IdMap;
 use cellwall_ir::{Block, Dominators, Func, InstData};
@@ -84,7 +85,7 @@ impl Graph {
                 work.push(at as u32);
             }
         }
-        if !func.unlikely.is_empty() {
+        if !func.unlikely.is_empty() || !func.handlers.is_empty() {
             self.mark_unlikely(func, &mut cold, &mut work);
         }
         // Ends because each block becomes cold once.
@@ -109,7 +110,8 @@ impl Graph {
         func.unlikely.iter().for_each(|&block| unlikely[block] = true);
         let mut below: IdMap<Block, bool> = IdMap::filled(false, func.blocks.len());
         for (at, &block) in func.order.iter().enumerate().skip(1) {
-            let own = unlikely[block] && self.preds(at as u32).len() == 1;
+            let own =
+                unlikely[block] && self.preds(at as u32).len() == 1 || func.landing_pad(block).is_some();
             let parent = dominators.parent(block).expect("only the entry has none");
             below[block] = own || below[parent];
             if below[block] && !cold[at] {

@@ -306,7 +306,10 @@ impl Walk<'_> {
                 return self.read_once(inst, Space::MemorySize(memory.as_u32()));
             }
             InstData::TableSize { table } => return self.read_once(inst, Space::TableSize(table.as_u32())),
-            InstData::Call { .. } | InstData::CallIndirect { .. } | InstData::CallLibrary { .. } => {
+            InstData::Call { .. }
+            | InstData::CallIndirect { .. }
+            | InstData::CallLibrary { .. }
+            | InstData::Throw { .. } => {
                 known.forget();
             }
             _ => {}

@@ -11,7 +11,7 @@
 use super::order::Order;
 use super::{Spill, bit, clobbers, index, move_between_registers, register, registers};
 use cellwall_base::EntityId;
-use cellwall_isa::x64::{Block, Inst, MFunc, Role};
+use cellwall_isa::x64::{Block, Inst, MFunc, Role, Row};
 use cellwall_isa::{Class, Reg, Virt};
 use std::ops::Range;
 
@@ -126,7 +126,9 @@ fn visit(func: &MFunc<Virt>, inst: &mut Inst, mut f: impl FnMut(&mut Reg, Role))
             let (mut reg, at) = (fixed.reg, fixed.at.number());
             f(
                 &mut reg,
-                if fixed.def {
+                if inst.row == Row::Landed {
+                    Role::DefFixedEarly(at)
+                } else if fixed.def {
                     Role::DefFixed(at)
                 } else {
                     Role::UseFixed(at)

@@ -139,8 +139,10 @@ impl Effect {
                     effect.reads |= bit;
                 }
             }
-            if inst.row == Row::Call {
-                effect.writes |= CLOBBERED;
+            match inst.row {
+                Row::Call => effect.writes |= CLOBBERED,
+                Row::Invoke => effect.writes |= CLOBBERED | SAVED,
+                _ => {}
             }
             return effect;
         }
@@ -169,6 +171,18 @@ impl Effect {
         effect
     }
 }
+
+/// Callee-saved registers.
+const SAVED: Set = {
+    use cellwall_abi::convention::CALLEE_SAVED;
+    let mut set = 0;
+    let mut i = 0;
+    while i < CALLEE_SAVED.len() {
+        set |= 1 << CALLEE_SAVED[i];
+        i += 1;
+    }
+    set
+};
 
 /// What a call may change: all registers but the pinned and the callee-saved ones.
 const CLOBBERED: Set = {

@@ -4,10 +4,10 @@
 //! register or a slot where it is defined, often at the start of the function. On the paths that do
 //! not call, the copy is not read; there it would be the only thing that needs a frame.
 
-use super::{CLOBBERED, Copy, Effect, Place, Preds, REGS, Set, copy_of};
+use super::{CLOBBERED, Copy, Effect, Place, Preds, REGS, SAVED, Set, copy_of};
 use cellwall_base::EntityId;
 use cellwall_isa::Phys;
-use cellwall_isa::x64::{Block, Edge, Inst, MFunc, Rm, Row};
+use cellwall_isa::x64::{Block, Edge, Inst, MFunc, Rm};
 
 /// How many copies may move together; each may be repeated on every path.
 const COPIES_MAX: usize = 12;
@@ -93,7 +93,7 @@ fn sinkable(func: &MFunc<Phys>, preds: &Preds, block: Block, arrived: &[Inst]) -
             Some(_) => return None,
             None => Effect::of(func, *inst),
         };
-        let needs_frame = inst.row == Row::Call || inst.rm == Rm::Slot;
+        let needs_frame = inst.row.is_call() || inst.rm == Rm::Slot;
         if needs_frame || (effect.reads | effect.writes) & SAVED != 0 {
             return None;
         }
@@ -107,18 +107,6 @@ fn sinkable(func: &MFunc<Phys>, preds: &Preds, block: Block, arrived: &[Inst]) -
     }
     Some(found)
 }
-
-/// Callee-saved registers.
-const SAVED: Set = {
-    use cellwall_abi::convention::CALLEE_SAVED;
-    let mut set = 0;
-    let mut i = 0;
-    while i < CALLEE_SAVED.len() {
-        set |= 1 << CALLEE_SAVED[i];
-        i += 1;
-    }
-    set
-};
 
 /// Whether a register may be used without a frame.
 fn is_bare(place: Place) -> bool {

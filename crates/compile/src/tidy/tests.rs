@@ -29,7 +29,11 @@ fn func(blocks: &[(Vec<Inst>, Vec<u32>)]) -> MFunc<Phys> {
         (Target::Direct(0), 1..3),
         (Target::None, 3..4),
     ] {
-        func.calls.push(Call { target, fixed });
+        func.calls.push(Call {
+            target,
+            fixed,
+            catches: Vec::new(),
+        });
     }
     let (mut insts, mut ranges) = (Vec::new(), Vec::new());
     for (body, successors) in blocks {

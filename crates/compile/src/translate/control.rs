@@ -5,25 +5,28 @@
 //! to it makes. Code after an unconditional branch is skipped up to the end of its frame; frames
 //! inside are only counted.
 
+use super::exceptions::Pad;
 use super::ssa::Slot;
 use super::{Translator, ir_type};
 use cellwall_base::{FuncIdx, Limit, TableIdx, TypeIdx};
-use cellwall_ir::{Block, BlockCall, Inst, InstData, Trap, ValueList};
+use cellwall_ir::{Block, BlockCall, Inst, InstData, Trap, Value, ValueList};
 use cellwall_wasm::{BlockType, BrTable, Module, Operator, ValType};
 use std::collections::HashMap;
 
 /// An enclosing block.
 pub(super) struct Frame<'m> {
-    kind: Kind,
+    pub(super) kind: Kind,
     /// Where a branch to the frame goes, once something does.
     label: Option<Block>,
     /// Height of the operand stack below the frame's parameters.
-    height: usize,
+    pub(super) height: usize,
     params: &'m [ValType],
     results: &'m [ValType],
+    /// What catches exceptions here, as an index into `Translator::scopes`.
+    pub(super) scope: usize,
 }
 
-enum Kind {
+pub(super) enum Kind {
     /// The function itself.
     Function,
     /// `block`, or the second arm of an `if`.
@@ -41,6 +44,18 @@ enum Kind {
         /// Whether a hint says that the second arm is rare.
         unlikely: bool,
     },
+    /// `try_table`.
+    TryTable {
+        /// A landing pad for each clause, and the label that it branches to.
+        pads: Vec<(Pad, u32)>,
+    },
+    /// `try`, or one of its arms.
+    Try {
+        /// A landing pad for each arm that is still to come, the next one last.
+        pads: Vec<Pad>,
+        /// In an arm, the reference to the exception.
+        caught: Option<Value>,
+    },
 }
 
 impl<'m> Frame<'m> {
@@ -51,17 +66,19 @@ impl<'m> Frame<'m> {
             height: 0,
             params: &[],
             results,
+            scope: 0,
         }
     }
 
     /// The frame of an inlined body: a block whose operands are in locals.
-    pub(super) fn of_inlined(results: &'m [ValType], height: usize) -> Self {
+    pub(super) fn of_inlined(results: &'m [ValType], height: usize, scope: usize) -> Self {
         Self {
             kind: Kind::Block,
             label: None,
             height,
             params: &[],
             results,
+            scope,
         }
     }
 
@@ -75,7 +92,7 @@ impl<'m> Frame<'m> {
 }
 
 /// Parameter and result types of a block.
-fn block_types(module: &Module, ty: BlockType) -> (&[ValType], &[ValType]) {
+pub(super) fn block_types(module: &Module, ty: BlockType) -> (&[ValType], &[ValType]) {
     match ty {
         BlockType::Empty => (&[], &[]),
         BlockType::Type(ty) => (
@@ -88,6 +105,7 @@ fn block_types(module: &Module, ty: BlockType) -> (&[ValType], &[ValType]) {
                 ValType::V128 => &[ValType::V128],
                 ValType::FuncRef => &[ValType::FuncRef],
                 ValType::ExternRef => &[ValType::ExternRef],
+                ValType::ExnRef => &[ValType::ExnRef],
             },
         ),
         BlockType::FuncType(index) => {
@@ -98,7 +116,7 @@ fn block_types(module: &Module, ty: BlockType) -> (&[ValType], &[ValType]) {
 }
 
 /// A branch target whose arguments are not known yet.
-fn open(block: Block) -> BlockCall {
+pub(super) fn open(block: Block) -> BlockCall {
     BlockCall {
         block,
         args: ValueList::default(),
@@ -127,7 +145,7 @@ impl<'m> Translator<'m> {
                 type_index,
                 table_index,
             } => self.return_call_indirect(TypeIdx::from_u32(type_index), TableIdx::from_u32(table_index)),
-            _ => return Ok(false),
+            _ => return self.exceptions(operator),
         }
         Ok(true)
     }
@@ -135,9 +153,14 @@ impl<'m> Translator<'m> {
     /// An operator in unreachable code.
     pub(super) fn skip(&mut self, operator: &Operator<'_>) -> Result<(), Limit> {
         match operator {
-            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => self.dead_depth += 1,
-            Operator::End if self.dead_depth > 0 => self.dead_depth -= 1,
-            Operator::End => self.leave()?,
+            Operator::Block { .. }
+            | Operator::Loop { .. }
+            | Operator::If { .. }
+            | Operator::TryTable { .. }
+            | Operator::Try { .. } => self.dead_depth += 1,
+            Operator::End | Operator::Delegate { .. } if self.dead_depth > 0 => self.dead_depth -= 1,
+            Operator::End | Operator::Delegate { .. } => self.leave()?,
+            Operator::Catch { .. } | Operator::CatchAll if self.dead_depth == 0 => self.enter_arm()?,
             Operator::Else if self.dead_depth == 0 => self.enter_else()?,
             _ => {}
         }
@@ -151,14 +174,14 @@ impl<'m> Translator<'m> {
     }
 
     /// Ends the current block; what follows is unreachable.
-    fn end_block(&mut self, terminator: InstData) -> Inst {
+    pub(super) fn end_block(&mut self, terminator: InstData) -> Inst {
         assert!(terminator.is_terminator());
         let inst = self.build().push(terminator, &[]);
         self.block = None;
         inst
     }
 
-    fn enter(&mut self, kind: Kind, label: Option<Block>, ty: BlockType) {
+    pub(super) fn enter(&mut self, kind: Kind, label: Option<Block>, ty: BlockType) {
         let (params, results) = block_types(self.module, ty);
         self.frames.push(Frame {
             kind,
@@ -166,6 +189,7 @@ impl<'m> Translator<'m> {
             height: self.stack.len() - params.len(),
             params,
             results,
+            scope: self.scope(),
         });
     }
 
@@ -258,7 +282,8 @@ impl<'m> Translator<'m> {
     }
 
     /// The `end` of a frame.
-    fn leave(&mut self) -> Result<(), Limit> {
+    pub(super) fn leave(&mut self) -> Result<(), Limit> {
+        self.land()?;
         if let Kind::If {
             branch, from, args, ..
         } = self.frame(0).kind
@@ -292,7 +317,7 @@ impl<'m> Translator<'m> {
         Ok(())
     }
 
-    fn frame(&mut self, depth: u32) -> &mut Frame<'m> {
+    pub(super) fn frame(&mut self, depth: u32) -> &mut Frame<'m> {
         let index = self.frames.len() - 1 - depth as usize;
         &mut self.frames[index]
     }
@@ -324,7 +349,7 @@ impl<'m> Translator<'m> {
         depth as usize == self.frames.len() - 1
     }
 
-    fn branch(&mut self, depth: u32) {
+    pub(super) fn branch(&mut self, depth: u32) {
         if self.is_function(depth) {
             return self.return_top();
         }
@@ -410,7 +435,7 @@ impl<'m> Translator<'m> {
 
     fn return_call(&mut self, func: FuncIdx) {
         if !self.is_tail() {
-            self.call(func);
+            self.outside_of_body(|this| this.call(func));
             return self.return_body();
         }
         let (sig, args) = self.call_args(func);
@@ -419,7 +444,7 @@ impl<'m> Translator<'m> {
 
     fn return_call_indirect(&mut self, ty: TypeIdx, table: TableIdx) {
         if !self.is_tail() {
-            self.call_indirect(ty, table);
+            self.outside_of_body(|this| this.call_indirect(ty, table));
             return self.return_body();
         }
         let (sig, args) = self.indirect_args(ty);

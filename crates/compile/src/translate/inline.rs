@@ -15,7 +15,7 @@ use super::{Translator, ir_types};
 use crate::CompileError;
 use cellwall_base::{FuncIdx, IdMap};
 use cellwall_ir::{Inlined, Type};
-use cellwall_wasm::{Module, Summary};
+use cellwall_wasm::{Module, Summary, Try};
 
 /// Weight of a body that is hardly more code than the call: inlined wherever it is called.
 const TINY_WEIGHT: u32 = 6;
@@ -80,6 +80,8 @@ pub(super) struct Body {
     pub(super) frame: usize,
     /// What sources add to offsets.
     pub(super) shift: u32,
+    /// The `try` operators in it, once they were looked for.
+    pub(super) tries: Option<Vec<Try>>,
 }
 
 impl Body {
@@ -90,6 +92,7 @@ impl Body {
             first_local: 0,
             frame: 0,
             shift: 0,
+            tries: None,
         }
     }
 }
@@ -161,8 +164,11 @@ impl Translator<'_> {
             first_local,
             frame: self.frames.len(),
             shift: source.wrapping_sub(bytes.start),
+            tries: None,
         });
-        self.frames.push(Frame::of_inlined(&ty.results, self.stack.len()));
+        let scope = self.scope();
+        self.frames
+            .push(Frame::of_inlined(&ty.results, self.stack.len(), scope));
         let mut walker = self.walkers.pop().unwrap_or_default();
         if let Err(invalid) = walker.walk(module, callee, self) {
             self.failed.get_or_insert(CompileError::Invalid(invalid));

@@ -6,6 +6,7 @@
 //! accesses the guard behind memories covers (`Target`).
 
 mod control;
+mod exceptions;
 mod inline;
 mod memory;
 mod numeric;
@@ -26,7 +27,7 @@ pub(crate) use tests::translated_for_host as translate_for_tests;
 
 use crate::CompileError;
 use cellwall_abi::{LibCall, Target};
-use cellwall_base::{FuncIdx, GlobalIdx, Invalid, Limit, TableIdx, TypeIdx};
+use cellwall_base::{FuncIdx, GlobalIdx, Invalid, Limit, TableIdx, TagIdx, TypeIdx};
 use cellwall_ir::{
     BinaryOp, Block, CompareOp, Func, FuncBuilder, Inst, InstData, Library, Sig, Signature, Type, Value,
     ValueList,
@@ -82,7 +83,7 @@ pub(crate) fn translate_with(
 /// The type by which a WebAssembly value is carried; references are 32-bit indexes.
 fn ir_type(ty: ValType) -> Type {
     match ty {
-        ValType::I32 | ValType::FuncRef | ValType::ExternRef => Type::I32,
+        ValType::I32 | ValType::FuncRef | ValType::ExternRef | ValType::ExnRef => Type::I32,
         ValType::I64 => Type::I64,
         ValType::F32 => Type::F32,
         ValType::F64 => Type::F64,
@@ -123,6 +124,8 @@ struct Translator<'m> {
     /// Offset of the current operator.
     source: u32,
     signatures: HashMap<SigKey, Sig>,
+    /// What catches exceptions, by number; number 0 catches nothing.
+    scopes: Vec<exceptions::Scope>,
     /// The bodies around the current operator, the function's own first.
     bodies: Vec<Body>,
     /// Weight that may still be inlined.
@@ -137,6 +140,7 @@ struct Translator<'m> {
 #[derive(PartialEq, Eq, Hash)]
 enum SigKey {
     Type(TypeIdx),
+    Tag(TagIdx),
     Library(LibCall),
 }
 
@@ -174,6 +178,7 @@ impl<'m> Translator<'m> {
             late: Vec::new(),
             source: 0,
             signatures: HashMap::new(),
+            scopes: vec![exceptions::Scope::default()],
             bodies: vec![Body::root(index)],
             allowance: inlining.allowance(index),
             walkers: Vec::new(),
@@ -263,6 +268,10 @@ impl<'m> Translator<'m> {
                 .signatures
                 .entry(SigKey::Type(ty))
                 .or_insert_with(|| signatures.push(ir_signature(&module.types()[ty]))),
+            SigKey::Tag(tag) => *self
+                .signatures
+                .entry(SigKey::Tag(tag))
+                .or_insert_with(|| signatures.push(ir_signature(&module.types()[module.tags()[tag].ty]))),
             SigKey::Library(call) => *self.signatures.entry(SigKey::Library(call)).or_insert_with(|| {
                 let types = |types: &[cellwall_abi::ValType]| types.iter().map(|&t| abi_type(t)).collect();
                 signatures.push(Signature {
@@ -408,6 +417,7 @@ impl<'m> Translator<'m> {
         let results = ir_types(&self.module.func_type(func).results);
         let (sig, args) = self.call_args(func);
         self.push_results(InstData::Call { func, sig, args }, &results);
+        self.catch_call();
     }
 
     /// The signature of a function, and its arguments from the stack.

@@ -10,7 +10,7 @@ use super::{Inlining, translate};
 use crate::{CompileError, opt};
 use cellwall_abi::{LibCall, Target};
 use cellwall_base::{
-    DataIdx, ElemIdx, EntityId, FuncIdx, GlobalIdx, IdMap, MemoryIdx, TableIdx, TypeIdx, limits,
+    DataIdx, ElemIdx, EntityId, FuncIdx, GlobalIdx, IdMap, MemoryIdx, TableIdx, TagIdx, TypeIdx, limits,
 };
 use cellwall_ir::interp::{Bits, Callee, Environment, Outcome, Stop, run};
 use cellwall_ir::{Func, Library, Trap, check};
@@ -19,6 +19,9 @@ use std::rc::Rc;
 
 /// Calls that may be active at once.
 const DEPTH_MAX: u32 = 300;
+
+/// Exceptions that an instance makes; it keeps all of them.
+const EXCEPTIONS_MAX: usize = 1 << 16;
 
 /// Answers calls of imported functions.
 pub type Host = Box<dyn FnMut(FuncIdx, &[Bits]) -> Outcome>;
@@ -42,6 +45,10 @@ pub struct Instance<'m> {
     elements_dropped: IdMap<ElemIdx, bool>,
     host: Host,
     depth: u32,
+    /// The exceptions so far: references are their numbers plus one.
+    exceptions: Vec<(TagIdx, Vec<Bits>)>,
+    /// The one that is under way.
+    thrown: usize,
 }
 
 impl<'m> Instance<'m> {
@@ -71,6 +78,8 @@ impl<'m> Instance<'m> {
             elements_dropped: IdMap::filled(false, module.elements().len()),
             host,
             depth: 0,
+            exceptions: Vec::new(),
+            thrown: 0,
         };
         for (global, of) in module.globals().iter() {
             if let Some(init) = &of.init {
@@ -130,6 +139,11 @@ impl<'m> Instance<'m> {
         let translated = Rc::new(translated);
         self.funcs[func] = Some(translated.clone());
         Ok(translated)
+    }
+
+    /// The values of the exception that was thrown last.
+    pub fn thrown(&self) -> &[Bits] {
+        &self.exceptions[self.thrown].1
     }
 
     fn constant(&self, expr: &ConstExpr) -> Bits {
@@ -360,7 +374,30 @@ impl Environment for Instance<'_> {
         let call = LibCall::from_index(library.as_u32() as usize).expect("translate made the call");
         // The runtime's routines take no vectors.
         let args: Vec<u64> = args.iter().map(|&bits| bits as u64).collect();
+        if call == LibCall::ThrowRef {
+            self.thrown = args[0].checked_sub(1).ok_or(Trap::NullReference)? as usize;
+            return Err(Stop::Thrown);
+        }
         self.memory_call(call, &args)
+    }
+
+    fn throw(&mut self, tag: TagIdx, values: &[Bits]) -> Stop {
+        if self.exceptions.len() == EXCEPTIONS_MAX {
+            return Stop::Exhausted;
+        }
+        self.thrown = self.exceptions.len();
+        self.exceptions.push((tag, values.to_vec()));
+        Stop::Thrown
+    }
+
+    fn catch(&mut self, tag: Option<TagIdx>, with_ref: bool) -> Option<Vec<Bits>> {
+        let (of, values) = &self.exceptions[self.thrown];
+        let reference = if with_ref { self.thrown as Bits + 1 } else { 0 };
+        match tag {
+            None => Some(vec![reference]),
+            Some(tag) if tag == *of => Some([&[reference], &values[..]].concat()),
+            Some(_) => None,
+        }
     }
 }
 

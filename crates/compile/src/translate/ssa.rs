@@ -58,6 +58,8 @@ pub(super) enum Slot {
     Fixed(u8),
     /// Some entries of a switch.
     Switch,
+    /// One of the handlers of a catch.
+    Handler(u32),
 }
 
 #[derive(Default, Clone)]
@@ -225,6 +227,11 @@ impl Ssa {
         info.last_edge = Some(id);
         info.edges += 1;
         id
+    }
+
+    /// Whether an edge leads to a block.
+    pub(super) fn is_reached(&self, block: Block) -> bool {
+        self.blocks[block].edges > 0
     }
 
     /// Says which edge each entry of a switch is.
@@ -559,9 +566,14 @@ impl Ssa {
     /// its own that brings them.
     fn set_targets(&mut self, func: &mut Func, lists: &[ValueList]) {
         for (edge, &args) in self.edges.iter().zip(lists) {
+            if let (Slot::Handler(slot), &InstData::Catch { handlers, .. }) =
+                (edge.slot, &func.insts[edge.inst].data)
+            {
+                func.handlers[handlers as usize][slot as usize].args = args;
+            }
             if let Slot::Fixed(slot) = edge.slot {
                 match &mut func.insts[edge.inst].data {
-                    InstData::Jump { to } => to.args = args,
+                    InstData::Jump { to } | InstData::Catch { to, .. } => to.args = args,
                     InstData::Branch { to, .. } => to[slot as usize].args = args,
                     other => unreachable!("{other:?} has no fixed targets"),
                 }

@@ -13,6 +13,7 @@ struct Small {
     memory: [u8; 8],
     global: Bits,
     bodies: Vec<Rc<Func>>,
+    thrown: Vec<Bits>,
 }
 
 impl Environment for Small {
@@ -24,6 +25,16 @@ impl Environment for Small {
     }
     fn global(&mut self, _global: GlobalIdx) -> &mut Bits {
         &mut self.global
+    }
+    fn throw(&mut self, _: cellwall_base::TagIdx, values: &[Bits]) -> Stop {
+        self.thrown = values.to_vec();
+        Stop::Thrown
+    }
+    fn catch(&mut self, tag: Option<cellwall_base::TagIdx>, with_ref: bool) -> Option<Vec<Bits>> {
+        // Exceptions of this environment have tag 0.
+        let fits = tag.is_none_or(|tag| tag.as_u32() == 0);
+        let values = tag.map_or(&[][..], |_| &self.thrown[..]);
+        fits.then(|| [&[Bits::from(with_ref)], values].concat())
     }
     fn call(&mut self, _func: FuncIdx, args: &[Bits], _fuel: &mut u64) -> Outcome {
         Ok(args.iter().rev().copied().collect())

@@ -6,7 +6,7 @@
 
 use super::encode::Bytes;
 use super::expand::Cold;
-use super::func::{Block, MFunc};
+use super::func::{Block, Catches, MFunc};
 use super::inst::{Cond, Inst, Width};
 use super::row::Row;
 use crate::Phys;
@@ -24,6 +24,8 @@ pub struct Code {
     pub traps: Vec<TrapSite>,
     /// Calls.
     pub calls: Vec<CallSite>,
+    /// Where exceptions that leave a call are caught; the first that fits counts.
+    pub pads: Vec<LandingPad>,
     /// Frame sizes: from each program counter on.
     pub frames: Vec<Frame>,
     /// Targets of branches and jump tables.
@@ -72,6 +74,17 @@ pub struct CallSite {
     pub return_pc: u32,
     /// Offset of the operator in the source.
     pub origin: u32,
+}
+
+/// A place where exceptions that leave a call are caught.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LandingPad {
+    /// Return address of the call.
+    pub return_pc: u32,
+    /// Where execution goes on.
+    pub pad: u32,
+    /// Which exceptions.
+    pub catches: Catches,
 }
 
 /// From `pc` on, the return address lies `bytes` above the stack pointer.
@@ -204,6 +217,8 @@ pub(super) struct Asm<'f> {
     calls: Vec<CallSite>,
     frames: Vec<Frame>,
     tables: Vec<(u32, Vec<Label>)>,
+    /// The number of the call in `calls`, what is caught, and where.
+    landings: Vec<(usize, Catches, Label)>,
     /// For each block, the one that a branch to it may go to instead.
     threaded: Vec<Block>,
 }
@@ -270,7 +285,7 @@ fn loop_ends(func: &MFunc<Phys>) -> Vec<Option<Block>> {
     calls.push(0u32);
     let mut ends = vec![None; func.blocks.len()];
     for block in func.blocks.ids() {
-        let any = func.insts_of(block).iter().any(|inst| inst.row == Row::Call);
+        let any = func.insts_of(block).iter().any(|inst| inst.row.is_call());
         let count = calls[block.index()] + u32::from(any);
         calls.push(count);
         for edge in func.edges_of(block) {
@@ -334,6 +349,7 @@ impl<'f> Asm<'f> {
             calls: Vec::new(),
             frames: vec![Frame { pc: 0, bytes: 0 }],
             tables: Vec::new(),
+            landings: Vec::new(),
             threaded: thread(func),
         }
     }
@@ -530,6 +546,21 @@ impl<'f> Asm<'f> {
                 self.jump(not);
             }
             Row::Switch => self.switch(block, inst),
+            Row::Invoke => {
+                self.expand(inst);
+                let call = self.calls.len() - 1;
+                let func = self.func;
+                for (edge, &catches) in func.calls[inst.imm as usize].catches.iter().enumerate() {
+                    let pad = self.target(block, edge as u32 + 1);
+                    self.referenced[pad.0 as usize] = true;
+                    self.landings.push((call, catches, pad));
+                }
+                let to = self.target(block, 0);
+                if Some(to) == next {
+                    return true;
+                }
+                self.jump(to);
+            }
             Row::Trap => {
                 self.trap_site(inst.trap, inst.origin);
                 self.out.bytes(&[0x0f, 0x0b]);
@@ -660,7 +691,15 @@ impl<'f> Asm<'f> {
             .iter()
             .map(|(_, labels)| labels.iter().map(|l| moved[l.0 as usize]).collect())
             .collect();
+        let calls = &self.calls;
+        let landing = |&(call, catches, pad): &(usize, Catches, Label)| LandingPad {
+            return_pc: calls[call].return_pc,
+            pad: moved[pad.0 as usize],
+            catches,
+        };
+        let pads = self.landings.iter().map(landing).collect();
         Code {
+            pads,
             bytes: self.out.code,
             relocs: self.out.relocs,
             traps: self.traps,

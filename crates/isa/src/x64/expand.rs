@@ -45,10 +45,10 @@ impl Asm<'_> {
     pub(super) fn expand(&mut self, inst: &Inst) {
         let mut inst = *inst;
         match inst.row {
-            Row::Params => {}
+            Row::Params | Row::Landed => {}
             Row::Enter => self.enter(),
             Row::Leave => self.leave(),
-            Row::Call => self.call(&inst),
+            Row::Call | Row::Invoke => self.call(&inst),
             Row::TrapIf => {
                 let trap = self.trap_label(inst.trap, inst.origin);
                 self.jump_if(inst.cond, trap);

@@ -91,13 +91,25 @@ pub struct Fixed {
     pub def: bool,
 }
 
-/// What a [`Row::Call`](super::Row::Call), `TailCall`, `Ret` or `Params` stands for.
+/// What a [`Row::Call`](super::Row::Call), `Invoke`, `Landed`, `TailCall`, `Ret` or `Params` stands for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Call {
     /// What is called.
     pub target: Target,
     /// Its registers in `fixed`: uses first.
     pub fixed: Range<u32>,
+    /// Of an [`Row::Invoke`](super::Row::Invoke): what each edge after the first is for, in order of
+    /// preference.
+    pub catches: Vec<Catches>,
+}
+
+/// The exceptions that an edge is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Catches {
+    /// Those with this tag; `None` for all.
+    pub tag: Option<u32>,
+    /// Whether a reference to the exception is wanted.
+    pub with_ref: bool,
 }
 
 /// What is called.

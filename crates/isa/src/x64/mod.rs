@@ -17,10 +17,11 @@ mod print;
 pub mod row;
 
 pub use code::{
-    CallSite, Code, CodeTooLarge, Entry, Frame, LINE_BYTES, Reloc, RelocTarget, TrapSite, encode,
+    CallSite, Code, CodeTooLarge, Entry, Frame, LINE_BYTES, LandingPad, Reloc, RelocTarget, TrapSite, encode,
 };
 pub use func::{
-    Block, BlockData, Call, Edge, Fixed, IndirectCall, MFunc, Pins, Signature, TableBase, TableLimit, Target,
+    Block, BlockData, Call, Catches, Edge, Fixed, IndirectCall, MFunc, Pins, Signature, TableBase,
+    TableLimit, Target,
 };
 pub use inst::{Cond, Inst, Rm, Role, Width};
 pub use row::{Form, Row};

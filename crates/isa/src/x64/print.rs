@@ -265,12 +265,15 @@ impl<P> fmt::Display for MFunc<P> {
             for inst in self.insts_of(block) {
                 write!(f, "    {inst}")?;
                 match inst.row {
-                    row if row.is_listed() && (virt || matches!(row, Row::Call | Row::TailCall)) => {
+                    row if row.is_listed() && (virt || row.is_call() || row == Row::TailCall) => {
                         let call = &self.calls[inst.imm as usize];
                         if virt {
                             self.fmt_call(f, call)?
                         } else {
                             write!(f, " {:?}", call.target)?
+                        }
+                        for edge in self.edges_of(block).iter().filter(|_| row == Row::Invoke) {
+                            write!(f, " {}", edge.to)?;
                         }
                     }
                     Row::Jump | Row::Branch => {

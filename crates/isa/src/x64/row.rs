@@ -502,6 +502,12 @@ rows! {
     Leave "leave" Pseudo I, One 0/0 [64] Int Int Same;
     /// A call; `imm` is the index in the function's list.
     Call "call" Pseudo I, One 0/0 [64] Int Int Same;
+    /// A call that ends its block: goes to the first edge if it returns, and to one of the others, each
+    /// described in the call's `catches`, if an exception leaves it. Changes every register.
+    Invoke "invoke" Pseudo I, One 0/0 [64] Int Int Same;
+    /// Stands first where an edge of an [`Invoke`](Self::Invoke) leads, and defines what it brings in
+    /// registers; emits nothing. `imm` as for a call.
+    Landed "landed" Pseudo I, One 0/0 [64] Int Int Same;
     /// Uses the results in their registers and returns; `imm` as for a call.
     Ret "ret" Pseudo I, One 0/0 [64] Int Int Same;
     /// Goes to what a call would call, with the arguments in their registers, in place of the rest
@@ -599,8 +605,13 @@ impl Row {
     pub const fn is_terminator(self) -> bool {
         matches!(
             self,
-            Self::Ret | Self::TailCall | Self::Jump | Self::Branch | Self::Switch | Self::Trap
+            Self::Ret | Self::TailCall | Self::Jump | Self::Branch | Self::Switch | Self::Trap | Self::Invoke
         )
+    }
+
+    /// Whether the row calls, to return.
+    pub const fn is_call(self) -> bool {
+        matches!(self, Self::Call | Self::Invoke)
     }
 
     /// Whether the row ends the function, so that its frame is dropped before.
@@ -610,7 +621,10 @@ impl Row {
 
     /// Whether the registers of the row are in [`MFunc::calls`](super::MFunc::calls), at index `imm`.
     pub const fn is_listed(self) -> bool {
-        matches!(self, Self::Call | Self::Ret | Self::TailCall | Self::Params)
+        matches!(
+            self,
+            Self::Call | Self::Invoke | Self::Landed | Self::Ret | Self::TailCall | Self::Params
+        )
     }
 
     /// The classes of the destination (or source) and of the r/m operand.

@@ -20,6 +20,7 @@ fn pins() -> Pins {
 fn func(blocks: &[(Vec<Inst>, Vec<u32>)]) -> MFunc<Phys> {
     let mut func = MFunc::<Virt>::new(pins());
     func.calls.push(Call {
+        catches: Vec::new(),
         target: Target::None,
         fixed: 0..0,
     });
@@ -138,6 +139,7 @@ fn with_loop(before: &[Inst], inside: &[Inst], to: u32) -> Code {
         (vec![op(Row::Ret)], vec![]),
     ]);
     code.calls.push(Call {
+        catches: Vec::new(),
         target: Target::Direct(7),
         fixed: 0..0,
     });

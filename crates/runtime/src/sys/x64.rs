@@ -8,6 +8,7 @@
 //!   the frame that restores it lies on top already, so that tail calls do not grow the stack.
 //! * `host`: a call of a host function, on the thread's own stack.
 //! * `library`: a library call, on the thread's own stack.
+//! * `resume`: where `host` and `library` go on if an exception was caught.
 //!
 //! From a stub's check of the interruption mark to its end ("tail"), an interruption may leave at
 //! once, as in guest code: nothing of the runtime is half done there. [`stub_at`] tells where a
@@ -24,6 +25,9 @@ use cellwall_abi::{CpuFeatures, LibCall, ValType};
 use std::arch::{asm, global_asm};
 use std::ffi::c_void;
 use std::mem::offset_of;
+
+/// What a host or library function answers to its stub if an exception was caught.
+pub(crate) const CAUGHT_STATUS: u32 = 2;
 
 /// Vector registers that pass nothing need not be moved.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -207,7 +211,7 @@ macro_rules! host_stub {
             "mov rsp, [rbx + {HOST_RSP}]",
             "call [r11 + {CODE}]",
             "test eax, eax",
-            "jne cellwall_leave_outcome",
+            "jne cellwall_host_unusual",
             "mov r10, [r15 + {BLOCK}]",
             "mov rsp, [rbx + {GUEST_RSP}]",
             "cmp dword ptr [rbx + {MARK}], 0",
@@ -265,6 +269,35 @@ global_asm!(
     ".text",
     ".balign 16",
     hidden!("cellwall_leave" "cellwall_leave_outcome" "cellwall_leave_marked"),
+    hidden!("cellwall_host_unusual" "cellwall_library_unusual"),
+    hidden!("cellwall_resume_tail" "cellwall_resume_jump" "cellwall_resume_end"),
+    // (rbx = activation, eax = what the host function answered)
+    "cellwall_host_unusual:",
+    "mov edx, eax",
+    // (rbx = activation, edx = what the library function answered)
+    "cellwall_library_unusual:",
+    "cmp edx, {CAUGHT}",
+    "jne cellwall_leave_outcome",
+    // An exception was caught: goes on where the activation says, with what results of calls are
+    // in. The return address of the call that it left is still on the stack.
+    "mov r15, [rbx + {RESUME_CONTEXT}]",
+    "mov r11, [rbx + {RESUME_PC}]",
+    "mov rsp, [rbx + {GUEST_RSP}]",
+    "mov r14, [r15 + {BASE}]",
+    "mov r10, [r15 + {BLOCK}]",
+    "cmp dword ptr [rbx + {MARK}], 0",
+    "jne cellwall_leave_marked",
+    "xor ebx, ebx",
+    "cellwall_resume_tail:",
+    "mov rax, [r10 + {RG}]",
+    "mov rdx, [r10 + {RG} + 8]",
+    "mov rcx, [r10 + {RG} + 16]",
+    "mov rsi, [r10 + {RG} + 24]",
+    xmms!(load "RX" 0 1 2 3),
+    "add rsp, 8",
+    "cellwall_resume_jump:",
+    "jmp r11",
+    "cellwall_resume_end:",
     "cellwall_leave_outcome:",
     "mov rdi, rbx",
     "mov eax, {OUTCOME}",
@@ -335,7 +368,7 @@ global_asm!(
     "mov rsp, [rbx + {HOST_RSP}]",
     "call r11",
     "test edx, edx",
-    "jne cellwall_leave_outcome",
+    "jne cellwall_library_unusual",
     "mov rsp, [rbx + {GUEST_RSP}]",
     "cmp dword ptr [rbx + {MARK}], 0",
     "jne cellwall_leave_marked",
@@ -353,6 +386,12 @@ global_asm!(
     POISON = const context::POISON,
     CODE = const func_entry::CODE,
     CONTEXT = const func_entry::CONTEXT,
+    BLOCK = const context::BLOCK,
+    RESUME_CONTEXT = const offset_of!(Activation, resume_context),
+    RESUME_PC = const offset_of!(Activation, resume_pc),
+    RG = const block_result_gpr(0),
+    RX = const block_result_xmm(0),
+    CAUGHT = const CAUGHT_STATUS,
     OUTCOME = const Status::Outcome as u32,
     MARKED = const Status::Marked as u32,
     POISONED = const Status::Poisoned as u32,
@@ -401,6 +440,7 @@ library_stubs! {
     TableCopy cellwall_lib_table_copy table_copy;
     TableInit cellwall_lib_table_init table_init;
     ElemDrop cellwall_lib_elem_drop elem_drop;
+    ThrowRef cellwall_lib_throw_ref throw_ref;
     RefFunc cellwall_lib_ref_func ref_func;
 }
 
@@ -433,6 +473,9 @@ unsafe extern "C" {
     fn cellwall_host_gprs();
     fn cellwall_host_gprs_tail();
     fn cellwall_host_gprs_end();
+    fn cellwall_resume_tail();
+    fn cellwall_resume_jump();
+    fn cellwall_resume_end();
     fn cellwall_library_tail();
     fn cellwall_library_end();
 }
@@ -521,6 +564,9 @@ pub(crate) enum StubPlace {
     Foreign(usize),
     /// In the tail of `host` or `library`; the return address is on top.
     Tail,
+    /// About to go on where an exception was caught; the return address of the call that it left lies
+    /// below the stack pointer.
+    Resumed,
 }
 
 /// Where in the stubs a program counter is, if it is in a place where leaving at once is right.
@@ -545,8 +591,11 @@ pub(crate) fn stub_at(pc: usize) -> Option<StubPlace> {
     } else if within(cellwall_host_tail, cellwall_host_end)
         || within(cellwall_host_gprs_tail, cellwall_host_gprs_end)
         || within(cellwall_library_tail, cellwall_library_end)
+        || within(cellwall_resume_tail, cellwall_resume_jump)
     {
         Some(StubPlace::Tail)
+    } else if within(cellwall_resume_jump, cellwall_resume_end) {
+        Some(StubPlace::Resumed)
     } else {
         None
     }

@@ -233,6 +233,7 @@ impl Module {
             jump_tables: Vec::new(),
             traps: Vec::new(),
             calls: Vec::new(),
+            pads: Vec::new(),
             unwind: Vec::new(),
             heads: Vec::new(),
             inlined: Vec::new(),

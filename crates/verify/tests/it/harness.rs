@@ -328,6 +328,7 @@ pub(crate) fn artifact(ty: u32, build: impl FnOnce(&mut Fun)) -> Artifact {
         jump_tables: vec![],
         traps: vec![],
         calls: vec![],
+        pads: vec![],
         unwind: vec![],
         heads: vec![],
         inlined: vec![],
