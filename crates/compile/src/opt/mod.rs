@@ -21,6 +21,7 @@ mod straighten;
 mod table;
 #[cfg(test)]
 pub(crate) mod tests;
+mod vectors;
 
 pub(crate) use aliases::Aliases;
 pub(crate) use known::Imports;

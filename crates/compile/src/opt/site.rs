@@ -4,7 +4,7 @@
 //! instruction is bounded: so many rules are applied to it and to what they make, and questions
 //! about known bits look so many operators deep. What is made stands before the instruction.
 
-use super::generated;
+use super::{generated, vectors};
 use cellwall_base::EntityId;
 use cellwall_ir::{BinaryOp, CompareOp, Func, Inst, InstData, LoadOp, Type, UnaryOp, Value};
 
@@ -17,6 +17,8 @@ const KNOWN_DEPTH_MAX: u32 = 3;
 pub(super) enum Simpler {
     /// A constant.
     Constant(u64),
+    /// A constant vector.
+    Vector(u128),
     /// A value that is there already.
     Value(Value),
     /// Another instruction of the same result type.
@@ -108,12 +110,18 @@ impl Site<'_> {
                     | InstData::Binary { .. }
                     | InstData::Compare { .. }
                     | InstData::Select { .. }
+                    | InstData::Vector { .. }
+                    | InstData::Shuffle { .. }
             ) {
                 return None;
             }
             let ty = self.func.ty(self.func.result(inst));
             let simpler = match self.constants(ty, data) {
                 Some(simpler) => simpler,
+                None if matches!(data, InstData::Vector { .. } | InstData::Shuffle { .. }) => {
+                    self.steps = self.steps.saturating_sub(1);
+                    vectors::simplify(self, data)?
+                }
                 None => {
                     let (rule, simpler) = generated::simplify(self, ty, data)?;
                     self.facts.fired.count(rule);
@@ -124,6 +132,9 @@ impl Site<'_> {
             self.func.insts[inst].data = match simpler {
                 Simpler::Value(value) => return Some(value),
                 Simpler::Constant(bits) => InstData::Const { bits },
+                Simpler::Vector(bits) => InstData::VectorConst {
+                    bytes: bits.to_le_bytes(),
+                },
                 Simpler::Inst(data) => data,
             };
         }
