@@ -18,6 +18,7 @@ Usage: cargo run --release --features peers -- [OPTIONS] [exec|passes|load|verif
   --filter RE       only the programs whose name matches
   --rounds N        rounds per program (default and at least 9, else it is a trial)
   --engines A,B     only these: cellwall wasmtime wasmtime-pooled winch wasmi node native
+  --passes A,B      the part `passes` leaves out only these
   --all             also the programs that need vectors
   --program FILE    the part `process` runs this instead of hello world, `load` loads it
                     instead of SQLite
@@ -37,6 +38,7 @@ struct Options {
     filter: Option<String>,
     rounds: Option<usize>,
     engines: Option<Vec<String>>,
+    passes: Option<Vec<String>>,
     all_programs: bool,
     program: Option<PathBuf>,
     json: Option<PathBuf>,
@@ -65,6 +67,10 @@ fn options() -> Result<Options> {
             Long("engines") => {
                 let names = parser.value()?.string()?;
                 options.engines = Some(names.split(',').map(str::to_string).collect());
+            }
+            Long("passes") => {
+                let names = parser.value()?.string()?;
+                options.passes = Some(names.split(',').map(str::to_string).collect());
             }
             Long("all") => options.all_programs = true,
             Long("program") => options.program = Some(parser.value()?.into()),
@@ -123,7 +129,7 @@ fn run(options: &Options) -> Result<bool> {
     #[cfg(feature = "cellwall")]
     let without_passes = engines::without_passes();
     #[cfg(feature = "cellwall")]
-    let sets: Vec<&dyn Engine> = without_passes.iter().map(|engine| &**engine).collect();
+    let sets = choose_passes(&without_passes, options.passes.as_deref())?;
     let mut report = Report {
         engines: &chosen,
         rounds,
@@ -186,6 +192,16 @@ fn choose<'a>(found: &'a [Box<dyn Engine>], names: Option<&[String]>) -> Result<
     }
     let named = |engine: &&dyn Engine| names.iter().any(|name| name == engine.name());
     Ok(found.iter().map(|engine| &**engine).filter(named).collect())
+}
+
+/// All passes, then those sets that leave one of these out.
+#[cfg(feature = "cellwall")]
+fn choose_passes<'a>(found: &'a [Box<dyn Engine>], names: Option<&[String]>) -> Result<Vec<&'a dyn Engine>> {
+    let Some(names) = names else {
+        return choose(found, None);
+    };
+    let all = std::iter::once(found[0].name().to_string());
+    choose(found, Some(&all.chain(names.iter().cloned()).collect::<Vec<_>>()))
 }
 
 fn write(options: &Options, report: &Report) -> Result<()> {

@@ -1,6 +1,6 @@
 //! The walk of one function, as text.
 
-use crate::{CompileError, Unit, emit, frame, lower, opt, regalloc, tidy};
+use crate::{CompileError, Passes, Unit, emit, frame, lower, opt, regalloc, tidy};
 use cellwall_base::FuncIdx;
 use std::fmt::Write;
 
@@ -64,6 +64,9 @@ pub fn explain(unit: &Unit<'_>, func: FuncIdx, stage: Stage) -> Result<String, C
     let mut phys = regalloc::regalloc(virt, unit.config.passes, &mut regalloc::Scratch::default());
     tidy::tidy(&mut phys);
     frame::frame(&mut phys);
+    if unit.config.passes.contains(Passes::ROTATE) {
+        tidy::rotate(&mut phys);
+    }
     if stage == Stage::Allocated {
         return Ok(phys.to_string());
     }

@@ -170,6 +170,9 @@ pub fn function(unit: &Unit<'_>, func: FuncIdx, scratch: &mut Scratch) -> Result
     }
     tidy::tidy(&mut phys);
     frame::frame(&mut phys);
+    if unit.config.passes.contains(Passes::ROTATE) {
+        tidy::rotate(&mut phys);
+    }
     let blob = emit::emit(&phys, &ir, unit.target)?;
     scratch.lower.recycle(phys);
     Ok(blob)

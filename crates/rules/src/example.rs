@@ -5,7 +5,7 @@
 //! taken as given here; the optimizer's tests ask for them.
 
 use crate::syntax::{Expr, Invalid, Kind, Op, Reason, Rule};
-use crate::typing::{is_constant, same, solve};
+use crate::typing::{Typed, is_constant, same, solve};
 use cellwall_ir::Type;
 use std::collections::BTreeMap;
 
@@ -230,4 +230,51 @@ fn literal(expr: &Expr, ty: Type) -> Option<i128> {
         }
         _ => None,
     }
+}
+
+/// An example of a rule, for what applies rules to be tried on.
+#[derive(Clone, Debug)]
+pub struct Example<'r> {
+    /// The rule.
+    pub rule: &'r Rule,
+    /// What it is applied to.
+    pub left: &'r Expr,
+    /// The types that its expressions may have.
+    pub typings: Vec<Vec<Type>>,
+    class: Vec<usize>,
+}
+
+impl Example<'_> {
+    /// The type of an expression of the example in one of its typings.
+    pub fn ty(&self, typing: &[Type], expr: &Expr) -> Type {
+        typing[self.class[expr.id]]
+    }
+}
+
+/// The examples of some rules, in their order.
+///
+/// # Panics
+/// Never: examples without types are no rules.
+pub fn examples(rules: &[Typed]) -> Vec<Example<'_>> {
+    let mut all = Vec::new();
+    for Typed { rule, .. } in rules {
+        for (left, right) in &rule.examples {
+            let solution = solve(&[left, right], &[(left, right)], true, left.place);
+            let solution = solution.expect("a rule was tried on its examples");
+            all.push(Example {
+                rule,
+                left,
+                class: (0..=largest(left)).map(|id| solution.class_of(id)).collect(),
+                typings: solution.typings,
+            });
+        }
+    }
+    all
+}
+
+/// The largest number of an expression.
+fn largest(expr: &Expr) -> usize {
+    let mut largest = 0;
+    expr.walk(&mut |inner| largest = largest.max(inner.id));
+    largest
 }

@@ -18,6 +18,7 @@ mod typing;
 
 pub use encode::LEMMAS;
 pub use encode::{Question, question};
+pub use example::{Example, examples};
 pub use generate::generate;
 pub use mutate::{Mutant, Refusal, Verdict, judge, mutants, record, replay};
 pub use proof::{Obligation, Proofs, obligations};

@@ -191,6 +191,11 @@ impl Solution {
     pub(crate) fn class(&self, expr: &Expr) -> usize {
         self.class[expr.id]
     }
+
+    /// The class of the expression of this number.
+    pub(crate) fn class_of(&self, id: usize) -> usize {
+        self.class[id]
+    }
 }
 
 /// Solves the type equations of some expressions, with those that must have one type; `written` says

@@ -4,8 +4,11 @@
 //! that makes it so. Each may be left out ([`Passes`]).
 
 mod aliases;
+mod choose;
 mod dead;
 mod divide;
+#[cfg(test)]
+mod examples;
 mod fold;
 mod hoist;
 #[rustfmt::skip]
@@ -18,6 +21,7 @@ mod number;
 mod passes;
 mod site;
 mod straighten;
+mod switches;
 mod table;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -87,6 +91,14 @@ pub(crate) fn run_and_count(
     if config.passes.contains(Passes::HOIST) {
         hoist::hoist(func, &dominators, &loops, config.imports);
         seen("hoist", func);
+    }
+    if config.passes.contains(Passes::CHOOSE) {
+        choose::choose(func);
+        seen("choose", func);
+    }
+    if config.passes.contains(Passes::SWITCHES) {
+        switches::switches(func);
+        seen("switches", func);
     }
     if config.passes.contains(Passes::LAYOUT) {
         layout::layout(func);

@@ -32,11 +32,17 @@ passes! {
     LOADS = 3, "loads";
     /// What is the same in every iteration of a loop moves out of it.
     HOIST = 4, "hoist";
+    /// Branches that only choose a value, as choices.
+    CHOOSE = 6, "choose";
+    /// Switches as comparisons or tests of bits.
+    SWITCHES = 5, "switches";
     /// Register allocation for the whole function; without it, registers hold values within a block
     /// only.
     REGISTERS = 29, "registers";
     /// Rare blocks last, loops together.
     LAYOUT = 30, "layout";
+    /// The test of a loop at its end too, so that each iteration has one jump.
+    ROTATE = 27, "rotate";
 }
 
 impl Passes {

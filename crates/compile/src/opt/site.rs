@@ -34,13 +34,13 @@ pub(crate) struct Fired(Vec<u32>);
 
 impl Fired {
     /// One that counts.
-    #[cfg(feature = "oracle")]
+    #[cfg(any(feature = "oracle", test))]
     pub(crate) fn counting() -> Self {
         Self(vec![0; generated::NAMES.len()])
     }
 
     /// Names and counts.
-    #[cfg(feature = "oracle")]
+    #[cfg(any(feature = "oracle", test))]
     pub(crate) fn counts(&self) -> Vec<(&'static str, u32)> {
         generated::NAMES.into_iter().zip(self.0.iter().copied()).collect()
     }
@@ -212,6 +212,14 @@ impl Site<'_> {
         let inst = self.func.make_inst(InstData::Const { bits }, &[ty], self.source);
         self.before.push(inst);
         self.func.result(inst)
+    }
+}
+
+/// The largest value that an integer may have, as far as its bits tell.
+pub(super) fn known_range(func: &Func, value: Value) -> u64 {
+    match !known_zeros(func, value, KNOWN_DEPTH_MAX) {
+        0 => 0,
+        bits => u64::MAX >> bits.leading_zeros(),
     }
 }
 

@@ -102,13 +102,8 @@ fn conditions_lose_their_tests_of_zero() {
             func f0(i32, i32, i64) -> (i32) {
             b0(v0: i32, v1: i32, v2: i64):
               v9: i32 = const 1
-              branch v0, b3, b1
-            b1:
-              jump b2(v9)
-            b3:
-              jump b2(v1)
-            b2(v10: i32):
-              return v10
+              v11: i32 = select v0, v1, v9
+              return v11
             }
         "#]],
     );
@@ -360,10 +355,6 @@ fn a_variable_that_gets_the_same_on_every_way_is_none() {
             b3:
               jump b2(v9)
             b2(v11: i32):
-              branch v1, b4, b5
-            b5:
-              jump b4
-            b4:
               return v11
             }
         "#]],
@@ -384,13 +375,8 @@ fn a_condition_is_decided_once() {
               v5: i32 = const 1
               v8: i32 = const 2
               v3: i32 = lt_s i32 v0, v1
-              branch v3, b1, b6
-            b1:
-              jump b5(v5)
-            b6:
-              jump b5(v8)
-            b5(v7: i32):
-              return v7
+              v12: i32 = select v3, v5, v8
+              return v12
             }
         "#]],
     );
@@ -404,11 +390,8 @@ fn a_condition_is_decided_once() {
             b0(v0: i32, v1: i32, v2: i64):
               v3: i32 = const 4
               v5: i32 = const 3
-              branch v0, b1, b2(v1)
-            b1:
-              jump b2(v3)
-            b2(v4: i32):
-              v7: i32 = select v0, v4, v5
+              v8: i32 = select v0, v3, v1
+              v7: i32 = select v0, v8, v5
               return v7
             }
         "#]],
@@ -672,4 +655,297 @@ fn every_pass_is_switched_by_itself() {
             );
         }
     }
+}
+
+/// What becomes of a switch over the first parameter with these cases, the last one the default.
+fn switch_becomes(cases: &[u32], index: &str, expected: Expect) {
+    let targets: Vec<String> = cases.iter().map(u32::to_string).collect();
+    let body = format!(
+        "(block (block (block (block (br_table {} {index}))
+           (return (i32.const 10))) (return (i32.const 11))) (return (i32.const 12))) (i32.const 13)",
+        targets.join(" ")
+    );
+    optimizes("i32", &body, expected);
+}
+
+#[test]
+fn switches_of_few_runs_become_comparisons() {
+    // Only 0 is special.
+    switch_becomes(
+        &[1, 0, 0],
+        "(local.get 0)",
+        expect![[r#"
+        func f0(i32, i32, i64) -> (i32) {
+        b0(v0: i32, v1: i32, v2: i64):
+          v4: i32 = const 11
+          v3: i32 = const 10
+          branch v0, b2, b1
+        b2:
+          return v3
+        b1:
+          return v4
+        }
+    "#]],
+    );
+    // One entry between two that go elsewhere.
+    switch_becomes(
+        &[0, 0, 1, 0],
+        "(local.get 0)",
+        expect![[r#"
+        func f0(i32, i32, i64) -> (i32) {
+        b0(v0: i32, v1: i32, v2: i64):
+          v4: i32 = const 11
+          v3: i32 = const 10
+          v5: i32 = const 2
+          v6: i32 = eq i32 v0, v5
+          branch v6, b2, b1
+        b1:
+          return v3
+        b2:
+          return v4
+        }
+    "#]],
+    );
+    // Four runs.
+    switch_becomes(
+        &[0, 1, 2, 3],
+        "(local.get 0)",
+        expect![[r#"
+        func f0(i32, i32, i64) -> (i32) {
+        b0(v0: i32, v1: i32, v2: i64):
+          v3: i32 = const 10
+          v4: i32 = const 11
+          v5: i32 = const 12
+          v6: i32 = const 13
+          branch v0, b5, b1
+        b5:
+          v7: i32 = const 2
+          v8: i32 = lt_u i32 v0, v7
+          branch v8, b2, b6
+        b6:
+          v9: i32 = const 3
+          v10: i32 = lt_u i32 v0, v9
+          branch v10, b3, b4
+        b1:
+          return v3
+        b2:
+          return v4
+        b3:
+          return v5
+        b4:
+          return v6
+        }
+    "#]],
+    );
+    // All the same.
+    switch_becomes(
+        &[2, 2, 2],
+        "(local.get 0)",
+        expect![[r#"
+            func f0(i32, i32, i64) -> (i32) {
+            b0(v0: i32, v1: i32, v2: i64):
+              v3: i32 = const 12
+              return v3
+            }
+        "#]],
+    );
+}
+
+#[test]
+fn switches_of_two_targets_become_tests_of_a_bit() {
+    switch_becomes(
+        &[0, 1, 0, 1, 1, 0, 1, 0],
+        "(local.get 0)",
+        expect![[r#"
+        func f0(i32, i32, i64) -> (i32) {
+        b0(v0: i32, v1: i32, v2: i64):
+          v4: i32 = const 11
+          v3: i32 = const 10
+          v5: i32 = const 7
+          v6: i32 = lt_u i32 v0, v5
+          branch v6, b3, b1
+        b3:
+          v7: i32 = const 90
+          v8: i32 = shr_u v7, v0
+          v9: i32 = const 1
+          v10: i32 = and v8, v9
+          branch v10, b2, b1
+        b1:
+          return v3
+        b2:
+          return v4
+        }
+    "#]],
+    );
+    // Three targets do not.
+    switch_becomes(
+        &[0, 1, 0, 2, 1, 0, 1, 0],
+        "(local.get 0)",
+        expect![[r#"
+        func f0(i32, i32, i64) -> (i32) {
+        b0(v0: i32, v1: i32, v2: i64):
+          v5: i32 = const 12
+          v4: i32 = const 11
+          v3: i32 = const 10
+          switch v0, b1, b2, b1, b3, b2, b1, b2, b1
+        b1:
+          return v3
+        b2:
+          return v4
+        b3:
+          return v5
+        }
+    "#]],
+    );
+}
+
+#[test]
+fn what_an_index_cannot_be_is_no_run() {
+    // Nothing is left of what is out of reach.
+    switch_becomes(
+        &[0, 1, 2, 3],
+        "(i32.and (local.get 0) (i32.const 1))",
+        expect![[r#"
+            func f0(i32, i32, i64) -> (i32) {
+            b0(v0: i32, v1: i32, v2: i64):
+              v3: i32 = const 1
+              v5: i32 = const 10
+              v6: i32 = const 11
+              v7: i32 = const 12
+              v8: i32 = const 13
+              v4: i32 = and v0, v3
+              branch v4, b2, b1
+            b1:
+              return v5
+            b2:
+              return v6
+            }
+        "#]],
+    );
+    // The fifth run is out of reach, so that four are left.
+    switch_becomes(
+        &[0, 1, 2, 3, 0],
+        "(i32.and (local.get 0) (i32.const 3))",
+        expect![[r#"
+        func f0(i32, i32, i64) -> (i32) {
+        b0(v0: i32, v1: i32, v2: i64):
+          v3: i32 = const 3
+          v6: i32 = const 11
+          v7: i32 = const 12
+          v8: i32 = const 13
+          v5: i32 = const 10
+          v4: i32 = and v0, v3
+          branch v4, b5, b1
+        b5:
+          v9: i32 = const 2
+          v10: i32 = lt_u i32 v4, v9
+          branch v10, b2, b6
+        b6:
+          v11: i32 = const 3
+          v12: i32 = lt_u i32 v4, v11
+          branch v12, b3, b4
+        b1:
+          return v5
+        b2:
+          return v6
+        b3:
+          return v7
+        b4:
+          return v8
+        }
+    "#]],
+    );
+    switch_becomes(
+        &[0, 1, 2, 3, 0],
+        "(local.get 0)",
+        expect![[r#"
+        func f0(i32, i32, i64) -> (i32) {
+        b0(v0: i32, v1: i32, v2: i64):
+          v4: i32 = const 11
+          v5: i32 = const 12
+          v6: i32 = const 13
+          v3: i32 = const 10
+          switch v0, b1, b2, b3, b4, b1
+        b1:
+          return v3
+        b2:
+          return v4
+        b3:
+          return v5
+        b4:
+          return v6
+        }
+    "#]],
+    );
+}
+
+#[test]
+fn branches_that_choose_an_integer_become_selects() {
+    optimizes(
+        "i64",
+        "(if (result i64) (local.get 0) (then (local.get 2)) (else (i64.const 5)))",
+        expect![[r#"
+            func f0(i32, i32, i64) -> (i64) {
+            b0(v0: i32, v1: i32, v2: i64):
+              v4: i64 = const 5
+              v5: i64 = select v0, v2, v4
+              return v5
+            }
+        "#]],
+    );
+    // What is done on the way is done on that way only.
+    optimizes(
+        "i32",
+        "(if (result i32) (local.get 0) (then (i32.load (local.get 1))) (else (i32.const 5)))",
+        expect![[r#"
+            func f0(i32, i32, i64) -> (i32) {
+            b0(v0: i32, v1: i32, v2: i64):
+              v5: i32 = const 5
+              branch v0, b1, b3
+            b1:
+              v3: i32 = load m0[v1 + 0]
+              jump b2(v3)
+            b3:
+              jump b2(v5)
+            b2(v4: i32):
+              return v4
+            }
+        "#]],
+    );
+    // Two values, or a float, stay branches.
+    optimizes(
+        "i32 i32",
+        "(if (result i32 i32) (local.get 0) (then (local.get 0) (local.get 1)) (else (local.get 1) (i32.const 5)))",
+        expect![[r#"
+            func f0(i32, i32, i64) -> (i32, i32) {
+            b0(v0: i32, v1: i32, v2: i64):
+              v5: i32 = const 5
+              branch v0, b1, b3
+            b1:
+              jump b2(v0, v1)
+            b3:
+              jump b2(v1, v5)
+            b2(v3: i32, v4: i32):
+              return v3, v4
+            }
+        "#]],
+    );
+    optimizes(
+        "f32",
+        "(if (result f32) (local.get 0) (then (f32.const 1)) (else (f32.const 2)))",
+        expect![[r#"
+            func f0(i32, i32, i64) -> (f32) {
+            b0(v0: i32, v1: i32, v2: i64):
+              v3: f32 = const 1.0
+              v5: f32 = const 2.0
+              branch v0, b1, b3
+            b1:
+              jump b2(v3)
+            b3:
+              jump b2(v5)
+            b2(v4: f32):
+              return v4
+            }
+        "#]],
+    );
 }

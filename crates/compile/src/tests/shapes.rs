@@ -99,11 +99,15 @@ fn a_loop_compares_and_branches_back() {
            (local.get 2)))",
         &expect![[r#"
             0    xor eax,eax
-            2  > add eax,[r14+rdi] ; MemoryOutOfBounds
+            2    add eax,[r14+rdi] ; MemoryOutOfBounds
             6    lea edi,[rdi+4]
             9    cmp edi,esi
-            11   jb 2
-            13   ret
+            11   jae 24
+            13 > add eax,[r14+rdi] ; MemoryOutOfBounds
+            17   lea edi,[rdi+4]
+            20   cmp edi,esi
+            22   jb 13
+            24 > ret
         "#]],
     );
 }
@@ -248,18 +252,18 @@ fn a_switch_goes_through_a_table_in_rodata() {
              (return (i32.const 20)))
            (i32.const 30)))",
         &expect![[r#"
-            0    cmp edi,3
-            3    jae 34
-            5    lea r10,[rel 12] ; table0 [22, 28, 22]
-            12   movsxd r11,[r10+rdi*4]
-            16   add r10,r11
-            19   jmp r10
-            22 > mov eax,10
-            27   ret
-            28 > mov eax,20
-            33   ret
-            34 > mov eax,30
-            39   ret
+            0    test edi,edi
+            2    je 14
+            4    cmp edi,2
+            7    jb 20
+            9    cmp edi,3
+            12   jae 26
+            14 > mov eax,10
+            19   ret
+            20 > mov eax,20
+            25   ret
+            26 > mov eax,30
+            31   ret
         "#]],
     );
 }

@@ -11,9 +11,12 @@
 
 mod dead;
 mod equal;
+mod rotate;
 mod sink;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use rotate::rotate;
 
 use cellwall_base::EntityId;
 use cellwall_isa::x64::{Block, Inst, MFunc, Rm, Role, Row, Width};

@@ -1,6 +1,7 @@
 //! Functions of hardware registers in, what is left of them out.
 
-use super::tidy;
+use super::{rotate, tidy};
+use cellwall_base::EntityId;
 use cellwall_isa::x64::{Block, BlockData, Call, Cond, Edge, Fixed, Inst, MFunc, Pins, Row, Target, Width};
 use cellwall_isa::{Phys, Reg, Virt};
 
@@ -224,4 +225,47 @@ fn a_copy_for_a_call_moves_to_the_path_that_calls() {
             "call; add eax,ebx; ret",
         ],
     );
+}
+
+/// Entry, head, body, exit, where the head goes on or leaves after so many steps.
+fn looping(steps: usize, head_end: u32) -> MFunc<Phys> {
+    let step = Inst::new(Row::AddImm, Width::W32).dst(RDI).src(RDI).imm(1);
+    let mut head = vec![step; steps];
+    head.push(Inst::new(Row::Branch, Width::W64).cond(Cond::E));
+    let jump = Inst::new(Row::Jump, Width::W64);
+    func(&[
+        (vec![params(), jump], vec![1]),
+        (head, vec![head_end, 2]),
+        (vec![step, jump], vec![1]),
+        (vec![ret()], vec![]),
+    ])
+}
+
+fn rotated(mut func: MFunc<Phys>) -> (Vec<usize>, Vec<usize>) {
+    rotate(&mut func);
+    let blocks = || func.blocks.ids();
+    let lens = blocks().map(|block| func.insts_of(block).len()).collect();
+    let edges = func
+        .edges_of(Block::from_u32(2))
+        .iter()
+        .map(|edge| edge.to.index());
+    (lens, edges.collect())
+}
+
+#[test]
+fn a_loop_tests_at_its_end() {
+    // The jump of the body makes place for the head.
+    assert_eq!(rotated(looping(2, 3)), (vec![2, 3, 4, 1], vec![3, 2]));
+    // One that is too long stays.
+    assert_eq!(rotated(looping(8, 3)), (vec![2, 9, 2, 1], vec![1]));
+    // So does one that leads nowhere else.
+    assert_eq!(rotated(looping(2, 2)), (vec![2, 3, 2, 1], vec![1]));
+}
+
+#[test]
+fn a_head_that_calls_stays_where_it_is() {
+    let mut blocks = looping(2, 3);
+    let calls = blocks.blocks[Block::from_u32(1)].insts.start as usize;
+    blocks.insts[calls] = call();
+    assert_eq!(rotated(blocks), (vec![2, 3, 2, 1], vec![1]));
 }
