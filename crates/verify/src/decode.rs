@@ -10,7 +10,7 @@ use crate::function::{Check, Refusal, refuse};
 use crate::module::Module;
 use crate::rows::{self, Feature, First, Form, Row};
 use crate::violation::Rule;
-use cellwall_abi::convention::STACK;
+use cellwall_abi::convention::{BASE, CONTEXT, STACK};
 use cellwall_abi::{CallSite, FuncRange, JumpTable, LandingPad, TrapCode, TrapSite, UnwindRow};
 use cellwall_base::{FuncIdx, TagIdx};
 use iced_x86::{Code, ConditionCode, Decoder, DecoderOptions, Instruction, OpKind, Register};
@@ -111,28 +111,22 @@ impl Op {
     /// Code and operands of an instruction.
     fn fill(&mut self, insn: &Instruction, row: &Row, module: &Module<'_>) {
         self.code = insn.code();
-        let operand = |kind: OpKind, register: Register| match kind {
-            OpKind::Register => REGISTERS[register as usize & 255],
-            OpKind::Memory => Operand::Memory,
-            OpKind::Immediate8_2nd => Operand::Other,
-            kind if kind >= OpKind::Immediate8 && kind <= OpKind::Immediate32to64 => Operand::Immediate,
-            _ => Operand::Other,
+        // Nothing can be foretold of operands, so there are tables in place of branches.
+        let operand = |kind: OpKind, register: Register| {
+            let (register, other) = (REGISTERS[register as usize & 255], KINDS[kind as usize & 31]);
+            if kind == OpKind::Register { register } else { other }
         };
-        self.operands = [
+        let mut operands = [
             operand(insn.op0_kind(), insn.op0_register()),
             operand(insn.op1_kind(), insn.op1_register()),
             operand(insn.op2_kind(), insn.op2_register()),
             operand(insn.op3_kind(), insn.op3_register()),
         ];
-        if self.operands.contains(&Operand::Memory) {
+        if operands.contains(&Operand::Memory) {
             self.fill_address(insn, module);
         }
-        if let Some(i) = self
-            .operands
-            .iter()
-            .position(|&operand| operand == Operand::Immediate)
-        {
-            let width = match self.operands[0] {
+        if let Some(i) = (operands.iter()).position(|&operand| operand == Operand::Immediate) {
+            let width = match operands[0] {
                 Operand::R64(_) => 8,
                 Operand::R32(_) => 4,
                 Operand::R16(_) => 2,
@@ -142,33 +136,64 @@ impl Op {
             let value = insn.immediate(i as u32) & (u64::MAX >> (64 - 8 * width));
             match u32::try_from(value) {
                 Ok(value) => self.value = value,
-                Err(_) => self.operands[i] = Operand::WideImmediate,
+                Err(_) => operands[i] = Operand::WideImmediate,
             }
         }
-        self.reads = self.reads(row);
-        self.form = match (row.form, self.operands) {
-            (Form::Move, [Operand::R64(_), Operand::Memory, ..]) if self.is_in_frame() => Form::Reload,
-            (Form::Move, [Operand::Memory, Operand::R64(_), ..]) if self.is_in_frame() => Form::Spill,
-            (form, _) => form,
+        self.reads = match row.form {
+            Form::Lea => bit(self.base) | bit(self.index),
+            _ => reads(&operands, row),
         };
+        self.form = self.usual_form(&operands, row, module).unwrap_or(row.form);
+        // Written last and once: what was just written in parts is slow to read as a whole.
+        self.operands = operands;
     }
 
-    fn is_in_frame(&self) -> bool {
-        self.base == STACK && self.index == NO_REGISTER
-    }
-
-    fn reads(&self, row: &Row) -> u16 {
-        let mut reads = 0;
-        for (i, operand) in self.operands.into_iter().enumerate() {
-            reads |= match operand {
-                Operand::Memory if row.form == Form::Lea => bit(self.base) | bit(self.index),
-                Operand::None | Operand::Immediate | Operand::WideImmediate => 0,
-                _ if i == 0 && row.first == First::Write => 0,
-                Operand::R64(n) | Operand::R32(n) | Operand::R16(n) | Operand::R8(n) => 1 << n,
-                Operand::Xmm(_) | Operand::Memory | Operand::Other => u16::MAX,
-            };
+    /// One of the forms that are in no row, but are most of all code: what they are proven by holds
+    /// nearly always, and is prepared here.
+    fn usual_form(&mut self, operands: &[Operand; 4], row: &Row, module: &Module<'_>) -> Option<Form> {
+        use Operand::{Immediate, Memory, R8, R16, R32, R64, WideImmediate};
+        let [a, b, c, _] = *operands;
+        let in_frame = self.base == STACK && self.index == NO_REGISTER;
+        let register = |operand| matches!(operand, R64(_) | R32(_));
+        let pinned = |operand: Operand| matches!(operand.register(), Some(STACK | BASE | CONTEXT));
+        match (row.form, a, b) {
+            (Form::Move, R64(_), Memory) if in_frame => Some(Form::Reload),
+            (Form::Move, Memory, R64(_)) if in_frame => Some(Form::Spill),
+            (Form::Move, Memory, R64(_) | R32(_) | R16(_) | R8(_) | Immediate | WideImmediate) => {
+                self.is_in_memory_0(module).then_some(Form::Store)
+            }
+            (Form::Move | Form::ZeroExtend | Form::SignExtend | Form::Plain, R64(_) | R32(_), Memory)
+                if c == Operand::None && row.first == First::Write && !row.flags.changes() =>
+            {
+                // The largest value, or 0 if it is not known.
+                self.value = match (row.form, a, self.width) {
+                    (Form::ZeroExtend, _, 1) => 0xff,
+                    (Form::ZeroExtend, _, 2) => 0xffff,
+                    (_, R32(_), _) => u32::MAX,
+                    _ => 0,
+                };
+                (!pinned(a) && self.is_in_memory_0(module)).then_some(Form::Load)
+            }
+            (Form::Plain | Form::Lea | Form::Add | Form::Sub | Form::Xor, ..)
+                if register(a) && !pinned(a) =>
+            {
+                let is_zero_idiom = a == b && matches!(row.form, Form::Sub | Form::Xor);
+                let accesses = row.form != Form::Lea && operands.contains(&Memory);
+                (row.first != First::Read && !accesses && !is_zero_idiom).then_some(Form::Compute)
+            }
+            _ => None,
         }
-        reads
+    }
+
+    /// Whether it accesses memory 0 and stays inside if its index, if it has one, has 32 bits.
+    fn is_in_memory_0(&self, module: &Module<'_>) -> bool {
+        let index_max = match self.index {
+            NO_REGISTER => 0,
+            0..16 if self.scale == 1 => u64::from(u32::MAX),
+            _ => return false,
+        };
+        let end = u64::try_from(self.displacement).map(|start| start + u64::from(self.width));
+        self.base == BASE && end.is_ok_and(|end| index_max + end <= module.reach_of_memory_0)
     }
 
     fn fill_address(&mut self, insn: &Instruction, module: &Module<'_>) {
@@ -208,6 +233,19 @@ pub(crate) struct Decoded<'a> {
     pub(crate) pads: Vec<(u32, u32, Option<TagIdx>)>,
 }
 
+/// What iced-x86 calls a kind of operand, but for registers.
+static KINDS: [Operand; 32] = {
+    let mut table = [Operand::Other; 32];
+    table[OpKind::Memory as usize] = Operand::Memory;
+    let mut kind = OpKind::Immediate8 as usize;
+    while kind <= OpKind::Immediate32to64 as usize {
+        table[kind] = Operand::Immediate;
+        kind += 1;
+    }
+    table[OpKind::Immediate8_2nd as usize] = Operand::Other;
+    table
+};
+
 /// What iced-x86 calls a register.
 static REGISTERS: [Operand; 256] = {
     let mut table = [Operand::Other; 256];
@@ -233,11 +271,20 @@ static REGISTERS: [Operand; 256] = {
     table
 };
 
+/// What one proof leaves to the next, of the same artifact.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    pub(crate) ops: Vec<Op>,
+    marks: Vec<(u64, u32)>,
+}
+
 /// The function's rows of the artifact's tables, from where the pass is.
 struct Pass<'a> {
     module: &'a Module<'a>,
     range: FuncRange,
     heads: &'a [u32],
+    /// For each 64 bytes of the function: the heads in it, and how many blocks start before.
+    marks: Vec<(u64, u32)>,
     /// Whether the entry is no listed head: nothing may lead to it, but it starts a block.
     entry_is_unlisted: bool,
     traps: &'a [TrapSite],
@@ -252,7 +299,11 @@ struct Pass<'a> {
 ///
 /// # Errors
 /// The program counter and the refusal.
-pub(crate) fn decode<'a>(module: &'a Module<'a>, index: usize) -> Result<Decoded<'a>, (u32, Refusal)> {
+pub(crate) fn decode<'a>(
+    module: &'a Module<'a>,
+    index: usize,
+    scratch: &mut Scratch,
+) -> Result<Decoded<'a>, (u32, Refusal)> {
     let (artifact, rows) = (module.artifact, &module.rows[index]);
     let range = artifact.funcs[index];
     let heads = &artifact.heads[rows.heads.clone()];
@@ -261,6 +312,7 @@ pub(crate) fn decode<'a>(module: &'a Module<'a>, index: usize) -> Result<Decoded
         module,
         range,
         heads,
+        marks: std::mem::take(&mut scratch.marks),
         entry_is_unlisted: heads.first() != Some(&range.start),
         traps: &artifact.traps[rows.traps.clone()],
         calls: &artifact.calls[rows.calls.clone()],
@@ -268,7 +320,7 @@ pub(crate) fn decode<'a>(module: &'a Module<'a>, index: usize) -> Result<Decoded
         unwind,
         unwind_at: 0,
         out: Decoded {
-            ops: Vec::new(),
+            ops: std::mem::take(&mut scratch.ops),
             blocks: Vec::with_capacity(heads.len() + 1),
             jumps: Vec::new(),
             jump_targets: Vec::new(),
@@ -278,6 +330,7 @@ pub(crate) fn decode<'a>(module: &'a Module<'a>, index: usize) -> Result<Decoded
     };
     let mut pc = range.start;
     pass.run(&mut pc).map_err(|refusal| (pc, refusal))?;
+    scratch.marks = pass.marks;
     Ok(pass.out)
 }
 
@@ -294,16 +347,19 @@ impl Pass<'_> {
         self.out
             .blocks
             .extend(unlisted.into_iter().chain(self.heads).map(|_| block));
+        self.mark_heads();
         self.resolve_jump_tables()?;
         let mut decoder = Decoder::with_ip(64, text, 0, DecoderOptions::NONE);
         decoder
             .set_position(*pc as usize)
             .expect("functions lie in the text");
         decoder.set_ip(u64::from(*pc));
-        let mut insn = Instruction::default();
         // Four bytes is the usual length of an instruction.
-        let mut ops: Vec<Op> = Vec::with_capacity(self.range.len as usize / 4 + 8);
+        let mut ops = std::mem::take(&mut self.out.ops);
+        ops.clear();
+        ops.reserve(self.range.len as usize / 4 + 8);
         let (mut heads, mut at_block) = (self.heads, usize::from(self.entry_is_unlisted));
+        let mut insn = Instruction::default();
         while decoder.can_decode() {
             if let Some((&head, rest)) = heads.split_first()
                 && head == *pc
@@ -327,6 +383,7 @@ impl Pass<'_> {
             let op = ops.last_mut().expect("one was pushed");
             op.pc = *pc;
             self.instruction(op, &insn, &text[*pc as usize..next as usize])?;
+            self.take_sites(op, next)?;
             *pc = next;
         }
         if ops.capacity() - ops.len() > OPS_SPARE_MAX {
@@ -376,12 +433,12 @@ impl Pass<'_> {
             }
             _ => {}
         }
-        let next = op.pc + bytes.len() as u32;
-        self.take_sites(op, next, matches!(row.form, Form::Call | Form::CallIndirect))
+        Ok(())
     }
 
     /// What the tables list for this instruction.
-    fn take_sites(&mut self, op: &mut Op, next: u32, is_call: bool) -> Check<()> {
+    fn take_sites(&mut self, op: &mut Op, next: u32) -> Check<()> {
+        let is_call = matches!(op.form, Form::Call | Form::CallIndirect);
         if let Some(site) = self.traps.first()
             && site.pc < next
         {
@@ -472,12 +529,31 @@ impl Pass<'_> {
 
     /// The block that starts at this offset of the text, as a place to go to.
     fn block_at(&self, pc: u64) -> Check<usize> {
-        match self.heads.binary_search_by(|&head| u64::from(head).cmp(&pc)) {
-            Ok(at) => Ok(at + usize::from(self.entry_is_unlisted)),
-            Err(_) => refuse(
-                Rule::BranchTarget,
-                format!("0x{pc:x} is not a listed block head of the function"),
-            ),
+        let at = pc.wrapping_sub(self.range.start.into());
+        if let Some(&(heads, before)) = self.marks.get(usize::try_from(at / 64).unwrap_or(usize::MAX))
+            && heads >> (at % 64) & 1 != 0
+        {
+            let lower = heads & ((1 << (at % 64)) - 1);
+            return Ok(before as usize + lower.count_ones() as usize);
+        }
+        refuse(
+            Rule::BranchTarget,
+            format!("0x{pc:x} is not a listed block head of the function"),
+        )
+    }
+
+    /// Marks the heads, so that a block is found in constant time.
+    fn mark_heads(&mut self) {
+        self.marks.clear();
+        self.marks.resize(self.range.len as usize / 64 + 1, (0, 0));
+        for &head in self.heads {
+            let at = head - self.range.start;
+            self.marks[at as usize / 64].0 |= 1 << (at % 64);
+        }
+        let mut before = u32::from(self.entry_is_unlisted);
+        for (heads, first) in &mut self.marks {
+            *first = before;
+            before += heads.count_ones();
         }
     }
 
@@ -506,6 +582,20 @@ impl Pass<'_> {
         }
         Ok(())
     }
+}
+
+/// The registers that operands which are read need, as bits of `Registers::data`.
+fn reads(operands: &[Operand; 4], row: &Row) -> u16 {
+    let mut reads = 0;
+    for (i, &operand) in operands.iter().enumerate() {
+        reads |= match operand {
+            _ if i == 0 && row.first == First::Write => 0,
+            Operand::R64(n) | Operand::R32(n) | Operand::R16(n) | Operand::R8(n) => 1 << n,
+            Operand::None | Operand::Immediate | Operand::WideImmediate => 0,
+            Operand::Xmm(_) | Operand::Memory | Operand::Other => u16::MAX,
+        };
+    }
+    reads
 }
 
 /// The bit of an address register in `Registers::data`.

@@ -241,43 +241,48 @@ pub(crate) const XMM_BYTES: u8 = 16;
 /// of one copy holds of all.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Copies {
-    /// Registers with the same number hold the same value. Only numbers of one state compare.
-    values: [u32; 16],
-    /// The slot that holds the value of the register.
-    homes: [u32; 16],
-    /// A number that no register has.
-    unused: u32,
-    /// Registers that may have a number together with another.
-    linked: u32,
+    /// By register: one that holds the same value and names all that do, itself if there is no other.
+    names: [u8; 16],
+    /// The slot that holds the value of the register, if its number fits.
+    homes: [u16; 16],
+    /// Registers that may have a name together with another.
+    linked: u16,
 }
 
-const HOMELESS: u32 = u32::MAX;
+const HOMELESS: u16 = u16::MAX;
 
 impl Copies {
     /// No equality is known.
     pub(crate) const NONE: Self = Self {
-        values: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
+        names: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
         homes: [HOMELESS; 16],
-        unused: 16,
         linked: 0,
     };
 
     /// The register is about to hold another value.
     #[inline]
     pub(crate) fn forget(&mut self, register: usize) {
-        if self.unused == u32::MAX {
-            // Numbers are used up: nothing is known to be equal. That is true of any state.
-            *self = Self::NONE;
+        if self.linked & 1 << register != 0 {
+            self.unlink(register);
         }
-        self.values[register] = self.unused;
-        self.unused += 1;
         self.homes[register] = HOMELESS;
+    }
+
+    fn unlink(&mut self, register: usize) {
         self.linked &= !(1 << register);
+        // Those that it named are named by the first of them.
+        let mut heir = None;
+        for other in bits(self.linked.into()) {
+            if usize::from(self.names[other]) == register {
+                self.names[other] = *heir.get_or_insert(other as u8);
+            }
+        }
+        self.names[register] = register as u8;
     }
 
     /// A register that was just forgotten holds the value of another.
     pub(crate) fn copy(&mut self, to: usize, from: usize) {
-        self.values[to] = self.values[from];
+        self.names[to] = self.names[from];
         self.homes[to] = self.homes[from];
         self.linked |= 1 << to | 1 << from;
     }
@@ -285,14 +290,15 @@ impl Copies {
     /// A slot that was just forgotten, or is about to be loaded, holds the value of a register.
     #[inline]
     pub(crate) fn settle(&mut self, register: usize, slot: usize) {
-        self.homes[register] = slot as u32;
+        self.homes[register] = u16::try_from(slot).unwrap_or(HOMELESS);
     }
 
     /// A slot is about to hold another value.
     #[inline]
     pub(crate) fn forget_slot(&mut self, slot: usize) {
+        let slot = u16::try_from(slot).unwrap_or(HOMELESS);
         for home in &mut self.homes {
-            *home = if *home == slot as u32 { HOMELESS } else { *home };
+            *home = if *home == slot { HOMELESS } else { *home };
         }
     }
 
@@ -304,10 +310,11 @@ impl Copies {
     /// The slot that holds the value of a register.
     pub(crate) fn home(&self, register: usize) -> Option<usize> {
         let home = self.homes[register];
-        (home != HOMELESS).then_some(home as usize)
+        (home != HOMELESS).then_some(home.into())
     }
 
     /// Whether nothing is known to be equal to a register.
+    #[inline]
     pub(crate) fn is_alone(&self, register: usize) -> bool {
         self.linked & 1 << register == 0 && self.homes[register] == HOMELESS
     }
@@ -315,34 +322,22 @@ impl Copies {
     /// Whether two registers hold the same value.
     #[inline]
     pub(crate) fn equal(&self, a: usize, b: usize) -> bool {
-        self.values[a] == self.values[b] || self.homes[a] != HOMELESS && self.homes[a] == self.homes[b]
+        self.names[a] == self.names[b] || self.homes[a] != HOMELESS && self.homes[a] == self.homes[b]
     }
 
     /// Keeps what both know; whether this one changed.
     fn join(&mut self, other: &Copies) -> bool {
-        if self.unused > u32::MAX - 16 {
-            *self = Self::NONE;
-            return true;
-        }
         let mut changed = false;
         for (mine, theirs) in self.homes.iter_mut().zip(other.homes) {
             changed |= *mine != theirs && *mine != HOMELESS;
             *mine = if *mine == theirs { theirs } else { HOMELESS };
         }
-        let mut linked = self.linked;
-        while linked != 0 {
-            let register = linked.trailing_zeros() as usize;
-            linked &= linked - 1;
-            let value = self.values[register];
-            for other_register in bits(linked) {
-                if self.values[other_register] == value
-                    && other.values[other_register] != other.values[register]
-                {
-                    // Of three equal ones, two may stay so; that is not kept.
-                    self.values[other_register] = self.unused;
-                    self.unused += 1;
-                    changed = true;
-                }
+        for register in bits(self.linked.into()) {
+            let name = usize::from(self.names[register]);
+            if other.names[register] != other.names[name] {
+                // It names nobody. Of three equal ones, two may stay so; that is not kept.
+                self.names[register] = register as u8;
+                changed = true;
             }
         }
         changed
@@ -402,6 +397,21 @@ impl Registers {
     #[inline]
     pub(crate) fn is_narrow(&self, register: usize) -> bool {
         self.narrow & 1 << register != 0
+    }
+
+    /// Whether all these registers hold data.
+    #[inline]
+    pub(crate) fn are_data(&self, registers: u16) -> bool {
+        u32::from(registers) & !self.data == 0
+    }
+
+    /// Makes plain data of a general-purpose register, of at most 32 bits or not.
+    #[inline]
+    pub(crate) fn set_plain(&mut self, register: usize, is_narrow: bool) {
+        let bit = 1 << register;
+        self.data |= bit;
+        self.narrow = self.narrow & !bit | u32::from(is_narrow) << register;
+        self.special &= !bit;
     }
 
     /// Sets the kind of a general-purpose register.
@@ -575,19 +585,19 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_values_run_out_gracefully() {
-        let used_up = Copies {
-            unused: u32::MAX,
-            ..Copies::NONE
-        };
-        let mut copies = used_up;
-        copies.copy(1, 0);
-        copies.forget(2);
-        copies.forget(3);
-        assert!(!copies.equal(0, 1) && !copies.equal(2, 3) && copies.is_alone(0));
-        let mut joined = used_up;
-        joined.copy(1, 0);
-        assert!(joined.join(&Copies::NONE) && !joined.equal(0, 1));
+    fn who_names_others_leaves_them_equal() {
+        let mut copies = Copies::NONE;
+        for register in [1, 2, 3] {
+            copies.copy(register, 0);
+        }
+        copies.forget(0);
+        copies.copy(4, 2);
+        copies.forget(1);
+        assert!(copies.equal(2, 3) && copies.equal(3, 4) && !copies.equal(0, 2) && !copies.equal(1, 2));
+        assert!(copies.is_alone(0) && copies.is_alone(1) && !copies.is_alone(4));
+        // A slot whose number is too large is nobody's home.
+        copies.settle(5, 1 << 20);
+        assert!(copies.home(5).is_none());
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! instruction; those are in `transfer`.
 
 use crate::access::BlockWrites;
-use crate::decode::{self, Decoded, Op};
+use crate::decode::{self, Decoded, Op, Scratch};
 use crate::domain::{Fact, Kind, Readable, Registers, U32};
 use crate::frame::{Frame, Frames, NODE_BYTES};
 use crate::module::{Convention, Module};
@@ -86,7 +86,7 @@ pub(crate) struct Function<'a> {
 }
 
 /// Proves the function at this index of the artifact.
-pub(crate) fn prove(module: &Module<'_>, index: usize) -> Result<(), Violation> {
+pub(crate) fn prove(module: &Module<'_>, index: usize, scratch: &mut Scratch) -> Result<(), Violation> {
     let range = module.artifact.funcs[index];
     let violation = |pc, Refusal(refusal): Refusal| {
         let (rule, why) = *refusal;
@@ -97,9 +97,10 @@ pub(crate) fn prove(module: &Module<'_>, index: usize) -> Result<(), Violation> 
             evidence: format!("{}{why}", instruction_text(module, range, pc)),
         }
     };
-    let code = decode::decode(module, index).map_err(|(pc, refusal)| violation(pc, refusal))?;
+    let code = decode::decode(module, index, scratch).map_err(|(pc, refusal)| violation(pc, refusal))?;
     let mut function = Function::new(module, range, code);
     let proof = function.run();
+    scratch.ops = std::mem::take(&mut function.code.ops);
     proof.map_err(|refusal| violation(function.op.pc, refusal))
 }
 

@@ -162,8 +162,9 @@ mod vectors;
 mod violation;
 
 use cellwall_abi::Artifact;
+use decode::Scratch;
 use module::Module;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 pub use violation::{Rule, Violation};
 
 /// Code that was proven to stay inside its cell. Only the verifier makes one.
@@ -197,7 +198,7 @@ pub fn verify(artifact: Artifact) -> Result<Verified, Violation> {
 /// If the artifact has no function with this index.
 pub fn check_function(artifact: &Artifact, index: usize) -> Result<(), Violation> {
     metadata::check(artifact)?;
-    function::prove(&Module::new(artifact), index)
+    function::prove(&Module::new(artifact), index, &mut Scratch::default())
 }
 
 /// Like [`verify`], with the caller's executor: `spread(n, job)` runs `job(0)` to `job(n - 1)`, in
@@ -213,9 +214,16 @@ pub fn verify_with(
     let module = Module::new(&artifact);
     let answers: Vec<OnceLock<Result<(), Violation>>> =
         artifact.funcs.iter().map(|_| OnceLock::new()).collect();
+    let idle: Mutex<Vec<Scratch>> = Mutex::default();
     let job = |index: usize| {
         if let Some(answer) = answers.get(index) {
-            answer.get_or_init(|| function::prove(&module, index));
+            answer.get_or_init(|| {
+                let idle = || idle.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut scratch = idle().pop().unwrap_or_default();
+                let answer = function::prove(&module, index, &mut scratch);
+                idle().push(scratch);
+                answer
+            });
         }
     };
     spread(answers.len(), &job);

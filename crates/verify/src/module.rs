@@ -66,6 +66,8 @@ pub(crate) struct Rows {
 pub(crate) struct Module<'a> {
     pub(crate) artifact: &'a Artifact,
     pub(crate) layout: ContextLayout,
+    /// How many bytes behind the base of memory 0 are it or fault; 0 if its indices are not of 32 bits.
+    pub(crate) reach_of_memory_0: u64,
     /// Where `rodata` starts in the image.
     pub(crate) rodata: u64,
     /// By aligned offset of the text: the function that starts there, if one does.
@@ -95,6 +97,12 @@ impl<'a> Module<'a> {
             rows: rows(artifact),
             jump_tables,
             artifact,
+            reach_of_memory_0: match artifact.shape.memories.values().next() {
+                Some(memory) if !memory.is_64 => {
+                    artifact.target.memory_reservation_bytes + artifact.target.memory_guard_bytes
+                }
+                _ => 0,
+            },
             layout: ContextLayout::new(&artifact.shape),
             rodata: u64::from(artifact.rodata_offset()),
             conventions: (artifact.shape.types.values())

@@ -134,6 +134,12 @@ impl Function<'_> {
     #[inline]
     pub(crate) fn set_gpr(&mut self, number: usize, kind: Kind) {
         self.state.set(number, kind);
+        self.forget(number);
+    }
+
+    /// The register holds another value than before.
+    #[inline]
+    pub(crate) fn forget(&mut self, number: usize) {
         self.state.copies.forget(number);
         if self.fact.register() == Some(number as u8) {
             self.fact = Fact::Nothing;

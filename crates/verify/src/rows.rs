@@ -25,6 +25,12 @@ pub(crate) enum Form {
     Reload,
     /// Likewise, to the frame.
     Spill,
+    /// Likewise, a load from memory 0 with a 32-bit index, if the state says so.
+    Load,
+    /// Likewise, a store.
+    Store,
+    /// Likewise, an operation on registers and constants whose result is plain.
+    Compute,
     /// Zero-extends a byte or a word to 32 bits.
     ZeroExtend,
     /// Sign-extends 32 bits to 64; with a jump table, loads a distance.

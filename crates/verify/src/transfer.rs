@@ -55,11 +55,56 @@ impl Function<'_> {
     /// Applies the current instruction to the state.
     pub(crate) fn step(&mut self, row: &Row) -> Check<Next> {
         match self.op.form {
-            Form::Refused => refuse(Rule::NotAllowed, "no row"),
-            Form::Nothing => Ok(Next::Continue),
-            Form::Plain => self.plain(row, Kind::Any),
             Form::Reload => self.step_reload(),
             Form::Spill => self.step_spill(),
+            Form::Compute if self.state.are_data(self.op.reads) => {
+                self.set_flags(row, Fact::Nothing);
+                self.set_plain(matches!(self.op.operands[0], Operand::R32(_)));
+                Ok(Next::Continue)
+            }
+            Form::Load if self.is_index_narrow() => {
+                self.fault = Some(&[TrapCode::MemoryOutOfBounds]);
+                self.set_plain(self.op.value != 0);
+                if !matches!(self.op.value, 0 | u32::MAX) {
+                    self.write(0, Kind::UpTo(self.op.value), row)?;
+                }
+                Ok(Next::Continue)
+            }
+            Form::Store if self.is_index_narrow() && self.state.are_data(self.op.reads) => {
+                self.fault = Some(&[TrapCode::MemoryOutOfBounds]);
+                Ok(Next::Continue)
+            }
+            Form::TailCall => self.step_tail_call(),
+            _ => self.step_row(row),
+        }
+    }
+
+    /// What `decode` found to be true of the destination: that it is a register, and not a pinned one.
+    #[inline]
+    fn set_plain(&mut self, is_narrow: bool) {
+        if let Operand::R64(number) | Operand::R32(number) = self.op.operands[0] {
+            self.state.set_plain(number.into(), is_narrow);
+            self.forget(number.into());
+        }
+    }
+
+    #[inline]
+    fn is_index_narrow(&self) -> bool {
+        self.op.index == NO_REGISTER || self.state.is_narrow(self.op.index.into())
+    }
+
+    /// Whatever the state and the operands are.
+    fn step_row(&mut self, row: &Row) -> Check<Next> {
+        match row.form {
+            Form::Refused
+            | Form::Reload
+            | Form::Spill
+            | Form::Load
+            | Form::Store
+            | Form::Compute
+            | Form::TailCall => refuse(Rule::NotAllowed, "no row"),
+            Form::Nothing => Ok(Next::Continue),
+            Form::Plain => self.plain(row, Kind::Any),
             Form::Move => self.step_move(row),
             Form::ZeroExtend | Form::SignExtend => self.step_extend(row),
             Form::Lea => self.step_lea(row),
@@ -97,7 +142,6 @@ impl Function<'_> {
             Form::Call => self.step_call(),
             Form::CallIndirect => self.step_call_indirect(),
             Form::Return => self.step_return(),
-            Form::TailCall => self.step_tail_call(),
             Form::Trap => {
                 self.fault = Some(EXPLICIT);
                 Ok(Next::Stop)
@@ -109,7 +153,7 @@ impl Function<'_> {
     /// Reads all sources as data and makes the destination of this kind.
     pub(crate) fn plain(&mut self, row: &Row, result: Kind) -> Check<Next> {
         // The usual case, all at once.
-        if u32::from(self.op.reads) & !self.state.data != 0 {
+        if !self.state.are_data(self.op.reads) {
             for i in 1..self.op.operands.len() {
                 if self.op.operands[i] == Operand::None {
                     break;
@@ -218,7 +262,7 @@ impl Function<'_> {
                 }
             }
         } else {
-            let usual = u32::from(self.op.reads) & !self.state.data == 0;
+            let usual = self.state.are_data(self.op.reads);
             for register in [base, index] {
                 if !usual && register != NO_REGISTER {
                     let kind = self.read_register(Operand::R64(register))?;
