@@ -208,6 +208,41 @@ impl Frames {
         }
     }
 
+    /// The frame with nothing known of its data but that it is data.
+    pub(crate) fn widen(&mut self, frame: Frame, work: &mut u64) -> Frame {
+        Frame(self.widen_below(frame.0, self.levels, work))
+    }
+
+    fn widen_below(&mut self, id: u32, level: u32, work: &mut u64) -> u32 {
+        if id == 0 {
+            return 0;
+        }
+        *work += 1;
+        if level > 0 {
+            let old = self.nodes[id as usize];
+            let new = old.map(|child| self.widen_below(child, level - 1, work));
+            if new == old {
+                return id;
+            }
+            self.nodes.push(new);
+            return self.nodes.len() as u32 - 1;
+        }
+        let old = self.leaves[id as usize];
+        let any = self.number(Kind::Any);
+        let new = old.map(|kind| {
+            if self.kinds[usize::from(kind)].is_data() {
+                any
+            } else {
+                kind
+            }
+        });
+        if new == old {
+            return id;
+        }
+        self.leaves.push(new);
+        self.leaves.len() as u32 - 1
+    }
+
     fn with_child(&mut self, id: u32, at: usize, new: u32) -> u32 {
         if self.nodes[id as usize][at] == new {
             return id;

@@ -32,6 +32,9 @@ pub(crate) fn refuse<T>(rule: Rule, evidence: impl Into<String>) -> Check<T> {
 /// visits (one, and one more for each loop around it that changes what is known). An edge costs as
 /// much as a byte, and a node of a frame that differs on two paths as much as another.
 const VISITS_MAX: u64 = 64;
+/// After so many changes of the state at a block, slots there are no longer known to be small: each
+/// visit of a loop may have found one more that is not. Honest code needs few.
+const CHANGES_MAX: u8 = 24;
 /// Bytes that states may take for each byte of code. Honest code needs 10 to 20; code that is
 /// nothing but branches, 120.
 const STATE_BYTES_MAX: usize = 256;
@@ -80,6 +83,8 @@ pub(crate) struct Function<'a> {
     /// States at block heads; a block has the number of its own. Blocks may share one.
     states: Vec<State>,
     state_at: Vec<u32>,
+    /// By block: how often its state changed.
+    changes: Vec<u8>,
     /// Blocks to be visited (again), one bit each.
     dirty: Vec<u64>,
     work: u64,
@@ -134,6 +139,7 @@ impl<'a> Function<'a> {
             jump_users: vec![None; code.jumps.len()],
             states: Vec::new(),
             state_at: vec![UNREACHED; blocks],
+            changes: vec![0; blocks],
             dirty: vec![0; blocks.div_ceil(64)],
             work: 0,
             code,
@@ -230,7 +236,13 @@ impl<'a> Function<'a> {
             );
         }
         let State { frame, is_shared, .. } = self.states[old as usize];
-        let joined = self.frames.join(frame, self.frame, &mut self.work);
+        let mut joined = self.frames.join(frame, self.frame, &mut self.work);
+        if joined != frame {
+            self.changes[block] = self.changes[block].saturating_add(1);
+            if self.changes[block] > CHANGES_MAX {
+                joined = self.frames.widen(joined, &mut self.work);
+            }
+        }
         self.frames.share();
         let changed = if is_shared {
             let mut registers = self.states[old as usize].registers;

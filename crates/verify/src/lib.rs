@@ -131,10 +131,9 @@
 //! often meet in nodes whose join is remembered; a jump table gives all its blocks one state. So
 //! neither deep nesting nor large frames nor wide tables cost more than their own code. Both work
 //! and space have a budget, a constant per byte of code, and code that exceeds it is refused
-//! ([`Rule::Budget`]). What can exceed it: a loop in which a fact travels through more than sixty
-//! places, one place further with each visit, and many paths that differ in many slots, each pair
-//! of them in another way. The compiler makes the first only of a loop that shifts that many
-//! 64-bit variables, all of them small numbers before it.
+//! ([`Rule::Budget`]). A loop that hands values on from slot to slot may with each visit find one more
+//! that is not small: after some visits, slots there are not known to be small any more. What can
+//! exceed the budget: many paths that differ in many slots, each pair of them in another way.
 //!
 //! ## What is left to the runtime
 //!

@@ -66,7 +66,7 @@ pub(crate) struct Rows {
 pub(crate) struct Module<'a> {
     pub(crate) artifact: &'a Artifact,
     pub(crate) layout: ContextLayout,
-    /// How many bytes behind the base of memory 0 are it or fault; 0 if its indices are not of 32 bits.
+    /// How many bytes behind the base of memory 0 are it or fault; 0 if there is none.
     pub(crate) reach_of_memory_0: u64,
     /// Where `rodata` starts in the image.
     pub(crate) rodata: u64,
@@ -97,11 +97,9 @@ impl<'a> Module<'a> {
             rows: rows(artifact),
             jump_tables,
             artifact,
-            reach_of_memory_0: match artifact.shape.memories.values().next() {
-                Some(memory) if !memory.is_64 => {
-                    artifact.target.memory_reservation_bytes + artifact.target.memory_guard_bytes
-                }
-                _ => 0,
+            reach_of_memory_0: match artifact.shape.memories.is_empty() {
+                true => 0,
+                false => artifact.target.memory_reservation_bytes + artifact.target.memory_guard_bytes,
             },
             layout: ContextLayout::new(&artifact.shape),
             rodata: u64::from(artifact.rodata_offset()),

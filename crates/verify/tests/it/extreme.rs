@@ -104,3 +104,40 @@ fn a_jump_table_may_lead_to_every_block() {
     accept(I32_TO_I32, |f| build(f, true));
     refuse(I32_TO_I32, Rule::IndirectJump, |f| build(f, false));
 }
+
+/// A loop that hands values on from slot to slot, of which the first is no small number: with each
+/// visit one slot more turns out not to be small. What a register knows of itself stays known.
+#[test]
+fn a_loop_may_shift_any_number_of_slots() {
+    let build = |f: &mut Fun, access_slot: bool| {
+        let count = 401;
+        let bytes = 8 * count + 8 * (1 - count % 2);
+        f.a.sub(rsp, bytes).unwrap();
+        f.frame(bytes as u32);
+        for slot in 0..count {
+            f.a.mov(qword_ptr(rsp + 8 * slot), rdi).unwrap();
+        }
+        let mut again = f.a.create_label();
+        f.bind(&mut again);
+        for slot in (1..count).rev() {
+            f.a.mov(rax, qword_ptr(rsp + 8 * (slot - 1))).unwrap();
+            f.a.mov(qword_ptr(rsp + 8 * slot), rax).unwrap();
+        }
+        f.a.movsxd(rcx, edi).unwrap();
+        f.a.mov(qword_ptr(rsp), rcx).unwrap();
+        if access_slot {
+            f.a.mov(rdx, qword_ptr(rsp + 8 * (count - 1))).unwrap();
+        } else {
+            f.a.mov(edx, edi).unwrap();
+        }
+        f.access().mov(eax, dword_ptr(r14 + rdx)).unwrap();
+        f.a.test(edi, edi).unwrap();
+        f.a.jne(again).unwrap();
+        f.head();
+        f.a.add(rsp, bytes).unwrap();
+        f.frame(0);
+        f.a.ret().unwrap();
+    };
+    accept(I32_TO_I32, |f| build(f, false));
+    refuse(I32_TO_I32, Rule::MemoryAccess, |f| build(f, true));
+}
