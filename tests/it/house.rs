@@ -333,6 +333,83 @@ fn only_abi_knows_a_context_offset_and_one_constructor_makes_verified() {
     assert_eq!(makers, 1, "Verified has one way in");
 }
 
+/// No feature, environment variable, configuration or second constructor leaves the proof out.
+#[test]
+fn nothing_goes_around_the_verifier() {
+    for (name, text) in sources() {
+        let product = text.split("#[cfg(test)]").next().unwrap_or("");
+        if name.starts_with("crates/verify/src/") {
+            for word in [
+                "cfg(",
+                "cfg!(",
+                "env!(",
+                "std::env",
+                "debug_assertions",
+                "static mut",
+            ] {
+                let found = code_lines(product).find(|line| line.contains(word));
+                assert_eq!(found, None, "{name} has {word}");
+            }
+        } else if !name.starts_with("crates/compile/") {
+            // The planted mistakes are for the tests beside the crates.
+            let planted =
+                code_lines(&text).find(|line| has_word(line, "Plant") || line.contains("with_plant"));
+            assert_eq!(planted, None, "{name} plants mistakes");
+        }
+    }
+    let manifest = read(&root().join("crates/verify/Cargo.toml"));
+    assert!(!manifest.contains("[features]") && !manifest.contains("optional"));
+    let lib = read(&root().join("crates/verify/src/lib.rs"));
+    let verified = "#[derive(Debug)]\npub struct Verified {\n    artifact: Artifact,\n}";
+    assert!(
+        lib.contains(verified),
+        "it has no public field and derives nothing that makes one"
+    );
+    let code = read(&root().join("crates/runtime/src/code.rs"));
+    let makers: Vec<&str> = code_lines(&code)
+        .filter(|line| line.contains("pub fn map"))
+        .collect();
+    assert!(makers.len() == 2 && makers.iter().all(|line| line.contains("verified: Verified")));
+}
+
+/// Each rule of the chapter on the walls names the file that decides it and tests that exist.
+#[test]
+fn rules_of_the_walls_have_tests() {
+    let text = read(&root().join("docs/walls.md"));
+    let (_, table) = text
+        .split_once("## Rule by rule")
+        .expect("the chapter has the table");
+    let table = table.split("\n## ").next().expect("split gives a first part");
+    let rows = table
+        .lines()
+        .filter(|line| line.starts_with("| V") || line.contains("`hostile.rs"));
+    let mut tests = 0;
+    for row in rows {
+        let columns: Vec<&str> = row.split('|').collect();
+        for name in quoted(columns[2]) {
+            assert!(root().join("crates/verify/src").join(name).exists(), "{row}");
+        }
+        for test in quoted(columns[3]) {
+            let (file, function) = test.split_once("::").expect("file and function");
+            let file = match file.contains('/') {
+                true => root().join(file),
+                false => root().join("crates/verify/tests/it").join(file),
+            };
+            assert!(
+                read(&file).contains(&format!("fn {function}(")),
+                "there is no {test}"
+            );
+            tests += 1;
+        }
+    }
+    assert!(tests > 40, "{tests} tests");
+}
+
+/// What stands between backticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
 #[test]
 fn files_are_not_too_long() {
     for (name, text) in sources() {
