@@ -73,6 +73,11 @@
 //! shrink, bases and definitions never move); callee-saved registers stay as far as a slot could
 //! hold their kind.
 //!
+//! *Landing pad*: the state before the call that its row names, with nothing in registers, whatever they
+//! held, but a reference in the place of the first result and the values of the tag behind it; the
+//! frame stays, as after a call. So the runtime restores the pinned registers and no other, and a
+//! function that has landing pads restores what its caller relies on from its own frame.
+//!
 //! *Return*: the results have the kinds of their types, the depth is 0, and each callee-saved
 //! register *r* is "saved *r*". So each call that is accepted may rely on it.
 //!
@@ -120,7 +125,8 @@
 //!
 //! At every instruction the listed frame size is the depth of the state. An instruction is a listed
 //! trap site, with a code that fits, exactly if it accesses a linear memory, divides, probes or is
-//! `ud2`. Exactly the calls are listed as calls. All tables are ascending and in range, functions
+//! `ud2`. Exactly the calls are listed as calls; a landing pad belongs to a listed call, and leads to a
+//! listed head of the same function. All tables are ascending and in range, functions
 //! do not overlap, only `int3` lies between them, and the shape is consistent in itself.
 //!
 //! ## Work and space
@@ -142,8 +148,7 @@
 //! only; library calls treat every argument as hostile; the stubs keep callee-saved registers; a
 //! fault is a trap only if site and address fit.
 //!
-//! Not yet proven here: stack maps and landing pads (none of which has a row or a place in an
-//! artifact).
+//! Not yet proven here: stack maps (which have no place in an artifact).
 
 mod access;
 mod control;

@@ -12,6 +12,7 @@
 mod component;
 mod custom;
 mod features;
+mod legacy;
 mod script;
 mod spectest;
 mod traps;
@@ -136,7 +137,8 @@ fn run_directives(
     report: &mut Report,
 ) -> Result<(), (Span, String)> {
     let syntax = |e: wast::Error| (e.span(), e.message());
-    let mut lexer = Lexer::new(text);
+    let flat = legacy::unfolded(text);
+    let mut lexer = Lexer::new(&flat);
     // The tests of names contain every kind of character on purpose.
     lexer.allow_confusing_unicode(true);
     if is_empty(&lexer).map_err(syntax)? {
@@ -156,12 +158,12 @@ fn run_directives(
     })?;
     for directive in script.directives {
         let span = directive.span();
-        let (line, _) = span.linecol_in(text);
+        let (line, _) = span.linecol_in(&flat);
         tracing::debug!(target: "cellwall", file = %report.file, line = line + 1, "directive");
         match state.directive(directive) {
             Ok(Verdict::Passed) => report.passed += 1,
             Ok(Verdict::Skipped) => report.skipped += 1,
-            Err(message) => report.fail_at(text, span, message),
+            Err(message) => report.fail_at(&flat, span, message),
         }
     }
     Ok(())

@@ -22,9 +22,12 @@ const LIST_MEMORY: &str = include_str!("../memory.txt");
 /// Tail calls, typed function references.
 const LIST_CONTROL: &str = include_str!("../control.txt");
 
+/// Exceptions.
+const LIST_EXCEPTIONS: &str = include_str!("../exceptions.txt");
+
 /// The lines of the lists: FOLDER/FILE.
 fn listed() -> Vec<&'static str> {
-    let lists = [LIST, LIST_MEMORY, LIST_CONTROL];
+    let lists = [LIST, LIST_MEMORY, LIST_CONTROL, LIST_EXCEPTIONS];
     let lines = lists.into_iter().flat_map(str::lines);
     lines.filter(|line| !line.starts_with('#')).collect()
 }

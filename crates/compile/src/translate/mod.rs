@@ -430,6 +430,7 @@ impl<'m> Translator<'m> {
         let results = ir_types(&self.module.types()[ty].results);
         let (sig, args) = self.indirect_args(ty);
         self.push_results(InstData::CallIndirect { table, ty, sig, args }, &results);
+        self.catch_call();
     }
 
     /// The signature of a type, and from the stack what says which function, then the arguments.

@@ -8,6 +8,7 @@ mod encoding;
 mod extreme;
 mod harness;
 mod hostile;
+mod landing;
 mod memory;
 mod memory64;
 mod metadata;
