@@ -103,6 +103,11 @@
 //! stores, except into the frame, whose slots remember how many they hold. No row names a `ymm`
 //! register, and an operand whose alignment the processor checks is aligned by its place.
 //!
+//! *Usual forms*: loads and stores of memory 0, frame slots, and operations on registers and
+//! constants are recognised while decoding (`Form::Load` in `rows` and those beside it). Each has a
+//! shortcut for the state that is usual, which gives what the row's own transfer function would, and
+//! goes to that one in every other state.
+//!
 //! ## Accesses (V3, V4)
 //!
 //! Each memory operand is one of
