@@ -46,7 +46,7 @@ use cellwall_base::{
 pub const MAGIC: [u8; 8] = *b"\0cwall\r\n";
 /// Version of this format and of everything in it that only numbers name: the layout of the
 /// context, the calling convention, trap codes and library calls. One more with every change.
-pub const FORMAT_VERSION: u32 = 6;
+pub const FORMAT_VERSION: u32 = 7;
 /// Who packs here. Artifacts of another version are refused: their code would be proven again, but
 /// may mean something else by the same numbers.
 pub const COMPILER: &str = concat!("cellwall ", env!("CARGO_PKG_VERSION"));
@@ -344,7 +344,7 @@ packed_rows! {
 packed! {
     LandingPad { return_pc: u32, pad: u32, tag: Option<TagIdx>, with_ref: bool }
     InlinedCall { func: FuncIdx, wasm_offset: u32, parent: Option<u32> }
-    Target { features: CpuFeatures, memory_reservation_bytes: u64, memory_guard_bytes: u64, stack_guard_bytes: u32, relaxed_simd_deterministic: bool }
+    Target { features: CpuFeatures, memory_reservation_bytes: u64, memory_guard_bytes: u64, stack_guard_bytes: u32, relaxed_simd_deterministic: bool, canonical_nans: bool }
     CpuFeatures { popcnt: bool, lzcnt: bool, bmi1: bool, bmi2: bool, avx: bool, avx2: bool, fma: bool }
     Shape {
         types: IdMap<TypeIdx, Signature>,

@@ -38,6 +38,8 @@ pub struct Target {
     /// Whether relaxed vector instructions are those of the deterministic profile of the core
     /// specification, whatever the processor.
     pub relaxed_simd_deterministic: bool,
+    /// Whether operators that make a NaN make the canonical one.
+    pub canonical_nans: bool,
 }
 
 impl Target {
@@ -55,6 +57,7 @@ impl Target {
             memory_guard_bytes: 32 << 20,
             stack_guard_bytes: 64 << 10,
             relaxed_simd_deterministic: false,
+            canonical_nans: false,
         }
     }
 

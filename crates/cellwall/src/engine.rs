@@ -46,6 +46,7 @@ impl Engine {
             memory_reservation_bytes: whole_pages(config.memory_reservation, Target::FULL_RESERVATION_BYTES),
             memory_guard_bytes: whole_pages(config.memory_guard_size.max(1), Target::GUARD_BYTES_MAX),
             relaxed_simd_deterministic: config.relaxed_simd_deterministic,
+            canonical_nans: config.nan_canonicalization,
             ..Target::new(features)
         };
         if config.max_wasm_stack == 0 {

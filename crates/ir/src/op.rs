@@ -408,6 +408,20 @@ impl UnaryOp {
         matches!(self, Self::TruncS | Self::TruncU)
     }
 
+    /// Whether the result may be a NaN of which it is open which one it is.
+    pub const fn chooses_nan(self) -> bool {
+        matches!(
+            self,
+            Self::FSqrt
+                | Self::FCeil
+                | Self::FFloor
+                | Self::FTrunc
+                | Self::FNearest
+                | Self::FPromote
+                | Self::FDemote
+        )
+    }
+
     /// The result for an operand of type `from` with bits `x`.
     ///
     /// # Errors
@@ -520,6 +534,14 @@ impl BinaryOp {
     /// Whether the operator may trap.
     pub const fn traps(self) -> bool {
         matches!(self, Self::DivS | Self::DivU | Self::RemS | Self::RemU)
+    }
+
+    /// Whether the result may be a NaN of which it is open which one it is.
+    pub const fn chooses_nan(self) -> bool {
+        matches!(
+            self,
+            Self::FAdd | Self::FSub | Self::FMul | Self::FDiv | Self::FMin | Self::FMax
+        )
     }
 
     /// Whether the operands may be exchanged (for floats up to the choice of NaN).

@@ -114,6 +114,42 @@ impl VectorOp {
         128 / self.lane_bits()
     }
 
+    /// Whether the result may be a NaN that is no operand's: which one is open.
+    pub const fn chooses_nan(self) -> bool {
+        use VectorOp as V;
+        matches!(
+            self,
+            V::F32x4Ceil
+                | V::F32x4Floor
+                | V::F32x4Trunc
+                | V::F32x4Nearest
+                | V::F32x4Sqrt
+                | V::F64x2Ceil
+                | V::F64x2Floor
+                | V::F64x2Trunc
+                | V::F64x2Nearest
+                | V::F64x2Sqrt
+                | V::F32x4Add
+                | V::F32x4Sub
+                | V::F32x4Mul
+                | V::F32x4Div
+                | V::F32x4Min
+                | V::F32x4Max
+                | V::F64x2Add
+                | V::F64x2Sub
+                | V::F64x2Mul
+                | V::F64x2Div
+                | V::F64x2Min
+                | V::F64x2Max
+                | V::F32x4DemoteF64x2Zero
+                | V::F64x2PromoteLowF32x4
+                | V::F32x4Fma
+                | V::F32x4Fnma
+                | V::F64x2Fma
+                | V::F64x2Fnma
+        )
+    }
+
     /// Whether the first two operands may be exchanged (for floats up to the choice of NaN).
     pub const fn commutes(self) -> bool {
         use VectorOp as V;

@@ -79,6 +79,7 @@ pub fn verify(engine: &Engine, bytes: &[u8]) -> Result<Proof> {
         memory_guard_bytes,
         stack_guard_bytes,
         relaxed_simd_deterministic: _,
+        canonical_nans: _,
     } = artifact.target;
     Ok(Proof {
         functions: artifact.funcs.len(),

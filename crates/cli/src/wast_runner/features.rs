@@ -111,13 +111,23 @@ impl Skip {
     /// Whether the header of the script (its lines `;;! feature = true`, the
     /// form that the tests of a peer use) names a feature that is skipped.
     pub(super) fn names_header_of(&self, script: &str) -> bool {
-        let header = script.lines().map_while(|line| line.strip_prefix(";;!"));
-        let mut named = header.filter_map(|line| line.split_once('='));
-        named.any(|(name, value)| {
-            let feature = name.trim().parse::<Feature>();
-            value.trim() == "true" && feature.is_ok_and(|feature| self.has(feature.name))
+        named_in_header(script).any(|name| {
+            name.parse::<Feature>()
+                .is_ok_and(|feature| self.has(feature.name))
         })
     }
+}
+
+/// Whether the header of the script asks for an option of the engine.
+pub(super) fn asks_for(script: &str, option: &str) -> bool {
+    named_in_header(script).any(|name| name == option)
+}
+
+/// What the header of the script (its lines `;;! name = true`) switches on.
+fn named_in_header(script: &str) -> impl Iterator<Item = &str> {
+    let header = script.lines().map_while(|line| line.strip_prefix(";;!"));
+    let named = header.filter_map(|line| line.split_once('='));
+    named.filter_map(|(name, value)| (value.trim() == "true").then_some(name.trim()))
 }
 
 fn is_valid(wasm: &[u8], features: WasmFeatures) -> bool {

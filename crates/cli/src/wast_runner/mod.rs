@@ -150,12 +150,20 @@ fn run_directives(
         report.skipped += script.directives.len();
         return Ok(());
     }
-    let mut state = script::Script::new(engine, skip).map_err(|e| {
-        (
-            Span::from_offset(0),
-            format!("cannot set up the host modules: {e:#}"),
-        )
-    })?;
+    let cannot = |e: cellwall::Error| {
+        let message = format!("cannot set up the engine and the host modules: {e:#}");
+        (Span::from_offset(0), message)
+    };
+    let canonical;
+    let engine = match features::asks_for(text, "nan_canonicalization") {
+        true => {
+            let mut config = engine.config().clone();
+            canonical = Engine::new(config.nan_canonicalization(true)).map_err(cannot)?;
+            &canonical
+        }
+        false => engine,
+    };
+    let mut state = script::Script::new(engine, skip).map_err(cannot)?;
     for directive in script.directives {
         let span = directive.span();
         let (line, _) = span.linecol_in(&flat);

@@ -48,45 +48,9 @@ fn bits(site: &Site<'_>, value: Value) -> Option<u128> {
     }
 }
 
-/// Whether the result may be a NaN, of which an engine may choose one.
-fn chooses_nan(op: VectorOp) -> bool {
-    use VectorOp as V;
-    matches!(
-        op,
-        V::F32x4Ceil
-            | V::F32x4Floor
-            | V::F32x4Trunc
-            | V::F32x4Nearest
-            | V::F32x4Sqrt
-            | V::F64x2Ceil
-            | V::F64x2Floor
-            | V::F64x2Trunc
-            | V::F64x2Nearest
-            | V::F64x2Sqrt
-            | V::F32x4Add
-            | V::F32x4Sub
-            | V::F32x4Mul
-            | V::F32x4Div
-            | V::F32x4Min
-            | V::F32x4Max
-            | V::F64x2Add
-            | V::F64x2Sub
-            | V::F64x2Mul
-            | V::F64x2Div
-            | V::F64x2Min
-            | V::F64x2Max
-            | V::F32x4DemoteF64x2Zero
-            | V::F64x2PromoteLowF32x4
-            | V::F32x4Fma
-            | V::F32x4Fnma
-            | V::F64x2Fma
-            | V::F64x2Fnma
-    )
-}
-
 fn constant(site: &Site<'_>, op: VectorOp, lane: u8, args: [Value; 3]) -> Option<Simpler> {
     // The processor is asked for its NaN, so that code means the same with and without folding.
-    if chooses_nan(op) {
+    if op.chooses_nan() {
         return None;
     }
     let mut known = [0; 3];
@@ -251,7 +215,7 @@ mod tests {
     /// NaN are not.
     #[test]
     fn only_operators_that_choose_a_nan_are_left() {
-        let open: Vec<_> = VectorOp::ALL.iter().filter(|&&op| chooses_nan(op)).collect();
+        let open: Vec<_> = VectorOp::ALL.iter().filter(|op| op.chooses_nan()).collect();
         assert_eq!(open.len(), 28);
         for op in open {
             assert!(op.name().starts_with('f'), "{}", op.name());

@@ -9,6 +9,7 @@ mod control;
 mod exceptions;
 mod inline;
 mod memory;
+mod nans;
 mod numeric;
 #[cfg(any(test, feature = "oracle"))]
 #[cfg_attr(
@@ -383,11 +384,13 @@ impl<'m> Translator<'m> {
         let value = match row {
             Row::Unary(op, to) => {
                 let x = self.pop();
-                self.build().unary(op, to, x)
+                let value = self.build().unary(op, to, x);
+                self.canonical(value, op.chooses_nan())
             }
             Row::Binary(op) => {
                 let [x, y] = self.pop2();
-                self.build().binary(op, x, y)
+                let value = self.build().binary(op, x, y);
+                self.canonical(value, op.chooses_nan())
             }
             Row::Compare(op) => {
                 let [x, y] = self.pop2();

@@ -151,6 +151,7 @@ impl Translator<'_> {
         if let Some((op, lane)) = row(operator) {
             let operands = self.stack.split_off(self.stack.len() - op.arity());
             let value = self.build().vector_lane(op, lane, &operands);
+            let value = self.canonical_lanes(value, op);
             self.stack.push(value);
         } else if let Some((op, memarg)) = loaded(operator) {
             let index = self.pop();
@@ -256,6 +257,7 @@ impl Translator<'_> {
         };
         let operands = self.stack.split_off(self.stack.len() - op.arity());
         let value = self.build().vector(op, &operands);
+        let value = self.canonical_lanes(value, op);
         self.stack.push(value);
         true
     }
@@ -269,6 +271,7 @@ impl Translator<'_> {
         }
         let product = build.vector(mul, &[x, y]);
         let value = build.vector(add, &[product, z]);
+        let value = self.canonical_lanes(value, add);
         self.stack.push(value);
         true
     }
