@@ -5,7 +5,7 @@
 //! may do with it.
 //!
 //! ```text
-//! header    store, block, base of memory 0, library slots
+//! header    store, block, base of memory 0, stub of calls by reference, library slots
 //! sigs      one u32 per type: the engine-wide signature number, never 0
 //! imports   one function entry per imported function
 //! memories  16 bytes each: owned { base, length }, imported { base, pointer to { base, length } }
@@ -29,8 +29,10 @@ pub const BASE: u32 = 16;
 pub const INSTANCE: u32 = 24;
 /// Offset of the mark of an instance that must not be entered again (32 bits); the host's alone.
 pub const POISON: u32 = 28;
+/// Offset of the stub that calls the function of a reference.
+pub const CALL_REF: u32 = 32;
 /// Offset of the first library slot.
-pub const LIBRARY: u32 = 32;
+pub const LIBRARY: u32 = 40;
 
 /// Offset of the slot of a library call: the address of its stub.
 pub const fn library_offset(call: LibCall) -> u32 {
@@ -103,6 +105,9 @@ pub enum FieldKind {
     GlobalPointer(GlobalIdx),
     /// Engine-wide signature number of a type (32 bits); load only.
     Signature(TypeIdx),
+    /// Stub that calls the function of a reference, if it has the type whose number is in the scratch
+    /// register (or one below it); only as the target of a call.
+    CallRef,
     /// Stub of a library call; only as the target of a call.
     Library(LibCall),
     /// The start of the entry of an imported function; its first field only as the target of a
@@ -210,6 +215,7 @@ impl ContextLayout {
             return match offset {
                 STORE => field(8, FieldKind::Host),
                 BLOCK => field(8, FieldKind::BlockPointer),
+                CALL_REF => field(8, FieldKind::CallRef),
                 BASE if !self.memory_imported.is_empty() => {
                     field(8, FieldKind::MemoryBase(MemoryIdx::from_u32(0)))
                 }
@@ -305,6 +311,7 @@ mod tests {
                 private: false,
                 element: ValType::FuncRef,
                 is_64: false,
+                exact: RefType::FUNCREF,
                 min: 1,
                 max: None,
                 init: None,
@@ -312,6 +319,7 @@ mod tests {
             shape.globals.push(GlobalShape {
                 imported,
                 ty: ValType::I32,
+                exact: None,
                 mutable: true,
                 init: None,
             });

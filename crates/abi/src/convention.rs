@@ -15,7 +15,7 @@
 //!   host and guest load and store all of them, so no code is generated per signature.
 //! * On entry `rsp` is 8 modulo 16 (the return address was pushed on an aligned stack).
 //! * Calls through a [`FuncEntry`](crate::context::func_entry) have the address of the entry in
-//!   [`ENTRY`].
+//!   [`ENTRY`]; calls of the function of a reference, through a stub, the reference in [`REFERENCE`].
 
 use crate::types::{Signature, ValType};
 
@@ -30,6 +30,9 @@ pub const ENTRY: u8 = 11;
 /// Hardware number of the register that the fixed call and jump shapes use besides [`ENTRY`]
 /// (`r10`).
 pub const SCRATCH: u8 = 10;
+/// Hardware number of the register that holds the reference in a call of the function of one
+/// (`rax`); the number of its type is in [`SCRATCH`].
+pub const REFERENCE: u8 = 0;
 /// Registers that a call does not change, besides the pinned ones: rbx, rbp, r12, r13. No vector
 /// register is among them.
 pub const CALLEE_SAVED: [u8; 4] = [3, 5, 12, 13];
@@ -216,7 +219,7 @@ mod tests {
         let used = [
             &ARG_GPRS[..],
             &RESULT_GPRS,
-            &[STACK, CONTEXT, BASE, ENTRY, SCRATCH],
+            &[STACK, CONTEXT, BASE, ENTRY, SCRATCH, REFERENCE],
         ]
         .concat();
         assert!(CALLEE_SAVED.iter().all(|register| !used.contains(register)));

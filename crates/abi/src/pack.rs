@@ -38,6 +38,7 @@ use crate::shape::{
 use crate::target::{CpuFeatures, Target};
 use crate::traps::TrapCode;
 use crate::types::Signature;
+use cellwall_base::types::ExactTypes;
 use cellwall_base::{
     DataIdx, ElemIdx, FuncIdx, GlobalIdx, IdMap, Invalid, MemoryIdx, TableIdx, TagIdx, TypeIdx,
 };
@@ -349,6 +350,7 @@ packed! {
     Shape {
         types: IdMap<TypeIdx, Signature>,
         canonical_types: IdMap<TypeIdx, TypeIdx>,
+        exact_types: ExactTypes,
         funcs: IdMap<FuncIdx, TypeIdx>,
         imported_funcs: u32,
         memories: IdMap<MemoryIdx, MemoryShape>,

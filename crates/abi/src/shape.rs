@@ -5,8 +5,10 @@
 
 use crate::context::func_entry;
 use crate::types::{Signature, ValType};
+use cellwall_base::types::{self, ExactTypes, Heap, RefType};
 use cellwall_base::{
-    DataIdx, ElemIdx, FuncIdx, GlobalIdx, IdMap, Invalid, MemoryIdx, TableIdx, TagIdx, TypeIdx, limits,
+    DataIdx, ElemIdx, EntityId, FuncIdx, GlobalIdx, IdMap, Invalid, MemoryIdx, TableIdx, TagIdx, TypeIdx,
+    limits,
 };
 use std::ops::Range;
 
@@ -18,6 +20,9 @@ pub struct Shape {
     /// For each type, the first type with an equal signature: what module-local signature numbers
     /// are made of, see [`Shape::local_signature`].
     pub canonical_types: IdMap<TypeIdx, TypeIdx>,
+    /// For each type, what else makes it equal to another or not; empty if that says nothing more of
+    /// any of them.
+    pub exact_types: ExactTypes,
     /// Type of each function, imported ones first.
     pub funcs: IdMap<FuncIdx, TypeIdx>,
     /// How many functions are imported.
@@ -91,6 +96,8 @@ pub struct TableShape {
     pub element: ValType,
     /// Whether it has 64-bit indexes.
     pub is_64: bool,
+    /// The same exactly.
+    pub exact: RefType,
     /// Initial number of elements.
     pub min: u64,
     /// Largest number of elements, if declared.
@@ -106,6 +113,8 @@ pub struct GlobalShape {
     pub imported: bool,
     /// Value type.
     pub ty: ValType,
+    /// The same exactly, of a reference.
+    pub exact: Option<RefType>,
     /// Whether it can be set.
     pub mutable: bool,
     /// Initial value; `None` exactly for imported ones.
@@ -284,6 +293,57 @@ impl Shape {
         func.as_u32() < self.imported_funcs
     }
 
+    /// Whether the exact types fit the types, and name only types that they may.
+    fn check_exact(&self) -> Result<(), &'static str> {
+        let exact = &self.exact_types;
+        let fits = |ty: ValType, exact: Option<RefType>| match ty {
+            ValType::FuncRef => exact.is_some_and(|exact| exact.is_func()),
+            ValType::ExternRef => exact.is_some_and(|exact| !exact.is_func()),
+            _ => exact.is_none(),
+        };
+        let in_range = |exact: Option<RefType>, end: usize| match exact.map(|exact| exact.heap) {
+            Some(Heap::Type(ty)) => ty.index() < end && !self.exact_types.is_empty(),
+            _ => true,
+        };
+        let all = self.types.len();
+        let tables = self
+            .tables
+            .values()
+            .map(|table| (table.element, Some(table.exact)));
+        let globals = self.globals.values().map(|global| (global.ty, global.exact));
+        if !tables
+            .chain(globals)
+            .all(|(ty, exact)| fits(ty, exact) && in_range(exact, all))
+        {
+            return Err("the exact type of a table or global does not fit");
+        }
+        if !exact.is_empty() && exact.len() != all {
+            return Err("not every type has an exact one");
+        }
+        for group in types::groups(exact) {
+            for at in group.clone() {
+                let index = TypeIdx::new(at);
+                let (exact, signature) = (&exact[index], &self.types[index]);
+                let list = |types: &[ValType], refs: &[Option<RefType>]| {
+                    types.len() == refs.len()
+                        && types
+                            .iter()
+                            .zip(refs)
+                            .all(|(&ty, &exact)| fits(ty, exact) && in_range(exact, group.end))
+                };
+                let refs_fit =
+                    list(&signature.params, &exact.params) && list(&signature.results, &exact.results);
+                let above_fits = exact
+                    .supertype
+                    .is_none_or(|above| above < index && self.types[above] == *signature);
+                if exact.group.index() != group.start || !refs_fit || !above_fits {
+                    return Err("an exact type does not fit its type");
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Whether every index and count inside is in range, so that later rooms may index freely.
     ///
     /// # Errors
@@ -309,6 +369,9 @@ impl Shape {
             .any(|s| s.params.len() > limits::PARAMS_MAX || s.results.len() > limits::RESULTS_MAX)
         {
             return fail("too many parameters or results");
+        }
+        if let Err(reason) = self.check_exact() {
+            return fail(reason);
         }
         if self.funcs.values().any(|ty| self.types.get(*ty).is_none())
             || self.imported_funcs as usize > self.funcs.len()

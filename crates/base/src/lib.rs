@@ -8,6 +8,7 @@ mod bitset;
 mod entity;
 mod error;
 pub mod limits;
+pub mod types;
 
 pub use bitset::BitSet;
 pub use entity::{EntityId, IdMap};

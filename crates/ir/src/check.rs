@@ -305,10 +305,10 @@ fn check_inst(func: &Func, inst: Inst) -> Checked {
             check_args(func, func.list(args), &signature.params)?;
             gives(&signature.results)
         }
-        InstData::CallIndirect { sig, args, .. } => {
+        InstData::CallIndirect { sig, args, .. } | InstData::CallRef { sig, args, .. } => {
             let signature = signature(func, sig)?;
             let Some((&index, args)) = func.list(args).split_first() else {
-                return Err(CheckError("the index is missing".into()));
+                return Err(CheckError("what to call is missing".into()));
             };
             legal(ty(index).is_int())?;
             check_args(func, args, &signature.params)?;
@@ -353,10 +353,10 @@ fn check_inst(func: &Func, inst: Inst) -> Checked {
             check_tail(func, signature)?;
             gives(&[])
         }
-        InstData::ReturnCallIndirect { sig, args, .. } => {
+        InstData::ReturnCallIndirect { sig, args, .. } | InstData::ReturnCallRef { sig, args, .. } => {
             let signature = signature(func, sig)?;
             let Some((&index, args)) = func.list(args).split_first() else {
-                return Err(CheckError("the index is missing".into()));
+                return Err(CheckError("what to call is missing".into()));
             };
             legal(ty(index).is_int())?;
             check_args(func, args, &signature.params)?;

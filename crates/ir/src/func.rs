@@ -194,6 +194,15 @@ pub enum InstData {
         /// The index (I32 or I64), then the arguments.
         args: ValueList,
     },
+    /// A call of the function of a reference; traps if it is null.
+    CallRef {
+        /// The type that the function has.
+        ty: TypeIdx,
+        /// The signature of that type.
+        sig: Sig,
+        /// The reference (I32), then the arguments.
+        args: ValueList,
+    },
     /// A call of a routine of the runtime.
     CallLibrary {
         /// The routine.
@@ -283,6 +292,15 @@ pub enum InstData {
         /// The index (I32), then the arguments.
         args: ValueList,
     },
+    /// Terminator: likewise of the function of a reference; traps if it is null.
+    ReturnCallRef {
+        /// The type that the function has.
+        ty: TypeIdx,
+        /// The signature of that type.
+        sig: Sig,
+        /// The reference (I32), then the arguments.
+        args: ValueList,
+    },
     /// Terminator: traps.
     Trap {
         /// Why.
@@ -302,6 +320,7 @@ impl InstData {
                 | Self::Return { .. }
                 | Self::ReturnCall { .. }
                 | Self::ReturnCallIndirect { .. }
+                | Self::ReturnCallRef { .. }
                 | Self::Trap { .. }
         )
     }
@@ -651,10 +670,12 @@ impl Func {
             InstData::Select { cond, args } => [cond, args[0], args[1]].into_iter().for_each(f),
             InstData::Call { args, .. }
             | InstData::CallIndirect { args, .. }
+            | InstData::CallRef { args, .. }
             | InstData::CallLibrary { args, .. }
             | InstData::ReturnCall { args, .. }
             | InstData::ReturnCallIndirect { args, .. }
             | InstData::Throw { args, .. }
+            | InstData::ReturnCallRef { args, .. }
             | InstData::Return { args } => list(args),
             InstData::Jump { to } => list(to.args),
             InstData::Branch { cond, to } => {
@@ -712,10 +733,12 @@ impl Func {
             }
             InstData::Call { args, .. }
             | InstData::CallIndirect { args, .. }
+            | InstData::CallRef { args, .. }
             | InstData::CallLibrary { args, .. }
             | InstData::ReturnCall { args, .. }
             | InstData::ReturnCallIndirect { args, .. }
             | InstData::Throw { args, .. }
+            | InstData::ReturnCallRef { args, .. }
             | InstData::Return { args } => lists[0] = *args,
             InstData::Jump { to } => lists[0] = to.args,
             InstData::Branch { cond, to } => {

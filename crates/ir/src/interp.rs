@@ -49,6 +49,8 @@ pub enum Callee {
         /// The index of the entry.
         index: u64,
     },
+    /// The function of a reference.
+    Ref(u64),
 }
 
 /// What a function can reach.
@@ -77,6 +79,11 @@ pub trait Environment {
         args: &[Bits],
         fuel: &mut u64,
     ) -> Outcome;
+    /// Calls the function of a reference.
+    ///
+    /// # Errors
+    /// Why it has no results: also because the reference is null.
+    fn call_ref(&mut self, reference: u64, args: &[Bits], fuel: &mut u64) -> Outcome;
     /// The function that a tail call names, and its body, if it has one to go on with. Without one
     /// the function is called.
     ///
@@ -297,6 +304,10 @@ impl Frame<'_> {
                 self.env
                     .call_indirect(table, ty, args[0] as u64, &args[1..], self.fuel)?
             }
+            InstData::CallRef { args, .. } => {
+                let args = self.list(args);
+                self.env.call_ref(args[0] as u64, &args[1..], self.fuel)?
+            }
             InstData::CallLibrary { library, args, .. } => {
                 let args = self.list(args);
                 self.env.call_library(library, &args, self.fuel)?
@@ -349,6 +360,11 @@ impl Frame<'_> {
                 let index = args.remove(0) as u64;
                 let callee = Callee::Indirect { table, ty, index };
                 return Ok(Next::Left(Left::Tail(callee, args)));
+            }
+            InstData::ReturnCallRef { args, .. } => {
+                let mut args = self.list(args);
+                let reference = args.remove(0) as u64;
+                return Ok(Next::Left(Left::Tail(Callee::Ref(reference), args)));
             }
             InstData::Trap { trap } => return Err(trap.into()),
             ref other => unreachable!("{other:?} does not end a block"),

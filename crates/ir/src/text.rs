@@ -153,6 +153,12 @@ impl fmt::Display for InstText<'_> {
                     self.list(args)
                 )
             }
+            InstData::CallRef { sig, args, .. } => {
+                write!(f, "call_ref {}, {}", self.signature(sig), self.list(args))
+            }
+            InstData::ReturnCallRef { sig, args, .. } => {
+                write!(f, "return_call_ref {}, {}", self.signature(sig), self.list(args))
+            }
             InstData::CallLibrary { library, args, .. } => {
                 write!(f, "call_library {library}({})", self.list(args))
             }

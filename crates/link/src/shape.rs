@@ -5,14 +5,16 @@ use cellwall_abi::shape::{
     Item, MemoryShape, TableShape, TagShape,
 };
 use cellwall_abi::{Shape, Signature, ValType};
+use cellwall_base::types::{self, Heap};
 use cellwall_base::{IdMap, TableIdx, TypeIdx};
 use cellwall_wasm as wasm;
-use std::collections::BTreeMap;
 
 /// Projects the shape of a module. Data segments refer to the artifact's data, in which they lie
 /// one behind the other.
 pub fn shape(module: &wasm::Module) -> Shape {
     let types: IdMap<TypeIdx, Signature> = module.types().values().map(signature).collect();
+    let exact = module.exact_types();
+    let all_plain = types::groups(exact).all(|group| types::is_plain(exact, &group));
     let exported = |table: TableIdx| {
         module
             .exports()
@@ -20,7 +22,12 @@ pub fn shape(module: &wasm::Module) -> Shape {
             .any(|e| e.item == wasm::Item::Table(table))
     };
     Shape {
-        canonical_types: canonical(&types),
+        canonical_types: module.canonical_types().clone(),
+        // Wherever one is named by a reference, all have to be there.
+        exact_types: match all_plain && !names_types(module) {
+            true => IdMap::new(),
+            false => exact.clone(),
+        },
         types,
         funcs: module.funcs().clone(),
         imported_funcs: module.imported_funcs(),
@@ -47,6 +54,7 @@ pub fn shape(module: &wasm::Module) -> Shape {
                     private: !imported && element == ValType::FuncRef && !exported(index),
                     element,
                     is_64: table.is_64,
+                    exact: table.exact,
                     min: table.min,
                     max: table.max,
                     init: table.init.as_ref().map(const_expr),
@@ -59,6 +67,7 @@ pub fn shape(module: &wasm::Module) -> Shape {
             .map(|(index, global)| GlobalShape {
                 imported: module.is_global_imported(index),
                 ty: val_type(global.ty),
+                exact: global.exact,
                 mutable: global.mutable,
                 init: global.init.as_ref().map(const_expr),
             })
@@ -94,13 +103,11 @@ pub fn shape(module: &wasm::Module) -> Shape {
     }
 }
 
-/// For each type, the first one that is equal.
-fn canonical(types: &IdMap<TypeIdx, Signature>) -> IdMap<TypeIdx, TypeIdx> {
-    let mut first = BTreeMap::new();
-    types
-        .iter()
-        .map(|(index, signature)| *first.entry(signature).or_insert(index))
-        .collect()
+/// Whether a table or global holds references to functions of one type.
+fn names_types(module: &wasm::Module) -> bool {
+    let tables = module.tables().values().map(|table| table.exact);
+    let globals = module.globals().values().filter_map(|global| global.exact);
+    tables.chain(globals).any(|ty| matches!(ty.heap, Heap::Type(_)))
 }
 
 fn data(module: &wasm::Module) -> IdMap<cellwall_base::DataIdx, DataSegment> {

@@ -15,6 +15,7 @@ use cellwall_abi::artifact::{Artifact, PADDING};
 use cellwall_abi::context::{self, ContextLayout};
 use cellwall_abi::shape::{DataSegment, Item};
 use cellwall_abi::{LibCall, Shape, Target};
+use cellwall_base::types::RefType;
 use cellwall_base::{EntityId, FuncIdx, IdMap, TypeIdx};
 use cellwall_verify::Verified;
 use std::collections::BTreeMap;
@@ -76,12 +77,7 @@ impl Code {
     fn new(engine: &Engine, verified: Verified, pages: Pages, start: usize) -> Arc<Self> {
         let artifact = verified.artifact();
         let layout = ContextLayout::new(&artifact.shape);
-        let signatures: IdMap<TypeIdx, u32> = artifact
-            .shape
-            .types
-            .values()
-            .map(|signature| engine.signature_number(signature))
-            .collect();
+        let signatures = engine.type_numbers(&artifact.shape);
         let template = template(&artifact.shape, &layout, &signatures);
         let images = MemoryImages::new(artifact);
         let code = Arc::new(Self {
@@ -109,6 +105,19 @@ impl Code {
     /// The module from outside.
     pub fn shape(&self) -> &Shape {
         &self.artifact().shape
+    }
+
+    /// A reference type of the module as one of the engine.
+    pub fn exact(&self, ty: Option<RefType>) -> Option<RefType<u32>> {
+        Some(ty?.map(|ty| self.signatures[ty]))
+    }
+
+    /// The number of a type of the module in the engine.
+    ///
+    /// # Panics
+    /// If it is out of range.
+    pub fn type_number(&self, ty: TypeIdx) -> u32 {
+        self.signatures[ty]
     }
 
     /// The engine that the code was mapped for.
@@ -293,6 +302,7 @@ fn template(shape: &Shape, layout: &ContextLayout, signatures: &IdMap<TypeIdx, u
             &sys::library_stub(call).to_ne_bytes(),
         );
     }
+    put(context::CALL_REF, &sys::call_ref_stub().to_ne_bytes());
     for ty in shape.types.ids() {
         put(layout.signature(ty), &signatures[ty].to_ne_bytes());
     }

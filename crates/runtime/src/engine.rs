@@ -1,12 +1,11 @@
-//! What stores share: configuration, the numbers of signatures, unused stacks, interruption.
+//! What stores share: configuration, the numbers of types, unused stacks, interruption.
 
 use crate::error::Error;
 use crate::pool::MemoryPool;
 use crate::stack::{self, CellStack};
 use crate::sys;
-use cellwall_abi::context::func_entry;
-use cellwall_abi::{CpuFeatures, Signature, Target};
-use std::collections::HashMap;
+use crate::types::TypeRegistry;
+use cellwall_abi::{CpuFeatures, Target};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -52,7 +51,7 @@ pub(crate) struct EngineInner {
     pub(crate) config: EngineConfig,
     /// Counts interruptions.
     epoch: AtomicU64,
-    signatures: Mutex<HashMap<Signature, u32>>,
+    pub(crate) types: TypeRegistry,
     /// Boxed, so that a thread keeps one in a word.
     #[expect(clippy::vec_box, reason = "boxes come from threads and go back to them")]
     stacks: Mutex<Vec<Box<CellStack>>>,
@@ -63,9 +62,6 @@ pub(crate) struct EngineInner {
 
 /// Unused stacks that an engine keeps.
 const STACKS_KEPT_MAX: usize = 32;
-
-/// Largest engine-wide signature number; 0 means null.
-const SIGNATURES_MAX: usize = u32::MAX as usize - 2;
 
 impl Engine {
     /// Makes an engine, and on the first call the signal handlers of the process.
@@ -100,7 +96,7 @@ impl Engine {
             stack_sizes: stack::sizes(&config),
             config,
             epoch: AtomicU64::new(0),
-            signatures: Mutex::default(),
+            types: TypeRegistry::default(),
             stacks: Mutex::default(),
             memories: MemoryPool::default(),
         })))
@@ -135,21 +131,6 @@ impl Engine {
             let engine = slot.engine.load(Ordering::SeqCst);
             engine == self.0.id || engine == sys::ThreadSlot::MIXED
         });
-    }
-
-    /// The engine-wide number of a signature, never that of null.
-    ///
-    /// # Panics
-    /// After four billion different signatures.
-    pub(crate) fn signature_number(&self, signature: &Signature) -> u32 {
-        let mut numbers = self.0.signatures.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(&number) = numbers.get(signature) {
-            return number;
-        }
-        assert!(numbers.len() < SIGNATURES_MAX, "too many different signatures");
-        let number = func_entry::NULL_SIGNATURE + 1 + numbers.len() as u32;
-        numbers.insert(signature.clone(), number);
-        number
     }
 }
 

@@ -12,9 +12,10 @@ use crate::slots::Slot;
 use crate::store::StoreOpaque;
 use crate::sys::{Stub, Width, stub_address};
 use crate::value::{FuncRef, RawList};
-use cellwall_abi::Signature;
 use cellwall_abi::context::func_entry;
+use cellwall_abi::{Signature, TrapCode};
 use cellwall_base::FuncIdx;
+use std::collections::HashMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -105,6 +106,8 @@ pub(crate) struct FuncSpace {
     /// First number of each range, ascending.
     ranges: Vec<(u32, Owner)>,
     hosts: Vec<Arc<HostRecord>>,
+    /// Entries of functions that were called by reference.
+    entries: HashMap<u32, Box<FuncEntry>>,
     /// How many numbers are in use; numbers start at 1.
     used: u32,
 }
@@ -224,8 +227,8 @@ impl StoreOpaque {
         }
     }
 
-    /// Engine-wide number of a function's signature.
-    pub(crate) fn func_number(&self, func: FuncId) -> u32 {
+    /// Number of a function's type in the engine.
+    pub fn func_type_number(&self, func: FuncId) -> u32 {
         match self.resolve_id(func) {
             Resolved::Wasm { instance, func, .. } => {
                 let code = &self.fields.instances[instance as usize].code;
@@ -332,6 +335,27 @@ impl StoreOpaque {
             signature,
             reference,
         })
+    }
+
+    /// The address of an entry for the function of a reference, which stays valid as long as the
+    /// store lives.
+    ///
+    /// # Errors
+    /// A trap if the reference is null, or the function neither of this type nor of one below it.
+    pub(crate) fn callable_entry(&mut self, reference: u32, number: u32) -> Result<usize, Error> {
+        if self.resolve(reference).is_none() {
+            return Err(Error::trap(TrapCode::NullReference));
+        }
+        let found = self.func_type_number(FuncId::new(self.id(), reference));
+        if !self.engine().is_subtype(found, number) {
+            return Err(Error::trap(TrapCode::BadSignature));
+        }
+        if !self.fields.funcs.entries.contains_key(&reference) {
+            let entry = Box::new(self.func_entry(reference, View::Shared)?);
+            self.fields.funcs.entries.insert(reference, entry);
+        }
+        let entry: &FuncEntry = &self.fields.funcs.entries[&reference];
+        Ok(std::ptr::from_ref(entry) as usize)
     }
 
     /// The module-local number of an engine-wide one.

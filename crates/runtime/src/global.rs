@@ -6,6 +6,7 @@ use crate::id::{GlobalId, assert_store};
 use crate::store::StoreOpaque;
 use crate::value::RawVal;
 use cellwall_abi::ValType;
+use cellwall_base::types::RefType;
 use cellwall_base::{EntityId, GlobalIdx};
 use std::ptr::NonNull;
 
@@ -14,6 +15,8 @@ use std::ptr::NonNull;
 pub struct GlobalType {
     /// Value type.
     pub ty: ValType,
+    /// The same exactly, of a reference.
+    pub exact: Option<RefType<u32>>,
     /// Whether it can be set.
     pub mutable: bool,
 }
@@ -35,6 +38,7 @@ impl StoreOpaque {
     /// [`Error::Type`] if `init` has another type.
     pub fn new_global(&mut self, ty: GlobalType, init: RawVal) -> Result<GlobalId, Error> {
         check_type(ty.ty, init)?;
+        self.check_exact(init, ty.exact)?;
         self.fields.globals.push(HostGlobal {
             value: Context::new(&init.bits().to_ne_bytes()),
             ty,
@@ -52,10 +56,11 @@ impl StoreOpaque {
         match global.owner {
             None => self.fields.globals[global.index as usize].ty,
             Some(owner) => {
-                let shape = self.fields.instances[owner as usize].code.shape();
-                let global = &shape.globals[GlobalIdx::new(global.index as usize)];
+                let code = &self.fields.instances[owner as usize].code;
+                let global = &code.shape().globals[GlobalIdx::new(global.index as usize)];
                 GlobalType {
                     ty: global.ty,
+                    exact: code.exact(global.exact),
                     mutable: global.mutable,
                 }
             }
@@ -121,7 +126,9 @@ impl StoreOpaque {
 
     /// Sets its value though it may be immutable.
     pub(crate) fn init_global(&mut self, global: GlobalId, value: RawVal) -> Result<(), Error> {
-        check_type(self.global_type(global).ty, value)?;
+        let ty = self.global_type(global);
+        check_type(ty.ty, value)?;
+        self.check_exact(value, ty.exact)?;
         let place = self.global_place(global).cast::<[u8; BYTES]>();
         // SAFETY: a place of this size that lives as long as the store; no guest runs now.
         unsafe { place.write(value.bits().to_ne_bytes()) };

@@ -155,7 +155,7 @@ impl<T: 'static> HostFunc<T> {
         let record = HostRecord {
             entry,
             env: Arc::as_ptr(&closure) as usize,
-            number: engine.signature_number(&signature),
+            number: engine.plain_type(&signature),
             signature,
             engine: engine.clone(),
             _closure: closure,

@@ -266,6 +266,9 @@ impl StoreOpaque {
             let ty = TableType {
                 element: shape.element,
                 is_64: shape.is_64,
+                exact: code
+                    .exact(Some(shape.exact))
+                    .expect("a table has a reference type"),
                 min: shape.min,
                 max: shape.max,
             };

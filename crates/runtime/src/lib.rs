@@ -43,6 +43,7 @@ mod store;
 mod sys;
 mod table;
 mod thread;
+mod types;
 mod value;
 
 pub use backtrace::{FRAMES_MAX, Frame};
@@ -60,4 +61,5 @@ pub use memory::MemoryType;
 pub use store::{Store, StoreInner, StoreOpaque};
 pub use sys::mark_for_profiler;
 pub use table::TableType;
+pub use types::{TypeRecord, plain_ref};
 pub use value::{Block, ExnRef, ExternRef, FuncRef, Raw, RawList, RawVal};

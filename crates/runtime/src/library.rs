@@ -260,3 +260,18 @@ fn copy_between(
         .expect("two different memories of the store");
     to.as_mut_slice()[dst..dst + len].copy_from_slice(&from.as_slice()[src..src + len]);
 }
+
+/// The address of the entry of the function that a reference names, if it is of the type with this
+/// number; all three are the guest's.
+///
+/// # Safety
+/// `context` is the context with which the guest that called the stub runs.
+pub(crate) unsafe extern "C" fn call_ref(reference: u64, number: u64, context: usize) -> Answer {
+    // SAFETY: the caller's promise.
+    unsafe {
+        run(context, |call| {
+            let entry = call.store.callable_entry(reference as u32, number as u32);
+            Ok(entry.map_err(outcome)? as u64)
+        })
+    }
+}

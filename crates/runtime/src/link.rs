@@ -36,11 +36,18 @@ impl StoreOpaque {
         let shape = code.shape();
         let fits = match (import.item, given) {
             (Item::Func(wanted), Extern::Func(func)) => {
-                code.signatures[shape.funcs[wanted]] == self.func_number(func)
+                let wanted = code.signatures[shape.funcs[wanted]];
+                self.engine().is_subtype(self.func_type_number(func), wanted)
             }
             (Item::Global(wanted), Extern::Global(global)) => {
                 let (wanted, found) = (&shape.globals[wanted], self.global_type(global));
-                (wanted.ty, wanted.mutable) == (found.ty, found.mutable)
+                let same = (wanted.ty, wanted.mutable) == (found.ty, found.mutable);
+                same && match (code.exact(wanted.exact), found.exact) {
+                    (Some(expected), Some(given)) if !found.mutable => {
+                        self.engine().ref_matches(given, expected)
+                    }
+                    (expected, given) => expected == given,
+                }
             }
             (Item::Tag(wanted), Extern::Tag(tag)) => {
                 *shape.tag_values(wanted) == *self.tag_signature(tag).params
@@ -53,7 +60,8 @@ impl StoreOpaque {
             }
             (Item::Table(wanted), Extern::Table(table)) => {
                 let (wanted, found) = (&shape.tables[wanted], self.table_type(table));
-                (wanted.element, wanted.is_64) == (found.element, found.is_64)
+                wanted.is_64 == found.is_64
+                    && code.exact(Some(wanted.exact)) == Some(found.exact)
                     && limits_fit(self.table_len(table), found.max, wanted.min, wanted.max)
             }
             _ => false,

@@ -14,6 +14,7 @@ use crate::value::RawVal;
 use cellwall_abi::context::func_entry;
 use cellwall_abi::{TrapCode, ValType};
 use cellwall_base::limits::TABLE_ELEMENTS_MAX;
+use cellwall_base::types::RefType;
 use std::ops::Range;
 use std::ptr::NonNull;
 
@@ -24,6 +25,8 @@ pub struct TableType {
     pub element: ValType,
     /// Whether it has 64-bit indexes.
     pub is_64: bool,
+    /// The same exactly.
+    pub exact: RefType<u32>,
     /// Initial number of elements.
     pub min: u64,
     /// Largest number of elements, if there is one.
@@ -216,7 +219,8 @@ impl StoreOpaque {
     }
 
     fn reference(&self, table: usize, value: RawVal) -> Result<u32, Error> {
-        let element = self.fields.tables[table].ty.element;
+        let TableType { element, exact, .. } = self.fields.tables[table].ty;
+        self.check_exact(value, Some(exact))?;
         match value.reference() {
             Some(reference) if value.ty() == element => Ok(reference),
             _ => Err(Error::Type(format!(
@@ -340,9 +344,11 @@ impl StoreOpaque {
         let tables = &mut self.fields.tables;
         let from = tables[src].range(src_index, len).map_err(Error::trap)?;
         let to = tables[dst].range(dst_index, len).map_err(Error::trap)?;
-        if tables[src].ty.element != tables[dst].ty.element {
+        let (exact, expected) = (tables[src].ty.exact, tables[dst].ty.exact);
+        if exact != expected && !self.fields.engine.ref_matches(exact, expected) {
             return Err(Error::Type("the tables hold different types".into()));
         }
+        let tables = &mut self.fields.tables;
         if src == dst {
             match &mut tables[dst].elements {
                 Elements::Funcs(entries) => entries.copy_within(from, to.start),

@@ -13,7 +13,7 @@ use crate::operand::check_gpr;
 use crate::rows::{First, Row};
 use crate::violation::Rule;
 use cellwall_abi::context::func_entry;
-use cellwall_abi::convention::{CALLEE_SAVED, ENTRY};
+use cellwall_abi::convention::{CALLEE_SAVED, ENTRY, REFERENCE, SCRATCH};
 use cellwall_abi::{FieldKind, LibCall, TrapCode};
 use cellwall_base::{FuncIdx, TypeIdx};
 use iced_x86::ConditionCode;
@@ -213,6 +213,7 @@ impl Function<'_> {
         match self.place(self.op.width.into())? {
             Place::Context(field) => match field.kind {
                 FieldKind::Library(call) => Ok(Callee::Library(call)),
+                FieldKind::CallRef => self.callee_of_reference(rule),
                 FieldKind::ImportEntry(func) if entry == Kind::ImportEntry(func.as_u32()) => {
                     Ok(Callee::Type(self.module.type_of(func)))
                 }
@@ -228,6 +229,26 @@ impl Function<'_> {
                 Ok(Callee::Type(ty))
             }
             place => refuse(rule, format!("{place:?} with {entry:?} in the entry register")),
+        }
+    }
+
+    /// The stub that calls the function of a reference compares its type with that whose number is in
+    /// the scratch register. The reference is plain data: whatever it is, it names a function of the
+    /// store or nothing.
+    fn callee_of_reference(&self, rule: Rule) -> Check<Callee> {
+        let reference = self.state.kind(usize::from(REFERENCE));
+        if !reference.is_data() {
+            return refuse(
+                not_data(reference),
+                format!("the reference in register {REFERENCE} is {reference:?}"),
+            );
+        }
+        match self.state.kind(usize::from(SCRATCH)) {
+            Kind::Signature(ty) => Ok(Callee::Type(ty)),
+            other => refuse(
+                rule,
+                format!("{other:?} in the scratch register, not the number of a type"),
+            ),
         }
     }
 

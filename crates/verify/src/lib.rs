@@ -81,6 +81,10 @@
 //! *Return*: the results have the kinds of their types, the depth is 0, and each callee-saved
 //! register *r* is "saved *r*". So each call that is accepted may rely on it.
 //!
+//! *Call by reference*: through the stub of the context for it, with data in `rax` and the engine-wide
+//! number of a type in `r10`: a call of a function of that type. The stub finds the function that the
+//! reference names and compares its type.
+//!
 //! *Tail call*: the arguments have the kinds of the callee's type, its results pass where those of the
 //! function's own type do, in the same kinds, and all that holds at a return holds but for the
 //! results: depth 0, callee-saved registers. So the callee finds what a call would have given it, the

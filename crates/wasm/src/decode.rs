@@ -1,13 +1,17 @@
 //! Bytes → [`Module`], section by section. Each section passes the validator before it is read.
 
-use crate::error::{FEATURES, invalid, refused};
+use crate::error::{FEATURES, SECTION_FEATURES, invalid, refused};
 use crate::hints::Hints;
 use crate::module::{
     ConstExpr, ConstOp, CustomSection, DataSegment, ElementItems, ElementMode, ElementSegment, Export,
-    FuncType, Global, Import, Item, Memory, Module, Table, Tag, ValType,
+    FuncType, Global, Import, Item, Memory, Module, Table, Tag, ValType, exact_ref,
 };
 use crate::names;
-use cellwall_base::{FuncIdx, GlobalIdx, Invalid, MemoryIdx, TableIdx, TagIdx, TypeIdx, limits};
+use cellwall_base::types::{self, ExactFunc, RefType};
+use cellwall_base::{
+    EntityId, FuncIdx, GlobalIdx, IdMap, Invalid, MemoryIdx, TableIdx, TagIdx, TypeIdx, limits,
+};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use wasmparser::{
@@ -31,9 +35,9 @@ pub fn decode(bytes: impl Into<Arc<[u8]>>) -> Result<Module, Invalid> {
         bytes: bytes.clone(),
         ..Module::default()
     };
-    let mut validator = Validator::new_with_features(FEATURES);
+    let mut validator = Validator::new_with_features(SECTION_FEATURES);
     let mut parser = Parser::new(0);
-    parser.set_features(FEATURES);
+    parser.set_features(SECTION_FEATURES);
     let mut names = None;
     for payload in parser.parse_all(&bytes) {
         let payload = payload.map_err(refused)?;
@@ -64,6 +68,7 @@ pub fn decode(bytes: impl Into<Arc<[u8]>>) -> Result<Module, Invalid> {
         }
     }
     check_limits(&module)?;
+    module.canonical_types = canonical(&module);
     if let Some(section) = names {
         (module.name, module.func_names) = names::read(section, &bytes, module.funcs.len());
     }
@@ -94,7 +99,7 @@ fn read_section(module: &mut Module, payload: Payload<'_>) -> Result<(), Invalid
         Payload::TypeSection(section) => {
             for item in section.into_iter_with_offsets() {
                 let (offset, group) = item.map_err(refused)?;
-                module.types.push(func_type(offset, group)?);
+                add_types(module, offset, group)?;
             }
         }
         Payload::ImportSection(section) => {
@@ -110,6 +115,7 @@ fn read_section(module: &mut Module, payload: Payload<'_>) -> Result<(), Invalid
         Payload::TableSection(section) => {
             for item in section {
                 let item = item.map_err(refused)?;
+                check_ref(item.ty.element_type)?;
                 let init = match item.init {
                     TableInit::RefNull => None,
                     TableInit::Expr(expr) => Some(const_expr(&expr)?),
@@ -130,6 +136,7 @@ fn read_section(module: &mut Module, payload: Payload<'_>) -> Result<(), Invalid
         Payload::GlobalSection(section) => {
             for item in section {
                 let item = item.map_err(refused)?;
+                check_value(item.ty.content_type)?;
                 let init = Some(const_expr(&item.init_expr)?);
                 module.globals.push(global(item.ty, init));
             }
@@ -177,19 +184,74 @@ fn check_limits(module: &Module) -> Result<(), Invalid> {
     Ok(())
 }
 
-fn func_type(offset: u64, group: RecGroup) -> Result<FuncType, Invalid> {
-    let mut types = group.into_types();
-    let (Some(ty), None) = (types.next(), types.next()) else {
-        return Err(invalid(offset, "recursive types (feature not supported: gc)"));
-    };
-    let CompositeInnerType::Func(ty) = ty.composite_type.inner else {
-        return Err(invalid(offset, "not a function type (feature not supported: gc)"));
-    };
-    let list = |types: &[wasmparser::ValType]| types.iter().map(|&t| ValType::of(t)).collect();
-    Ok(FuncType {
-        params: list(ty.params()),
-        results: list(ty.results()),
-    })
+/// Adds the types of a recursion group.
+fn add_types(module: &mut Module, offset: u64, group: RecGroup) -> Result<(), Invalid> {
+    let first = module.types.next_id();
+    for ty in group.into_types() {
+        let CompositeInnerType::Func(func) = &ty.composite_type.inner else {
+            return Err(invalid(offset, "not a function type (feature not supported: gc)"));
+        };
+        let list = |types: &[wasmparser::ValType]| {
+            let types = types.iter().map(|&ty| ValType::supported(ty));
+            types.collect::<Option<Box<[_]>>>().ok_or_else(unsupported)
+        };
+        let exact = |types: &[wasmparser::ValType]| types.iter().map(|&ty| exact_value(ty)).collect();
+        module.types.push(FuncType {
+            params: list(func.params())?,
+            results: list(func.results())?,
+        });
+        let supertype = ty
+            .supertype_idxs
+            .first()
+            .and_then(|index| index.unpack().as_module_index());
+        module.exact_types.push(ExactFunc {
+            params: exact(func.params()),
+            results: exact(func.results()),
+            supertype: supertype.map(TypeIdx::from_u32),
+            is_final: ty.is_final,
+            group: first,
+        });
+    }
+    Ok(())
+}
+
+/// For each type, the first one that is equal.
+fn canonical(module: &Module) -> IdMap<TypeIdx, TypeIdx> {
+    let exact = &module.exact_types;
+    let mut first = BTreeMap::new();
+    let mut canonical: IdMap<TypeIdx, TypeIdx> = IdMap::with_capacity(exact.len());
+    for group in types::groups(exact) {
+        let key = types::key(exact, &group, |ty| canonical[ty].as_u32());
+        let types: Vec<_> = group.clone().map(|at| &module.types[TypeIdx::new(at)]).collect();
+        let start = *first.entry((types, key)).or_insert(group.start);
+        for at in 0..group.len() {
+            canonical.push(TypeIdx::new(start + at));
+        }
+    }
+    canonical
+}
+
+fn exact_value(ty: wasmparser::ValType) -> Option<RefType> {
+    match ty {
+        wasmparser::ValType::Ref(ty) => exact_ref(ty),
+        _ => None,
+    }
+}
+
+#[cold]
+fn unsupported() -> Invalid {
+    invalid(
+        0,
+        "a reference to an object of the heap (feature not supported: gc)",
+    )
+}
+
+fn check_ref(ty: wasmparser::RefType) -> Result<(), Invalid> {
+    exact_ref(ty).map(drop).ok_or_else(unsupported)
+}
+
+fn check_value(ty: wasmparser::ValType) -> Result<(), Invalid> {
+    ValType::supported(ty).map(drop).ok_or_else(unsupported)
 }
 
 fn add_import(module: &mut Module, import: wasmparser::Import<'_>) -> Result<(), Invalid> {
@@ -200,6 +262,7 @@ fn add_import(module: &mut Module, import: wasmparser::Import<'_>) -> Result<(),
             Item::Func(module.funcs.push(TypeIdx::from_u32(ty)))
         }
         TypeRef::Table(ty) => {
+            check_ref(ty.element_type)?;
             counts.tables += 1;
             Item::Table(module.tables.push(table(ty, None)))
         }
@@ -208,6 +271,7 @@ fn add_import(module: &mut Module, import: wasmparser::Import<'_>) -> Result<(),
             Item::Memory(module.memories.push(memory(ty)))
         }
         TypeRef::Global(ty) => {
+            check_value(ty.content_type)?;
             counts.globals += 1;
             Item::Global(module.globals.push(global(ty, None)))
         }
@@ -248,6 +312,7 @@ fn table(ty: wasmparser::TableType, init: Option<ConstExpr>) -> Table {
     Table {
         element: ValType::of_ref(ty.element_type),
         is_64: ty.table64,
+        exact: exact_ref(ty.element_type).expect("the caller checked the type"),
         min: ty.initial,
         max: ty.maximum,
         init,
@@ -272,6 +337,7 @@ fn memory(ty: wasmparser::MemoryType) -> Memory {
 fn global(ty: wasmparser::GlobalType, init: Option<ConstExpr>) -> Global {
     Global {
         ty: ValType::of(ty.content_type),
+        exact: exact_value(ty.content_type),
         mutable: ty.mutable,
         init,
     }
@@ -301,6 +367,7 @@ fn element(element: wasmparser::Element<'_>) -> Result<ElementSegment, Invalid> 
             (ValType::FuncRef, ElementItems::Funcs(funcs.map_err(refused)?))
         }
         wasmparser::ElementItems::Expressions(ty, exprs) => {
+            check_ref(ty)?;
             let exprs: Result<Vec<_>, _> = exprs
                 .into_iter()
                 .map(|e| const_expr(&e.map_err(refused)?))
@@ -347,7 +414,11 @@ fn const_expr(expr: &wasmparser::ConstExpr<'_>) -> Result<ConstExpr, Invalid> {
             Operator::I64Add => ConstOp::I64Add,
             Operator::I64Sub => ConstOp::I64Sub,
             Operator::I64Mul => ConstOp::I64Mul,
-            _ => return Err(invalid(offset, "a constant expression is required")),
+            _ => {
+                let reason =
+                    "an operator that is no part of a constant expression (feature not supported: gc)";
+                return Err(invalid(offset, reason));
+            }
         });
     }
     Ok(ConstExpr(ops))

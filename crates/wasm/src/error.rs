@@ -4,7 +4,7 @@ use cellwall_base::Invalid;
 use wasmparser::WasmFeatures;
 
 /// What a module may use: the core specification 2.0, relaxed vector instructions, extended constant
-/// expressions, multiple memories, tail calls, wide arithmetic, 64-bit memories and tables, and pages
+/// expressions, multiple memories, tail calls, typed function references, wide arithmetic, 64-bit memories and tables, and pages
 /// of one byte.
 pub(crate) const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
@@ -17,6 +17,7 @@ pub(crate) const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::SIMD)
     .union(WasmFeatures::RELAXED_SIMD)
     .union(WasmFeatures::TAIL_CALL)
+    .union(WasmFeatures::FUNCTION_REFERENCES)
     .union(WasmFeatures::EXTENDED_CONST)
     .union(WasmFeatures::MULTI_MEMORY)
     .union(WasmFeatures::WIDE_ARITHMETIC)
@@ -24,6 +25,11 @@ pub(crate) const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::CUSTOM_PAGE_SIZES)
     .union(WasmFeatures::EXCEPTIONS)
     .union(WasmFeatures::LEGACY_EXCEPTIONS);
+
+/// What the sections may use: function types in recursion groups and below one another come with
+/// garbage collection, of which nothing else is supported. [`decode`](crate::decode) refuses types
+/// of heap objects, and bodies are validated without.
+pub(crate) const SECTION_FEATURES: WasmFeatures = FEATURES.union(WasmFeatures::GC);
 
 /// The refusal of a validator or reader; names the feature that would be needed, if one would.
 #[cold]

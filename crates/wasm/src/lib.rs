@@ -7,7 +7,7 @@
 //!
 //! Requires nothing of the bytes. Guarantees that what a [`Module`] says is valid by the core
 //! specification 2.0 with relaxed vector instructions, extended constant expressions, multiple
-//! memories, tail calls and wide arithmetic.
+//! memories, tail calls, typed function references and wide arithmetic.
 //! Deliberately contains no decoder or validator of its own (both are the crate `wasmparser`) and
 //! knows no machine.
 

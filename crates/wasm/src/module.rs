@@ -7,6 +7,7 @@
 use crate::Names;
 use crate::hints::Hints;
 use cellwall_base::EntityId;
+use cellwall_base::types::{ExactTypes, Heap, RefType};
 use cellwall_base::{
     DataIdx, ElemIdx, FuncIdx, GlobalIdx, IdMap, MemoryIdx, TableIdx, TagIdx, TypeIdx, limits,
 };
@@ -28,9 +29,9 @@ pub enum ValType {
     F64,
     /// 128-bit vector.
     V128,
-    /// Nullable function reference.
+    /// Function reference, of whichever exact type.
     FuncRef,
-    /// Nullable host reference.
+    /// Host reference, likewise.
     ExternRef,
     /// Nullable reference to an exception.
     ExnRef,
@@ -53,15 +54,43 @@ impl ValType {
     }
 
     pub(crate) fn of_ref(ty: wasmparser::RefType) -> Self {
-        if ty.is_func_ref() {
-            Self::FuncRef
-        } else if ty.as_non_null() == wasmparser::RefType::EXN.as_non_null() {
-            Self::ExnRef
-        } else {
-            assert!(ty.is_extern_ref(), "the validator refuses {ty}");
-            Self::ExternRef
+        Self::space(ty).unwrap_or_else(|| panic!("the validator refuses {ty}"))
+    }
+
+    /// `FuncRef` or `ExternRef`, by the space in which references of this type are numbered.
+    fn space(ty: wasmparser::RefType) -> Option<Self> {
+        Some(match exact_ref(ty)?.heap {
+            Heap::Func | Heap::NoFunc | Heap::Type(_) => Self::FuncRef,
+            Heap::Extern | Heap::NoExtern => Self::ExternRef,
+        })
+    }
+
+    /// The type, if values of it are supported.
+    pub(crate) fn supported(ty: wasmparser::ValType) -> Option<Self> {
+        match ty {
+            wasmparser::ValType::Ref(ty) => Self::space(ty),
+            other => Some(Self::of(other)),
         }
     }
+}
+
+/// All that validation knows of a reference; `None` if references of this type are not supported.
+pub(crate) fn exact_ref(ty: wasmparser::RefType) -> Option<RefType> {
+    use wasmparser::{AbstractHeapType, HeapType, UnpackedIndex};
+    let heap = match ty.heap_type() {
+        HeapType::Abstract { shared: true, .. } => return None,
+        HeapType::Abstract { ty, .. } => match ty {
+            AbstractHeapType::Func => Heap::Func,
+            AbstractHeapType::NoFunc => Heap::NoFunc,
+            AbstractHeapType::Extern => Heap::Extern,
+            AbstractHeapType::NoExtern => Heap::NoExtern,
+            _ => return None,
+        },
+        HeapType::Concrete(UnpackedIndex::Module(index)) => Heap::Type(TypeIdx::from_u32(index)),
+        _ => return None,
+    };
+    let nullable = ty.is_nullable();
+    Some(RefType { nullable, heap })
 }
 
 impl fmt::Display for ValType {
@@ -118,6 +147,8 @@ pub struct Table {
     pub element: ValType,
     /// Whether its indexes are 64-bit numbers.
     pub is_64: bool,
+    /// The same exactly.
+    pub exact: RefType,
     /// Initial number of elements.
     pub min: u64,
     /// Largest number of elements, if declared.
@@ -131,6 +162,8 @@ pub struct Table {
 pub struct Global {
     /// Value type.
     pub ty: ValType,
+    /// The same exactly, of a reference.
+    pub exact: Option<RefType>,
     /// Whether it can be set.
     pub mutable: bool,
     /// Initial value; `None` exactly for imported ones.
@@ -270,6 +303,8 @@ pub struct CustomSection {
 pub struct Module {
     pub(crate) bytes: Arc<[u8]>,
     pub(crate) types: IdMap<TypeIdx, FuncType>,
+    pub(crate) exact_types: ExactTypes,
+    pub(crate) canonical_types: IdMap<TypeIdx, TypeIdx>,
     pub(crate) funcs: IdMap<FuncIdx, TypeIdx>,
     pub(crate) tables: IdMap<TableIdx, Table>,
     pub(crate) memories: IdMap<MemoryIdx, Memory>,
@@ -310,6 +345,31 @@ impl Module {
     /// Function types.
     pub fn types(&self) -> &IdMap<TypeIdx, FuncType> {
         &self.types
+    }
+
+    /// Function types with all that makes them equal or not.
+    pub fn exact_types(&self) -> &ExactTypes {
+        &self.exact_types
+    }
+
+    /// For each type, the first one of the module that is equal.
+    pub fn canonical_types(&self) -> &IdMap<TypeIdx, TypeIdx> {
+        &self.canonical_types
+    }
+
+    /// Whether a function type is another one or below it.
+    ///
+    /// # Panics
+    /// If one is out of range.
+    pub fn is_subtype(&self, mut ty: TypeIdx, of: TypeIdx) -> bool {
+        // Ends: what is above a type comes before it.
+        while self.canonical_types[ty] != self.canonical_types[of] {
+            match self.exact_types[ty].supertype {
+                Some(above) => ty = above,
+                None => return false,
+            }
+        }
+        true
     }
 
     /// The type of each function, imported ones first.

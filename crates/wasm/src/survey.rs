@@ -90,7 +90,10 @@ fn read(
                 summary.branches += 1;
             }
             Operator::End => depth = u32::saturating_sub(depth, 1),
-            Operator::Br { relative_depth } | Operator::BrIf { relative_depth } => {
+            Operator::Br { relative_depth }
+            | Operator::BrIf { relative_depth }
+            | Operator::BrOnNull { relative_depth }
+            | Operator::BrOnNonNull { relative_depth } => {
                 summary.branches += 1;
                 returns |= relative_depth == depth;
             }
@@ -112,7 +115,8 @@ fn read(
                     callee.callers = callee.callers.saturating_add(1);
                 }
             }
-            Operator::ReturnCallIndirect { .. } => {
+            Operator::CallRef { .. } => summary.calls += 1,
+            Operator::ReturnCallIndirect { .. } | Operator::ReturnCallRef { .. } => {
                 summary.calls += 1;
                 returns = true;
             }

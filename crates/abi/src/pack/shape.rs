@@ -8,15 +8,24 @@ use crate::shape::{
     Item, MemoryShape, TableShape, TagShape,
 };
 use crate::types::{Signature, ValType};
+use cellwall_base::types::{ExactFunc, Heap, RefType};
 use cellwall_base::{FuncIdx, GlobalIdx, Invalid, MemoryIdx, TableIdx, TagIdx, TypeIdx};
 use std::ops::Range;
 
 packed! {
     Signature { params: Box<[ValType]>, results: Box<[ValType]> }
     MemoryShape { imported: bool, is_64: bool, shared: bool, page_shift: u8, min_pages: u64, max_pages: Option<u64> }
-    TableShape { imported: bool, private: bool, element: ValType, is_64: bool, min: u64, max: Option<u64>, init: Option<ConstExpr> }
-    GlobalShape { imported: bool, ty: ValType, mutable: bool, init: Option<ConstExpr> }
+    TableShape { imported: bool, private: bool, element: ValType, exact: RefType, is_64: bool, min: u64, max: Option<u64>, init: Option<ConstExpr> }
+    GlobalShape { imported: bool, ty: ValType, exact: Option<RefType>, mutable: bool, init: Option<ConstExpr> }
     TagShape { imported: bool, ty: TypeIdx }
+    RefType { nullable: bool, heap: Heap }
+    ExactFunc {
+        params: Box<[Option<RefType>]>,
+        results: Box<[Option<RefType>]>,
+        supertype: Option<TypeIdx>,
+        is_final: bool,
+        group: TypeIdx
+    }
     Import { module: String, name: String, item: Item }
     Export { name: String, item: Item }
     DataSegment { active: Option<(MemoryIdx, ConstExpr)>, bytes: Range<u32> }
@@ -63,6 +72,7 @@ macro_rules! variants {
 
 variants! {
     ValType, "value type" { 0 = I32, 1 = I64, 2 = F32, 3 = F64, 4 = V128, 5 = FuncRef, 6 = ExternRef, 7 = ExnRef }
+    Heap, "kind of reference" { 0 = Func, 1 = NoFunc, 2 = Extern, 3 = NoExtern, 4 = Exn, 5 = NoExn, 6 = Type(ty: TypeIdx) }
     Item, "kind of import or export" {
         0 = Func(index: FuncIdx),
         1 = Table(index: TableIdx),

@@ -58,6 +58,7 @@ fn sample() -> (Artifact, Origin) {
             private: true,
             element: ValType::FuncRef,
             is_64: true,
+            exact: RefType::FUNCREF,
             min: 7,
             max: None,
             init: Some(zero()),
@@ -67,6 +68,7 @@ fn sample() -> (Artifact, Origin) {
         globals: [GlobalShape {
             imported: true,
             ty: ValType::V128,
+            exact: None,
             mutable: true,
             init: None,
         }]

@@ -8,7 +8,7 @@ use cellwall_base::{EntityId, FuncIdx, TableIdx, TagIdx, TypeIdx};
 use cellwall_ir as ir;
 use cellwall_ir::{Trap, Type, Value, ValueList};
 use cellwall_isa::x64::{
-    Call, Fixed, IndirectCall, Inst, Row, Signature, TableBase, TableLimit, Target, Width,
+    Call, Fixed, IndirectCall, Inst, ReferenceCall, Row, Signature, TableBase, TableLimit, Target, Width,
 };
 use cellwall_isa::{Class, Reg};
 
@@ -84,11 +84,11 @@ impl Lower<'_> {
     }
 
     /// A call with its arguments and results.
-    fn emit_whole_call(&mut self, inst: ir::Inst, target: Target, args: &[Value], index: Option<Reg>) {
+    fn emit_whole_call(&mut self, inst: ir::Inst, target: Target, args: &[Value], callee: Option<(Reg, u8)>) {
         let mut fixed = Vec::with_capacity(args.len() + 2);
         self.send(args, Assigner::params(), &mut fixed);
-        if let Some(reg) = index {
-            let at = Reg::gpr(convention::ENTRY);
+        if let Some((reg, number)) = callee {
+            let at = Reg::gpr(number);
             fixed.push(Fixed { reg, at, def: false });
         }
         if self.caught.is_some() {
@@ -183,11 +183,11 @@ impl Lower<'_> {
 
     /// A call in place of the rest of the function: the arguments are where the callee expects them,
     /// and the caller's frame goes before the callee is entered.
-    fn emit_tail_call(&mut self, target: Target, args: &[Value], index: Option<Reg>) {
+    fn emit_tail_call(&mut self, target: Target, args: &[Value], callee: Option<(Reg, u8)>) {
         let mut fixed = Vec::with_capacity(args.len() + 1);
         self.send(args, Assigner::params(), &mut fixed);
-        if let Some(reg) = index {
-            let at = Reg::gpr(convention::ENTRY);
+        if let Some((reg, number)) = callee {
+            let at = Reg::gpr(number);
             fixed.push(Fixed { reg, at, def: false });
         }
         self.emit_call(Row::TailCall, target, &fixed);
@@ -203,7 +203,7 @@ impl Lower<'_> {
         let (&index, args) = func.list(args).split_first().expect("the index comes first");
         let index = self.reg(index);
         let target = Target::Indirect(self.indirect(table, ty));
-        self.emit_tail_call(target, args, Some(index));
+        self.emit_tail_call(target, args, Some((index, convention::ENTRY)));
     }
 
     pub(super) fn call_library(&mut self, inst: ir::Inst, library: ir::Library, args: ValueList) {
@@ -218,7 +218,32 @@ impl Lower<'_> {
         let (&index, args) = func.list(args).split_first().expect("the index comes first");
         let index = self.reg(index);
         let target = Target::Indirect(self.indirect(table, ty));
-        self.emit_whole_call(inst, target, args, Some(index));
+        self.emit_whole_call(inst, target, args, Some((index, convention::ENTRY)));
+    }
+
+    pub(super) fn call_ref(&mut self, inst: ir::Inst, ty: TypeIdx, args: ValueList) {
+        let func = self.func;
+        let (&reference, args) = func.list(args).split_first().expect("the reference comes first");
+        let reference = self.reg(reference);
+        let target = self.reference(ty);
+        self.emit_whole_call(inst, target, args, Some((reference, convention::REFERENCE)));
+    }
+
+    pub(super) fn return_call_ref(&mut self, ty: TypeIdx, args: ValueList) {
+        let func = self.func;
+        let (&reference, args) = func.list(args).split_first().expect("the reference comes first");
+        let reference = self.reg(reference);
+        let target = self.reference(ty);
+        self.emit_tail_call(target, args, Some((reference, convention::REFERENCE)));
+    }
+
+    fn reference(&self, ty: TypeIdx) -> Target {
+        Target::Reference(ReferenceCall {
+            reference: Reg::gpr(convention::REFERENCE),
+            stub: context::CALL_REF as i32,
+            signature: self.unit.layout.signature(ty) as i32,
+            trap_null: trap_code(Trap::NullReference),
+        })
     }
 
     fn indirect(&self, table: TableIdx, ty: TypeIdx) -> IndirectCall {

@@ -241,6 +241,7 @@ impl Layout {
             }
             InstData::Return { args } => lower.ret(args),
             InstData::ReturnCall { func, args, .. } => lower.return_call(func, args),
+            InstData::ReturnCallRef { ty, args, .. } => lower.return_call_ref(ty, args),
             InstData::ReturnCallIndirect { table, ty, args, .. } => {
                 lower.return_call_indirect(table, ty, args);
             }

@@ -331,6 +331,7 @@ impl Lower<'_> {
             }
             InstData::Call { func, args, .. } => self.call(inst, func, args),
             InstData::CallIndirect { table, ty, args, .. } => self.call_indirect(inst, table, ty, args),
+            InstData::CallRef { ty, args, .. } => self.call_ref(inst, ty, args),
             InstData::CallLibrary { library, args, .. } => self.call_library(inst, library, args),
             InstData::Throw { tag, args, .. } => self.throw(inst, tag, args),
             InstData::TrapIf { cond, trap } => {
@@ -348,6 +349,7 @@ impl Lower<'_> {
             | InstData::Return { .. }
             | InstData::ReturnCall { .. }
             | InstData::ReturnCallIndirect { .. }
+            | InstData::ReturnCallRef { .. }
             | InstData::Trap { .. } => {
                 unreachable!("the last instruction of a block is lowered with its edges")
             }

@@ -307,6 +307,9 @@ mod tests {
         ) -> interp::Outcome {
             unreachable!("nothing is called")
         }
+        fn call_ref(&mut self, _: u64, _: &[interp::Bits], _: &mut u64) -> interp::Outcome {
+            unreachable!("nothing is called")
+        }
         fn tail_callee(
             &mut self,
             _: interp::Callee,

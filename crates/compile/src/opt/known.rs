@@ -197,6 +197,7 @@ impl Effects {
             }
             InstData::Call { .. }
             | InstData::CallIndirect { .. }
+            | InstData::CallRef { .. }
             | InstData::CallLibrary { .. }
             | InstData::Throw { .. } => {
                 self.everything = true;

@@ -308,6 +308,7 @@ impl Walk<'_> {
             InstData::TableSize { table } => return self.read_once(inst, Space::TableSize(table.as_u32())),
             InstData::Call { .. }
             | InstData::CallIndirect { .. }
+            | InstData::CallRef { .. }
             | InstData::CallLibrary { .. }
             | InstData::Throw { .. } => {
                 known.forget();

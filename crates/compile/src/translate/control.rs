@@ -9,7 +9,7 @@ use super::exceptions::Pad;
 use super::ssa::Slot;
 use super::{Translator, ir_type};
 use cellwall_base::{FuncIdx, Limit, TableIdx, TypeIdx};
-use cellwall_ir::{Block, BlockCall, Inst, InstData, Trap, Value, ValueList};
+use cellwall_ir::{Block, BlockCall, CompareOp, Inst, InstData, Trap, Type, Value, ValueList};
 use cellwall_wasm::{BlockType, BrTable, Module, Operator, ValType};
 use std::collections::HashMap;
 
@@ -140,6 +140,9 @@ impl<'m> Translator<'m> {
             Operator::BrIf { relative_depth } => self.branch_if(relative_depth)?,
             Operator::BrTable { ref targets } => self.branch_table(targets)?,
             Operator::Return => self.return_body(),
+            Operator::BrOnNull { relative_depth } => self.branch_on_null(relative_depth)?,
+            Operator::BrOnNonNull { relative_depth } => self.branch_on_non_null(relative_depth)?,
+            Operator::ReturnCallRef { type_index } => self.return_call_ref(TypeIdx::from_u32(type_index)),
             Operator::ReturnCall { function_index } => self.return_call(FuncIdx::from_u32(function_index)),
             Operator::ReturnCallIndirect {
                 type_index,
@@ -361,6 +364,30 @@ impl<'m> Translator<'m> {
 
     fn branch_if(&mut self, depth: u32) -> Result<(), Limit> {
         let cond = self.pop();
+        self.branch_on(depth, cond)
+    }
+
+    /// The reference stays only where it is not null.
+    fn branch_on_null(&mut self, depth: u32) -> Result<(), Limit> {
+        let reference = self.pop();
+        let cond = self.is_null(reference);
+        self.branch_on(depth, cond)?;
+        self.stack.push(reference);
+        Ok(())
+    }
+
+    /// The reference is the last argument of the branch.
+    fn branch_on_non_null(&mut self, depth: u32) -> Result<(), Limit> {
+        let reference = *self.stack.last().expect("the operator type-checked");
+        let null = self.is_null(reference);
+        let zero = self.constant(Type::I32, 0);
+        let cond = self.build().compare(CompareOp::Eq, null, zero);
+        self.branch_on(depth, cond)?;
+        self.pop();
+        Ok(())
+    }
+
+    fn branch_on(&mut self, depth: u32, cond: Value) -> Result<(), Limit> {
         let from = self.block.expect("the code is reachable");
         let count = self.frame(depth).label_types().len();
         let args = self.top_list(count);
@@ -449,6 +476,15 @@ impl<'m> Translator<'m> {
         }
         let (sig, args) = self.indirect_args(ty);
         self.end_block(InstData::ReturnCallIndirect { table, ty, sig, args });
+    }
+
+    fn return_call_ref(&mut self, ty: TypeIdx) {
+        if !self.is_tail() {
+            self.call_ref(ty);
+            return self.return_body();
+        }
+        let (sig, args) = self.indirect_args(ty);
+        self.end_block(InstData::ReturnCallRef { ty, sig, args });
     }
 
     /// Returns the topmost values.

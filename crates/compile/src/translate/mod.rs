@@ -30,8 +30,8 @@ use crate::CompileError;
 use cellwall_abi::{LibCall, Target};
 use cellwall_base::{FuncIdx, GlobalIdx, Invalid, Limit, TableIdx, TagIdx, TypeIdx};
 use cellwall_ir::{
-    BinaryOp, Block, CompareOp, Func, FuncBuilder, Inst, InstData, Library, Sig, Signature, Type, Value,
-    ValueList,
+    BinaryOp, Block, CompareOp, Func, FuncBuilder, Inst, InstData, Library, Sig, Signature, Trap, Type,
+    Value, ValueList,
 };
 use cellwall_wasm::{At, FuncType, Module, Operator, Sink, ValType, Walker};
 use control::Frame;
@@ -354,6 +354,13 @@ impl<'m> Translator<'m> {
             Operator::RefNull { .. } => self.push_constant(Type::I32, 0),
             Operator::RefIsNull | Operator::I32Eqz => self.equal_zero(Type::I32),
             Operator::I64Eqz => self.equal_zero(Type::I64),
+            Operator::RefAsNonNull => {
+                let reference = *self.stack.last().expect("the operator type-checked");
+                let cond = self.is_null(reference);
+                let trap = Trap::NullReference;
+                self.build().push(InstData::TrapIf { cond, trap }, &[]);
+            }
+            Operator::CallRef { type_index } => self.call_ref(TypeIdx::from_u32(type_index)),
             Operator::RefFunc { function_index } => {
                 let func = self.constant(Type::I32, u64::from(function_index));
                 self.call_library(LibCall::RefFunc, &[func]);
@@ -436,10 +443,22 @@ impl<'m> Translator<'m> {
         self.catch_call();
     }
 
+    fn call_ref(&mut self, ty: TypeIdx) {
+        let results = ir_types(&self.module.types()[ty].results);
+        let (sig, args) = self.indirect_args(ty);
+        self.push_results(InstData::CallRef { ty, sig, args }, &results);
+    }
+
+    /// 1 if a reference is null.
+    fn is_null(&mut self, reference: Value) -> Value {
+        let null = self.constant(Type::I32, 0);
+        self.build().compare(CompareOp::Eq, reference, null)
+    }
+
     /// The signature of a type, and from the stack what says which function, then the arguments.
     fn indirect_args(&mut self, ty: TypeIdx) -> (Sig, ValueList) {
         let sig = self.signature(SigKey::Type(ty));
-        // The index comes first in the list, but is on top of the stack.
+        // The index or reference comes first in the list, but is on top of the stack.
         let index = self.pop();
         let params = self.module.types()[ty].params.len();
         self.stack.insert(self.stack.len() - params, index);

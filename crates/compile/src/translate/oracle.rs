@@ -314,7 +314,7 @@ impl Instance<'_> {
         let reference = *entry.ok_or(Trap::TableOutOfBounds)?;
         let func = reference.checked_sub(1).ok_or(Trap::IndirectCallToNull)?;
         let func = FuncIdx::new(func as usize);
-        match self.module.func_type(func) == &self.module.types()[ty] {
+        match self.module.is_subtype(self.module.funcs()[func], ty) {
             true => Ok(func),
             false => Err(Trap::BadSignature),
         }
@@ -360,10 +360,15 @@ impl Environment for Instance<'_> {
         self.call(func, args, fuel)
     }
 
+    fn call_ref(&mut self, reference: u64, args: &[Bits], fuel: &mut u64) -> Outcome {
+        self.call(of_reference(reference)?, args, fuel)
+    }
+
     fn tail_callee(&mut self, callee: Callee) -> Result<(FuncIdx, Option<Rc<Func>>), Stop> {
         let func = match callee {
             Callee::Func(func) => func,
             Callee::Indirect { table, ty, index } => self.entry(table, ty, index)?,
+            Callee::Ref(reference) => of_reference(reference)?,
         };
         let defined = func.as_u32() >= self.module.imported_funcs();
         let body = defined.then(|| self.func(func).expect("the module's bodies are valid"));
@@ -399,6 +404,12 @@ impl Environment for Instance<'_> {
             Some(_) => None,
         }
     }
+}
+
+/// The function of a reference.
+fn of_reference(reference: u64) -> Result<FuncIdx, Trap> {
+    let func = reference.checked_sub(1).ok_or(Trap::NullReference)?;
+    Ok(FuncIdx::new(func as usize))
 }
 
 fn segment_len(items: &ElementItems) -> u64 {

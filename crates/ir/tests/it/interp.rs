@@ -45,10 +45,18 @@ impl Environment for Small {
         }
         Ok(args.to_vec())
     }
+    fn call_ref(&mut self, reference: u64, args: &[Bits], _: &mut u64) -> Outcome {
+        match reference {
+            0 => Err(Trap::NullReference.into()),
+            _ => Ok(args.to_vec()),
+        }
+    }
     fn tail_callee(&mut self, callee: Callee) -> Result<(FuncIdx, Option<Rc<Func>>), Stop> {
         match callee {
             Callee::Func(func) => Ok((func, self.bodies.get(func.index()).cloned())),
             Callee::Indirect { index, .. } if index >= 3 => Err(Trap::TableOutOfBounds.into()),
+            Callee::Ref(0) => Err(Trap::NullReference.into()),
+            Callee::Ref(reference) => Ok((FuncIdx::from_u32(reference as u32), None)),
             Callee::Indirect { index, .. } => Ok((FuncIdx::from_u32(index as u32 + 100), None)),
         }
     }

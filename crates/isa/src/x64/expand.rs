@@ -269,6 +269,14 @@ impl Asm<'_> {
                 );
                 self.go_through(digit, pins.context, *offset);
             }
+            Target::Reference(call) => {
+                self.emit(Inst::new(Row::Test, W32).src(call.reference).rm(call.reference));
+                let null = self.trap_label(call.trap_null, inst.origin);
+                self.jump_if(Cond::E, null);
+                let number = Inst::new(Row::Mov, W32).dst(pins.scratch);
+                self.emit(number.mem(pins.context, call.signature));
+                self.go_through(digit, pins.context, call.stub);
+            }
             Target::Indirect(indirect) => {
                 self.find_entry(indirect, inst.origin);
                 self.go_through(digit, pins.entry, indirect.call_offset);

@@ -125,6 +125,22 @@ pub enum Target {
     Entry(i32),
     /// An element of a table, whose index is in the entry register.
     Indirect(IndirectCall),
+    /// The function of a reference.
+    Reference(ReferenceCall),
+}
+
+/// A call of the function of a reference, through a stub that finds it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReferenceCall {
+    /// The register that holds the reference.
+    pub reference: Reg,
+    /// The field of the context with the address of the stub.
+    pub stub: i32,
+    /// The field of the context with the signature number, which the stub takes in the scratch
+    /// register.
+    pub signature: i32,
+    /// Trap code for null.
+    pub trap_null: u8,
 }
 
 /// A call through a table of function entries.

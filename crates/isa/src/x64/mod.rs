@@ -20,8 +20,8 @@ pub use code::{
     CallSite, Code, CodeTooLarge, Entry, Frame, LINE_BYTES, LandingPad, Reloc, RelocTarget, TrapSite, encode,
 };
 pub use func::{
-    Block, BlockData, Call, Catches, Edge, Fixed, IndirectCall, MFunc, Pins, Signature, TableBase,
-    TableLimit, Target,
+    Block, BlockData, Call, Catches, Edge, Fixed, IndirectCall, MFunc, Pins, ReferenceCall, Signature,
+    TableBase, TableLimit, Target,
 };
 pub use inst::{Cond, Inst, Rm, Role, Width};
 pub use row::{Form, Row};

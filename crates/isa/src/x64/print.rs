@@ -222,6 +222,7 @@ impl<P> MFunc<P> {
             Target::Direct(func) => write!(f, " f{func}")?,
             Target::Slot(offset) => write!(f, " [context+{offset}]")?,
             Target::Entry(offset) => write!(f, " entry [context+{offset}]")?,
+            Target::Reference(call) => write!(f, " reference [context+{}]", call.signature)?,
             Target::Indirect(indirect) => {
                 write!(f, " indirect {:?} {:?}", indirect.base, indirect.signature)?
             }

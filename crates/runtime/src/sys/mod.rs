@@ -18,8 +18,8 @@ pub(crate) use linux::thread::{
     thread_setup,
 };
 pub(crate) use x64::{
-    CAUGHT_STATUS, Stub, StubPlace, Width, enter, enter_few, features, is_foreign_return, leave_address,
-    library_stub, stack_pointer, stub_address, stub_at,
+    CAUGHT_STATUS, Stub, StubPlace, Width, call_ref_stub, enter, enter_few, features, is_foreign_return,
+    leave_address, library_stub, stack_pointer, stub_address, stub_at,
 };
 
 /// Granularity of protections in bytes.

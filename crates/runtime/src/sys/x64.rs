@@ -7,6 +7,7 @@
 //! * `foreign`: a call into another instance of the store; saves and restores the pinned pair, but if
 //!   the frame that restores it lies on top already, so that tail calls do not grow the stack.
 //! * `host`: a call of a host function, on the thread's own stack.
+//! * `call_ref`: a call of the function of a reference, which the runtime looks for.
 //! * `library`: a library call, on the thread's own stack.
 //! * `resume`: where `host` and `library` go on if an exception was caught.
 //!
@@ -397,6 +398,69 @@ global_asm!(
     POISONED = const Status::Poisoned as u32,
 );
 
+// `call_ref`: (rax = reference, r10 = number of the type that it must have, arguments in place). The
+// arguments wait in the block while the runtime looks for the function, and the return address stays
+// where it is.
+global_asm!(
+    ".text",
+    ".balign 16",
+    hidden!("cellwall_call_ref" "cellwall_call_ref_tail" "cellwall_call_ref_end"),
+    "cellwall_call_ref:",
+    "mov r11d, r10d",
+    "mov r10, [r15 + {BLOCK}]",
+    "mov [r10 + {AG}], rdi",
+    "mov [r10 + {AG} + 8], rsi",
+    "mov [r10 + {AG} + 16], rdx",
+    "mov [r10 + {AG} + 24], rcx",
+    "mov [r10 + {AG} + 32], r8",
+    "mov [r10 + {AG} + 40], r9",
+    xmms!(store "AX" 0 1 2 3 4 5 6 7),
+    "mov edi, eax",
+    "mov esi, r11d",
+    "mov rdx, r15",
+    "mov rax, [r15 + {STORE}]",
+    "mov rax, [rax]",
+    "mov [rax + {GUEST_RBX}], rbx",
+    "mov rbx, rax",
+    "mov [rbx + {GUEST_RSP}], rsp",
+    "mov rsp, [rbx + {HOST_RSP}]",
+    "call {function}",
+    "test edx, edx",
+    "jne cellwall_leave_outcome",
+    "mov r11, rax",
+    "mov rsp, [rbx + {GUEST_RSP}]",
+    "cmp dword ptr [rbx + {MARK}], 0",
+    "jne cellwall_leave_marked",
+    "mov rbx, [rbx + {GUEST_RBX}]",
+    "cellwall_call_ref_tail:",
+    "mov r10, [r15 + {BLOCK}]",
+    "mov rdi, [r10 + {AG}]",
+    "mov rsi, [r10 + {AG} + 8]",
+    "mov rdx, [r10 + {AG} + 16]",
+    "mov rcx, [r10 + {AG} + 24]",
+    "mov r8, [r10 + {AG} + 32]",
+    "mov r9, [r10 + {AG} + 40]",
+    xmms!(load "AX" 0 1 2 3 4 5 6 7),
+    "jmp [r11 + {CALL}]",
+    "cellwall_call_ref_end:",
+    "nop",
+    function = sym library::call_ref,
+    HOST_RSP = const offset_of!(Activation, host_rsp),
+    GUEST_RSP = const offset_of!(Activation, guest_rsp),
+    GUEST_RBX = const offset_of!(Activation, guest_rbx),
+    MARK = const offset_of!(Activation, mark),
+    STORE = const context::STORE,
+    BLOCK = const context::BLOCK,
+    CALL = const func_entry::CALL,
+    AG = const block_arg_gpr(0),
+    AX = const block_arg_xmm(0),
+);
+
+/// The address for the context's field of calls by reference.
+pub(crate) fn call_ref_stub() -> usize {
+    cellwall_call_ref as *const () as usize
+}
+
 /// One stub per library call: names the function and goes to the common part.
 macro_rules! library_stubs {
     ($($call:ident $symbol:ident $function:ident;)*) => {
@@ -476,6 +540,9 @@ unsafe extern "C" {
     fn cellwall_resume_tail();
     fn cellwall_resume_jump();
     fn cellwall_resume_end();
+    fn cellwall_call_ref();
+    fn cellwall_call_ref_tail();
+    fn cellwall_call_ref_end();
     fn cellwall_library_tail();
     fn cellwall_library_end();
 }
@@ -592,6 +659,7 @@ pub(crate) fn stub_at(pc: usize) -> Option<StubPlace> {
         || within(cellwall_host_gprs_tail, cellwall_host_gprs_end)
         || within(cellwall_library_tail, cellwall_library_end)
         || within(cellwall_resume_tail, cellwall_resume_jump)
+        || within(cellwall_call_ref_tail, cellwall_call_ref_end)
     {
         Some(StubPlace::Tail)
     } else if within(cellwall_resume_jump, cellwall_resume_end) {

@@ -193,6 +193,7 @@ impl Module {
             private,
             element: ValType::FuncRef,
             is_64: false,
+            exact: RefType::FUNCREF,
             min,
             max,
             init: None,

@@ -73,6 +73,7 @@ fn imported_memories_must_fit_in_size_and_maximum() {
         .new_global(
             GlobalType {
                 ty: I32,
+                exact: None,
                 mutable: false,
             },
             RawVal::I32(1),
@@ -94,6 +95,7 @@ fn globals_module() -> Module {
     m.shape.globals.push(GlobalShape {
         imported: true,
         ty: I64,
+        exact: None,
         mutable: true,
         init: None,
     });
@@ -108,6 +110,7 @@ fn globals_module() -> Module {
     m.shape.globals.push(GlobalShape {
         imported: false,
         ty: I32,
+        exact: None,
         mutable: false,
         init: Some(ConstExpr(init)),
     });
@@ -139,6 +142,7 @@ fn globals_are_shared_with_those_who_import_them() {
     let mut store = Store::new(&engine, ());
     let ty = GlobalType {
         ty: I64,
+        exact: None,
         mutable: true,
     };
     let shared = store.new_global(ty, RawVal::I64(5)).unwrap();
@@ -167,6 +171,7 @@ fn globals_are_shared_with_those_who_import_them() {
         .new_global(
             GlobalType {
                 ty: I64,
+                exact: None,
                 mutable: false,
             },
             RawVal::I64(5),
@@ -220,6 +225,7 @@ fn a_failed_element_segment_leaves_the_earlier_ones_callable() {
     let ty = TableType {
         element: ValType::FuncRef,
         is_64: false,
+        exact: RefType::FUNCREF,
         min: 2,
         max: None,
     };
@@ -231,6 +237,7 @@ fn a_failed_element_segment_leaves_the_earlier_ones_callable() {
         private: false,
         element: ValType::FuncRef,
         is_64: false,
+        exact: RefType::FUNCREF,
         min: 0,
         max: None,
         init: None,

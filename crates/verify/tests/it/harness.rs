@@ -77,6 +77,7 @@ pub(crate) fn shape(ty: u32) -> Shape {
             private,
             element: FuncRef,
             is_64: false,
+            exact: RefType::FUNCREF,
             min,
             max,
             init: None,
@@ -99,6 +100,7 @@ pub(crate) fn shape(ty: u32) -> Shape {
         shape.globals.push(GlobalShape {
             imported,
             ty,
+            exact: None,
             mutable,
             init,
         });
