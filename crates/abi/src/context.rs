@@ -311,7 +311,7 @@ mod tests {
                 private: false,
                 element: ValType::FuncRef,
                 is_64: false,
-                exact: RefType::FUNCREF,
+                exact: cellwall_base::types::RefType::FUNCREF,
                 min: 1,
                 max: None,
                 init: None,

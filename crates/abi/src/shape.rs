@@ -5,7 +5,7 @@
 
 use crate::context::func_entry;
 use crate::types::{Signature, ValType};
-use cellwall_base::types::{self, ExactTypes, Heap, RefType};
+use cellwall_base::types::{self, ExactTypes, Heap, RefType, Space};
 use cellwall_base::{
     DataIdx, ElemIdx, EntityId, FuncIdx, GlobalIdx, IdMap, Invalid, MemoryIdx, TableIdx, TagIdx, TypeIdx,
     limits,
@@ -297,8 +297,9 @@ impl Shape {
     fn check_exact(&self) -> Result<(), &'static str> {
         let exact = &self.exact_types;
         let fits = |ty: ValType, exact: Option<RefType>| match ty {
-            ValType::FuncRef => exact.is_some_and(|exact| exact.is_func()),
-            ValType::ExternRef => exact.is_some_and(|exact| !exact.is_func()),
+            ValType::FuncRef => exact.is_some_and(|exact| exact.space() == Space::Funcs),
+            ValType::ExternRef => exact.is_some_and(|exact| exact.space() == Space::Externs),
+            ValType::ExnRef => exact.is_some_and(|exact| exact.space() == Space::Exceptions),
             _ => exact.is_none(),
         };
         let in_range = |exact: Option<RefType>, end: usize| match exact.map(|exact| exact.heap) {

@@ -21,8 +21,23 @@ pub enum Heap<T = TypeIdx> {
     Extern,
     /// No value of the host: null is the only reference.
     NoExtern,
+    /// An exception.
+    Exn,
+    /// No exception: null is the only reference.
+    NoExn,
     /// A function of a type.
     Type(T),
+}
+
+/// What references are numbered together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Space {
+    /// Functions.
+    Funcs,
+    /// Values of the host.
+    Externs,
+    /// Exceptions.
+    Exceptions,
 }
 
 /// The type of a reference.
@@ -46,14 +61,24 @@ impl<T> RefType<T> {
         heap: Heap::Extern,
     };
 
-    /// Whether this is `funcref` or `externref`, which say no more than the space.
+    /// `exnref`.
+    pub const EXNREF: Self = Self {
+        nullable: true,
+        heap: Heap::Exn,
+    };
+
+    /// Whether this is `funcref`, `externref` or `exnref`, which say no more than the space.
     pub fn is_plain(&self) -> bool {
-        self.nullable && matches!(self.heap, Heap::Func | Heap::Extern)
+        self.nullable && matches!(self.heap, Heap::Func | Heap::Extern | Heap::Exn)
     }
 
-    /// Whether it is a reference to functions.
-    pub fn is_func(&self) -> bool {
-        matches!(self.heap, Heap::Func | Heap::NoFunc | Heap::Type(_))
+    /// The space in which such references are numbered.
+    pub fn space(&self) -> Space {
+        match self.heap {
+            Heap::Func | Heap::NoFunc | Heap::Type(_) => Space::Funcs,
+            Heap::Extern | Heap::NoExtern => Space::Externs,
+            Heap::Exn | Heap::NoExn => Space::Exceptions,
+        }
     }
 }
 
@@ -65,6 +90,8 @@ impl<T: Copy> RefType<T> {
             Heap::NoFunc => Heap::NoFunc,
             Heap::Extern => Heap::Extern,
             Heap::NoExtern => Heap::NoExtern,
+            Heap::Exn => Heap::Exn,
+            Heap::NoExn => Heap::NoExn,
             Heap::Type(ty) => Heap::Type(f(ty)),
         };
         let nullable = self.nullable;
@@ -79,7 +106,9 @@ impl<T: Copy> RefType<T> {
             (Heap::Func | Heap::NoFunc | Heap::Type(_), Heap::Func)
             | (Heap::NoFunc, Heap::NoFunc | Heap::Type(_))
             | (Heap::Extern | Heap::NoExtern, Heap::Extern)
-            | (Heap::NoExtern, Heap::NoExtern) => true,
+            | (Heap::NoExtern, Heap::NoExtern)
+            | (Heap::Exn | Heap::NoExn, Heap::Exn)
+            | (Heap::NoExn, Heap::NoExn) => true,
             _ => false,
         };
         heap && (other.nullable || !self.nullable)
@@ -176,6 +205,8 @@ mod tests {
             Heap::NoFunc,
             Heap::Extern,
             Heap::NoExtern,
+            Heap::Exn,
+            Heap::NoExn,
             Heap::Type(1),
             Heap::Type(2),
         ];
@@ -192,7 +223,7 @@ mod tests {
             assert!(matches(a, a));
             for b in all() {
                 assert!(a == b || !(matches(a, b) && matches(b, a)), "{a:?} {b:?}");
-                assert!(a.is_func() == b.is_func() || !matches(a, b), "{a:?} {b:?}");
+                assert!(a.space() == b.space() || !matches(a, b), "{a:?} {b:?}");
                 for c in all() {
                     assert!(
                         !(matches(a, b) && matches(b, c)) || matches(a, c),

@@ -93,12 +93,13 @@ impl Func {
     /// # Panics
     /// If it belongs to another store, as do all functions here.
     pub fn ty(&self, store: impl AsContext) -> FuncType {
-        FuncType::from_abi(store.as_context().0.func_signature(self.id).clone())
+        let store = store.as_context();
+        FuncType::from_number(store.engine().runtime(), store.0.func_type_number(self.id))
     }
 
     /// Whether it is of this type.
     pub fn matches_ty(&self, store: impl AsContext, ty: &FuncType) -> bool {
-        store.as_context().0.func_signature(self.id) == ty.abi()
+        self.ty(store).matches(ty)
     }
 
     /// Calls it. `results` is as long as its results and overwritten.

@@ -1,6 +1,6 @@
 //! Globals.
 
-use crate::{AsContext, AsContextMut, GlobalType, Mutability, Result, Val, ValType, bail};
+use crate::{AsContext, AsContextMut, GlobalType, Result, Val, bail};
 use cellwall_runtime as runtime;
 
 /// A global of a store. Just a name for it: cheap to copy.
@@ -32,10 +32,7 @@ impl Global {
             bail!("a global of {} cannot hold {}", ty.content(), value.plain_ty());
         }
         let raw = value.to_raw(store.as_context())?;
-        let ty = runtime::GlobalType {
-            ty: ty.content().to_abi(),
-            mutable: ty.mutability().is_var(),
-        };
+        let ty = ty.to_runtime(store.engine().runtime());
         let id = store.0.new_global(ty, raw);
         let id = id.map_err(|error| store.error(error))?;
         Ok(Self { id })
@@ -46,13 +43,8 @@ impl Global {
     /// # Panics
     /// If it belongs to another store, as do all functions here.
     pub fn ty(&self, store: impl AsContext) -> GlobalType {
-        let ty = store.as_context().0.global_type(self.id);
-        let mutability = if ty.mutable {
-            Mutability::Var
-        } else {
-            Mutability::Const
-        };
-        GlobalType::new(ValType::from_abi(ty.ty), mutability)
+        let store = store.as_context();
+        GlobalType::from_runtime(store.engine().runtime(), store.0.global_type(self.id))
     }
 
     /// Its value.

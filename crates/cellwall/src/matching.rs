@@ -20,7 +20,13 @@ pub(crate) fn check_import(import: &ImportType<'_>, found: &ExternType) -> Resul
 fn matches(expected: &ExternType, found: &ExternType) -> Result<()> {
     let fits = match (expected, found) {
         (ExternType::Func(expected), ExternType::Func(found)) => found.matches(expected),
-        (ExternType::Global(expected), ExternType::Global(found)) => expected == found,
+        (ExternType::Global(expected), ExternType::Global(found)) => {
+            let content = match found.mutability().is_const() {
+                true => found.content().matches(expected.content()),
+                false => found.content() == expected.content(),
+            };
+            content && expected.mutability() == found.mutability()
+        }
         (ExternType::Tag(expected), ExternType::Tag(found)) => expected == found,
         (ExternType::Table(expected), ExternType::Table(found)) => {
             expected.element() == found.element()

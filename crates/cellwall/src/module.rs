@@ -246,15 +246,15 @@ impl Module {
     /// The `index`-th import.
     pub(crate) fn import_at(&self, index: usize) -> ImportType<'_> {
         let import = &self.shape().imports[index];
-        let ty = ExternType::of(self.shape(), import.item);
+        let ty = ExternType::of(self.code(), import.item);
         ImportType::new(&import.module, &import.name, ty)
     }
 
     /// Its exports, in order.
     pub fn exports(&self) -> impl ExactSizeIterator<Item = ExportType<'_>> + '_ {
-        let shape = self.shape();
-        shape.exports.iter().map(|export| {
-            let ty = ExternType::of(shape, export.item);
+        let code = self.code();
+        self.shape().exports.iter().map(move |export| {
+            let ty = ExternType::of(code, export.item);
             ExportType::new(&export.name, ty)
         })
     }
@@ -262,7 +262,7 @@ impl Module {
     /// The type of the export of this name.
     pub fn get_export(&self, name: &str) -> Option<ExternType> {
         let export = self.shape().exports.iter().find(|export| export.name == name)?;
-        Some(ExternType::of(self.shape(), export.item))
+        Some(ExternType::of(self.code(), export.item))
     }
 
     /// The engine it was compiled for.

@@ -47,7 +47,7 @@ impl Table {
             runtime::RawVal::ExnRef(r) => r.0,
             other => panic!("a reference is no {}", other.ty()),
         };
-        let id = store.0.new_table(ty.to_runtime(), bits);
+        let id = store.0.new_table(ty.to_runtime(store.engine().runtime()), bits);
         let id = id.map_err(|error| store.error(error))?;
         Ok(Self { id })
     }
@@ -59,7 +59,7 @@ impl Table {
     pub fn ty(&self, store: impl AsContext) -> TableType {
         let store = store.as_context();
         let ty = store.0.table_type(self.id);
-        TableType::from_runtime(&ty, store.0.table_len(self.id))
+        TableType::from_runtime(store.engine().runtime(), &ty, store.0.table_len(self.id))
     }
 
     /// The element at `index`; `None` if that is out of bounds.

@@ -1,9 +1,9 @@
 //! Types of values, functions and everything that a module imports or exports.
 //!
-//! Requires nothing of an engine: a type is plain data and may be compared with any other.
-//! Guarantees that every type here can be held by code of this version: vectors and references to
-//! functions and host values; reference types of later specifications are refused before a module
-//! exists.
+//! Types that refer to functions of one type belong to an engine; all others are plain data and may be
+//! compared with any other. Guarantees that every type here can be held by code of this version:
+//! vectors and references to functions and host values; those to objects of the heap are refused
+//! before a module exists.
 
 mod external;
 mod function;

@@ -104,7 +104,7 @@ impl Val {
         Ref::null(heap_type).into()
     }
 
-    /// Zero or null of this type.
+    /// Zero or null of this type; none for references that cannot be null.
     pub fn default_for_ty(ty: &ValType) -> Option<Self> {
         Some(match ty {
             ValType::I32 => Self::I32(0),
@@ -112,11 +112,12 @@ impl Val {
             ValType::F32 => Self::F32(0),
             ValType::F64 => Self::F64(0),
             ValType::V128 => Self::V128(V128::from(0)),
-            ValType::Ref(ty) => Self::null_ref(ty.heap_type()),
+            ValType::Ref(ty) if ty.is_nullable() => Self::null_ref(ty.heap_type()),
+            ValType::Ref(_) => return None,
         })
     }
 
-    /// The type of the value.
+    /// The type of the value; of references, the widest of their kind.
     ///
     /// # Errors
     /// If it is a reference of another store.
@@ -130,7 +131,14 @@ impl Val {
     /// # Errors
     /// If it is a reference of another store.
     pub fn matches_ty(&self, store: impl AsContext, ty: &ValType) -> Result<bool> {
-        Ok(self.ty(store)?.matches(ty))
+        let store = store.as_context();
+        match ty {
+            ValType::Ref(ty) if self.plain_ty().is_ref() => {
+                let raw = self.to_raw(store)?;
+                Ok(store.0.is_of(raw, ty.to_exact(store.engine().runtime())))
+            }
+            _ => Ok(self.ty(store)? == *ty),
+        }
     }
 
     /// The reference, if it is one.
@@ -251,9 +259,9 @@ impl Ref {
     /// The null reference of this kind.
     pub fn null(heap_type: &HeapType) -> Self {
         match heap_type {
-            HeapType::Func => Self::Func(None),
-            HeapType::Extern => Self::Extern(None),
-            HeapType::Exn => Self::Exn(None),
+            HeapType::Func | HeapType::ConcreteFunc(_) | HeapType::NoFunc => Self::Func(None),
+            HeapType::Extern | HeapType::NoExtern => Self::Extern(None),
+            HeapType::Exn | HeapType::NoExn => Self::Exn(None),
         }
     }
 
@@ -343,7 +351,7 @@ impl Ref {
     /// # Errors
     /// If it belongs to another store.
     pub fn matches_ty(&self, store: impl AsContext, ty: &RefType) -> Result<bool> {
-        Ok(self.ty(store)?.matches(ty))
+        Val::from(*self).matches_ty(store, &ValType::Ref(ty.clone()))
     }
 }
 

@@ -84,6 +84,12 @@ impl StoreOpaque {
                 results.len()
             )));
         }
+        if signature.params.iter().any(|ty| ty.is_ref()) {
+            let record = self.engine().type_record(self.func_type_number(func));
+            for (i, &value) in params.iter().enumerate().filter(|_| record.exact.is_some()) {
+                self.check_exact(value, record.param_ref(i))?;
+            }
+        }
         let width = Width::of(&signature.params, &signature.results);
         // They carry their types through the call, which needs the store.
         for (result, &ty) in results.iter_mut().zip(&signature.results) {

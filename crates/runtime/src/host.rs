@@ -117,7 +117,8 @@ impl<T: 'static> HostFunc<T> {
             results: R::TYPES.into(),
         };
         let entry = entry_of(&closure);
-        Self::new(engine, signature, entry, Arc::new(closure))
+        let number = engine.plain_type(&signature);
+        Self::new(engine, number, signature, entry, Arc::new(closure))
     }
 
     /// A host function with types that are known at run time only. `closure` gets the arguments
@@ -130,6 +131,19 @@ impl<T: 'static> HostFunc<T> {
         signature: Signature,
         closure: impl Fn(Caller<'_, T>, &[RawVal], &mut [RawVal]) -> Result<(), HostError> + Send + Sync + 'static,
     ) -> Self {
+        Self::of_type(engine, engine.plain_type(&signature), closure)
+    }
+
+    /// Likewise, of the type with this number in the engine.
+    ///
+    /// # Panics
+    /// As [`untyped`](Self::untyped), or if the engine has no such type.
+    pub fn of_type(
+        engine: &Engine,
+        number: u32,
+        closure: impl Fn(Caller<'_, T>, &[RawVal], &mut [RawVal]) -> Result<(), HostError> + Send + Sync + 'static,
+    ) -> Self {
+        let signature = engine.type_record(number).signature.clone();
         fn entry_of<T, F>(_: &Untyped<F>) -> HostEntry
         where
             T: 'static,
@@ -143,11 +157,12 @@ impl<T: 'static> HostFunc<T> {
             closure,
         };
         let entry = entry_of(&env);
-        Self::new(engine, signature, entry, Arc::new(env))
+        Self::new(engine, number, signature, entry, Arc::new(env))
     }
 
     fn new<E: Send + Sync + 'static>(
         engine: &Engine,
+        number: u32,
         signature: Signature,
         entry: HostEntry,
         closure: Arc<E>,
@@ -155,7 +170,7 @@ impl<T: 'static> HostFunc<T> {
         let record = HostRecord {
             entry,
             env: Arc::as_ptr(&closure) as usize,
-            number: engine.plain_type(&signature),
+            number,
             signature,
             engine: engine.clone(),
             _closure: closure,
@@ -169,6 +184,16 @@ impl<T: 'static> HostFunc<T> {
     /// Parameter and result types.
     pub fn signature(&self) -> &Signature {
         &self.record.signature
+    }
+
+    /// The number of its type in its engine.
+    pub fn type_number(&self) -> u32 {
+        self.record.number
+    }
+
+    /// The engine that it was made for.
+    pub fn engine(&self) -> &Engine {
+        &self.record.engine
     }
 }
 

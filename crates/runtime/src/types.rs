@@ -11,7 +11,7 @@ use crate::store::StoreOpaque;
 use crate::value::RawVal;
 use cellwall_abi::context::func_entry;
 use cellwall_abi::{Shape, Signature, ValType};
-use cellwall_base::types::{self, ExactFunc, ExactTypes, Link, RefType};
+use cellwall_base::types::{self, ExactFunc, ExactTypes, Link, RefType, Space};
 use cellwall_base::{EntityId, IdMap, TypeIdx};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -48,11 +48,12 @@ impl TypeRecord {
     }
 }
 
-/// `funcref` or `externref`.
+/// `funcref`, `externref` or `exnref`.
 pub fn plain_ref<T>(ty: ValType) -> Option<RefType<T>> {
     match ty {
         ValType::FuncRef => Some(RefType::FUNCREF),
         ValType::ExternRef => Some(RefType::EXTERNREF),
+        ValType::ExnRef => Some(RefType::EXNREF),
         _ => None,
     }
 }
@@ -235,8 +236,9 @@ impl Engine {
 /// Whether a reference type belongs to a value type.
 fn fits<T>(ty: ValType, exact: Option<&RefType<T>>) -> bool {
     match ty {
-        ValType::FuncRef => exact.is_some_and(|exact| exact.is_func()),
-        ValType::ExternRef => exact.is_some_and(|exact| !exact.is_func()),
+        ValType::FuncRef => exact.is_some_and(|exact| exact.space() == Space::Funcs),
+        ValType::ExternRef => exact.is_some_and(|exact| exact.space() == Space::Externs),
+        ValType::ExnRef => exact.is_some_and(|exact| exact.space() == Space::Exceptions),
         _ => exact.is_none(),
     }
 }
@@ -247,15 +249,15 @@ impl StoreOpaque {
         let Some(reference) = value.reference() else {
             return false;
         };
-        if (value.ty() == ValType::FuncRef) != ty.is_func() {
+        if !fits(value.ty(), Some(&ty)) {
             return false;
         }
         if reference == 0 {
             return ty.nullable;
         }
         match ty.heap {
-            types::Heap::Func | types::Heap::Extern => true,
-            types::Heap::NoFunc | types::Heap::NoExtern => false,
+            types::Heap::Func | types::Heap::Extern | types::Heap::Exn => true,
+            types::Heap::NoFunc | types::Heap::NoExtern | types::Heap::NoExn => false,
             types::Heap::Type(number) => {
                 self.resolve(reference).is_some()
                     && self

@@ -103,8 +103,9 @@ fn read_section(module: &mut Module, payload: Payload<'_>) -> Result<(), Invalid
             }
         }
         Payload::ImportSection(section) => {
+            let offset = section.range().start;
             for import in section.into_imports() {
-                add_import(module, import.map_err(refused)?)?;
+                add_import(module, offset, import.map_err(refused)?)?;
             }
         }
         Payload::FunctionSection(section) => {
@@ -113,9 +114,10 @@ fn read_section(module: &mut Module, payload: Payload<'_>) -> Result<(), Invalid
             }
         }
         Payload::TableSection(section) => {
+            let offset = section.range().start;
             for item in section {
                 let item = item.map_err(refused)?;
-                check_ref(item.ty.element_type)?;
+                check_ref(offset, item.ty.element_type)?;
                 let init = match item.init {
                     TableInit::RefNull => None,
                     TableInit::Expr(expr) => Some(const_expr(&expr)?),
@@ -134,9 +136,10 @@ fn read_section(module: &mut Module, payload: Payload<'_>) -> Result<(), Invalid
             }
         }
         Payload::GlobalSection(section) => {
+            let offset = section.range().start;
             for item in section {
                 let item = item.map_err(refused)?;
-                check_value(item.ty.content_type)?;
+                check_value(offset, item.ty.content_type)?;
                 let init = Some(const_expr(&item.init_expr)?);
                 module.globals.push(global(item.ty, init));
             }
@@ -149,8 +152,9 @@ fn read_section(module: &mut Module, payload: Payload<'_>) -> Result<(), Invalid
         }
         Payload::StartSection { func, .. } => module.start = Some(FuncIdx::from_u32(func)),
         Payload::ElementSection(section) => {
+            let offset = section.range().start;
             for item in section {
-                let segment = element(item.map_err(refused)?)?;
+                let segment = element(offset, item.map_err(refused)?)?;
                 module.elements.push(segment);
             }
         }
@@ -193,7 +197,9 @@ fn add_types(module: &mut Module, offset: u64, group: RecGroup) -> Result<(), In
         };
         let list = |types: &[wasmparser::ValType]| {
             let types = types.iter().map(|&ty| ValType::supported(ty));
-            types.collect::<Option<Box<[_]>>>().ok_or_else(unsupported)
+            types
+                .collect::<Option<Box<[_]>>>()
+                .ok_or_else(|| unsupported(offset))
         };
         let exact = |types: &[wasmparser::ValType]| types.iter().map(|&ty| exact_value(ty)).collect();
         module.types.push(FuncType {
@@ -239,22 +245,24 @@ fn exact_value(ty: wasmparser::ValType) -> Option<RefType> {
 }
 
 #[cold]
-fn unsupported() -> Invalid {
+fn unsupported(offset: u64) -> Invalid {
     invalid(
-        0,
+        offset,
         "a reference to an object of the heap (feature not supported: gc)",
     )
 }
 
-fn check_ref(ty: wasmparser::RefType) -> Result<(), Invalid> {
-    exact_ref(ty).map(drop).ok_or_else(unsupported)
+fn check_ref(offset: u64, ty: wasmparser::RefType) -> Result<(), Invalid> {
+    exact_ref(ty).map(drop).ok_or_else(|| unsupported(offset))
 }
 
-fn check_value(ty: wasmparser::ValType) -> Result<(), Invalid> {
-    ValType::supported(ty).map(drop).ok_or_else(unsupported)
+fn check_value(offset: u64, ty: wasmparser::ValType) -> Result<(), Invalid> {
+    ValType::supported(ty)
+        .map(drop)
+        .ok_or_else(|| unsupported(offset))
 }
 
-fn add_import(module: &mut Module, import: wasmparser::Import<'_>) -> Result<(), Invalid> {
+fn add_import(module: &mut Module, offset: u64, import: wasmparser::Import<'_>) -> Result<(), Invalid> {
     let counts = &mut module.imported;
     let item = match import.ty {
         TypeRef::Func(ty) => {
@@ -262,7 +270,7 @@ fn add_import(module: &mut Module, import: wasmparser::Import<'_>) -> Result<(),
             Item::Func(module.funcs.push(TypeIdx::from_u32(ty)))
         }
         TypeRef::Table(ty) => {
-            check_ref(ty.element_type)?;
+            check_ref(offset, ty.element_type)?;
             counts.tables += 1;
             Item::Table(module.tables.push(table(ty, None)))
         }
@@ -271,7 +279,7 @@ fn add_import(module: &mut Module, import: wasmparser::Import<'_>) -> Result<(),
             Item::Memory(module.memories.push(memory(ty)))
         }
         TypeRef::Global(ty) => {
-            check_value(ty.content_type)?;
+            check_value(offset, ty.content_type)?;
             counts.globals += 1;
             Item::Global(module.globals.push(global(ty, None)))
         }
@@ -349,7 +357,7 @@ fn tag(ty: wasmparser::TagType) -> Tag {
     }
 }
 
-fn element(element: wasmparser::Element<'_>) -> Result<ElementSegment, Invalid> {
+fn element(offset: u64, element: wasmparser::Element<'_>) -> Result<ElementSegment, Invalid> {
     let mode = match element.kind {
         ElementKind::Passive => ElementMode::Passive,
         ElementKind::Declared => ElementMode::Declared,
@@ -367,7 +375,7 @@ fn element(element: wasmparser::Element<'_>) -> Result<ElementSegment, Invalid> 
             (ValType::FuncRef, ElementItems::Funcs(funcs.map_err(refused)?))
         }
         wasmparser::ElementItems::Expressions(ty, exprs) => {
-            check_ref(ty)?;
+            check_ref(offset, ty)?;
             let exprs: Result<Vec<_>, _> = exprs
                 .into_iter()
                 .map(|e| const_expr(&e.map_err(refused)?))

@@ -57,11 +57,12 @@ impl ValType {
         Self::space(ty).unwrap_or_else(|| panic!("the validator refuses {ty}"))
     }
 
-    /// `FuncRef` or `ExternRef`, by the space in which references of this type are numbered.
+    /// `FuncRef`, `ExternRef` or `ExnRef`, by the space in which references of this type are numbered.
     fn space(ty: wasmparser::RefType) -> Option<Self> {
         Some(match exact_ref(ty)?.heap {
             Heap::Func | Heap::NoFunc | Heap::Type(_) => Self::FuncRef,
             Heap::Extern | Heap::NoExtern => Self::ExternRef,
+            Heap::Exn | Heap::NoExn => Self::ExnRef,
         })
     }
 
@@ -84,6 +85,8 @@ pub(crate) fn exact_ref(ty: wasmparser::RefType) -> Option<RefType> {
             AbstractHeapType::NoFunc => Heap::NoFunc,
             AbstractHeapType::Extern => Heap::Extern,
             AbstractHeapType::NoExtern => Heap::NoExtern,
+            AbstractHeapType::Exn => Heap::Exn,
+            AbstractHeapType::NoExn => Heap::NoExn,
             _ => return None,
         },
         HeapType::Concrete(UnpackedIndex::Module(index)) => Heap::Type(TypeIdx::from_u32(index)),

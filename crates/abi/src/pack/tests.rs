@@ -3,6 +3,7 @@
 use super::*;
 use crate::shape::{ConstExpr, ConstOp, ElementItems, ElementMode, Item};
 use crate::types::ValType;
+use cellwall_base::types::{ExactFunc, Heap, RefType};
 
 /// An artifact with every kind of thing in it; it makes no sense, which is not asked here.
 fn sample() -> (Artifact, Origin) {
@@ -41,6 +42,21 @@ fn sample() -> (Artifact, Origin) {
         .into_iter()
         .collect(),
         canonical_types: [0, 1].map(TypeIdx::from_u32).into_iter().collect(),
+        exact_types: [ExactFunc {
+            params: Box::new([
+                None,
+                Some(RefType {
+                    nullable: false,
+                    heap: Heap::Type(TypeIdx::from_u32(0)),
+                }),
+            ]),
+            results: Box::default(),
+            supertype: Some(TypeIdx::from_u32(0)),
+            is_final: true,
+            group: TypeIdx::from_u32(0),
+        }]
+        .into_iter()
+        .collect(),
         funcs: [1, 0].map(TypeIdx::from_u32).into_iter().collect(),
         imported_funcs: 1,
         memories: [MemoryShape {

@@ -111,7 +111,7 @@ impl<T: 'static> Clone for HostFunc<T> {
 
 impl<T: 'static> HostFunc<T> {
     pub(crate) fn ty(&self) -> FuncType {
-        FuncType::from_abi(self.0.signature().clone())
+        FuncType::from_number(self.0.engine(), self.0.type_number())
     }
 
     /// It, in this store.
@@ -144,18 +144,21 @@ pub(crate) fn untyped<T: 'static>(
     ty: FuncType,
     func: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
 ) -> HostFunc<T> {
-    let signature = ty.abi().clone();
-    let func = runtime::HostFunc::untyped(engine.runtime(), signature, move |caller, params, results| {
+    let number = ty.number(engine.runtime());
+    let func = runtime::HostFunc::of_type(engine.runtime(), number, move |caller, params, results| {
         let mut caller = Caller::new(caller);
         let store = &**caller.store.0;
         let params: Vec<Val> = params.iter().map(|&raw| Val::from_raw(store, raw)).collect();
         let mut values: Vec<Val> = ty
             .results()
-            .map(|ty| ty.default_value().expect("all types of this version have one"))
+            .map(|ty| match &ty {
+                crate::ValType::Ref(ty) => Val::null_ref(ty.heap_type()),
+                _ => ty.default_value().expect("every number has one"),
+            })
             .collect();
         func(caller.again(), &params, &mut values).map_err(host)?;
         for ((value, raw), ty) in values.into_iter().zip(results).zip(ty.results()) {
-            if value.plain_ty() != ty {
+            if !value.matches_ty(caller.as_context(), &ty).map_err(host)? {
                 let found = value.plain_ty();
                 return Err(host(format_err!(
                     "a host function returned {found} where its type says {ty}"

@@ -1,7 +1,7 @@
 //! Functions whose type was checked once.
 
 use super::convert::{WasmParams, WasmResults, WasmTyList};
-use crate::{AsContext, AsContextMut, Func, FuncType, Result, StoreContext, bail};
+use crate::{AsContext, AsContextMut, Func, FuncType, Result, StoreContext, ValType, bail};
 use cellwall_runtime::{self as runtime, RawList};
 use std::fmt;
 
@@ -56,8 +56,18 @@ impl<Params: WasmParams, Results: WasmResults> TypedFunc<Params, Results> {
                 Params::List::valtypes(),
                 Results::List::valtypes(),
             );
-            let found = FuncType::from_abi(signature.clone());
+            let found = func.ty(store);
             bail!("type mismatch: expected `{expected}`, found `{found}`");
+        }
+        if signature.params.iter().any(|ty| ty.is_ref()) {
+            // What is passed is a reference of the widest type.
+            let ty = func.ty(store);
+            if let Some(param) = ty
+                .params()
+                .find(|param| !ValType::from_abi(param.to_abi()).matches(param))
+            {
+                bail!("type mismatch: a parameter of type `{param}` cannot be passed without a check");
+            }
         }
         let raw = store.0.typed(func.id);
         let raw = raw.map_err(|error| store.error(error))?;

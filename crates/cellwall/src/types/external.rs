@@ -2,7 +2,7 @@
 
 use super::{FuncType, Mutability, RefType, ValType};
 use crate::{Result, bail};
-use cellwall_abi::shape::{GlobalShape, Item, MemoryShape, Shape, TableShape};
+use cellwall_abi::shape::{Item, MemoryShape};
 use cellwall_base::limits::{MEMORY32_PAGES_MAX, MEMORY64_PAGES_MAX, PAGE_BYTES};
 use cellwall_runtime as runtime;
 use std::fmt;
@@ -62,11 +62,40 @@ impl ExternType {
         }
     }
 
-    pub(crate) fn of(shape: &Shape, item: Item) -> Self {
+    pub(crate) fn of(code: &runtime::Code, item: Item) -> Self {
+        let shape = code.shape();
         match item {
-            Item::Func(func) => Self::Func(FuncType::from_abi(shape.signature(func).clone())),
-            Item::Global(global) => Self::Global(GlobalType::from_shape(&shape.globals[global])),
-            Item::Table(table) => Self::Table(TableType::from_shape(&shape.tables[table])),
+            // Without a question to the engine, where there is no need for one.
+            Item::Func(func) if shape.exact_types.is_empty() => {
+                Self::Func(FuncType::from_abi(shape.signature(func).clone()))
+            }
+            Item::Func(func) => {
+                let number = code.type_number(shape.funcs[func]);
+                Self::Func(FuncType::from_number(code.engine(), number))
+            }
+            Item::Global(global) => {
+                let global = &shape.globals[global];
+                Self::Global(GlobalType::from_runtime(
+                    code.engine(),
+                    runtime::GlobalType {
+                        ty: global.ty,
+                        exact: code.exact(global.exact),
+                        mutable: global.mutable,
+                    },
+                ))
+            }
+            Item::Table(table) => {
+                let table = &shape.tables[table];
+                let exact = code.exact(Some(table.exact)).expect("a table holds references");
+                let ty = runtime::TableType {
+                    element: table.element,
+                    exact,
+                    is_64: table.is_64,
+                    min: table.min,
+                    max: table.max,
+                };
+                Self::Table(TableType::from_runtime(code.engine(), &ty, table.min))
+            }
             Item::Memory(memory) => Self::Memory(MemoryType::from_shape(&shape.memories[memory])),
             Item::Tag(tag) => {
                 let ty = shape.types[shape.tags[tag].ty].clone();
@@ -79,7 +108,7 @@ impl ExternType {
 impl fmt::Display for ExternType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Func(ty) => super::function::Bare(ty.abi()).fmt(f),
+            Self::Func(ty) => super::function::Whole(ty).fmt(f),
             Self::Global(ty) => ty.fmt(f),
             Self::Table(ty) => ty.fmt(f),
             Self::Memory(ty) => ty.fmt(f),
@@ -150,13 +179,25 @@ impl GlobalType {
         self.mutability
     }
 
-    pub(crate) fn from_shape(shape: &GlobalShape) -> Self {
-        let mutability = if shape.mutable {
+    pub(crate) fn from_runtime(engine: &runtime::Engine, ty: runtime::GlobalType) -> Self {
+        let mutability = if ty.mutable {
             Mutability::Var
         } else {
             Mutability::Const
         };
-        Self::new(ValType::from_abi(shape.ty), mutability)
+        let content = match ty.exact {
+            Some(exact) => RefType::from_exact(engine, exact).into(),
+            None => ValType::from_abi(ty.ty),
+        };
+        Self::new(content, mutability)
+    }
+
+    pub(crate) fn to_runtime(&self, engine: &runtime::Engine) -> runtime::GlobalType {
+        runtime::GlobalType {
+            ty: self.content.to_abi(),
+            exact: self.content.as_ref().map(|ty| ty.to_exact(engine)),
+            mutable: self.mutability.is_var(),
+        }
     }
 }
 
@@ -219,28 +260,20 @@ impl TableType {
         self.is_64
     }
 
-    pub(crate) fn from_shape(shape: &TableShape) -> Self {
-        Self {
-            element: RefType::from_abi(shape.element),
-            is_64: shape.is_64,
-            minimum: shape.min,
-            maximum: shape.max,
-        }
-    }
-
     /// The type of a table of this type with so many elements.
-    pub(crate) fn from_runtime(ty: &runtime::TableType, minimum: u64) -> Self {
+    pub(crate) fn from_runtime(engine: &runtime::Engine, ty: &runtime::TableType, minimum: u64) -> Self {
         Self {
-            element: RefType::from_abi(ty.element),
+            element: RefType::from_exact(engine, ty.exact),
             is_64: ty.is_64,
             minimum,
             maximum: ty.max,
         }
     }
 
-    pub(crate) fn to_runtime(&self) -> runtime::TableType {
+    pub(crate) fn to_runtime(&self, engine: &runtime::Engine) -> runtime::TableType {
         runtime::TableType {
             element: self.element.to_abi(),
+            exact: self.element.to_exact(engine),
             is_64: self.is_64,
             min: self.minimum,
             max: self.maximum,

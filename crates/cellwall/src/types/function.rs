@@ -1,10 +1,13 @@
 //! Function types.
 
-use super::ValType;
+use super::{RefType, ValType};
 use crate::Engine;
 use cellwall_abi::Signature;
 use cellwall_base::limits::{PARAMS_MAX, RESULTS_MAX};
+use cellwall_base::types;
+use cellwall_runtime as runtime;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// The type of a function: its parameters and results. Cheap to clone.
@@ -17,26 +20,52 @@ use std::sync::Arc;
 /// assert_eq!(ty.params().len(), 2);
 /// assert_eq!(ty.to_string(), "(type (func (param i32 i64) (result f32)))");
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash)]
+///
+/// Types that refer to none but `funcref` and `externref` are equal if their parameters and results
+/// are; others belong to an engine, and types of different engines differ.
+#[derive(Clone)]
 pub struct FuncType {
     signature: Arc<Signature>,
+    /// What else makes it equal to another or not, if anything does.
+    exact: Option<(runtime::Engine, Arc<runtime::TypeRecord>)>,
+}
+
+impl PartialEq for FuncType {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.exact, &other.exact) {
+            (None, None) => self.signature == other.signature,
+            (Some((engine, ty)), Some((other, other_ty))) => {
+                engine.same(other) && ty.number == other_ty.number
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Eq for FuncType {}
+
+impl Hash for FuncType {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.signature.hash(state);
+    }
 }
 
 impl FuncType {
     /// The type with these parameters and results.
     ///
-    /// The engine is not used in this version; types of one engine equal those of another.
-    ///
     /// # Panics
-    /// If there are more than 1,000 parameters or results (the limit of a module).
+    /// If there are more than 1,000 parameters or results (the limit of a module), or one refers to
+    /// functions of a type of another engine.
     pub fn new(
-        _engine: &Engine,
+        engine: &Engine,
         params: impl IntoIterator<Item = ValType>,
         results: impl IntoIterator<Item = ValType>,
     ) -> Self {
+        let (params, results): (Vec<_>, Vec<_>) =
+            (params.into_iter().collect(), results.into_iter().collect());
         let signature = Signature {
-            params: params.into_iter().map(|ty| ty.to_abi()).collect(),
-            results: results.into_iter().map(|ty| ty.to_abi()).collect(),
+            params: params.iter().map(ValType::to_abi).collect(),
+            results: results.iter().map(ValType::to_abi).collect(),
         };
         assert!(
             signature.params.len() <= PARAMS_MAX,
@@ -46,7 +75,20 @@ impl FuncType {
             signature.results.len() <= RESULTS_MAX,
             "a function cannot have more than {RESULTS_MAX} results"
         );
-        Self::from_abi(signature)
+        let is_plain = |ty: &ValType| {
+            ty.as_ref()
+                .is_none_or(|ty| *ty == RefType::FUNCREF || *ty == RefType::EXTERNREF)
+        };
+        if params.iter().chain(&results).all(is_plain) {
+            return Self::from_abi(signature);
+        }
+        let engine = engine.runtime();
+        let exact = |types: &[ValType]| -> Vec<_> {
+            let refs = types.iter().map(ValType::as_ref);
+            refs.map(|ty| ty.map(|ty| ty.to_exact(engine))).collect()
+        };
+        let number = engine.exact_type(&signature, &exact(&params), &exact(&results));
+        Self::from_number(engine, number)
     }
 
     /// The `i`-th parameter.
@@ -56,7 +98,8 @@ impl FuncType {
 
     /// The parameters.
     pub fn params(&self) -> impl ExactSizeIterator<Item = ValType> + '_ {
-        self.signature.params.iter().map(|&ty| ValType::from_abi(ty))
+        let types = self.signature.params.iter().enumerate();
+        types.map(|(i, &ty)| self.value(ty, |record| record.param_ref(i)))
     }
 
     /// The `i`-th result.
@@ -66,17 +109,59 @@ impl FuncType {
 
     /// The results.
     pub fn results(&self) -> impl ExactSizeIterator<Item = ValType> + '_ {
-        self.signature.results.iter().map(|&ty| ValType::from_abi(ty))
+        let types = self.signature.results.iter().enumerate();
+        types.map(|(i, &ty)| self.value(ty, |record| record.result_ref(i)))
     }
 
     /// Whether a function of this type may be used where `other` is expected.
     pub fn matches(&self, other: &Self) -> bool {
-        self == other
+        match (&self.exact, &other.exact) {
+            (Some((engine, ty)), Some((other, other_ty))) => {
+                engine.same(other) && engine.is_subtype(ty.number, other_ty.number)
+            }
+            // Nothing is below a type that says nothing more.
+            _ => self == other,
+        }
+    }
+
+    fn value(
+        &self,
+        ty: cellwall_abi::ValType,
+        exact: impl FnOnce(&runtime::TypeRecord) -> Option<types::RefType<u32>>,
+    ) -> ValType {
+        match &self.exact {
+            Some((engine, record)) => match exact(record) {
+                Some(ty) => RefType::from_exact(engine, ty).into(),
+                None => ValType::from_abi(ty),
+            },
+            None => ValType::from_abi(ty),
+        }
     }
 
     pub(crate) fn from_abi(signature: Signature) -> Self {
         Self {
             signature: Arc::new(signature),
+            exact: None,
+        }
+    }
+
+    /// The type with this number in an engine.
+    pub(crate) fn from_number(engine: &runtime::Engine, number: u32) -> Self {
+        let record = engine.type_record(number);
+        Self {
+            signature: Arc::new(record.signature.clone()),
+            exact: record.exact.is_some().then(|| (engine.clone(), record)),
+        }
+    }
+
+    /// Its number in an engine.
+    pub(crate) fn number(&self, engine: &runtime::Engine) -> u32 {
+        match &self.exact {
+            None => engine.plain_type(&self.signature),
+            Some((own, record)) => {
+                assert!(own.same(engine), "a type of one engine cannot be used in another");
+                record.number
+            }
         }
     }
 
@@ -93,8 +178,35 @@ impl fmt::Debug for FuncType {
 
 impl fmt::Display for FuncType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "(type {})", Bare(&self.signature))
+        write!(f, "(type {})", Whole(self))
     }
+}
+
+/// A type as in the text format, without the surrounding `type`.
+pub(crate) struct Whole<'a>(pub &'a FuncType);
+
+impl fmt::Display for Whole<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(func")?;
+        list(f, "param", self.0.params())?;
+        list(f, "result", self.0.results())?;
+        f.write_str(")")
+    }
+}
+
+fn list<T: fmt::Display>(
+    f: &mut fmt::Formatter<'_>,
+    keyword: &str,
+    types: impl ExactSizeIterator<Item = T>,
+) -> fmt::Result {
+    if types.len() == 0 {
+        return Ok(());
+    }
+    write!(f, " ({keyword}")?;
+    for ty in types {
+        write!(f, " {ty}")?;
+    }
+    f.write_str(")")
 }
 
 /// A signature as in the text format, without the surrounding `type`.
@@ -103,16 +215,8 @@ pub(crate) struct Bare<'a>(pub &'a Signature);
 impl fmt::Display for Bare<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("(func")?;
-        for (keyword, types) in [("param", &self.0.params), ("result", &self.0.results)] {
-            if types.is_empty() {
-                continue;
-            }
-            write!(f, " ({keyword}")?;
-            for ty in types {
-                write!(f, " {ty}")?;
-            }
-            f.write_str(")")?;
-        }
+        list(f, "param", self.0.params.iter())?;
+        list(f, "result", self.0.results.iter())?;
         f.write_str(")")
     }
 }

@@ -1,6 +1,9 @@
 //! Value types.
 
+use super::FuncType;
 use cellwall_abi as abi;
+use cellwall_base::types;
+use cellwall_runtime as runtime;
 use std::fmt;
 
 /// Whether a global can be set.
@@ -113,10 +116,13 @@ impl ValType {
 
     /// Whether a value of this type may be used where `other` is expected.
     pub fn matches(&self, other: &Self) -> bool {
-        self == other
+        match (self, other) {
+            (Self::Ref(ty), Self::Ref(other)) => ty.matches(other),
+            _ => self == other,
+        }
     }
 
-    /// The value that a local of this type starts with.
+    /// The value that a local of this type starts with; none for references that cannot be null.
     pub fn default_value(&self) -> Option<crate::Val> {
         crate::Val::default_for_ty(self)
     }
@@ -167,34 +173,41 @@ impl From<RefType> for ValType {
     }
 }
 
-/// A reference type. All are nullable in this version (WebAssembly 2.0).
+/// A reference type.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RefType {
+    is_nullable: bool,
     heap: HeapType,
 }
 
 impl RefType {
     /// The type `externref`.
     pub const EXTERNREF: Self = Self {
+        is_nullable: true,
         heap: HeapType::Extern,
     };
     /// The type `exnref`.
-    pub const EXNREF: Self = Self { heap: HeapType::Exn };
+    pub const EXNREF: Self = Self {
+        is_nullable: true,
+        heap: HeapType::Exn,
+    };
     /// The type `funcref`.
-    pub const FUNCREF: Self = Self { heap: HeapType::Func };
+    pub const FUNCREF: Self = Self {
+        is_nullable: true,
+        heap: HeapType::Func,
+    };
 
     /// The reference type to this kind of thing.
-    ///
-    /// # Panics
-    /// If `is_nullable` is false: references that cannot be null are not part of WebAssembly 2.0.
     pub fn new(is_nullable: bool, heap_type: HeapType) -> Self {
-        assert!(is_nullable, "non-nullable references are not supported");
-        Self { heap: heap_type }
+        Self {
+            is_nullable,
+            heap: heap_type,
+        }
     }
 
     /// Whether null is a value of it.
     pub fn is_nullable(&self) -> bool {
-        true
+        self.is_nullable
     }
 
     /// What it refers to.
@@ -204,22 +217,43 @@ impl RefType {
 
     /// Whether a reference of this type may be used where `other` is expected.
     pub fn matches(&self, other: &Self) -> bool {
-        self == other
+        (other.is_nullable || !self.is_nullable) && self.heap.matches(&other.heap)
     }
 
     pub(crate) fn to_abi(&self) -> abi::ValType {
         match self.heap {
-            HeapType::Func => abi::ValType::FuncRef,
-            HeapType::Extern => abi::ValType::ExternRef,
-            HeapType::Exn => abi::ValType::ExnRef,
+            HeapType::Func | HeapType::ConcreteFunc(_) | HeapType::NoFunc => abi::ValType::FuncRef,
+            HeapType::Extern | HeapType::NoExtern => abi::ValType::ExternRef,
+            HeapType::Exn | HeapType::NoExn => abi::ValType::ExnRef,
         }
     }
 
-    pub(crate) fn from_abi(ty: abi::ValType) -> Self {
-        match ValType::from_abi(ty) {
-            ValType::Ref(ty) => ty,
-            other => panic!("a table of {other} cannot exist"),
-        }
+    /// The type as an engine knows it.
+    pub(crate) fn to_exact(&self, engine: &runtime::Engine) -> types::RefType<u32> {
+        let heap = match &self.heap {
+            HeapType::Func => types::Heap::Func,
+            HeapType::NoFunc => types::Heap::NoFunc,
+            HeapType::Extern => types::Heap::Extern,
+            HeapType::NoExtern => types::Heap::NoExtern,
+            HeapType::Exn => types::Heap::Exn,
+            HeapType::NoExn => types::Heap::NoExn,
+            HeapType::ConcreteFunc(ty) => types::Heap::Type(ty.number(engine)),
+        };
+        let nullable = self.is_nullable;
+        types::RefType { nullable, heap }
+    }
+
+    pub(crate) fn from_exact(engine: &runtime::Engine, ty: types::RefType<u32>) -> Self {
+        let heap = match ty.heap {
+            types::Heap::Func => HeapType::Func,
+            types::Heap::NoFunc => HeapType::NoFunc,
+            types::Heap::Extern => HeapType::Extern,
+            types::Heap::NoExtern => HeapType::NoExtern,
+            types::Heap::Exn => HeapType::Exn,
+            types::Heap::NoExn => HeapType::NoExn,
+            types::Heap::Type(number) => HeapType::ConcreteFunc(FuncType::from_number(engine, number)),
+        };
+        Self::new(ty.nullable, heap)
     }
 }
 
@@ -231,7 +265,25 @@ impl fmt::Debug for RefType {
 
 impl fmt::Display for RefType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.to_abi(), f)
+        match (&self.heap, self.is_nullable) {
+            (HeapType::ConcreteFunc(_), true) => write!(f, "(ref null {})", self.heap),
+            (heap, true) => write!(f, "{}", Nullable(heap)),
+            (heap, false) => write!(f, "(ref {heap})"),
+        }
+    }
+}
+
+/// The short form of a type of nullable references.
+struct Nullable<'a>(&'a HeapType);
+
+impl fmt::Display for Nullable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            HeapType::NoFunc => f.write_str("nullfuncref"),
+            HeapType::NoExtern => f.write_str("nullexternref"),
+            HeapType::NoExn => f.write_str("nullexnref"),
+            heap => write!(f, "{heap}ref"),
+        }
     }
 }
 
@@ -243,8 +295,16 @@ pub enum HeapType {
     Extern,
     /// An exception.
     Exn,
+    /// No exception: null is the only reference.
+    NoExn,
+    /// No value of the host: null is the only reference.
+    NoExtern,
     /// A function.
     Func,
+    /// A function of one type.
+    ConcreteFunc(FuncType),
+    /// No function: null is the only reference.
+    NoFunc,
 }
 
 impl HeapType {
@@ -260,17 +320,45 @@ impl HeapType {
 
     /// Whether this kind of thing may be used where `other` is expected.
     pub fn matches(&self, other: &Self) -> bool {
-        self == other
+        match (self, other) {
+            (Self::ConcreteFunc(ty), Self::ConcreteFunc(other)) => ty.matches(other),
+            (Self::Func | Self::ConcreteFunc(_) | Self::NoFunc, Self::Func)
+            | (Self::NoFunc, Self::NoFunc | Self::ConcreteFunc(_))
+            | (Self::Extern | Self::NoExtern, Self::Extern)
+            | (Self::NoExtern, Self::NoExtern)
+            | (Self::Exn | Self::NoExn, Self::Exn)
+            | (Self::NoExn, Self::NoExn) => true,
+            _ => false,
+        }
+    }
+
+    /// The function type, if it is a function of one type.
+    pub fn as_concrete_func(&self) -> Option<&FuncType> {
+        match self {
+            Self::ConcreteFunc(ty) => Some(ty),
+            _ => None,
+        }
+    }
+}
+
+impl From<FuncType> for HeapType {
+    fn from(ty: FuncType) -> Self {
+        Self::ConcreteFunc(ty)
     }
 }
 
 impl fmt::Display for HeapType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Extern => "extern",
-            Self::Exn => "exn",
-            Self::Func => "func",
-        })
+        match self {
+            Self::Extern => f.write_str("extern"),
+            Self::NoExtern => f.write_str("noextern"),
+            Self::Exn => f.write_str("exn"),
+            Self::NoExn => f.write_str("noexn"),
+            Self::Func => f.write_str("func"),
+            // References in it without their types: a type may refer to itself.
+            Self::ConcreteFunc(ty) => super::function::Bare(ty.abi()).fmt(f),
+            Self::NoFunc => f.write_str("nofunc"),
+        }
     }
 }
 

@@ -19,6 +19,7 @@ mod table;
 mod tail_call;
 mod tools;
 mod trap;
+mod typed_reference;
 
 use cellwall::{Engine, Instance, Module, Store};
 

@@ -17,6 +17,8 @@ const MESSAGES: &[(&str, Trap)] = &[
     ("integer divide by zero", Trap::IntegerDivisionByZero),
     ("integer overflow", Trap::IntegerOverflow),
     ("invalid conversion to integer", Trap::BadConversionToInteger),
+    ("null function reference", Trap::NullReference),
+    ("null reference", Trap::NullReference),
     ("out of bounds memory access", Trap::MemoryOutOfBounds),
     ("out of bounds table access", Trap::TableOutOfBounds),
     ("undefined element", Trap::TableOutOfBounds),

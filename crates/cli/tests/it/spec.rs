@@ -177,7 +177,7 @@ fn a_checkout_of_the_tests_passes() {
 fn a_checkout_of_other_tests_passes() {
     let Some(dir) = shared("tests/misc") else { return };
     let mut scripts = Vec::new();
-    for folder in ["tail-call"] {
+    for folder in ["tail-call", "function-references"] {
         let entries = std::fs::read_dir(dir.join(folder)).unwrap_or_else(|e| panic!("{folder}: {e}"));
         for path in entries.map(|entry| entry.expect("the folder can be read").path()) {
             let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));

@@ -193,7 +193,7 @@ impl Module {
             private,
             element: ValType::FuncRef,
             is_64: false,
-            exact: RefType::FUNCREF,
+            exact: cellwall_base::types::RefType::FUNCREF,
             min,
             max,
             init: None,

@@ -225,7 +225,7 @@ fn a_failed_element_segment_leaves_the_earlier_ones_callable() {
     let ty = TableType {
         element: ValType::FuncRef,
         is_64: false,
-        exact: RefType::FUNCREF,
+        exact: cellwall_base::types::RefType::FUNCREF,
         min: 2,
         max: None,
     };
@@ -237,7 +237,7 @@ fn a_failed_element_segment_leaves_the_earlier_ones_callable() {
         private: false,
         element: ValType::FuncRef,
         is_64: false,
-        exact: RefType::FUNCREF,
+        exact: cellwall_base::types::RefType::FUNCREF,
         min: 0,
         max: None,
         init: None,

@@ -131,7 +131,7 @@ fn an_imported_table_is_called_through_its_definition() {
         private: false,
         element: Fun,
         is_64: false,
-        exact: RefType::FUNCREF,
+        exact: cellwall_base::types::RefType::FUNCREF,
         min: 4,
         max: None,
         init: None,
@@ -166,7 +166,7 @@ fn the_host_works_on_tables_within_their_bounds_and_types() {
     let ty = TableType {
         element: Ext,
         is_64: false,
-        exact: RefType::FUNCREF,
+        exact: cellwall_base::types::RefType::FUNCREF,
         min: 3,
         max: Some(5),
     };
@@ -317,7 +317,7 @@ fn null_copied_over_functions_is_null() {
     let ty = TableType {
         element: Fun,
         is_64: false,
-        exact: RefType::FUNCREF,
+        exact: cellwall_base::types::RefType::FUNCREF,
         min: MOST,
         max: None,
     };

@@ -129,7 +129,7 @@ fn instances_that_call_each_other_reach_the_end_of_the_stack() {
     let ty = TableType {
         element: cellwall_abi::ValType::FuncRef,
         is_64: false,
-        exact: RefType::FUNCREF,
+        exact: cellwall_base::types::RefType::FUNCREF,
         min: 1,
         max: None,
     };
@@ -141,7 +141,7 @@ fn instances_that_call_each_other_reach_the_end_of_the_stack() {
         private: false,
         element: ty.element,
         is_64: false,
-        exact: RefType::FUNCREF,
+        exact: cellwall_base::types::RefType::FUNCREF,
         min: 1,
         max: None,
         init: None,

@@ -172,7 +172,7 @@ fn a_jump_table_needs_a_bounded_index_and_checked_entries() {
 fn jumps_through_registers_and_memory_are_refused() {
     refuse(I64_TO_I64, Rule::IndirectJump, |f| f.a.jmp(rdi).unwrap());
     refuse(NOTHING, Rule::IndirectJump, |f| {
-        f.a.jmp(qword_ptr(r15 + 32)).unwrap()
+        f.a.jmp(qword_ptr(r15 + 40)).unwrap()
     });
     refuse(I64_TO_I64, Rule::IndirectJump, |f| {
         f.access().jmp(qword_ptr(r14)).unwrap()

@@ -77,7 +77,7 @@ pub(crate) fn shape(ty: u32) -> Shape {
             private,
             element: FuncRef,
             is_64: false,
-            exact: RefType::FUNCREF,
+            exact: cellwall_base::types::RefType::FUNCREF,
             min,
             max,
             init: None,

@@ -2,7 +2,7 @@
 
 use crate::harness::*;
 use cellwall_abi::LibCall;
-use cellwall_abi::context::library_offset;
+use cellwall_abi::context::{CALL_REF, library_offset};
 use cellwall_abi::convention::block_overflow;
 use cellwall_verify::{Rule, verify};
 use iced_x86::code_asm::*;
@@ -161,5 +161,73 @@ fn nothing_else_is_jumped_through() {
     });
     refuse(I32_TO_I32, Rule::IndirectJump, |f| {
         f.access().jmp(qword_ptr(r14 + rdi)).unwrap();
+    });
+}
+
+/// A call by reference, in tail position or not, with this put before it.
+fn by_reference(ty: u32, tail: bool, build: impl FnOnce(&mut Fun)) -> impl FnOnce(&mut Fun) {
+    move |f: &mut Fun| {
+        if !tail {
+            f.a.sub(rsp, 24).unwrap();
+            f.frame(24);
+        }
+        f.a.mov(eax, edi).unwrap();
+        f.a.mov(r10d, dword_ptr(r15 + At::signature(ty))).unwrap();
+        build(f);
+        let stub = qword_ptr(r15 + CALL_REF as i32);
+        if tail {
+            f.a.jmp(stub).unwrap();
+        } else {
+            f.a.call(stub).unwrap();
+            f.a.add(rsp, 24).unwrap();
+            f.frame(0);
+            f.a.ret().unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_call_by_reference_names_its_type() {
+    for tail in [false, true] {
+        let way = if tail {
+            Rule::IndirectJump
+        } else {
+            Rule::IndirectCall
+        };
+        let of = |ty: u32| by_reference(ty, tail, |_| {});
+        accept(I32_TO_I32, of(I32_TO_I32));
+        refuse(
+            I64_TO_I64,
+            if tail { Rule::TailCall } else { Rule::ZeroExtension },
+            of(I32_TO_I32),
+        );
+        // The reference is data, whatever it names.
+        let with = |build: fn(&mut Fun)| by_reference(I32_TO_I32, tail, build);
+        accept(I32_TO_I32, with(|f| f.a.mov(rax, -1i64).unwrap()));
+        refuse(I32_TO_I32, Rule::Undefined, with(|f| f.a.mov(rax, r8).unwrap()));
+        refuse(
+            I32_TO_I32,
+            Rule::Kind,
+            with(|f| f.a.mov(rax, qword_ptr(r15 + 8)).unwrap()),
+        );
+        // The number is that of a type, as the context has it.
+        refuse(I32_TO_I32, way, with(|f| f.a.mov(r10d, 2).unwrap()));
+        refuse(
+            I32_TO_I32,
+            way,
+            with(|f| f.a.mov(r10, qword_ptr(r15 + 8)).unwrap()),
+        );
+        refuse(I32_TO_I32, Rule::Kind, with(|f| f.a.add(r10d, 1).unwrap()));
+        refuse(I32_TO_I32, Rule::Undefined, with(|f| f.a.mov(edi, r8d).unwrap()));
+        refuse(
+            I32_TO_I32,
+            if tail { Rule::TailCall } else { Rule::Undefined },
+            by_reference(FLOAT, tail, |f| f.a.xorps(xmm0, xmm0).unwrap()),
+        );
+    }
+    // The address of the stub is no value.
+    refuse(I32_TO_I32, Rule::ContextAccess, |f| {
+        f.a.mov(rax, qword_ptr(r15 + CALL_REF as i32)).unwrap();
+        f.a.ret().unwrap();
     });
 }

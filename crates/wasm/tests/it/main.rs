@@ -118,10 +118,14 @@ fn features_beyond_the_set_are_named() {
         ("(module (memory 1 1 shared))", "threads"),
         ("(module (tag))", "exceptions"),
         ("(module (type (struct)))", "gc"),
-        ("(module (func (param (ref func))))", "function-references"),
+        ("(module (func (param anyref)))", "gc"),
+        ("(module (table 1 (ref null struct)))", "gc"),
+        ("(module (global (ref null i31) (ref.null i31)))", "gc"),
+        ("(module (func (local (ref null eq))))", "gc"),
+        ("(module (func (block (result anyref) unreachable) drop))", "gc"),
         (
-            "(module (table 1 funcref (ref.null func)))",
-            "function-references",
+            "(module (func (param funcref) (drop (ref.test (ref func) (local.get 0)))))",
+            "gc",
         ),
         ("(component)", "component-model"),
     ] {
@@ -132,6 +136,11 @@ fn features_beyond_the_set_are_named() {
     accepted("(module (memory i64 1) (memory 1 (pagesize 1)) (table i64 1 funcref))");
     accepted("(module (memory 1) (memory 1) (func (param externref) (result i32 i32) unreachable))");
     accepted("(module (func $f (return_call $f)))");
+    accepted("(module (func (param (ref func))))");
+    accepted("(module (func $f) (table 1 (ref func) (ref.func $f)))");
+    accepted(
+        "(module (rec (type $a (func (param (ref null $b)))) (type $b (sub (func (result (ref $a)))))))",
+    );
     accepted("(module (func (result i64) (i64.trunc_sat_f32_s (f32.const 1)) (i64.extend8_s)))");
     accepted("(module (memory 1) (func (memory.fill (i32.const 0) (i32.const 0) (i32.const 0))))");
 }
