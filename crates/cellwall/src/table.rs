@@ -47,7 +47,8 @@ impl Table {
             runtime::RawVal::ExnRef(r) => r.0,
             other => panic!("a reference is no {}", other.ty()),
         };
-        let id = store.0.new_table(ty.to_runtime(store.engine().runtime()), bits);
+        let ty = ty.to_runtime(store.engine().runtime());
+        let id = store.0.new_table(ty, bits);
         let id = id.map_err(|error| store.error(error))?;
         Ok(Self { id })
     }

@@ -77,7 +77,7 @@ impl FuncType {
         );
         let is_plain = |ty: &ValType| {
             ty.as_ref()
-                .is_none_or(|ty| *ty == RefType::FUNCREF || *ty == RefType::EXTERNREF)
+                .is_none_or(|ty| [RefType::FUNCREF, RefType::EXTERNREF, RefType::EXNREF].contains(ty))
         };
         if params.iter().chain(&results).all(is_plain) {
             return Self::from_abi(signature);
