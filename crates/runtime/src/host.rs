@@ -221,7 +221,8 @@ fn leave(store: &mut StoreOpaque, context: usize, why: std::thread::Result<HostE
         Ok(error) if is_guest && error.is::<ThrownException>() => {
             let thrown = catch_unwind(AssertUnwindSafe(|| store.throw_pending(context)));
             match thrown {
-                Ok(thrown) => thrown.unwrap_or(Outcome::Host(error)),
+                // Without one, it leaves the guest like one that nobody catches.
+                Ok(thrown) => thrown.unwrap_or(Outcome::Thrown),
                 Err(panic) => Outcome::Panic(panic),
             }
         }

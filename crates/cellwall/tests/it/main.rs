@@ -4,6 +4,7 @@ mod allocation;
 mod artifact;
 mod cache;
 mod engine;
+mod exception;
 mod frozen;
 mod func;
 mod global;
