@@ -105,7 +105,7 @@ fn locals_are_what_they_were_at_the_throw() {
             };
             i += 1;
             if i >= n {
-                break sum + (n * 3 ^ n * 5 ^ n * 7 ^ n * 11);
+                break sum + ((n * 3) ^ (n * 5) ^ (n * 7) ^ (n * 11));
             }
         }
     };
