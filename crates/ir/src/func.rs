@@ -348,7 +348,11 @@ impl InstData {
     pub const fn is_call(&self) -> bool {
         matches!(
             self,
-            Self::Call { .. } | Self::CallIndirect { .. } | Self::CallLibrary { .. } | Self::Throw { .. }
+            Self::Call { .. }
+                | Self::CallIndirect { .. }
+                | Self::CallRef { .. }
+                | Self::CallLibrary { .. }
+                | Self::Throw { .. }
         )
     }
 
