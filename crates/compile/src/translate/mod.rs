@@ -447,6 +447,7 @@ impl<'m> Translator<'m> {
         let results = ir_types(&self.module.types()[ty].results);
         let (sig, args) = self.indirect_args(ty);
         self.push_results(InstData::CallRef { ty, sig, args }, &results);
+        self.catch_call();
     }
 
     /// 1 if a reference is null.
