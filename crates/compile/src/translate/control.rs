@@ -480,7 +480,7 @@ impl<'m> Translator<'m> {
 
     fn return_call_ref(&mut self, ty: TypeIdx) {
         if !self.is_tail() {
-            self.call_ref(ty);
+            self.outside_of_body(|this| this.call_ref(ty));
             return self.return_body();
         }
         let (sig, args) = self.indirect_args(ty);
