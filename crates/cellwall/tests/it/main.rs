@@ -21,6 +21,7 @@ mod tail_call;
 mod tools;
 mod trap;
 mod typed_reference;
+mod vector;
 
 use cellwall::{Engine, Instance, Module, Store};
 
