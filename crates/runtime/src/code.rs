@@ -202,6 +202,14 @@ fn check_target(relied: &Target, given: &Target) -> Result<(), Error> {
             "the code needs the processor feature {name}, which is missing here"
         )));
     }
+    // What is not about safety, but was asked for: the same results on every processor.
+    let chosen = (given.relaxed_simd_deterministic && !relied.relaxed_simd_deterministic)
+        || (given.canonical_nans && !relied.canonical_nans);
+    if chosen {
+        return Err(Error::Limit(
+            "the code was compiled without the deterministic operators that this engine asks for".into(),
+        ));
+    }
     let small = if relied.memory_reservation_bytes > given.memory_reservation_bytes {
         "memory reservations"
     } else if relied.memory_guard_bytes > given.memory_guard_bytes {
