@@ -279,6 +279,8 @@ fn same_trap(error: &cellwall::Error, theirs: Trap, place: &str) -> Result<(), S
         Trap::BadConversionToInteger => Ours::BadConversionToInteger,
         Trap::NullReference => Ours::NullReference,
         Trap::Unreachable => Ours::UnreachableCodeReached,
+        Trap::UnalignedAtomic => Ours::HeapMisaligned,
+        Trap::ExpectedSharedMemory => Ours::AtomicWaitNonSharedMemory,
     };
     match error.downcast_ref::<Ours>() {
         Some(ours) if *ours == expected => Ok(()),

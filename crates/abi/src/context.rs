@@ -8,7 +8,7 @@
 //! header    store, block, base of memory 0, stub of calls by reference, library slots
 //! sigs      one u32 per type: the engine-wide signature number, never 0
 //! imports   one function entry per imported function
-//! memories  16 bytes each: owned { base, length }, imported { base, pointer to { base, length } }
+//! memories  16 bytes each: owned { base, length }, imported or shared { base, pointer to { base, length } }
 //! tables    16 bytes each: owned { base, length }, imported { pointer to { base, length }, 0 }
 //! globals   16 bytes each: owned the value, imported { pointer to the value, 0 }
 //! tags      one function entry each: what is called to throw an exception with the tag
@@ -89,9 +89,9 @@ pub enum FieldKind {
     BlockPointer,
     /// Base of a memory; load only.
     MemoryBase(MemoryIdx),
-    /// Length of an owned memory in bytes; load only.
+    /// Length of an owned memory that is not shared, in bytes; load only.
     MemoryLength(MemoryIdx),
-    /// Address of the definition of an imported memory; load only.
+    /// Address of the definition of an imported or shared memory; load only.
     MemoryDefinition(MemoryIdx),
     /// Base of an owned table; load only.
     TableBase(TableIdx),
@@ -139,7 +139,7 @@ pub struct ContextLayout {
     globals: u32,
     tags: u32,
     end: u32,
-    memory_imported: Vec<bool>,
+    memory_elsewhere: Vec<bool>,
     table_imported: Vec<bool>,
     globals_shape: Vec<(bool, ValType)>,
     types: u32,
@@ -164,7 +164,7 @@ impl ContextLayout {
             globals,
             tags,
             end: tags + func_entry::BYTES * shape.tags.len() as u32,
-            memory_imported: shape.memories.values().map(|m| m.imported).collect(),
+            memory_elsewhere: shape.memories.values().map(|m| m.is_elsewhere()).collect(),
             table_imported: shape.tables.values().map(|t| t.imported).collect(),
             globals_shape: shape.globals.values().map(|g| (g.imported, g.ty)).collect(),
             types,
@@ -216,7 +216,7 @@ impl ContextLayout {
                 STORE => field(8, FieldKind::Host),
                 BLOCK => field(8, FieldKind::BlockPointer),
                 CALL_REF => field(8, FieldKind::CallRef),
-                BASE if !self.memory_imported.is_empty() => {
+                BASE if !self.memory_elsewhere.is_empty() => {
                     field(8, FieldKind::MemoryBase(MemoryIdx::from_u32(0)))
                 }
                 _ if offset >= LIBRARY && offset.is_multiple_of(8) => {
@@ -248,7 +248,7 @@ impl ContextLayout {
         if offset < self.tables {
             let (index, rest) = split(self.memories, definition::BYTES);
             let memory = MemoryIdx::from_u32(index);
-            return match (rest, self.memory_imported[index as usize]) {
+            return match (rest, self.memory_elsewhere[index as usize]) {
                 (0, _) => field(8, FieldKind::MemoryBase(memory)),
                 (8, false) => field(8, FieldKind::MemoryLength(memory)),
                 (8, true) => field(8, FieldKind::MemoryDefinition(memory)),

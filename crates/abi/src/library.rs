@@ -78,6 +78,13 @@ library_calls! {
     ThrowRef(exception: I32);
     /// `ref.func`: the reference of a function of this instance.
     RefFunc(func: I32) -> I32;
+    /// `memory.atomic.wait32`: 0 if it was woken, 1 if the value is another, 2 after `timeout`
+    /// nanoseconds (without end if negative).
+    AtomicWait32(memory: I32, address: I64, expected: I32, timeout: I64) -> I32;
+    /// `memory.atomic.wait64`.
+    AtomicWait64(memory: I32, address: I64, expected: I64, timeout: I64) -> I32;
+    /// `memory.atomic.notify`: how many were woken.
+    AtomicNotify(memory: I32, address: I64, count: I32) -> I32;
 }
 
 impl LibCall {

@@ -65,6 +65,12 @@ pub struct MemoryShape {
 }
 
 impl MemoryShape {
+    /// Whether the instance context holds the address of its definition, not the definition: it belongs
+    /// to another instance, or other threads see its length too.
+    pub const fn is_elsewhere(&self) -> bool {
+        self.imported || self.shared
+    }
+
     /// The type of its indexes.
     pub const fn index_type(&self) -> ValType {
         if self.is_64 { ValType::I64 } else { ValType::I32 }

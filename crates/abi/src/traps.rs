@@ -56,6 +56,10 @@ trap_codes! {
     Interrupt = 10, "interrupt";
     /// A null reference where one with a value was needed.
     NullReference = 11, "null reference";
+    /// An atomic access whose address is no multiple of its width.
+    UnalignedAtomic = 12, "unaligned atomic";
+    /// A wait on a memory that is not shared.
+    ExpectedSharedMemory = 13, "expected shared memory";
 }
 
 impl fmt::Display for TrapCode {

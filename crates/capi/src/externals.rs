@@ -30,7 +30,7 @@ fn kind(it: &wasm_extern_t) -> Option<u8> {
         Extern::Func(_) => 0,
         Extern::Global(_) => 1,
         Extern::Table(_) => 2,
-        Extern::Memory(_) => 3,
+        Extern::Memory(_) | Extern::SharedMemory(_) => 3,
         Extern::Tag(_) => 4,
     })
 }

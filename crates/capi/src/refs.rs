@@ -111,6 +111,7 @@ pub(crate) fn object(external: rt::Extern) -> Object {
         rt::Extern::Table(it) => Object::Table(it),
         rt::Extern::Memory(it) => Object::Memory(it),
         rt::Extern::Tag(it) => Object::Tag(it),
+        rt::Extern::SharedMemory(_) => unreachable!("engines of the C API refuse shared memories"),
     }
 }
 

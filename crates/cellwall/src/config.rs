@@ -25,6 +25,7 @@ pub struct Config {
     pub(crate) nan_canonicalization: bool,
     pub(crate) wasm_memory64: bool,
     pub(crate) wasm_custom_page_sizes: bool,
+    pub(crate) wasm_threads: bool,
     pub(crate) parallel_compilation: bool,
     pub(crate) cache: Option<Cache>,
     pub(crate) profiler: ProfilingStrategy,
@@ -45,6 +46,7 @@ impl Default for Config {
             nan_canonicalization: false,
             wasm_memory64: true,
             wasm_custom_page_sizes: true,
+            wasm_threads: true,
             parallel_compilation: true,
             cache: None,
             profiler: ProfilingStrategy::None,
@@ -125,12 +127,20 @@ impl Config {
         self
     }
 
+    /// Whether modules may have shared memories; on by default. Atomic accesses of other memories are
+    /// allowed in any case.
+    pub fn wasm_threads(&mut self, enable: bool) -> &mut Self {
+        self.wasm_threads = enable;
+        self
+    }
+
     /// The switches of features, for what depends on all of them.
-    pub(crate) fn features(&self) -> [bool; 3] {
+    pub(crate) fn features(&self) -> [bool; 4] {
         [
             self.wasm_multi_memory,
             self.wasm_memory64,
             self.wasm_custom_page_sizes,
+            self.wasm_threads,
         ]
     }
 

@@ -1,6 +1,9 @@
 //! What modules import and instances export.
 
-use crate::{AsContext, ExternType, Func, Global, Memory, Result, StoreContext, Table, Tag, bail};
+use crate::{
+    AsContext, ExternType, Func, Global, Memory, Result, SharedMemory, StoreContext, Table, Tag, bail,
+    format_err,
+};
 use cellwall_runtime as runtime;
 
 /// Something that a module can import: of one store. Cheap to copy.
@@ -16,6 +19,8 @@ pub enum Extern {
     Memory(Memory),
     /// A tag.
     Tag(Tag),
+    /// A memory that belongs to no store, but to an engine.
+    SharedMemory(SharedMemory),
 }
 
 macro_rules! into {
@@ -37,6 +42,7 @@ impl Extern {
         Table into_table "table";
         Memory into_memory "memory";
         Tag into_tag "tag";
+        SharedMemory into_shared_memory "shared memory";
     }
 
     /// Its type; the minimum of a memory or table is its current size.
@@ -50,6 +56,7 @@ impl Extern {
             Self::Table(it) => it.ty(store).into(),
             Self::Memory(it) => it.ty(store).into(),
             Self::Tag(it) => it.ty(store).into(),
+            Self::SharedMemory(it) => it.ty_now().into(),
         }
     }
 
@@ -61,6 +68,12 @@ impl Extern {
             Self::Table(it) => it.id.store(),
             Self::Memory(it) => it.id.store(),
             Self::Tag(it) => it.id.store(),
+            Self::SharedMemory(it) => {
+                if !it.raw.engine().same(store.0.engine()) {
+                    bail!("a shared memory of one engine cannot be used in another");
+                }
+                return Ok(());
+            }
         };
         if own != store.0.id() {
             bail!("something of one store cannot be used in another");
@@ -68,23 +81,31 @@ impl Extern {
         Ok(())
     }
 
-    pub(crate) fn raw(&self) -> runtime::Extern {
-        match self {
+    /// What it is in a store, which it belongs to or may be used in.
+    pub(crate) fn raw(&self, store: &mut runtime::StoreOpaque) -> Result<runtime::Extern> {
+        Ok(match self {
             Self::Func(it) => runtime::Extern::Func(it.id),
             Self::Global(it) => runtime::Extern::Global(it.id),
             Self::Table(it) => runtime::Extern::Table(it.id),
             Self::Memory(it) => runtime::Extern::Memory(it.id),
             Self::Tag(it) => runtime::Extern::Tag(it.id),
-        }
+            Self::SharedMemory(it) => {
+                let id = store.add_shared_memory(&it.raw);
+                runtime::Extern::Memory(id.map_err(|error| format_err!("{error}"))?)
+            }
+        })
     }
 
-    pub(crate) fn from_raw(raw: runtime::Extern) -> Self {
+    pub(crate) fn from_raw(store: &runtime::StoreOpaque, raw: runtime::Extern) -> Self {
         match raw {
             runtime::Extern::Func(id) => Self::Func(Func { id }),
             runtime::Extern::Global(id) => Self::Global(Global { id }),
             runtime::Extern::Table(id) => Self::Table(Table { id }),
-            runtime::Extern::Memory(id) => Self::Memory(Memory { id }),
             runtime::Extern::Tag(id) => Self::Tag(Tag { id }),
+            runtime::Extern::Memory(id) => match store.shared_memory(id) {
+                Some(raw) => Self::SharedMemory(SharedMemory { raw }),
+                None => Self::Memory(Memory { id }),
+            },
         }
     }
 }
@@ -98,7 +119,7 @@ macro_rules! from {
         }
     )*};
 }
-from! { Func Global Table Memory Tag }
+from! { Func Global Table Memory Tag SharedMemory }
 
 /// An export of an instance: its name and what it is.
 #[derive(Clone, Debug)]
@@ -145,7 +166,7 @@ impl<'instance> Export<'instance> {
         self.definition.into_table()
     }
 
-    /// The memory, if it is one.
+    /// The memory, if it is one that belongs to the store.
     pub fn into_memory(self) -> Option<Memory> {
         self.definition.into_memory()
     }
@@ -153,5 +174,10 @@ impl<'instance> Export<'instance> {
     /// The tag, if it is one.
     pub fn into_tag(self) -> Option<Tag> {
         self.definition.into_tag()
+    }
+
+    /// The memory, if it is one that stores share.
+    pub fn into_shared_memory(self) -> Option<SharedMemory> {
+        self.definition.into_shared_memory()
     }
 }

@@ -3,8 +3,8 @@
 use crate::linker::Definition;
 use crate::matching::check_import;
 use crate::{
-    AsContext, AsContextMut, Engine, Export, Extern, Func, Global, Memory, Module, Result, StoreContext,
-    StoreContextMut, Table, Tag, TypedFunc, WasmParams, WasmResults, bail, format_err,
+    AsContext, AsContextMut, Engine, Export, Extern, Func, Global, Memory, Module, Result, SharedMemory,
+    StoreContext, StoreContextMut, Table, Tag, TypedFunc, WasmParams, WasmResults, bail, format_err,
 };
 use cellwall_runtime as runtime;
 use std::sync::Arc;
@@ -50,7 +50,8 @@ impl Instance {
             item.check_store(store.as_context())?;
             check_import(&import, &item.ty(store.as_context()))?;
         }
-        let imports: Vec<_> = imports.iter().map(Extern::raw).collect();
+        let imports = imports.iter().map(|item| item.raw(&mut *store.0));
+        let imports = imports.collect::<Result<Vec<_>>>()?;
         Self::start(store, module, &imports)
     }
 
@@ -83,18 +84,16 @@ impl Instance {
         let store: &'a crate::store::Inner<T> = store.into().0;
         let names = &store.instance_code(self.id).shape().exports;
         names.iter().enumerate().map(move |(i, export)| {
-            let item = Extern::from_raw(store.export_at(self.id, i));
+            let item = Extern::from_raw(store, store.export_at(self.id, i));
             Export::new(&export.name, item)
         })
     }
 
     /// The export of this name.
     pub fn get_export(&self, mut store: impl AsContextMut, name: &str) -> Option<Extern> {
-        store
-            .as_context_mut()
-            .0
-            .export(self.id, name)
-            .map(Extern::from_raw)
+        let store = store.as_context_mut();
+        let raw = store.0.export(self.id, name)?;
+        Some(Extern::from_raw(store.0, raw))
     }
 
     /// The exported function of this name.
@@ -124,7 +123,7 @@ impl Instance {
         self.get_export(store, name)?.into_table()
     }
 
-    /// The exported memory of this name.
+    /// The exported memory of this name, if it is one that belongs to the store.
     pub fn get_memory(&self, store: impl AsContextMut, name: &str) -> Option<Memory> {
         self.get_export(store, name)?.into_memory()
     }
@@ -132,6 +131,11 @@ impl Instance {
     /// The exported tag of this name.
     pub fn get_tag(&self, store: impl AsContextMut, name: &str) -> Option<Tag> {
         self.get_export(store, name)?.into_tag()
+    }
+
+    /// The exported memory of this name, if it is one that stores share.
+    pub fn get_shared_memory(&self, store: impl AsContextMut, name: &str) -> Option<SharedMemory> {
+        self.get_export(store, name)?.into_shared_memory()
     }
 
     /// The exported global of this name.
@@ -213,7 +217,7 @@ impl<T: 'static> InstancePre<T> {
             if definition.may_have_changed() {
                 check_import(&self.module.import_at(index), &item.ty(store.as_context()))?;
             }
-            imports.push(item.raw());
+            imports.push(item.raw(&mut *store.0)?);
         }
         Instance::start(store, &self.module, &imports)
     }

@@ -1,6 +1,6 @@
 //! Whether something may be imported as something (core specification, "Import Subtyping").
 
-use crate::{ExternType, ImportType, Result, bail};
+use crate::{ExternType, ImportType, MemoryType, Result, bail};
 
 /// Compares what a module expects with what it is given.
 ///
@@ -29,16 +29,20 @@ fn matches(expected: &ExternType, found: &ExternType) -> Result<()> {
         }
         (ExternType::Tag(expected), ExternType::Tag(found)) => expected == found,
         (ExternType::Table(expected), ExternType::Table(found)) => {
-            expected.element() == found.element()
+            (expected.element(), expected.is_64()) == (found.element(), found.is_64())
                 && limits(
                     (expected.minimum(), expected.maximum()),
                     (found.minimum(), found.maximum()),
                 )
         }
-        (ExternType::Memory(expected), ExternType::Memory(found)) => limits(
-            (expected.minimum(), expected.maximum()),
-            (found.minimum(), found.maximum()),
-        ),
+        (ExternType::Memory(expected), ExternType::Memory(found)) => {
+            let kind = |ty: &MemoryType| (ty.is_64(), ty.is_shared(), ty.page_size_log2());
+            kind(expected) == kind(found)
+                && limits(
+                    (expected.minimum(), expected.maximum()),
+                    (found.minimum(), found.maximum()),
+                )
+        }
         _ => bail!(
             "types incompatible: expected a {}, found a {}",
             expected.kind(),
@@ -63,7 +67,7 @@ fn limits(expected: (u64, Option<u64>), found: (u64, Option<u64>)) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{GlobalType, MemoryType, Mutability, RefType, TableType, ValType};
+    use crate::{GlobalType, Mutability, RefType, TableType, ValType};
 
     fn fits(expected: impl Into<ExternType>, found: impl Into<ExternType>) -> bool {
         matches(&expected.into(), &found.into()).is_ok()
@@ -78,6 +82,9 @@ mod tests {
         assert!(!fits(memory(1, Some(4)), memory(1, Some(5))));
         assert!(!fits(memory(1, Some(4)), memory(1, None)));
         assert!(fits(memory(1, None), memory(1, Some(5))));
+        assert!(!fits(memory(1, None), MemoryType::new64(1, None)));
+        assert!(!fits(memory(1, Some(2)), MemoryType::shared(1, 2)));
+        assert!(fits(MemoryType::shared(1, 2), MemoryType::shared(1, 2)));
     }
 
     #[test]

@@ -39,9 +39,13 @@ impl Memory {
     /// Makes a memory that belongs to no instance.
     ///
     /// # Errors
-    /// If the store's limiter refuses or the system has no address space left.
+    /// If the type is shared (see [`SharedMemory`](crate::SharedMemory)), the store's limiter refuses or
+    /// the system has no address space left.
     pub fn new(mut store: impl AsContextMut, ty: MemoryType) -> Result<Self> {
         let store = store.as_context_mut();
+        if ty.is_shared() {
+            crate::bail!("a shared memory belongs to no store: make a `SharedMemory`");
+        }
         let id = store.0.new_memory(ty.to_runtime());
         let id = id.map_err(|error| store.error(error))?;
         Ok(Self { id })
@@ -144,6 +148,12 @@ impl Memory {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct MemoryAccessError(());
+
+impl MemoryAccessError {
+    pub(crate) fn new() -> Self {
+        Self(())
+    }
+}
 
 impl fmt::Display for MemoryAccessError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

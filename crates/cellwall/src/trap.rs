@@ -43,6 +43,10 @@ pub enum Trap {
     Interrupt,
     /// A null reference where a value was needed.
     NullReference,
+    /// An atomic access whose address is no multiple of its width.
+    HeapMisaligned,
+    /// A wait on a memory that is not shared.
+    AtomicWaitNonSharedMemory,
 }
 
 impl Trap {
@@ -59,6 +63,8 @@ impl Trap {
             TrapCode::Unreachable => Self::UnreachableCodeReached,
             TrapCode::Interrupt => Self::Interrupt,
             TrapCode::NullReference => Self::NullReference,
+            TrapCode::UnalignedAtomic => Self::HeapMisaligned,
+            TrapCode::ExpectedSharedMemory => Self::AtomicWaitNonSharedMemory,
         }
     }
 

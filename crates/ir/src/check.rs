@@ -289,6 +289,26 @@ fn check_inst(func: &Func, inst: Inst) -> Checked {
             legal(op.accepts(ty(value)))?;
             gives(&[])
         }
+        InstData::Atomic {
+            op,
+            width,
+            offset,
+            args,
+            ..
+        } => {
+            let Some((&addr, operands)) = func.list(args).split_first() else {
+                return Err(CheckError("the address is missing".into()));
+            };
+            check_address(func, inst, addr, offset)?;
+            let of = match operands.first() {
+                Some(&first) => ty(first),
+                None => one()?,
+            };
+            legal(of.is_int() && width.bytes(of) <= of.bytes() && operands.len() == op.operands())?;
+            operands.iter().try_for_each(|&operand| is(operand, of))?;
+            if op.gives() { gives(&[of]) } else { gives(&[]) }
+        }
+        InstData::Fence => gives(&[]),
         InstData::MemorySize { .. } => gives(&[Type::I64]),
         InstData::TableSize { .. } => legal(one()?.is_int()),
         InstData::GlobalGet { .. } => one().map(drop),
@@ -398,7 +418,9 @@ fn check_target(func: &Func, to: BlockCall) -> Checked {
 fn check_address(func: &Func, access: Inst, addr: Value, offset: u32) -> Checked {
     ensure(offset < 1 << 31, || "the offset is too large".into())?;
     let memory = match func.insts[access].data {
-        InstData::Load { memory, .. } | InstData::Store { memory, .. } => memory,
+        InstData::Load { memory, .. } | InstData::Store { memory, .. } | InstData::Atomic { memory, .. } => {
+            memory
+        }
         _ => unreachable!("only accesses have addresses"),
     };
     let checked = func.def_inst(addr).map(|inst| func.insts[inst].data);

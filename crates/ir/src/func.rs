@@ -4,7 +4,7 @@
 //! in which blocks are laid out; blocks outside it are dead. The last instruction of a block, and
 //! only that, is a terminator.
 
-use crate::op::{BinaryOp, CompareOp, LoadOp, StoreOp, Trap, Type, UnaryOp};
+use crate::op::{AtomicOp, BinaryOp, CompareOp, LoadOp, StoreOp, Trap, Type, UnaryOp};
 use crate::vector::VectorOp;
 use crate::{Block, Inst, Library, Sig, Value};
 use cellwall_base::{FuncIdx, GlobalIdx, IdMap, MemoryIdx, TableIdx, TagIdx, TypeIdx};
@@ -139,6 +139,21 @@ pub enum InstData {
         /// The address, then the value.
         args: [Value; 2],
     },
+    /// An atomic access at `addr + offset`, which must be aligned; see `Load` for the address.
+    Atomic {
+        /// The row.
+        op: AtomicOp,
+        /// How wide: all bytes of the type of the operands or the result, or the low ones.
+        width: StoreOp,
+        /// The memory.
+        memory: MemoryIdx,
+        /// Added to the address without wrapping, below 2^31.
+        offset: u32,
+        /// The address, then the operands.
+        args: ValueList,
+    },
+    /// Orders all accesses before it before all after it.
+    Fence,
     /// The current length of a memory in bytes, an I64.
     MemorySize {
         /// The memory.
@@ -659,6 +674,7 @@ impl Func {
             | InstData::GlobalGet { .. }
             | InstData::FrameGet { .. }
             | InstData::LandingPad { .. }
+            | InstData::Fence
             | InstData::Trap { .. } => {}
             InstData::Unary { arg: v, .. }
             | InstData::BoundsCheck { addr: v, .. }
@@ -676,6 +692,7 @@ impl Func {
             | InstData::CallIndirect { args, .. }
             | InstData::CallRef { args, .. }
             | InstData::CallLibrary { args, .. }
+            | InstData::Atomic { args, .. }
             | InstData::ReturnCall { args, .. }
             | InstData::ReturnCallIndirect { args, .. }
             | InstData::Throw { args, .. }
@@ -714,6 +731,7 @@ impl Func {
             | InstData::GlobalGet { .. }
             | InstData::FrameGet { .. }
             | InstData::LandingPad { .. }
+            | InstData::Fence
             | InstData::Trap { .. } => {}
             InstData::Unary { arg: v, .. }
             | InstData::BoundsCheck { addr: v, .. }
@@ -739,6 +757,7 @@ impl Func {
             | InstData::CallIndirect { args, .. }
             | InstData::CallRef { args, .. }
             | InstData::CallLibrary { args, .. }
+            | InstData::Atomic { args, .. }
             | InstData::ReturnCall { args, .. }
             | InstData::ReturnCallIndirect { args, .. }
             | InstData::Throw { args, .. }

@@ -260,6 +260,8 @@ impl Frame<'_> {
                 bytes.copy_from_slice(&raw[..width as usize]);
                 return Ok(());
             }
+            InstData::Atomic { .. } => return self.atomic(inst),
+            InstData::Fence => return Ok(()),
             InstData::MemorySize { memory } => (self.env.memory(memory).len() as u64).into(),
             InstData::TableSize { table } => self.env.table_size(table).into(),
             InstData::GlobalGet { global } => *self.env.global(global),
@@ -289,6 +291,43 @@ impl Frame<'_> {
         };
         let result = self.func.result(inst);
         self.set(result, bits);
+        Ok(())
+    }
+
+    /// An atomic access; nobody else looks.
+    fn atomic(&mut self, inst: Inst) -> Result<(), Stop> {
+        let node = &self.func.insts[inst];
+        let InstData::Atomic {
+            op,
+            width,
+            memory,
+            offset,
+            args,
+        } = node.data
+        else {
+            unreachable!("the caller looked")
+        };
+        let args: Vec<u64> = self.list(args).into_iter().map(|bits| bits as u64).collect();
+        let of = match node.results.iter().next() {
+            Some(result) => self.func.ty(result),
+            None => self.func.ty(self.func.list(match node.data {
+                InstData::Atomic { args, .. } => args,
+                _ => unreachable!("the caller looked"),
+            })[1]),
+        };
+        let bytes = width.bytes(of);
+        let place = access(self.env.memory(memory), args[0], offset, bytes)?;
+        let mut raw = [0; 8];
+        raw[..bytes as usize].copy_from_slice(place);
+        let old = u64::from_le_bytes(raw);
+        let mask = u64::MAX >> (64 - 8 * bytes);
+        let operand = |i: usize| args.get(i).copied().unwrap_or(0) & mask;
+        let new = op.eval(old, operand(1), operand(2)).to_le_bytes();
+        place.copy_from_slice(&new[..bytes as usize]);
+        if op.gives() {
+            let result = self.func.result(inst);
+            self.set(result, old.into());
+        }
         Ok(())
     }
 

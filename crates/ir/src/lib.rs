@@ -24,7 +24,7 @@ pub use func::{
     BlockCall, BlockData, Func, FuncBuilder, Inlined, InstData, InstNode, SOURCES_INLINED, Signature,
     ValueDef, ValueList, ValueRange,
 };
-pub use op::{BinaryOp, CompareOp, LoadOp, StoreOp, Trap, Type, UnaryOp};
+pub use op::{AtomicOp, BinaryOp, CompareOp, LoadOp, StoreOp, Trap, Type, UnaryOp};
 pub use vector::{Form, VectorOp};
 
 cellwall_base::id! {

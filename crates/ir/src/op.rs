@@ -82,6 +82,10 @@ pub enum Trap {
     NullReference,
     /// Reached on purpose.
     Unreachable,
+    /// An atomic access whose address is no multiple of its width.
+    UnalignedAtomic,
+    /// A wait on a memory that is not shared.
+    ExpectedSharedMemory,
 }
 
 macro_rules! ops {
@@ -307,6 +311,62 @@ ops! {
         Low16 = "store16",
         /// The low four bytes. I64.
         Low32 = "store32",
+    }
+}
+
+ops! {
+    /// Atomic accesses, sequentially consistent. Integers; what is read is zero-extended.
+    AtomicOp {
+        /// Reads.
+        Load = "atomic_load",
+        /// Writes the operand.
+        Store = "atomic_store",
+        /// Reads, and writes the sum with the operand.
+        Add = "atomic_add",
+        /// Reads, and writes the difference to the operand.
+        Sub = "atomic_sub",
+        /// Reads, and writes the bitwise and with the operand.
+        And = "atomic_and",
+        /// Reads, and writes the bitwise or with the operand.
+        Or = "atomic_or",
+        /// Reads, and writes the bitwise exclusive or with the operand.
+        Xor = "atomic_xor",
+        /// Reads, and writes the operand.
+        Exchange = "atomic_exchange",
+        /// Reads, and writes the second operand if what was read is the first (both in the width of the
+        /// access).
+        CompareExchange = "atomic_compare_exchange",
+    }
+}
+
+impl AtomicOp {
+    /// How many operands it has beside the address.
+    pub const fn operands(self) -> usize {
+        match self {
+            Self::Load => 0,
+            Self::CompareExchange => 2,
+            _ => 1,
+        }
+    }
+
+    /// Whether it gives what it read.
+    pub const fn gives(self) -> bool {
+        !matches!(self, Self::Store)
+    }
+
+    /// What is in the place afterwards; all operands are cut to the width of the access.
+    pub const fn eval(self, old: u64, x: u64, y: u64) -> u64 {
+        match self {
+            Self::Load => old,
+            Self::Store | Self::Exchange => x,
+            Self::Add => old.wrapping_add(x),
+            Self::Sub => old.wrapping_sub(x),
+            Self::And => old & x,
+            Self::Or => old | x,
+            Self::Xor => old ^ x,
+            Self::CompareExchange if old == x => y,
+            Self::CompareExchange => old,
+        }
     }
 }
 

@@ -127,6 +127,22 @@ impl fmt::Display for InstText<'_> {
                 offset,
                 args: [addr, value],
             } => write!(f, "{} {memory}[{addr} + {offset}], {value}", op.name()),
+            InstData::Atomic {
+                op,
+                width,
+                memory,
+                offset,
+                args,
+            } => {
+                let (&addr, operands) = self
+                    .func
+                    .list(args)
+                    .split_first()
+                    .unwrap_or((&Value::from_u32(0), &[]));
+                write!(f, "{} {} {memory}[{addr} + {offset}]", op.name(), width.name())?;
+                operands.iter().try_for_each(|operand| write!(f, ", {operand}"))
+            }
+            InstData::Fence => f.write_str("fence"),
             InstData::MemorySize { memory } => write!(f, "memory_size {memory}"),
             InstData::TableSize { table } => write!(f, "table_size {table}"),
             InstData::GlobalGet { global } => write!(f, "global_get {global}"),

@@ -3,11 +3,11 @@
 use crate::error::Error;
 use crate::pool::MemoryPool;
 use crate::stack::{self, CellStack};
-use crate::sys;
+use crate::sys::{self, Parker};
 use crate::types::TypeRegistry;
 use cellwall_abi::{CpuFeatures, Target};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How an engine runs code.
 #[derive(Clone, Debug)]
@@ -58,6 +58,8 @@ pub(crate) struct EngineInner {
     /// Bytes of stack and of guard.
     pub(crate) stack_sizes: (usize, usize),
     pub(crate) memories: MemoryPool,
+    /// Who waits in a shared memory, to be told of interruptions.
+    waiters: Mutex<Vec<Arc<Parker>>>,
 }
 
 /// Unused stacks that an engine keeps.
@@ -99,6 +101,7 @@ impl Engine {
             types: TypeRegistry::default(),
             stacks: Mutex::default(),
             memories: MemoryPool::default(),
+            waiters: Mutex::default(),
         })))
     }
 
@@ -131,10 +134,16 @@ impl Engine {
             let engine = slot.engine.load(Ordering::SeqCst);
             engine == self.0.id || engine == sys::ThreadSlot::MIXED
         });
+        self.0.waiters().iter().for_each(|waiter| waiter.nudge());
     }
 }
 
 impl EngineInner {
+    /// Who waits in a shared memory.
+    pub(crate) fn waiters(&self) -> MutexGuard<'_, Vec<Arc<Parker>>> {
+        self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// How often the engine was interrupted.
     #[inline]
     pub(crate) fn epoch(&self) -> u64 {

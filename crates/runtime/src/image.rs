@@ -102,6 +102,6 @@ fn fixed_place(shape: &Shape, segment: &DataSegment) -> Option<(MemoryIdx, usize
         _ => return None,
     };
     let end = offset.checked_add(segment.bytes.len() as u64)?;
-    let fits = !ty.imported && end <= ty.min_pages.checked_mul(1 << ty.page_shift)?;
+    let fits = !ty.is_elsewhere() && end <= ty.min_pages.checked_mul(1 << ty.page_shift)?;
     fits.then_some((*memory, offset as usize))
 }

@@ -249,8 +249,16 @@ impl StoreOpaque {
             let ty = MemoryType::of(shape);
             let image = code.images.of(memory).filter(|_| !may_leak);
             let number = self.add_memory(ty, Some(place.cast()), image)?;
-            let base = self.fields.memories[number as usize].base() as usize;
+            let made = &self.fields.memories[number as usize];
+            let (base, place) = (made.base() as usize, made.definition().as_ptr() as usize);
             let instance = &mut self.fields.instances[index as usize];
+            if shape.shared {
+                let offset = code.layout.memory(memory);
+                instance.context.write(offset, base.to_ne_bytes());
+                instance
+                    .context
+                    .write(offset + definition::LENGTH, place.to_ne_bytes());
+            }
             if instance.memories.push(number) == MemoryIdx::from_u32(0) {
                 instance.context.write(context::BASE, base.to_ne_bytes());
             }
@@ -393,7 +401,7 @@ impl StoreOpaque {
         let from = range(src, len, bytes.len() as u64).ok_or(trap)?;
         let memory = &mut fields.memories[memory];
         let to = range(dst, len, memory.bytes() as u64).ok_or(trap)?;
-        memory.as_mut_slice()[to].copy_from_slice(&bytes[from]);
+        memory.write(to.start, &bytes[from]);
         Ok(())
     }
 

@@ -7,6 +7,7 @@
 use crate::error::Error;
 use crate::host::Outcome;
 use crate::instance::range;
+use crate::shared::{check_address, wait_time};
 use crate::store::StoreOpaque;
 use cellwall_abi::TrapCode;
 use cellwall_base::{DataIdx, ElemIdx, FuncIdx, MemoryIdx, TableIdx};
@@ -151,6 +152,22 @@ library_functions! {
         let thrown = call.store.throw_again(exception as u32, call.context);
         Err(thrown.unwrap_or(Outcome::Trap(TrapCode::NullReference)))
     };
+    atomic_wait32(memory, address, expected, timeout) = |call, memory, address, expected, timeout| {
+        call.wait(memory, (address, 4), narrow(expected), timeout)
+    };
+    atomic_wait64(memory, address, expected, timeout) = |call, memory, address, expected, timeout| {
+        call.wait(memory, (address, 8), expected, timeout)
+    };
+    atomic_notify(memory, address, count) = |call, memory, address, count| {
+        let memory = &call.store.fields.memories[call.memory(memory)?];
+        Ok(match memory.shared() {
+            Some(shared) => shared.notify(address, count as u32)?.into(),
+            None => {
+                check_address(address, 4, memory.bytes())?;
+                0
+            }
+        })
+    };
     ref_func(func) = |call, func| {
         let instance = &call.store.fields.instances[call.instance as usize];
         let reference = instance.func_reference(FuncIdx::from_u32(func as u32));
@@ -199,12 +216,38 @@ impl Call<'_> {
         activation.is_some_and(|activation| activation.mark.load(Ordering::Relaxed) != 0)
     }
 
+    /// Whether the engine was interrupted since the call began, on whatever thread the word of it is.
+    fn outdated(&self) -> bool {
+        // SAFETY: a guest called, so that its activation is under way.
+        let activation = unsafe { self.store.fields.activation.get().as_ref() };
+        activation.is_some_and(|activation| activation.start_epoch.get() < self.store.fields.engine.0.epoch())
+    }
+
+    fn wait(
+        &mut self,
+        memory: u64,
+        (address, bytes): (u64, u32),
+        expected: u64,
+        timeout: u64,
+    ) -> Result<u64, Outcome> {
+        let memory = &self.store.fields.memories[self.memory(memory)?];
+        let Some(shared) = memory.shared() else {
+            check_address(address, bytes, memory.bytes())?;
+            return Err(TrapCode::ExpectedSharedMemory.into());
+        };
+        let shared = shared.clone();
+        let ended = shared.wait(address, bytes, expected, wait_time(timeout as i64), || {
+            self.outdated()
+        })?;
+        Ok(ended.into())
+    }
+
     fn fill(&mut self, memory: usize, dst: u64, value: u8, len: u64) -> Result<u64, Outcome> {
         let have = self.store.fields.memories[memory].bytes() as u64;
         let to = range(dst, len, have).ok_or(TrapCode::MemoryOutOfBounds)?;
         for start in to.clone().step_by(CHUNK_BYTES) {
             let chunk = start..to.end.min(start + CHUNK_BYTES);
-            self.store.fields.memories[memory].as_mut_slice()[chunk].fill(value);
+            self.store.fields.memories[memory].fill(chunk, value);
             if self.interrupted() {
                 break;
             }
@@ -238,8 +281,8 @@ impl Call<'_> {
             };
             let start = source.start + i * CHUNK_BYTES;
             let end = source.end.min(start + CHUNK_BYTES);
-            let bytes = self.store.fields.memories[to].as_mut_slice();
-            bytes.copy_within(start..end, target.start + i * CHUNK_BYTES);
+            let to = &mut self.store.fields.memories[to];
+            to.copy_within(start, target.start + i * CHUNK_BYTES, end - start);
             if self.interrupted() {
                 break;
             }
@@ -258,7 +301,18 @@ fn copy_between(
     let [from, to] = memories
         .get_disjoint_mut([from, to])
         .expect("two different memories of the store");
-    to.as_mut_slice()[dst..dst + len].copy_from_slice(&from.as_slice()[src..src + len]);
+    match (from.shared(), to.shared()) {
+        (None, _) => to.write(dst, &from.as_slice()[src..src + len]),
+        (Some(_), None) => from.read(src, &mut to.as_mut_slice()[dst..dst + len]),
+        (Some(from), Some(to)) => {
+            let mut buffer = [0; 4096];
+            for done in (0..len).step_by(buffer.len()) {
+                let part = &mut buffer[..len.min(done + 4096) - done];
+                from.read(src + done, part).expect("the caller checked bounds");
+                to.write(dst + done, part).expect("the caller checked bounds");
+            }
+        }
+    }
 }
 
 /// The address of the entry of the function that a reference names, if it is of the type with this

@@ -55,7 +55,8 @@ impl StoreOpaque {
             (Item::Memory(wanted), Extern::Memory(memory)) => {
                 let (wanted, found) = (&shape.memories[wanted], self.memory_type(memory));
                 let size = self.memory_pages(memory);
-                (wanted.is_64, wanted.page_shift) == (found.is_64, found.page_shift)
+                (wanted.is_64, wanted.shared, wanted.page_shift)
+                    == (found.is_64, found.shared, found.page_shift)
                     && limits_fit(size, found.max_pages, wanted.min_pages, wanted.max_pages)
             }
             (Item::Table(wanted), Extern::Table(table)) => {
@@ -130,7 +131,8 @@ fn memory_text(ty: &MemoryType, pages: u64) -> String {
         shift => format!("{} byte", 1u64 << shift),
     };
     let max = at_most(ty.max_pages);
-    format!("a {bits}-bit memory of {pages} pages of {page}, {max}")
+    let shared = if ty.shared { "shared " } else { "" };
+    format!("a {shared}{bits}-bit memory of {pages} pages of {page}, {max}")
 }
 
 fn table_text(is_64: bool, element: &str, len: u64, max: Option<u64>) -> String {

@@ -6,6 +6,7 @@ use crate::id::{MemoryId, assert_store};
 use crate::image::Image;
 use crate::limits::Ask;
 use crate::pool::Slot;
+use crate::shared::SharedMemory;
 use crate::store::StoreOpaque;
 use cellwall_abi::shape::MemoryShape;
 use cellwall_base::limits::PAGE_BYTES;
@@ -18,6 +19,8 @@ use std::ptr::NonNull;
 pub struct MemoryType {
     /// Whether it has 64-bit indexes.
     pub is_64: bool,
+    /// Whether several threads may use it.
+    pub shared: bool,
     /// log2 of the bytes in a page: 0 or 16.
     pub page_shift: u8,
     /// Initial size in pages.
@@ -34,6 +37,7 @@ impl MemoryType {
     pub(crate) fn of(shape: &MemoryShape) -> Self {
         Self {
             is_64: shape.is_64,
+            shared: shape.shared,
             page_shift: shape.page_shift,
             min_pages: shape.min_pages,
             max_pages: shape.max_pages,
@@ -41,7 +45,7 @@ impl MemoryType {
     }
 
     /// Bytes in so many pages; saturates.
-    fn bytes(&self, pages: u64) -> u64 {
+    pub(crate) fn bytes(&self, pages: u64) -> u64 {
         pages.saturating_mul(1 << self.page_shift)
     }
 
@@ -54,7 +58,7 @@ impl MemoryType {
     }
 
     /// Largest number of pages that indexes and the declared maximum allow.
-    fn pages_max(&self) -> u64 {
+    pub(crate) fn pages_max(&self) -> u64 {
         let by_index = match (self.is_64, self.page_shift) {
             (true, _) => u64::MAX,
             // All ones is what a growth that failed returns, so no size may be.
@@ -62,6 +66,15 @@ impl MemoryType {
             (false, shift) => 1 << (32 - shift),
         };
         self.max_pages.unwrap_or(by_index).min(by_index)
+    }
+
+    /// Its initial length, and the length that its address space has room for.
+    pub(crate) fn initial(&self, engine: &Engine) -> Result<(u64, u64), Error> {
+        let (bytes, max) = (self.min_bytes(), self.reservation_bytes(engine));
+        if bytes > max || self.min_pages > self.pages_max() {
+            return Err(too_large(*self));
+        }
+        Ok((bytes, max))
     }
 
     /// Bytes of address space for it, without the guard.
@@ -85,12 +98,20 @@ pub(crate) struct Definition {
     pub(crate) length: u64,
 }
 
+/// Where the bytes of a memory are.
+#[derive(Debug)]
+enum Pages {
+    /// The store's own; taken out on drop only.
+    Own(ManuallyDrop<Slot>),
+    /// Other stores may have them too.
+    Shared(SharedMemory),
+}
+
 /// A memory of a store.
 #[derive(Debug)]
 pub(crate) struct Memory {
-    /// Taken out on drop only.
-    slot: ManuallyDrop<Slot>,
-    /// Where the slot goes then.
+    pages: Pages,
+    /// Where pages of its own go in the end.
     engine: Engine,
     /// In the context of the owner, or in `own`.
     definition: NonNull<Definition>,
@@ -109,11 +130,7 @@ impl Memory {
         definition: Option<NonNull<Definition>>,
         image: Option<&Image>,
     ) -> Result<Self, Error> {
-        let bytes_max = ty.reservation_bytes(engine);
-        let bytes = ty.min_bytes();
-        if bytes > bytes_max || ty.min_pages > ty.pages_max() {
-            return Err(too_large(ty));
-        }
+        let (bytes, bytes_max) = ty.initial(engine)?;
         let os = |error| Error::Os {
             what: "cannot reserve a memory",
             error,
@@ -136,7 +153,7 @@ impl Memory {
         // SAFETY: a place in a context or in the box, for this memory alone.
         unsafe { definition.write(value) };
         Ok(Self {
-            slot: ManuallyDrop::new(slot),
+            pages: Pages::Own(ManuallyDrop::new(slot)),
             engine: engine.clone(),
             definition,
             _own: own,
@@ -145,28 +162,62 @@ impl Memory {
         })
     }
 
+    /// A shared memory as one of the store.
+    pub(crate) fn of_shared(engine: &Engine, shared: SharedMemory) -> Self {
+        let ty = shared.ty();
+        Self {
+            definition: shared.definition(),
+            _own: None,
+            ty,
+            bytes_max: ty.reservation_bytes(engine),
+            pages: Pages::Shared(shared),
+            engine: engine.clone(),
+        }
+    }
+
+    /// The memory that other stores may have too, if it is one.
+    pub(crate) fn shared(&self) -> Option<&SharedMemory> {
+        match &self.pages {
+            Pages::Own(_) => None,
+            Pages::Shared(shared) => Some(shared),
+        }
+    }
+
     pub(crate) fn definition(&self) -> NonNull<Definition> {
         self.definition
     }
 
     pub(crate) fn base(&self) -> *mut u8 {
-        self.slot.base()
+        match &self.pages {
+            Pages::Own(slot) => slot.base(),
+            Pages::Shared(shared) => shared.base(),
+        }
     }
 
     /// Current length in bytes.
     pub(crate) fn bytes(&self) -> usize {
+        if let Pages::Shared(shared) = &self.pages {
+            return shared.bytes();
+        }
         // SAFETY: the definition lives as long as the store; guest code may not write it.
         unsafe { (*self.definition.as_ptr()).length as usize }
     }
 
     /// Whether an address lies in the memory or where its accesses may fault.
     pub(crate) fn covers(&self, address: usize) -> bool {
-        address.wrapping_sub(self.base() as usize) < self.slot.reserved_bytes()
+        let reserved = match &self.pages {
+            Pages::Own(slot) => slot.reserved_bytes(),
+            Pages::Shared(shared) => shared.reserved_bytes(),
+        };
+        address.wrapping_sub(self.base() as usize) < reserved
     }
 
     /// Puts the module's image into the memory, unless it is there; what lay there is gone.
     pub(crate) fn map_image(&mut self, image: &Image) -> io::Result<()> {
-        self.slot.map_image(image)
+        match &mut self.pages {
+            Pages::Own(slot) => slot.map_image(image),
+            Pages::Shared(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 
     /// Largest size in pages that the type and the reservation allow.
@@ -174,20 +225,72 @@ impl Memory {
         self.ty.pages_max().min(self.bytes_max >> self.ty.page_shift)
     }
 
-    fn set_bytes(&mut self, bytes: u64) -> io::Result<()> {
-        self.slot.grow(bytes as usize)?;
+    /// Grows it; its old size in pages, or why it cannot.
+    fn grow(&mut self, delta_pages: u64) -> Result<u64, String> {
+        let (old, pages_max) = (self.bytes() as u64 >> self.ty.page_shift, self.pages_max());
+        let slot = match &mut self.pages {
+            Pages::Own(slot) => slot,
+            Pages::Shared(shared) => return shared.grow(delta_pages),
+        };
+        let new = old.saturating_add(delta_pages);
+        if new > pages_max {
+            return Err("the maximum size of the memory is reached".into());
+        }
+        let bytes = self.ty.bytes(new);
+        slot.grow(bytes as usize)
+            .map_err(|error| format!("the operating system gives no more memory: {error}"))?;
         // SAFETY: the definition lives as long as the store, and no guest code runs now.
         unsafe { (*self.definition.as_ptr()).length = bytes };
-        Ok(())
+        Ok(old)
+    }
+
+    /// Copies bytes in, which fit.
+    pub(crate) fn write(&mut self, at: usize, bytes: &[u8]) {
+        match &self.pages {
+            Pages::Own(_) => self.as_mut_slice()[at..at + bytes.len()].copy_from_slice(bytes),
+            Pages::Shared(shared) => shared.write(at, bytes).expect("the caller checked bounds"),
+        }
+    }
+
+    /// Copies bytes out, which are inside.
+    pub(crate) fn read(&self, at: usize, bytes: &mut [u8]) {
+        match &self.pages {
+            Pages::Own(_) => bytes.copy_from_slice(&self.as_slice()[at..at + bytes.len()]),
+            Pages::Shared(shared) => shared.read(at, bytes).expect("the caller checked bounds"),
+        }
+    }
+
+    /// Fills bytes, which are inside.
+    pub(crate) fn fill(&mut self, range: std::ops::Range<usize>, value: u8) {
+        match &self.pages {
+            Pages::Own(_) => self.as_mut_slice()[range].fill(value),
+            Pages::Shared(shared) => shared.fill(range.start, range.len(), value),
+        }
+    }
+
+    /// Copies bytes inside; the ranges may overlap.
+    pub(crate) fn copy_within(&mut self, from: usize, to: usize, len: usize) {
+        match &self.pages {
+            Pages::Own(_) => self.as_mut_slice().copy_within(from..from + len, to),
+            Pages::Shared(shared) => shared.copy_within(from, to, len),
+        }
     }
 
     pub(crate) fn as_slice(&self) -> &[u8] {
+        assert!(
+            self.shared().is_none(),
+            "nobody borrows the bytes of a shared memory"
+        );
         // SAFETY: the bytes below the length are committed; the store is borrowed, so that no
         // guest code changes them meanwhile.
         unsafe { std::slice::from_raw_parts(self.base(), self.bytes()) }
     }
 
     pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
+        assert!(
+            self.shared().is_none(),
+            "nobody borrows the bytes of a shared memory"
+        );
         // SAFETY: as above, borrowed mutably.
         unsafe { std::slice::from_raw_parts_mut(self.base(), self.bytes()) }
     }
@@ -195,8 +298,11 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
+        let Pages::Own(slot) = &mut self.pages else {
+            return;
+        };
         // SAFETY: taken once, here.
-        let slot = unsafe { ManuallyDrop::take(&mut self.slot) };
+        let slot = unsafe { ManuallyDrop::take(slot) };
         // SAFETY: memories are dropped with their store, when no guest can run in it any more.
         unsafe { slot.give_back(&self.engine) };
     }
@@ -223,7 +329,11 @@ impl StoreOpaque {
         if !self.may_grow(ask).map_err(Error::host)? {
             return Err(too_large(ty));
         }
-        let memory = Memory::new(&self.fields.engine, ty, definition, image)?;
+        let engine = &self.fields.engine;
+        let memory = match ty.shared {
+            true => Memory::of_shared(engine, SharedMemory::new(engine, ty)?),
+            false => Memory::new(engine, ty, definition, image)?,
+        };
         self.fields.memories.push(memory);
         Ok(self.fields.memories.len() as u32 - 1)
     }
@@ -261,28 +371,57 @@ impl StoreOpaque {
 
     pub(crate) fn grow_memory(&mut self, index: usize, delta_pages: u64) -> Result<Option<u64>, Error> {
         let memory = &self.fields.memories[index];
-        let (old_bytes, ty, pages_max) = (memory.bytes(), memory.ty, memory.pages_max());
+        let (old_bytes, ty) = (memory.bytes(), memory.ty);
         let old = old_bytes as u64 >> ty.page_shift;
         if delta_pages == 0 {
             return Ok(Some(old));
         }
-        let new = old.saturating_add(delta_pages);
-        let desired = ty.bytes(new);
+        let desired = ty.bytes(old.saturating_add(delta_pages));
         let ask = Ask::MemoryGrowing(old_bytes, desired as usize, max_bytes(ty));
         if !self.may_grow(ask).map_err(Error::host)? {
             return Ok(None);
         }
-        let failed = if new > pages_max {
-            "the maximum size of the memory is reached".to_owned()
-        } else {
-            match self.fields.memories[index].set_bytes(desired) {
-                Ok(()) => return Ok(Some(old)),
-                Err(error) => format!("the operating system gives no more memory: {error}"),
+        match self.fields.memories[index].grow(delta_pages) {
+            Ok(old) => Ok(Some(old)),
+            Err(failed) => {
+                self.ask_limiter(Ask::MemoryFailed(&failed))
+                    .map_err(Error::host)?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// The name in this store of a shared memory; the same one each time.
+    ///
+    /// # Errors
+    /// If the store may not have another memory.
+    ///
+    /// # Panics
+    /// If the memory belongs to another engine.
+    pub fn add_shared_memory(&mut self, shared: &SharedMemory) -> Result<MemoryId, Error> {
+        assert!(
+            shared.engine().same(&self.fields.engine),
+            "a shared memory used with a store of another engine"
+        );
+        let memories = &self.fields.memories;
+        let known = memories
+            .iter()
+            .position(|memory| memory.shared().is_some_and(|other| other.same(shared)));
+        let index = match known {
+            Some(index) => index,
+            None => {
+                self.may_have(Ask::Memories, "memory", self.fields.memories.len(), 1)?;
+                let memory = Memory::of_shared(&self.fields.engine, shared.clone());
+                self.fields.memories.push(memory);
+                self.fields.memories.len() - 1
             }
         };
-        self.ask_limiter(Ask::MemoryFailed(&failed))
-            .map_err(Error::host)?;
-        Ok(None)
+        Ok(MemoryId::new(self.id(), index as u32))
+    }
+
+    /// The memory that other stores may have too, if it is one.
+    pub fn shared_memory(&self, memory: MemoryId) -> Option<SharedMemory> {
+        self.memory_at(memory).shared().cloned()
     }
 
     pub(crate) fn memory_at(&self, memory: MemoryId) -> &Memory {

@@ -7,6 +7,7 @@
 
 use crate::decode::{CONSTANTS, NO_REGISTER, Op, Operand};
 use crate::rows::{Form, Row};
+use iced_x86::Code;
 
 /// Checks the bytes of one instruction.
 ///
@@ -42,11 +43,17 @@ pub(crate) fn check(bytes: &[u8], op: &Op, row: &Row) -> Result<(), &'static str
         }
         opcode_bytes = 1;
     } else {
-        if row.prefix != 0 {
-            if byte(0) != row.prefix {
-                return Err("a redundant or misplaced prefix");
+        if row.locked {
+            if byte(0) != 0xf0 {
+                return Err("an access that must be locked");
             }
             at = 1;
+        }
+        if row.prefix != 0 {
+            if byte(at) != row.prefix {
+                return Err("a redundant or misplaced prefix");
+            }
+            at += 1;
         }
         let rex = if byte(at) & 0xf0 == 0x40 { byte(at) } else { 0 };
         at += usize::from(rex != 0);
@@ -69,7 +76,8 @@ pub(crate) fn check(bytes: &[u8], op: &Op, row: &Row) -> Result<(), &'static str
         };
     }
     let modrm = byte(at + opcode_bytes);
-    if row.form == Form::Set && modrm & 0x38 != 0 {
+    let ignores = row.form == Form::Set && modrm & 0x38 != 0 || op.code == Code::Mfence && modrm != 0xf0;
+    if ignores {
         return Err("an ignored field that is not zero");
     }
     if extended.memory {

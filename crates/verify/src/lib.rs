@@ -130,6 +130,10 @@
 //! `r14` is the base of memory 0. `r14` and `r15` occur as bases only, `rsp` moves by constants
 //! only (V5).
 //!
+//! An exchange, or an addition or comparison with exchange (both locked, as their rows say), is of data
+//! of a register with data of a linear memory alone. What it leaves of a register narrower than 32 bits,
+//! or of `rax` after a comparison, stays as it was, so that it is zero-extended only if it was before.
+//!
 //! ## Tables (V6, V7)
 //!
 //! At every instruction the listed frame size is the depth of the state. An instruction is a listed

@@ -67,6 +67,10 @@ pub(crate) enum Form {
     MulFree,
     /// Tests one bit of a register.
     BitTest,
+    /// A register and the bytes of a memory, which change places or are added.
+    Exchange,
+    /// rax and the bytes of a memory, which become those of a register if they are equal.
+    CompareExchange,
     /// rax and rdx from rdx:rax and a register; faults.
     Divide,
     /// rdx from the sign of rax.
@@ -124,6 +128,8 @@ pub(crate) struct Row {
     pub(crate) feature: Feature,
     /// The one legacy prefix of the canonical encoding, or 0.
     pub(crate) prefix: u8,
+    /// Whether the instruction is locked, by the prefix before all others.
+    pub(crate) locked: bool,
     /// Whether REX.W is set.
     pub(crate) w: bool,
     /// Whether the encoding is VEX.
@@ -173,6 +179,7 @@ const REFUSED: Row = Row {
     first: First::Read,
     feature: Feature::Baseline,
     prefix: 0,
+    locked: false,
     w: false,
     vex: false,
     flags: Flags::NONE,
@@ -235,6 +242,10 @@ const BIT: Row = with_flags(
         unless_zero: false,
     },
 );
+const LOCKED: Row = Row {
+    locked: true,
+    ..FLAGS_R
+};
 const COUNT: Row = with_flags(W, Flags::sets(CARRY | ZERO));
 const BITS: Row = with_flags(W, Flags::sets(FLAGS & !PARITY));
 
@@ -350,6 +361,18 @@ const fn integers(rows: &mut [Row; CODES]) {
     Divide QUOTIENT, 0 1: Div_rm64 Idiv_rm64;
     SignSpread R, 0 0: Cdq;
     SignSpread R, 0 1: Cqo;
+
+    // Atomic ones, on memories alone. The exchange locks by itself.
+    Exchange R, 0 0: Xchg_rm8_r8 Xchg_rm32_r32;
+    Exchange R, 0 1: Xchg_rm64_r64;
+    Exchange R, 0x66 0: Xchg_rm16_r16;
+    Exchange LOCKED, 0 0: Xadd_rm8_r8 Xadd_rm32_r32;
+    Exchange LOCKED, 0 1: Xadd_rm64_r64;
+    Exchange LOCKED, 0x66 0: Xadd_rm16_r16;
+    CompareExchange LOCKED, 0 0: Cmpxchg_rm8_r8 Cmpxchg_rm32_r32;
+    CompareExchange LOCKED, 0 1: Cmpxchg_rm64_r64;
+    CompareExchange LOCKED, 0x66 0: Cmpxchg_rm16_r16;
+    Nothing R, 0 0: Mfence;
 
     // Shifts and bits.
     Shl SHIFT, 0 0: Shl_rm32_imm8;
@@ -646,8 +669,9 @@ mod tests {
             Movsb_m8_m8,
             Push_r64,
             Pop_r64,
-            Xchg_rm64_r64,
-            Cmpxchg_rm64_r64,
+            Xchg_r64_RAX,
+            Cmpxchg16b_m128,
+            Cmpxchg486_rm32_r32,
             Jmp_m1664,
             Call_m1664,
             Retfq,

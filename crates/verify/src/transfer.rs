@@ -28,6 +28,7 @@ const EXPLICIT: &[TrapCode] = &[
     TrapCode::BadConversionToInteger,
     TrapCode::Unreachable,
     TrapCode::NullReference,
+    TrapCode::UnalignedAtomic,
 ];
 
 /// The flags that a condition reads.
@@ -134,6 +135,8 @@ impl Function<'_> {
                 refuse(Rule::Operand, "a string of bits in memory")
             }
             Form::BitTest => self.plain(row, Kind::Any),
+            Form::Exchange => self.step_exchange(row),
+            Form::CompareExchange => self.step_compare_exchange(row),
             Form::Divide => self.step_divide(row),
             Form::SignSpread => self.step_fixed(row, &[RAX], &[RDX]),
             Form::Branch => self.step_branch(),
@@ -500,6 +503,58 @@ impl Function<'_> {
         self.write(1, result, row)?;
         self.write(0, result, row)?;
         Ok(Next::Continue)
+    }
+
+    /// Data of a register and of a memory change places; or the memory gets the sum.
+    fn step_exchange(&mut self, row: &Row) -> Check<Next> {
+        let number = self.exchanged(row)?;
+        self.set_flags(row, Fact::Nothing);
+        self.set_gpr(number, self.partly_written(number));
+        Ok(Next::Continue)
+    }
+
+    /// rax gets what was in the memory, unless it is that already. Only what differs is written, so
+    /// that even 32 bits do not zero-extend.
+    fn step_compare_exchange(&mut self, row: &Row) -> Check<Next> {
+        self.exchanged(row)?;
+        let old = self.state.kind(RAX);
+        if !old.is_data() {
+            return refuse(not_data(old), format!("rax is {old:?}"));
+        }
+        let new = match old.max() {
+            Some(_) if !row.w => U32,
+            _ => Kind::Any,
+        };
+        self.set_flags(row, Fact::Nothing);
+        self.set_gpr(RAX, new);
+        Ok(Next::Continue)
+    }
+
+    /// Accesses a memory, which gets data of a register; the number of that.
+    fn exchanged(&mut self, row: &Row) -> Check<usize> {
+        let Some(number) = self.op.operands[1].register() else {
+            return refuse(Rule::Operand, "a register that no row permits");
+        };
+        if self.op.operands[0] != Operand::Memory || self.operand_place(row)? != Place::Memory {
+            return refuse(Rule::Operand, "an atomic access of something that is no memory");
+        }
+        let number = check_gpr(number)?;
+        let kind = self.state.kind(number);
+        if !kind.is_data() {
+            return refuse(not_data(kind), format!("register {number} is {kind:?}"));
+        }
+        self.fault = Some(&[TrapCode::MemoryOutOfBounds]);
+        Ok(number)
+    }
+
+    /// What a register is whose second operand's part was written.
+    fn partly_written(&self, number: usize) -> Kind {
+        match self.op.operands[1] {
+            Operand::R64(_) => Kind::Any,
+            Operand::R32(_) => U32,
+            _ if self.state.kind(number).max().is_some() => U32,
+            _ => Kind::Any,
+        }
     }
 
     fn step_divide(&mut self, row: &Row) -> Check<Next> {

@@ -330,7 +330,7 @@ fn table(ty: wasmparser::TableType, init: Option<ConstExpr>) -> Table {
 fn memory(ty: wasmparser::MemoryType) -> Memory {
     let page_bytes = 1u64 << ty.page_size_log2.unwrap_or(limits::PAGE_BYTES.trailing_zeros());
     assert!(
-        (page_bytes == 1 || page_bytes == limits::PAGE_BYTES) && !ty.shared,
+        (page_bytes == 1 || page_bytes == limits::PAGE_BYTES),
         "the validator refuses others"
     );
     Memory {

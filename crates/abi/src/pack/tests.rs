@@ -352,7 +352,7 @@ fn the_format_names_what_it_relies_on() {
     assert_eq!(
         library.join(" "),
         "MemoryGrow MemoryCopy MemoryFill MemoryInit DataDrop TableGet TableSet TableGrow TableFill \
-         TableCopy TableInit ElemDrop ThrowRef RefFunc"
+         TableCopy TableInit ElemDrop ThrowRef RefFunc AtomicWait32 AtomicWait64 AtomicNotify"
     );
-    assert_eq!((FORMAT_VERSION, TrapCode::ALL.len(), SECTIONS.len()), (7, 11, 19));
+    assert_eq!((FORMAT_VERSION, TrapCode::ALL.len(), SECTIONS.len()), (8, 13, 19));
 }

@@ -61,23 +61,26 @@ fn check_options(engine: &Engine, module: &wasm::Module) -> Result<()> {
     let memories = module.memories().values();
     check_features(
         engine,
-        memories.map(|memory| (memory.is_64, memory.page_shift)),
+        memories.map(|memory| (memory.is_64, memory.page_shift, memory.shared)),
         module.tables().values().any(|table| table.is_64),
     )
 }
 
-/// Refuses what the engine's options turn off; of memories whether they have 64-bit indexes, and log2 of
-/// their pages' bytes.
+/// Refuses what the engine's options turn off; of memories whether they have 64-bit indexes, log2 of
+/// their pages' bytes, and whether they are shared.
 fn check_features(
     engine: &Engine,
-    memories: impl ExactSizeIterator<Item = (bool, u8)>,
+    memories: impl ExactSizeIterator<Item = (bool, u8, bool)>,
     has_table_64: bool,
 ) -> Result<()> {
     let config = engine.config();
     if !config.wasm_multi_memory && memories.len() > 1 {
         bail!("multiple memories are turned off");
     }
-    for (is_64, page_shift) in memories {
+    for (is_64, page_shift, shared) in memories {
+        if shared && !config.wasm_threads {
+            bail!("shared memories are turned off");
+        }
         if is_64 && !config.wasm_memory64 {
             bail!("64-bit memories are turned off");
         }
@@ -120,7 +123,7 @@ pub(crate) fn accept_foreign(engine: &Engine, artifact: Artifact, file: Option<F
     let memories = shape.memories.values();
     check_features(
         engine,
-        memories.map(|memory| (memory.is_64, memory.page_shift)),
+        memories.map(|memory| (memory.is_64, memory.page_shift, memory.shared)),
         shape.tables.values().any(|table| table.is_64),
     )?;
     let verified = prove(engine, artifact).context("the machine code is not proven to be safe")?;

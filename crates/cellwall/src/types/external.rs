@@ -296,6 +296,7 @@ impl fmt::Display for TableType {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct MemoryType {
     is_64: bool,
+    shared: bool,
     page_size_log2: u8,
     minimum: u64,
     maximum: Option<u64>,
@@ -323,6 +324,16 @@ impl MemoryType {
         builder.build().expect("the limits of a memory")
     }
 
+    /// The type of a memory that several threads may use.
+    ///
+    /// # Panics
+    /// If a limit is above 65,536 pages (4 GiB) or the maximum is below the minimum.
+    pub fn shared(minimum: u32, maximum: u32) -> Self {
+        let mut builder = MemoryTypeBuilder::default();
+        builder.min(minimum.into()).max(Some(maximum.into())).shared(true);
+        builder.build().expect("the limits of a memory")
+    }
+
     /// How many pages it has at least.
     pub fn minimum(&self) -> u64 {
         self.minimum
@@ -338,9 +349,9 @@ impl MemoryType {
         self.is_64
     }
 
-    /// Whether it may be used by several threads at once; never in this version.
+    /// Whether it may be used by several threads at once.
     pub fn is_shared(&self) -> bool {
-        false
+        self.shared
     }
 
     /// Bytes in a page.
@@ -356,6 +367,7 @@ impl MemoryType {
     pub(crate) fn from_shape(shape: &MemoryShape) -> Self {
         Self {
             is_64: shape.is_64,
+            shared: shape.shared,
             page_size_log2: shape.page_shift,
             minimum: shape.min_pages,
             maximum: shape.max_pages,
@@ -366,6 +378,7 @@ impl MemoryType {
     pub(crate) fn from_runtime(ty: &runtime::MemoryType, minimum: u64) -> Self {
         Self {
             is_64: ty.is_64,
+            shared: ty.shared,
             page_size_log2: ty.page_shift,
             minimum,
             maximum: ty.max_pages,
@@ -375,6 +388,7 @@ impl MemoryType {
     pub(crate) fn to_runtime(&self) -> runtime::MemoryType {
         runtime::MemoryType {
             is_64: self.is_64,
+            shared: self.shared,
             page_shift: self.page_size_log2,
             min_pages: self.minimum,
             max_pages: self.maximum,
@@ -388,6 +402,9 @@ impl fmt::Display for MemoryType {
         write!(f, "{}", self.minimum)?;
         if let Some(max) = self.maximum {
             write!(f, " {max}")?;
+        }
+        if self.shared {
+            f.write_str(" shared")?;
         }
         if self.page_size() != PAGE_BYTES {
             write!(f, " (pagesize {})", self.page_size())?;
@@ -407,6 +424,7 @@ impl Default for MemoryTypeBuilder {
         Self {
             ty: MemoryType {
                 is_64: false,
+                shared: false,
                 page_size_log2: PAGE_BYTES.trailing_zeros() as u8,
                 minimum: 0,
                 maximum: None,
@@ -439,6 +457,12 @@ impl MemoryTypeBuilder {
         self
     }
 
+    /// Sets whether several threads may use it; then it needs a maximum.
+    pub fn shared(&mut self, enable: bool) -> &mut Self {
+        self.ty.shared = enable;
+        self
+    }
+
     /// Sets log2 of the bytes in a page: 16 or 0.
     pub fn page_size_log2(&mut self, log2: u8) -> &mut Self {
         self.ty.page_size_log2 = log2;
@@ -449,7 +473,7 @@ impl MemoryTypeBuilder {
     ///
     /// # Errors
     /// If a limit is more than addresses reach (with 32 bits and usual pages 65,536 pages), the maximum
-    /// is below the minimum, or the size of a page is neither 1 nor 65,536.
+    /// is below the minimum or missing for a shared memory, or the size of a page is neither 1 nor 65,536.
     pub fn build(&self) -> Result<MemoryType> {
         let MemoryType { minimum, maximum, .. } = self.ty;
         let pages_max = match (self.ty.is_64, self.ty.page_size_log2) {
@@ -464,6 +488,9 @@ impl MemoryTypeBuilder {
         }
         if maximum.is_some_and(|max| max < minimum) {
             bail!("the maximum of a memory cannot be below its minimum");
+        }
+        if self.ty.shared && maximum.is_none() {
+            bail!("a shared memory must have a maximum");
         }
         Ok(self.ty.clone())
     }

@@ -14,6 +14,7 @@ mod memory;
 mod module;
 mod product;
 mod reference;
+mod shared;
 mod store;
 mod symbols;
 mod table;

@@ -130,6 +130,17 @@ fn named_in_header(script: &str) -> impl Iterator<Item = &str> {
     named.filter_map(|(name, value)| (value.trim() == "true").then_some(name.trim()))
 }
 
+/// Whether a module that must be refused with this message is, before there was a feature that the
+/// message is about.
+pub(super) fn is_refused_without(wasm: &[u8], message: &str) -> bool {
+    let off = match message {
+        "multiple memories" => WasmFeatures::MULTI_MEMORY,
+        "multiple tables" => WasmFeatures::REFERENCE_TYPES,
+        _ => return false,
+    };
+    !is_valid(wasm, !off)
+}
+
 fn is_valid(wasm: &[u8], features: WasmFeatures) -> bool {
     Validator::new_with_features(features).validate_all(wasm).is_ok()
 }

@@ -163,18 +163,12 @@ fn run_directives(
         }
         false => engine,
     };
-    let mut state = script::Script::new(engine, skip).map_err(cannot)?;
-    for directive in script.directives {
-        let span = directive.span();
-        let (line, _) = span.linecol_in(&flat);
-        tracing::debug!(target: "cellwall", file = %report.file, line = line + 1, "directive");
-        match state.directive(directive) {
-            Ok(Verdict::Passed) => report.passed += 1,
-            Ok(Verdict::Skipped) => report.skipped += 1,
-            Err(message) => report.fail_at(&flat, span, message),
-        }
-    }
-    Ok(())
+    let directives = script.directives;
+    std::thread::scope(|scope| {
+        let mut state = script::Script::new(engine, skip, &flat, scope).map_err(cannot)?;
+        state.run(directives, report);
+        Ok(())
+    })
 }
 
 /// Whether the text holds nothing but white space and comments. The parser

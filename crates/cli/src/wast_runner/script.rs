@@ -1,19 +1,29 @@
 //! The state of a running script, and what each directive does to it.
 
 use std::collections::{HashMap, HashSet};
+use std::thread::{Scope, ScopedJoinHandle};
 
 use cellwall::component::{Component, Fault};
-use cellwall::{Engine, Error, Instance, Linker, Module, Store, ThrownException, Trap, Val};
+use cellwall::{Engine, Error, Instance, Linker, Module, SharedMemory, Store, ThrownException, Trap, Val};
 use wast::token::Id;
-use wast::{QuoteWat, WastDirective, WastExecute, WastInvoke, WastRet, Wat};
+use wast::{QuoteWat, WastDirective, WastExecute, WastInvoke, WastRet, WastThread, Wat};
 
 use super::component::Components;
-use super::{Outcome, Skip, Verdict, component, custom, spectest, traps, values};
+use super::{Outcome, Report, Skip, Verdict, component, custom, features, spectest, traps, values};
 
 /// Instances, definitions and names of one script, all in one store.
-pub(super) struct Script<'a> {
-    engine: &'a Engine,
-    skip: &'a Skip,
+pub(super) struct Script<'scope, 'env> {
+    engine: &'env Engine,
+    skip: &'env Skip,
+    /// The text of the whole script, for places in it.
+    text: &'env str,
+    /// Where its threads run.
+    scope: &'scope Scope<'scope, 'env>,
+    threads: HashMap<String, ScopedJoinHandle<'scope, Report>>,
+    /// What came of threads that were waited for.
+    joined: Vec<Report>,
+    /// Memories of modules that another thread's script shares with this one, by the module's name.
+    shared: HashMap<String, Vec<(String, SharedMemory)>>,
     store: Store<()>,
     linker: Linker<()>,
     /// Definitions by their `$name`; the last one also by `None`.
@@ -51,9 +61,14 @@ enum Ran {
     Skipped,
 }
 
-impl<'a> Script<'a> {
+impl<'scope, 'env> Script<'scope, 'env> {
     /// An empty script with the host modules defined.
-    pub(super) fn new(engine: &'a Engine, skip: &'a Skip) -> cellwall::Result<Script<'a>> {
+    pub(super) fn new(
+        engine: &'env Engine,
+        skip: &'env Skip,
+        text: &'env str,
+        scope: &'scope Scope<'scope, 'env>,
+    ) -> cellwall::Result<Script<'scope, 'env>> {
         let mut store = Store::new(engine, ());
         let mut linker = Linker::new(engine);
         // A script may register a second module under a name.
@@ -62,6 +77,11 @@ impl<'a> Script<'a> {
         Ok(Script {
             engine,
             skip,
+            text,
+            scope,
+            threads: HashMap::new(),
+            joined: Vec::new(),
+            shared: HashMap::new(),
             store,
             linker,
             definitions: HashMap::new(),
@@ -73,8 +93,79 @@ impl<'a> Script<'a> {
         })
     }
 
+    /// Does what the directives say and checks what they assert; the threads are over at the end.
+    pub(super) fn run(&mut self, directives: Vec<WastDirective<'env>>, report: &mut Report) {
+        for directive in directives {
+            let span = directive.span();
+            let (line, _) = span.linecol_in(self.text);
+            tracing::debug!(target: "cellwall", file = %report.file, line = line + 1, "directive");
+            match self.directive(directive) {
+                Ok(Verdict::Passed) => report.passed += 1,
+                Ok(Verdict::Skipped) => report.skipped += 1,
+                Err(message) => report.fail_at(self.text, span, message),
+            }
+        }
+        let names: Vec<String> = self.threads.keys().cloned().collect();
+        for name in names {
+            if let Err(message) = self.join(&name) {
+                report.fail(1, 1, message);
+            }
+        }
+        for joined in self.joined.drain(..) {
+            report.passed += joined.passed;
+            report.skipped += joined.skipped;
+            report.failed += joined.failed;
+            report.failures.extend(joined.failures);
+        }
+    }
+
+    /// `(thread ...)`: a script of its own, which may use the memories of one module of this one.
+    fn thread(&mut self, thread: WastThread<'env>) -> Outcome {
+        if self.skip.has("threads") {
+            return Ok(Verdict::Skipped);
+        }
+        let mut shared = HashMap::new();
+        if let Some(id) = thread.shared_module {
+            let Some(instance) = self.instance(Some(id))? else {
+                return Ok(Verdict::Skipped);
+            };
+            let exports = instance.exports(&mut self.store);
+            let memories = exports.filter_map(|export| {
+                let name = export.name().to_string();
+                export.into_shared_memory().map(|memory| (name, memory))
+            });
+            shared.insert(id.name().to_string(), memories.collect());
+        }
+        let (engine, skip, text, scope) = (self.engine, self.skip, self.text, self.scope);
+        let name = thread.name.name().to_string();
+        let handle = scope.spawn(move || {
+            let mut report = Report::new("");
+            match Script::new(engine, skip, text, scope) {
+                Ok(mut script) => {
+                    script.shared = shared;
+                    script.run(thread.directives, &mut report);
+                }
+                Err(error) => report.fail_at(text, thread.span, format!("cannot set up: {error:#}")),
+            }
+            report
+        });
+        self.threads.insert(name, handle);
+        Ok(Verdict::Passed)
+    }
+
+    /// Waits for a thread.
+    fn join(&mut self, name: &str) -> Result<(), String> {
+        let handle = self.threads.remove(name);
+        let handle = handle.ok_or_else(|| format!("there is no thread ${name}"))?;
+        let report = handle
+            .join()
+            .map_err(|_| format!("the thread ${name} panicked"))?;
+        self.joined.push(report);
+        Ok(())
+    }
+
     /// Does what the directive says and checks what it asserts.
-    pub(super) fn directive(&mut self, directive: WastDirective<'_>) -> Outcome {
+    fn directive(&mut self, directive: WastDirective<'env>) -> Outcome {
         use WastDirective::*;
         match directive {
             Module(module) if is_component(&module) => {
@@ -133,8 +224,9 @@ impl<'a> Script<'a> {
             AssertUnlinkable { module, message, .. } => self.assert_unlinkable(module, message),
             AssertException { exec, .. } => self.assert_exception(exec),
             AssertSuspension { .. } => self.unsupported("stack-switching", "assert_suspension"),
-            Thread(_) => self.unsupported("threads", "thread"),
-            Wait { .. } => self.unsupported("threads", "wait"),
+            Thread(thread) => self.thread(thread),
+            Wait { .. } if self.skip.has("threads") => Ok(Verdict::Skipped),
+            Wait { thread, .. } => self.join(thread.name()).map(|()| Verdict::Passed),
         }
     }
 
@@ -232,6 +324,13 @@ impl<'a> Script<'a> {
     }
 
     fn register(&mut self, name: &str, module: Option<Id<'_>>) -> Outcome {
+        if let Some(memories) = module.and_then(|id| self.shared.get(id.name())) {
+            for (field, memory) in memories {
+                let defined = self.linker.define(&mut self.store, name, field, memory.clone());
+                defined.map_err(|e| format!("cannot register: {e:#}"))?;
+            }
+            return Ok(Verdict::Passed);
+        }
         let slot = find(&self.instances, module)?;
         self.registered.insert(name.to_string());
         self.offer(name, &slot)?;
@@ -373,6 +472,8 @@ impl<'a> Script<'a> {
             };
         }
         match Module::new(self.engine, &wasm) {
+            // Suites of proposals that are older than these features still refuse them.
+            Ok(_) if features::is_refused_without(&wasm, message) => Ok(Verdict::Passed),
             Ok(_) => Err(format!("expected \"{message}\", but the module was accepted")),
             Err(_) => Ok(Verdict::Passed),
         }

@@ -10,8 +10,13 @@ use cellwall::{Error, Trap};
 
 /// Message, as a prefix of what a test says, and the trap it means.
 const MESSAGES: &[(&str, Trap)] = &[
+    (
+        "atomic wait on non-shared memory",
+        Trap::AtomicWaitNonSharedMemory,
+    ),
     ("call stack exhausted", Trap::StackOverflow),
     ("divide by zero", Trap::IntegerDivisionByZero),
+    ("expected shared memory", Trap::AtomicWaitNonSharedMemory),
     ("indirect call type mismatch", Trap::BadSignature),
     ("null exception reference", Trap::NullReference),
     ("integer divide by zero", Trap::IntegerDivisionByZero),
@@ -21,6 +26,7 @@ const MESSAGES: &[(&str, Trap)] = &[
     ("null reference", Trap::NullReference),
     ("out of bounds memory access", Trap::MemoryOutOfBounds),
     ("out of bounds table access", Trap::TableOutOfBounds),
+    ("unaligned atomic", Trap::HeapMisaligned),
     ("undefined element", Trap::TableOutOfBounds),
     ("uninitialized element", Trap::IndirectCallToNull),
     ("unreachable", Trap::UnreachableCodeReached),

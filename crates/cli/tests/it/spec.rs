@@ -112,12 +112,15 @@ pub(crate) fn shared(folder: &str) -> Option<PathBuf> {
 }
 
 /// What a checkout has beside the list of WebAssembly 2.0, as folders and parts of names.
-const CHECKOUT_MEMORY: [(&str, &str); 7] = [
+const CHECKOUT_MEMORY: [(&str, &str); 10] = [
     ("tests/spec", "64.wast"),
     ("tests/spec", "_mixed.wast"),
     ("tests/spec", "memory64-imports.wast"),
     ("tests/spec/proposals/custom-page-sizes", ".wast"),
     ("tests/spec/proposals/wide-arithmetic", ".wast"),
+    ("tests/spec/proposals/threads", ".wast"),
+    ("tests/misc/threads", ".wast"),
+    ("tests/misc/custom-page-sizes", ".wast"),
     ("tests/spec/custom", "branch_hint.wast"),
     ("tests/misc/memory64", "s.wast"),
 ];

@@ -240,7 +240,7 @@ impl Lower<'_> {
     /// The current length of a memory in bytes.
     fn memory_length(&mut self, memory: MemoryIdx) -> Operand {
         let field = (self.unit.layout.memory(memory) + definition::LENGTH) as i32;
-        if !self.unit.shape.memories[memory].imported {
+        if !self.unit.shape.memories[memory].is_elsewhere() {
             return Operand::mem(CONTEXT, field);
         }
         let at = self.temp(Class::Int);

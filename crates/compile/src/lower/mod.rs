@@ -9,6 +9,7 @@
 //! uses or effects is skipped. A load moves down to its user only within a block and past nothing
 //! that writes, calls or traps otherwise.
 
+mod atomic;
 mod call;
 mod carry;
 mod compare;
@@ -145,6 +146,8 @@ fn trap_code(trap: Trap) -> u8 {
         Trap::BadConversionToInteger => TrapCode::BadConversionToInteger,
         Trap::NullReference => TrapCode::NullReference,
         Trap::Unreachable => TrapCode::Unreachable,
+        Trap::UnalignedAtomic => TrapCode::UnalignedAtomic,
+        Trap::ExpectedSharedMemory => TrapCode::ExpectedSharedMemory,
     }) as u8
 }
 
@@ -313,6 +316,8 @@ impl Lower<'_> {
             InstData::BoundsCheck { memory, addr, slack } => self.bounds_check(inst, memory, addr, slack),
             InstData::Load { .. } => self.load(inst),
             InstData::Store { .. } => self.store(inst),
+            InstData::Atomic { .. } => self.atomic(inst),
+            InstData::Fence => self.emit(Inst::new(Row::Mfence, Width::W64)),
             InstData::MemorySize { memory } => self.memory_size(inst, memory),
             InstData::TableSize { table } => self.table_size(inst, table),
             InstData::GlobalGet { global } => self.global_get(inst, global),

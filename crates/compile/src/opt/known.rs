@@ -199,7 +199,9 @@ impl Effects {
             | InstData::CallIndirect { .. }
             | InstData::CallRef { .. }
             | InstData::CallLibrary { .. }
-            | InstData::Throw { .. } => {
+            | InstData::Throw { .. }
+            | InstData::Atomic { .. }
+            | InstData::Fence => {
                 self.everything = true;
             }
             _ => {}

@@ -310,7 +310,9 @@ impl Walk<'_> {
             | InstData::CallIndirect { .. }
             | InstData::CallRef { .. }
             | InstData::CallLibrary { .. }
-            | InstData::Throw { .. } => {
+            | InstData::Throw { .. }
+            | InstData::Atomic { .. }
+            | InstData::Fence => {
                 known.forget();
             }
             _ => {}

@@ -253,7 +253,7 @@ fn rewrite(mut inst: Inst, classes: &Classes) -> Inst {
         }
     }
     // These write before they have read everything.
-    if matches!(inst.row, Row::RemS | Row::U64ToFloat) {
+    if matches!(inst.row, Row::RemS | Row::U64ToFloat | Row::AtomicLoop) {
         return inst;
     }
     let is_tied = inst.is_tied();

@@ -11,7 +11,7 @@ use cellwall_base::{MemoryIdx, TableIdx};
 use cellwall_ir::{BinaryOp, CompareOp, InstData, LoadOp, StoreOp, Trap, Type, UnaryOp, Value};
 use cellwall_wasm::{MemArg, MemArgTarget, Operator};
 
-fn memory_of(memarg: &MemArg) -> MemoryIdx {
+pub(super) fn memory_of(memarg: &MemArg) -> MemoryIdx {
     match memarg.target {
         MemArgTarget::Memory(index) => MemoryIdx::from_u32(index),
         MemArgTarget::Array(_) => unreachable!("the validator refuses arrays"),
@@ -94,7 +94,7 @@ impl Translator<'_> {
     }
 
     /// `index + offset` in 64 bits; traps if it wraps.
-    fn sum_or_trap(&mut self, index: Value, offset: u64) -> Value {
+    pub(super) fn sum_or_trap(&mut self, index: Value, offset: u64) -> Value {
         let is_narrow = self.func.ty(index) == Type::I32;
         let index = self.extend(index);
         let offset_value = self.constant(Type::I64, offset);
@@ -114,7 +114,7 @@ impl Translator<'_> {
     }
 
     /// An index or count in 64 bits.
-    fn extend(&mut self, value: Value) -> Value {
+    pub(super) fn extend(&mut self, value: Value) -> Value {
         match self.func.ty(value) {
             Type::I64 => value,
             _ => self.build().unary(UnaryOp::ExtendU, Type::I64, value),
@@ -138,7 +138,7 @@ impl Translator<'_> {
         self.module.tables()[TableIdx::from_u32(table)].is_64
     }
 
-    fn index_constant(&mut self, index: u32) -> Value {
+    pub(super) fn index_constant(&mut self, index: u32) -> Value {
         self.constant(Type::I32, u64::from(index))
     }
 
@@ -147,6 +147,15 @@ impl Translator<'_> {
         match *operator {
             Operator::MemorySize { mem } => {
                 let memory = MemoryIdx::from_u32(mem);
+                if self.module.memories()[memory].shared {
+                    // Another thread may grow it at any time: the runtime is asked each time.
+                    let zero = self.constant(Type::I64, 0);
+                    let args = [self.index_constant(mem), zero];
+                    self.call_library(LibCall::MemoryGrow, &args);
+                    let size = self.pop();
+                    self.push_index(size, self.is_memory_64(mem));
+                    return true;
+                }
                 let shift = u64::from(self.module.memories()[memory].page_shift);
                 let mut size = self.build().value(InstData::MemorySize { memory }, Type::I64);
                 if shift > 0 {

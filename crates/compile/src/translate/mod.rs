@@ -5,6 +5,7 @@
 //! making block parameters for locals that do not change; knows nothing of machine code but which
 //! accesses the guard behind memories covers (`Target`).
 
+mod atomic;
 mod control;
 mod exceptions;
 mod inline;
@@ -297,7 +298,7 @@ impl<'m> Translator<'m> {
 
     /// An operator in code that control can reach.
     fn operator(&mut self, operator: &Operator<'_>) -> Result<(), Limit> {
-        if self.control(operator)? || self.bulk(operator) {
+        if self.control(operator)? || self.bulk(operator) || self.threads(operator) {
             return Ok(());
         }
         if let Some(row) = Row::of(operator) {

@@ -270,6 +270,15 @@ impl<'m> Instance<'m> {
         Ok(Vec::new())
     }
 
+    /// Whether an atomic access of the runtime is aligned and inside.
+    fn parking_place(&self, args: &[u64], bytes: u64) -> Result<(), Trap> {
+        if !args[1].is_multiple_of(bytes) {
+            return Err(Trap::UnalignedAtomic);
+        }
+        let len = self.memories[MemoryIdx::new(args[0] as usize)].len() as u64;
+        range(args[1], bytes, len, Trap::MemoryOutOfBounds).map(drop)
+    }
+
     /// Library calls on tables and functions.
     fn table_call(&mut self, call: LibCall, args: &[u64]) -> Outcome {
         let out = Trap::TableOutOfBounds;
@@ -300,6 +309,16 @@ impl<'m> Instance<'m> {
                 self.table_init(table(0), segment, args[2], args[3], args[4])?;
             }
             LibCall::ElemDrop => self.elements_dropped[ElemIdx::new(args[0] as usize)] = true,
+            LibCall::AtomicNotify => {
+                self.parking_place(args, 4)?;
+                return Ok(vec![0]);
+            }
+            LibCall::AtomicWait32 | LibCall::AtomicWait64 => {
+                let bytes = if call == LibCall::AtomicWait32 { 4 } else { 8 };
+                self.parking_place(args, bytes)?;
+                // Nobody would wake it here, so no shared memory is waited in.
+                return Err(Trap::ExpectedSharedMemory.into());
+            }
             LibCall::RefFunc => return Ok(vec![Bits::from(args[0] + 1)]),
             other => unreachable!("{} is on memories", other.name()),
         }

@@ -351,6 +351,12 @@ impl Bytes {
                 };
                 self.legacy(head, def.digit, rm, false, false);
             }
+            Form::Exchange | Form::CompareExchange => {
+                if inst.row.is_locked() {
+                    self.byte(0xf0);
+                }
+                self.legacy(head, inst.src.number(), rm(), w8, byte_rm);
+            }
             Form::SignSpread => {
                 if inst.width == Width::W64 {
                     self.byte(0x48);

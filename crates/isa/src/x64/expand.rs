@@ -53,6 +53,8 @@ impl Asm<'_> {
                 let trap = self.trap_label(inst.trap, inst.origin);
                 self.jump_if(inst.cond, trap);
             }
+            Row::AtomicLoop => self.atomic_loop(inst),
+            Row::Mfence => self.out.bytes(&[0x0f, 0xae, 0xf0]),
             Row::CheckIndex => {
                 let trap = self.trap_label(inst.trap, inst.origin);
                 self.emit(Inst::new(Row::Cmp, W64).src(inst.dst).mem(inst.base, inst.disp));
@@ -112,6 +114,31 @@ impl Asm<'_> {
             }
             _ => unreachable!("{:?} is no pseudo row inside a block", inst.row),
         }
+    }
+
+    /// Reads, computes and tries to write until nobody else wrote in between.
+    fn atomic_loop(&mut self, inst: Inst) {
+        let (old, new) = (inst.dst, inst.dst2);
+        let on_place = |row, width| {
+            let mut at = Inst::new(row, width).mem(inst.base, inst.disp);
+            (at.index, at.scale) = (inst.index, inst.scale);
+            at
+        };
+        let (load, wide) = match inst.width {
+            Width::W8 => (Row::Movzx8, W32),
+            Width::W16 => (Row::Movzx16, W32),
+            width => (Row::Mov, width),
+        };
+        let row = [Row::And, Row::Or, Row::Xor][inst.imm as usize];
+        self.trap_site(inst.trap, inst.origin);
+        self.emit(on_place(load, wide).dst(old));
+        let again = self.label();
+        self.bind(again);
+        self.emit(Inst::new(Row::Mov, wide).dst(new).rm(old));
+        self.modify(row, wide, new, inst.src);
+        self.trap_site(inst.trap, inst.origin);
+        self.emit(on_place(Row::Cmpxchg, inst.width).src(new));
+        self.jump_if(Cond::Ne, again);
     }
 
     pub(super) fn cold(&mut self, origin: u32, cold: Cold) {

@@ -328,6 +328,7 @@ impl Inst {
             | Form::Unary
             | Form::ShiftCl
             | Form::ShiftImm
+            | Form::Exchange
             | Form::VexFused => true,
             _ => matches!(
                 self.row,
@@ -416,6 +417,17 @@ impl Inst {
                 f(&mut self.dst, Role::DefFixed(RAX));
                 f(&mut self.dst2, Role::DefFixed(RDX));
             }
+            F::Exchange => {
+                f(&mut self.src, Role::Use);
+                rm(self, f);
+                f(&mut self.dst, Role::DefTied);
+            }
+            F::CompareExchange => {
+                f(&mut self.dst2, Role::UseFixed(RAX));
+                f(&mut self.src, Role::Use);
+                rm(self, f);
+                f(&mut self.dst, Role::DefFixed(RAX));
+            }
             F::SignSpread => {
                 f(&mut self.src, Role::UseFixed(RAX));
                 f(&mut self.dst, Role::DefFixed(RDX));
@@ -450,6 +462,15 @@ impl Inst {
                 f(&mut self.base, Role::Use);
                 f(&mut self.dst, Role::DefFixedEarly(RDX));
                 f(&mut self.dst2, Role::DefFixed(RAX));
+            }
+            Row::AtomicLoop => {
+                f(&mut self.src, Role::Use);
+                f(&mut self.base, Role::Use);
+                if !self.index.is_none() {
+                    f(&mut self.index, Role::Use);
+                }
+                f(&mut self.dst, Role::DefFixedEarly(RAX));
+                f(&mut self.dst2, Role::DefEarly);
             }
             Row::Switch | Row::TrapIfFloat => f(&mut self.base, Role::Use),
             _ => {}

@@ -67,6 +67,10 @@ pub enum Form {
     Multiply,
     /// `dst = rax, dst2 = rdx ← src = rax, index = rdx, base` (a register)
     Divide,
+    /// `dst=src` exchanged with memory, in whichever way
+    Exchange,
+    /// `dst = rax ← dst2 = rax` compared with memory, which becomes `src` if they are equal
+    CompareExchange,
     /// `dst = rdx ← src = rax`
     SignSpread,
     /// Not one instruction: see `expand`.
@@ -491,6 +495,14 @@ rows! {
     /// of the division inside.
     RemS "rem_s" Pseudo I, One 0/0 [32 64] Int Int Same;
 
+    Xchg "xchg" Exchange I, One 0x87/0 [8 16 32 64] Int Int Same;
+    Xadd "lock xadd" Exchange I, M0f 0xc1/0 [8 16 32 64] Int Int Same;
+    Cmpxchg "lock cmpxchg" CompareExchange I, M0f 0xb1/0 [8 16 32 64] Int Int Same;
+    /// Memory becomes itself and (`imm` 0), or (1) or exclusive or (2) `src`; `dst = rax` is what it was,
+    /// `dst2` scratch.
+    AtomicLoop "atomicloop" Pseudo I, One 0/0 [8 16 32 64] Int Int Same;
+    Mfence "mfence" Pseudo I, One 0/0 [64] Int Int Same;
+
     /// `dst=src`, not above the memory operand; otherwise traps. 64 bits, unsigned.
     CheckIndex "checkindex" Pseudo I, One 0/0 [64] Int Int Same;
 
@@ -599,6 +611,11 @@ impl Row {
             Self::Pbroadcastb | Self::Pinsrb | Self::PextrbStore => 1,
             _ => width.bytes(),
         }
+    }
+
+    /// Whether the instruction has a `lock` prefix.
+    pub(super) const fn is_locked(self) -> bool {
+        matches!(self, Self::Xadd | Self::Cmpxchg)
     }
 
     /// Whether the row ends a block.

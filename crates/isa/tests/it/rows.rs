@@ -74,11 +74,13 @@ fn random_inst(random: &mut Random, row: Row, width: Width) -> Inst {
     if row.form() == Form::ShiftCl {
         inst.base = Reg::gpr(1);
     }
-    let memory_only = matches!(row.form(), Form::Store | Form::ImmStore | Form::StoreImm)
-        || matches!(
-            row,
-            Row::FLoad | Row::Lea | Row::VLoad | Row::Movlps | Row::Movhps
-        );
+    let memory_only = matches!(
+        row.form(),
+        Form::Store | Form::ImmStore | Form::StoreImm | Form::Exchange | Form::CompareExchange
+    ) || matches!(
+        row,
+        Row::FLoad | Row::Lea | Row::VLoad | Row::Movlps | Row::Movhps
+    );
     let register_only = matches!(
         row.form(),
         Form::Reverse

@@ -6,6 +6,7 @@ compile_error!("cellwall runs on Linux x86-64 only for now; see docs/platforms.m
 
 #[cfg(target_os = "linux")]
 mod linux;
+mod park;
 #[cfg(target_arch = "x86_64")]
 mod x64;
 
@@ -17,6 +18,7 @@ pub(crate) use linux::thread::{
     ThreadGuard, ThreadSlot, full_fence, interrupt_threads, light_fence, prepare_fences, stack_low,
     thread_setup,
 };
+pub(crate) use park::{Parked, Parker};
 pub(crate) use x64::{
     CAUGHT_STATUS, Stub, StubPlace, Width, call_ref_stub, enter, enter_few, features, is_foreign_return,
     leave_address, library_stub, stack_pointer, stub_address, stub_at,

@@ -506,6 +506,9 @@ library_stubs! {
     ElemDrop cellwall_lib_elem_drop elem_drop;
     ThrowRef cellwall_lib_throw_ref throw_ref;
     RefFunc cellwall_lib_ref_func ref_func;
+    AtomicWait32 cellwall_lib_atomic_wait32 atomic_wait32;
+    AtomicWait64 cellwall_lib_atomic_wait64 atomic_wait64;
+    AtomicNotify cellwall_lib_atomic_notify atomic_notify;
 }
 
 unsafe extern "C" {

@@ -55,6 +55,7 @@ fn imported_memories_must_fit_in_size_and_maximum() {
     let mut fits = |min_pages, max_pages, grow| {
         let ty = MemoryType {
             is_64: false,
+            shared: false,
             page_shift: 16,
             min_pages,
             max_pages,

@@ -193,6 +193,7 @@ fn what_was_written_before_a_failed_segment_stays() {
     let mut store = Store::new(&engine, ());
     let ty = MemoryType {
         is_64: false,
+        shared: false,
         page_shift: 16,
         min_pages: 1,
         max_pages: None,

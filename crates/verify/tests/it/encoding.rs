@@ -114,7 +114,6 @@ fn only_forms_with_a_row_are_accepted() {
         &[0x0f, 0x01, 0xd0],             // xgetbv
         &[0xf3, 0x48, 0x0f, 0xae, 0xd0], // wrfsbase rax
         &[0x0f, 0xae, 0x10],             // ldmxcsr [rax]
-        &[0x0f, 0xae, 0xf0],             // mfence
         &[0xdb, 0xe3],                   // fninit
         &[0x0f, 0x77],                   // emms
         &[0xf3, 0xaa],                   // rep stosb

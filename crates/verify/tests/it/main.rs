@@ -2,6 +2,7 @@
 //! removed, which are refused for the right reason.
 
 mod arithmetic;
+mod atomics;
 mod calls;
 mod control;
 mod encoding;

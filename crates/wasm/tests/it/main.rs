@@ -115,7 +115,6 @@ fn segments_are_decoded() {
 #[test]
 fn features_beyond_the_set_are_named() {
     for (wat, feature) in [
-        ("(module (memory 1 1 shared))", "threads"),
         ("(module (type (struct)))", "gc"),
         ("(module (func (param anyref)))", "gc"),
         ("(module (table 1 (ref null struct)))", "gc"),
