@@ -146,7 +146,8 @@ impl Cell {
                 self.definitions.push(at);
             }
             let (base, len) = pair(at)?;
-            let reach = target.memory_reservation_bytes + target.memory_guard_bytes;
+            // What is longer than the reservation has its guard behind it all the same.
+            let reach = target.memory_reservation_bytes.max(len) + target.memory_guard_bytes;
             self.memories.push(Span { base, len, reach });
         }
         for index in (0..shape.tables.len()).map(TableIdx::new) {
@@ -257,7 +258,7 @@ impl Cell {
         };
         match field.kind {
             FieldKind::Library(_) if is_target && access.bytes == 8 => return Place::Library,
-            FieldKind::ImportEntry(_) if is_target && access.bytes == 8 => {
+            FieldKind::ImportEntry(_) | FieldKind::TagEntry(_) if is_target && access.bytes == 8 => {
                 return Place::Entry(access.address);
             }
             FieldKind::Library(_) | FieldKind::ImportEntry(_) | FieldKind::Host => {
