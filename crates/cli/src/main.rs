@@ -8,6 +8,7 @@
 
 mod cache;
 mod commands;
+mod component_run;
 mod escape;
 mod failure;
 mod grants;
@@ -19,6 +20,8 @@ mod output;
 mod progress;
 mod values;
 mod watchdog;
+mod wave;
+mod wit;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -36,6 +39,7 @@ Examples:
   cellwall run --dir . prog.wasm -- -v x    run it with a directory and arguments
   cellwall run --invoke add add.wat 2 3     call one function
   cellwall inspect prog.wasm                see what it would need
+  cellwall wit component.wasm               print the world of a component
   cellwall compile prog.wasm -o prog.cwall  compile it once
   cellwall verify prog.cwall                prove that it is safe to run
 

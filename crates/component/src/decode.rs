@@ -10,7 +10,7 @@ use wasmparser::{
     CoreType, Encoding, Instance, Parser, Payload, Validator, WasmFeatures,
 };
 
-/// What a component may use beside what core modules may.
+/// What a component may use beside what core modules may. Bodies are not looked at here.
 const FEATURES: WasmFeatures = WasmFeatures::COMPONENT_MODEL
     .union(WasmFeatures::CM_ERROR_CONTEXT)
     .union(WasmFeatures::CM_FIXED_LENGTH_LISTS)
@@ -19,7 +19,17 @@ const FEATURES: WasmFeatures = WasmFeatures::COMPONENT_MODEL
     // Types and names of later versions, for components that only mention them.
     .union(WasmFeatures::CM_ASYNC)
     .union(WasmFeatures::CM_ASYNC_STACKFUL)
-    .union(WasmFeatures::CM_MORE_ASYNC_BUILTINS);
+    .union(WasmFeatures::CM_MORE_ASYNC_BUILTINS)
+    .union(WasmFeatures::CM_THREADING)
+    // Core modules are checked by what compiles them; here, a component may name any core type.
+    .union(WasmFeatures::GC)
+    .union(WasmFeatures::FUNCTION_REFERENCES)
+    .union(WasmFeatures::EXCEPTIONS)
+    .union(WasmFeatures::SIMD)
+    .union(WasmFeatures::RELAXED_SIMD)
+    .union(WasmFeatures::MEMORY64)
+    .union(WasmFeatures::TAIL_CALL)
+    .union(WasmFeatures::THREADS);
 
 /// A component as it is written.
 #[derive(Debug, Default)]

@@ -13,7 +13,7 @@ use crate::plan::{
     Builtin, CoreDef, CoreInstance, CoreKind, CoreType, Encoding, FuncRef, Import, Item, Items, Lift,
     ModuleRef, ModuleType, Options, Plan, ResourceOrigin, Step, Trampoline, TypeItem,
 };
-use crate::types::{Case, Fields, Flags, FuncType, List, ResourceId, ValType, Variant};
+use crate::types::{Case, Fields, Flags, Flat, FuncType, List, ResourceId, ValType, Variant};
 use cellwall_base::{Invalid, Limit};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -42,6 +42,7 @@ pub fn plan(bytes: &[u8]) -> Result<Plan, Invalid> {
         offset: 0,
     };
     let exports = evaluator.component(&root, None, None, 0)?;
+    check_root_exports(&exports, "").map_err(|reason| evaluator.invalid(reason))?;
     evaluator.plan.exports = public(&exports);
     Ok(evaluator.plan)
 }
@@ -734,11 +735,41 @@ impl Evaluator {
                 Builtin::ErrorContextDebugMessage(self.options(frame, options)?)
             }
             CanonicalFunction::ErrorContextDrop => Builtin::ErrorContextDrop,
-            other => {
-                let name = format!("{other:?}");
-                let name = name.split([' ', '{']).next().unwrap_or_default();
-                return self.unsupported(&format!("the canonical function {name}"));
+            CanonicalFunction::ContextGet {
+                ty: wp::ValType::I32,
+                slot,
+            } => {
+                self.plan.with_context.insert(instance);
+                Builtin::ContextGet(*slot)
             }
+            CanonicalFunction::ContextSet {
+                ty: wp::ValType::I32,
+                slot,
+            } => {
+                self.plan.with_context.insert(instance);
+                Builtin::ContextSet(*slot)
+            }
+            CanonicalFunction::BackpressureInc => Builtin::Backpressure(true),
+            CanonicalFunction::BackpressureDec => Builtin::Backpressure(false),
+            CanonicalFunction::TaskReturn { result, options } => {
+                self.options(frame, options)?;
+                let params = match result {
+                    None => Vec::new(),
+                    Some(ty) => match val_type(frame, *ty) {
+                        Some(ty) => ty.layout().flat.map_or(vec![Flat::I32], |flat| flat.to_vec()),
+                        None => vec![Flat::I32],
+                    },
+                };
+                Builtin::Missing("task.return", params, Vec::new())
+            }
+            other => match missing(other) {
+                Some((name, params, results)) => Builtin::Missing(name, params.to_vec(), results.to_vec()),
+                None => {
+                    let name = format!("{other:?}");
+                    let name = name.split([' ', '{']).next().unwrap_or_default();
+                    return self.unsupported(&format!("the canonical function {name}"));
+                }
+            },
         };
         self.push_trampoline(frame, Trampoline::Builtin { instance, builtin });
         Ok(())
@@ -876,14 +907,88 @@ fn core_type(types: &[wp::SubType], ty: &wp::TypeRef) -> Option<CoreType> {
         wp::CompositeInnerType::Func(ty) => Some(ty),
         _ => None,
     };
+    let text = |types: &[wp::ValType]| types.iter().map(wp::ValType::to_string).collect::<Vec<_>>();
     Some(match *ty {
         wp::TypeRef::Func(index) | wp::TypeRef::FuncExact(index) => {
             let ty = func(index)?;
-            CoreType::Func(ty.params().to_vec(), ty.results().to_vec())
+            CoreType::Func {
+                params: text(ty.params()),
+                results: text(ty.results()),
+            }
         }
-        wp::TypeRef::Table(ty) => CoreType::Table(ty),
-        wp::TypeRef::Memory(ty) => CoreType::Memory(ty),
-        wp::TypeRef::Global(ty) => CoreType::Global(ty),
-        wp::TypeRef::Tag(ty) => CoreType::Tag(func(ty.func_type_idx)?.params().to_vec()),
+        wp::TypeRef::Table(ty) => CoreType::Table {
+            element: wp::ValType::Ref(ty.element_type).to_string(),
+            min: ty.initial,
+            max: ty.maximum,
+            is_64: ty.table64,
+        },
+        wp::TypeRef::Memory(ty) => CoreType::Memory {
+            min: ty.initial,
+            max: ty.maximum,
+            is_64: ty.memory64,
+            shared: ty.shared,
+        },
+        wp::TypeRef::Global(ty) => CoreType::Global {
+            content: ty.content_type.to_string(),
+            mutable: ty.mutable,
+        },
+        wp::TypeRef::Tag(ty) => CoreType::Tag {
+            params: text(func(ty.func_type_idx)?.params()),
+        },
+    })
+}
+
+/// A root may not export what it has no instance for.
+fn check_root_exports(exports: &Exports<'_>, path: &str) -> Result<(), String> {
+    for (name, item) in &exports.items {
+        let path = format!("{path}{name}");
+        match item {
+            Def::Func((FuncRef::Import(_), _)) => {
+                return Err(format!(
+                    "component export `{path}` is a reexport of an imported function which is not implemented"
+                ));
+            }
+            Def::Component(_) => {
+                return Err(format!(
+                    "exporting a component from the root component is not supported: `{path}`"
+                ));
+            }
+            Def::Instance(exports) => check_root_exports(exports, &format!("{path}#"))?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Name, parameters and results of the functions that only asynchronous calls need.
+fn missing(func: &CanonicalFunction) -> Option<(&'static str, &'static [Flat], &'static [Flat])> {
+    const W: Flat = Flat::I32;
+    Some(match func {
+        CanonicalFunction::TaskCancel => ("task.cancel", &[], &[]),
+        CanonicalFunction::ThreadYield => ("thread.yield", &[], &[W]),
+        CanonicalFunction::ThreadIndex => ("thread.index", &[], &[W]),
+        CanonicalFunction::SubtaskDrop => ("subtask.drop", &[W], &[]),
+        CanonicalFunction::SubtaskCancel { .. } => ("subtask.cancel", &[W], &[W]),
+        CanonicalFunction::StreamNew { .. } => ("stream.new", &[], &[Flat::I64]),
+        CanonicalFunction::StreamRead { .. } => ("stream.read", &[W, W, W], &[W]),
+        CanonicalFunction::StreamWrite { .. } => ("stream.write", &[W, W, W], &[W]),
+        CanonicalFunction::StreamCancelRead { .. } => ("stream.cancel-read", &[W], &[W]),
+        CanonicalFunction::StreamCancelWrite { .. } => ("stream.cancel-write", &[W], &[W]),
+        CanonicalFunction::StreamDropReadable { .. } => ("stream.drop-readable", &[W], &[]),
+        CanonicalFunction::StreamDropWritable { .. } => ("stream.drop-writable", &[W], &[]),
+        CanonicalFunction::FutureNew { .. } => ("future.new", &[], &[Flat::I64]),
+        CanonicalFunction::FutureRead { .. } => ("future.read", &[W, W], &[W]),
+        CanonicalFunction::FutureWrite { .. } => ("future.write", &[W, W], &[W]),
+        CanonicalFunction::FutureCancelRead { .. } => ("future.cancel-read", &[W], &[W]),
+        CanonicalFunction::FutureCancelWrite { .. } => ("future.cancel-write", &[W], &[W]),
+        CanonicalFunction::FutureDropReadable { .. } => ("future.drop-readable", &[W], &[]),
+        CanonicalFunction::FutureDropWritable { .. } => ("future.drop-writable", &[W], &[]),
+        CanonicalFunction::WaitableSetNew => ("waitable-set.new", &[], &[W]),
+        CanonicalFunction::WaitableSetWait { .. } => ("waitable-set.wait", &[W, W], &[W]),
+        CanonicalFunction::WaitableSetPoll { .. } => ("waitable-set.poll", &[W, W], &[W]),
+        CanonicalFunction::WaitableSetDrop => ("waitable-set.drop", &[W], &[]),
+        CanonicalFunction::WaitableJoin => ("waitable.join", &[W, W], &[]),
+        CanonicalFunction::ThreadNewIndirect { .. } => ("thread.new-indirect", &[W, W], &[W]),
+        _ => return None,
     })
 }

@@ -74,6 +74,8 @@ faults! {
     TooManyHandles = 21, "too many handles";
     /// A number that is no error context of this instance.
     UnknownErrorContext = 22, "unknown error context";
+    /// Backpressure is counted below 0 or above its limit.
+    Backpressure = 23, "backpressure counter overflow";
 }
 
 impl Fault {

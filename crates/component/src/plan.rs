@@ -1,6 +1,7 @@
 //! The plan of a component: what its instantiation does, step by step.
 
-use crate::types::{FuncType, ResourceId, ValType};
+use crate::types::{Flat, FuncType, ResourceId, ValType};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -25,6 +26,8 @@ pub struct Plan {
     pub resources: Vec<ResourceOrigin>,
     /// The component instance around each one; the first is the root and has none.
     pub parents: Vec<Option<u32>>,
+    /// Component instances that use the words of their task.
+    pub with_context: BTreeSet<u32>,
     /// Core instances that the steps make.
     pub core_instances: u32,
     /// What the component exports, by name, in order.
@@ -105,8 +108,7 @@ pub enum ModuleRef {
     Import(u32, Arc<ModuleType>),
 }
 
-/// The type of an imported core module: names and types as `wasmparser` reads them, in the text
-/// format.
+/// The type of an imported core module.
 #[derive(Clone, Debug, Default)]
 pub struct ModuleType {
     /// Module, name and type of what it may import at most.
@@ -115,19 +117,95 @@ pub struct ModuleType {
     pub exports: Vec<(Arc<str>, CoreType)>,
 }
 
-/// The type of a core item.
+/// The type of a core item; types of values are as the text format writes them.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the fields are those of the specification")]
 pub enum CoreType {
-    /// Parameters and results.
-    Func(Vec<wasmparser::ValType>, Vec<wasmparser::ValType>),
-    /// A memory.
-    Memory(wasmparser::MemoryType),
-    /// A table.
-    Table(wasmparser::TableType),
-    /// A global.
-    Global(wasmparser::GlobalType),
-    /// A tag, with its parameters.
-    Tag(Vec<wasmparser::ValType>),
+    Func {
+        params: Vec<String>,
+        results: Vec<String>,
+    },
+    /// Sizes are in pages.
+    Memory {
+        min: u64,
+        max: Option<u64>,
+        is_64: bool,
+        shared: bool,
+    },
+    Table {
+        element: String,
+        min: u64,
+        max: Option<u64>,
+        is_64: bool,
+    },
+    Global {
+        content: String,
+        mutable: bool,
+    },
+    Tag {
+        params: Vec<String>,
+    },
+}
+
+impl CoreType {
+    /// Whether an item of this type can be given where `expected` is wanted (core specification,
+    /// "Import Matching").
+    pub fn fits(&self, expected: &Self) -> bool {
+        let within = |found: (u64, Option<u64>), wanted: (u64, Option<u64>)| {
+            found.0 >= wanted.0
+                && match (found.1, wanted.1) {
+                    (_, None) => true,
+                    (None, Some(_)) => false,
+                    (Some(found), Some(wanted)) => found <= wanted,
+                }
+        };
+        match (self, expected) {
+            (
+                Self::Memory {
+                    min,
+                    max,
+                    is_64,
+                    shared,
+                },
+                Self::Memory {
+                    min: wanted_min,
+                    max: wanted_max,
+                    is_64: wanted_64,
+                    shared: wanted_shared,
+                },
+            ) => {
+                is_64 == wanted_64
+                    && shared == wanted_shared
+                    && within((*min, *max), (*wanted_min, *wanted_max))
+            }
+            (
+                Self::Table {
+                    element,
+                    min,
+                    max,
+                    is_64,
+                },
+                Self::Table {
+                    element: wanted,
+                    min: wanted_min,
+                    max: wanted_max,
+                    is_64: wanted_64,
+                },
+            ) => element == wanted && is_64 == wanted_64 && within((*min, *max), (*wanted_min, *wanted_max)),
+            (found, wanted) => found == wanted,
+        }
+    }
+
+    /// What it is, in one word.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Func { .. } => "func",
+            Self::Memory { .. } => "memory",
+            Self::Table { .. } => "table",
+            Self::Global { .. } => "global",
+            Self::Tag { .. } => "tag",
+        }
+    }
 }
 
 /// One step.
@@ -264,6 +342,14 @@ pub enum Builtin {
     ErrorContextDebugMessage(Options),
     /// Drops an error context.
     ErrorContextDrop,
+    /// Reads a word of the task, by its slot.
+    ContextGet(u32),
+    /// Writes a word of the task, by its slot.
+    ContextSet(u32),
+    /// Says that asynchronous calls must wait, or not any more; there are none.
+    Backpressure(bool),
+    /// A function that only asynchronous calls need: a component may have it, a call of it fails.
+    Missing(&'static str, Vec<Flat>, Vec<Flat>),
 }
 
 /// Where a resource comes from.

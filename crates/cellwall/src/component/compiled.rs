@@ -161,6 +161,7 @@ fn adapter_of(plan: &Plan, trampoline: &Trampoline) -> Result<Option<Adapter>> {
         ty: &lift.ty,
         lower: options,
         lift: &lift.options,
+        with_context: plan.with_context.contains(&lift.instance),
         nested: lies_in(plan, *instance, lift.instance) || lies_in(plan, lift.instance, *instance),
     };
     Ok(Some(adapter::adapter(&request)?))

@@ -178,6 +178,7 @@ fn call<T>(store: &mut StoreContextMut<'_, T>, lifted: &Lifted, params: &[Val]) 
     if borrows {
         store.0.data_mut().components.enter_call();
     }
+    store.0.data_mut().components.instances[abi.instance].context = Default::default();
     let asks = lower_needs_memory(ty);
     if asks {
         set_may_leave(store, abi.instance, false)?;

@@ -167,9 +167,15 @@ impl Instance {
 
     /// The core module that is exported under this name or index.
     pub fn get_module(&self, store: impl AsContextMut, export: impl InstanceExportLookup) -> Option<Module> {
-        let _ = store;
         match &*export.lookup(self)? {
             Item::Module(ModuleRef::Own(index)) => Some(self.component.module(*index).clone()),
+            Item::Module(ModuleRef::Import(index, _)) => {
+                let store = store.as_context();
+                store.0.data().components.roots[self.root]
+                    .modules
+                    .get(index)
+                    .cloned()
+            }
             _ => None,
         }
     }

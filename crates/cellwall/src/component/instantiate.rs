@@ -6,11 +6,11 @@ use super::linker::{Definition, InstancePre};
 use super::state::{InstanceState, ResourceEntry, RootState};
 use super::{Component, Instance, trampoline};
 use crate::{
-    AsContextMut, Engine, Extern, Func, Global, GlobalType, Memory, Module, Mutability, Result,
+    AsContextMut, Engine, Extern, ExternType, Func, Global, GlobalType, Memory, Module, Mutability, Result,
     StoreContextMut, Val, ValType, bail, format_err,
 };
 use cellwall_component::{
-    CoreDef, CoreInstance, FuncRef, Item, Items, ModuleRef, ModuleType, Options, Plan, ResourceId,
+    CoreDef, CoreInstance, CoreType, FuncRef, Item, Items, ModuleRef, ModuleType, Options, Plan, ResourceId,
     ResourceOrigin, Step, Trampoline,
 };
 use std::collections::BTreeMap;
@@ -34,6 +34,8 @@ pub(crate) fn instantiate<T: 'static>(
         store.0.data_mut().components.instances.push(InstanceState {
             handles: Default::default(),
             may_leave,
+            context: Default::default(),
+            backpressure: 0,
         });
     }
     store.0.data_mut().components.roots.push(RootState {
@@ -41,6 +43,7 @@ pub(crate) fn instantiate<T: 'static>(
         entered: true,
         resources: vec![None; plan.resources.len()],
         lifted: BTreeMap::new(),
+        modules: BTreeMap::new(),
     });
     let mut making = Making {
         pre,
@@ -264,6 +267,11 @@ impl<'a, T: 'static> Making<'a, '_, T> {
                     let state = &mut self.store.0.data_mut().components;
                     state.roots[self.root].lifted.insert(*index, Arc::new(lifted));
                 }
+                Item::Module(module @ ModuleRef::Import(index, _)) => {
+                    let module = self.module(module)?;
+                    let state = &mut self.store.0.data_mut().components;
+                    state.roots[self.root].modules.insert(*index, module);
+                }
                 _ => {}
             }
         }
@@ -274,21 +282,72 @@ impl<'a, T: 'static> Making<'a, '_, T> {
 /// Whether a module can be what a component imports.
 pub(crate) fn check_module(expected: &ModuleType, module: &Module) -> Result<()> {
     for import in module.imports() {
-        let found = expected.imports.iter();
-        let mut found =
-            found.filter(|(module, name, _)| **module == *import.module() && **name == *import.name());
-        if found.next().is_none() {
-            bail!(
-                "module import `{}::{}` not defined",
-                import.module(),
-                import.name()
-            );
+        let (from, name) = (import.module(), import.name());
+        let mut given = expected.imports.iter();
+        let given = given.find(|(module, own, _)| **module == *from && **own == *name);
+        let Some((_, _, given)) = given else {
+            bail!("module import `{from}::{name}` not defined");
+        };
+        match core_type(&import.ty()) {
+            Some(wanted) if given.fits(&wanted) => {}
+            Some(wanted) => bail!(
+                "module import `{from}::{name}` has the wrong type: expected {} found {}",
+                wanted.kind(),
+                given.kind()
+            ),
+            None => bail!("module import `{from}::{name}` is of a type that cannot be compared"),
         }
     }
-    for (name, _) in &expected.exports {
-        if module.get_export(name).is_none() {
+    for (name, wanted) in &expected.exports {
+        let Some(found) = module.get_export(name) else {
             bail!("module export `{name}` not defined");
+        };
+        match core_type(&found) {
+            Some(found) if found.fits(wanted) => {}
+            Some(found) => bail!(
+                "export `{name}` has the wrong type: expected {} found {}",
+                wanted.kind(),
+                found.kind()
+            ),
+            None => bail!("export `{name}` is of a type that cannot be compared"),
         }
     }
     Ok(())
+}
+
+/// A core type in the words of the plan; `None` if those have none for it.
+fn core_type(ty: &ExternType) -> Option<CoreType> {
+    if let Some(ty) = ty.func() {
+        return Some(CoreType::Func {
+            params: ty.params().map(|ty| ty.to_string()).collect(),
+            results: ty.results().map(|ty| ty.to_string()).collect(),
+        });
+    }
+    if let Some(ty) = ty.memory() {
+        return Some(CoreType::Memory {
+            min: ty.minimum(),
+            max: ty.maximum(),
+            is_64: ty.is_64(),
+            shared: ty.is_shared(),
+        });
+    }
+    if let Some(ty) = ty.table() {
+        return Some(CoreType::Table {
+            element: ty.element().to_string(),
+            min: ty.minimum(),
+            max: ty.maximum(),
+            is_64: ty.is_64(),
+        });
+    }
+    if let Some(ty) = ty.tag() {
+        let params = ty.ty().params().map(|ty| ty.to_string());
+        return Some(CoreType::Tag {
+            params: params.collect(),
+        });
+    }
+    let ty = ty.global()?;
+    Some(CoreType::Global {
+        content: ty.content().to_string(),
+        mutable: ty.mutability().is_var(),
+    })
 }

@@ -3,7 +3,7 @@
 
 use super::ResourceType;
 use super::func::Lifted;
-use crate::{Func, Global};
+use crate::{Func, Global, Module};
 use cellwall_component::{Fault, Handle, Handles};
 use cellwall_runtime::StoreId;
 use std::collections::BTreeMap;
@@ -24,11 +24,18 @@ pub(crate) struct State {
     guest_types: u32,
 }
 
+/// Words of a task.
+pub(crate) const CONTEXT_SLOTS: usize = 2;
+
 /// A component instance.
 pub(crate) struct InstanceState {
     pub(crate) handles: Handles<ResourceType>,
     /// Whether it may call out: 1 or 0.
     pub(crate) may_leave: Global,
+    /// The words of its task.
+    pub(crate) context: [u32; CONTEXT_SLOTS],
+    /// How often it has said that asynchronous calls must wait.
+    pub(crate) backpressure: u16,
 }
 
 /// A component that the host instantiated.
@@ -39,6 +46,8 @@ pub(crate) struct RootState {
     pub(crate) resources: Vec<Option<ResourceEntry>>,
     /// The functions that it exports, by their numbers in the plan.
     pub(crate) lifted: BTreeMap<u32, Arc<Lifted>>,
+    /// The core modules that it imports, by their numbers in the plan.
+    pub(crate) modules: BTreeMap<u32, Module>,
 }
 
 /// A resource type in a root.

@@ -217,6 +217,14 @@ pub(crate) fn adapter<T: 'static>(
                 });
                 func.into()
             }
+            Import::NewTask => {
+                let callee = number(Party::Callee, making);
+                let call = move |mut caller: Caller<'_, T>| {
+                    let store = caller.as_context_mut();
+                    store.0.data_mut().components.instances[callee].context = Default::default();
+                };
+                Func::wrap(making.store.as_context_mut(), call).into()
+            }
             Import::EnterCall => {
                 let call = |mut caller: Caller<'_, T>| {
                     caller.as_context_mut().0.data_mut().components.enter_call();
@@ -288,6 +296,44 @@ pub(crate) fn builtin<T: 'static>(
         }
         Builtin::ErrorContextNew(options) => error_context_new(making, instance, options)?,
         Builtin::ErrorContextDebugMessage(options) => error_context_message(making, instance, options)?,
+        Builtin::ContextGet(slot) => {
+            let slot = *slot as usize;
+            let call = move |mut caller: Caller<'_, T>| -> u32 {
+                let store = caller.as_context_mut();
+                store.0.data_mut().components.instances[number].context[slot]
+            };
+            Func::wrap(making.store.as_context_mut(), call)
+        }
+        Builtin::ContextSet(slot) => {
+            let slot = *slot as usize;
+            let call = move |mut caller: Caller<'_, T>, value: u32| {
+                let store = caller.as_context_mut();
+                store.0.data_mut().components.instances[number].context[slot] = value;
+            };
+            Func::wrap(making.store.as_context_mut(), call)
+        }
+        Builtin::Backpressure(more) => {
+            let more = *more;
+            let call = move |mut caller: Caller<'_, T>| -> Result<()> {
+                let store = caller.as_context_mut();
+                let count = &mut store.0.data_mut().components.instances[number].backpressure;
+                let changed = if more {
+                    count.checked_add(1)
+                } else {
+                    count.checked_sub(1)
+                };
+                *count = changed.ok_or(Fault::Backpressure)?;
+                Ok(())
+            };
+            Func::wrap(making.store.as_context_mut(), call)
+        }
+        Builtin::Missing(name, params, results) => {
+            let name = *name;
+            func(&mut making.store, params, results, move |store, _, _| {
+                check_may_leave(store, number)?;
+                crate::bail!("`{name}` is not supported: asynchronous calls are missing")
+            })
+        }
         Builtin::ErrorContextDrop => {
             let call = move |mut caller: Caller<'_, T>, index: u32| -> Result<()> {
                 let mut store = caller.as_context_mut();

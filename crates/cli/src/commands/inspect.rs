@@ -12,14 +12,14 @@ use crate::failure::Failure;
 use crate::grants::{self, Need};
 use crate::input::Input;
 use crate::module_info::{ModuleInfo, show_memory};
-use crate::output;
+use crate::{output, wit};
 
 const EXAMPLE: &str = "\
 Examples:
   cellwall inspect prog.wasm
   cellwall inspect --json prog.wasm | jq .needs";
 
-/// Show imports, exports and memories of a module, and what it would need
+/// Show imports, exports and memories of a module, and what it would need; the world of a component
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
 pub(crate) struct Args {
@@ -33,6 +33,9 @@ pub(crate) struct Args {
 
 pub(super) fn run(args: Args) -> Result<u8, Failure> {
     let input = Input::read(&args.file)?;
+    if wit::is_component(&input.wasm()?) {
+        return component(&args, &input);
+    }
     let info = ModuleInfo::read(&input.wasm()?).map_err(|e| input.refused(e))?;
     let text = match args.json {
         true => {
@@ -40,6 +43,17 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
             escape::json(&value)
         }
         false => to_text(&input.name(), &info).expect("a String takes every write"),
+    };
+    output::print(&text)?;
+    Ok(0)
+}
+
+/// A component: its world.
+fn component(args: &Args, input: &Input) -> Result<u8, Failure> {
+    let world = wit::of_component(&input.wasm()?).map_err(|e| input.refused(e))?;
+    let text = match args.json {
+        true => escape::json(&json!({ "name": input.name(), "kind": "component", "wit": world })),
+        false => format!("{}: a component\n\n{world}", input.name()),
     };
     output::print(&text)?;
     Ok(0)

@@ -13,6 +13,7 @@ mod run;
 mod validate;
 mod verify;
 mod wast;
+mod wit;
 
 use clap::Subcommand;
 
@@ -29,6 +30,7 @@ pub(crate) enum Command {
     Explain(explain::Args),
     Objdump(objdump::Args),
     Inspect(inspect::Args),
+    Wit(wit::Args),
     Validate(validate::Args),
     Print(print::Args),
     Parse(parse::Args),
@@ -46,6 +48,7 @@ pub(crate) fn dispatch(command: Command) -> Result<u8, Failure> {
         Command::Explain(args) => explain::run(args),
         Command::Objdump(args) => objdump::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Wit(args) => wit::run(args),
         Command::Validate(args) => validate::run(args),
         Command::Print(args) => print::run(args),
         Command::Parse(args) => parse::run(args),

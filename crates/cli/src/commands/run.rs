@@ -14,7 +14,7 @@ use crate::grants::{self, Need};
 use crate::input::Input;
 use crate::options::{Cpu, DirGrant, parse_duration, parse_env, parse_size};
 use crate::watchdog::{self, TimeLimit};
-use crate::{cache, escape, output, progress, values};
+use crate::{cache, component_run, escape, output, progress, values, wit};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,6 +22,7 @@ Examples:
   cellwall run --dir data::/data:ro --env LANG prog.wasm -- -v in.txt
   cellwall run --timeout 2s --max-memory-size 64M prog.wasm < input
   cellwall run --invoke add add.wat 2 3
+  cellwall run --invoke 'area(3, 4)' component.wasm
 
 A program gets its arguments, the standard streams, clocks and random numbers;
 directories and environment variables only as granted here.";
@@ -39,8 +40,9 @@ pub(crate) struct Args {
     /// Set an environment variable; without a value it is inherited
     #[arg(long = "env", value_name = "K[=V]", value_parser = parse_env)]
     env: Vec<(String, String)>,
-    /// Call this function and print its results; ARGS are its arguments
-    #[arg(long, value_name = "NAME")]
+    /// Call this function and print its results; ARGS are its arguments, if they are not
+    /// written here, as `f(1, "x")`
+    #[arg(long, value_name = "CALL")]
     invoke: Option<String>,
     /// Stop everything after this time: 500ms, 2s, 1.5m, 1h
     #[arg(long, value_name = "D", value_parser = parse_duration)]
@@ -86,6 +88,9 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
     let engine = engine(&args)?;
     let limit = args.timeout.map(|limit| start_time_limit(&engine, limit));
     let input = Input::read(file)?;
+    if !input.is_compiled() && wit::is_component(&input.code()?) {
+        return run_component(&args, &engine, &input, &words, limit);
+    }
     let module = load(&engine, &input)?;
 
     let mut linker = Linker::new(&engine);
@@ -103,6 +108,34 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
     let ended = finish(ended, &args, &input, limit);
     log_end(&ended);
     ended
+}
+
+/// A component: one of its functions is called, with values in WAVE syntax.
+fn run_component(
+    args: &Args,
+    engine: &Engine,
+    input: &Input,
+    words: &[String],
+    limit: Option<TimeLimit>,
+) -> Result<u8, Failure> {
+    let explain = |error: Error| {
+        let is_late = limit.as_ref().is_some_and(TimeLimit::has_expired);
+        error.context(match (&args.timeout, &args.invoke) {
+            (Some(timeout), _) if is_late => timeout_message(*timeout),
+            (_, Some(call)) => format!("failed to invoke `{call}` of `{}`", input.name()),
+            (_, None) => format!("failed to instantiate `{}`", input.name()),
+        })
+    };
+    let invoke = args.invoke.as_deref();
+    component_run::run(engine, input, invoke, words, limits(args), explain)
+}
+
+fn limits(args: &Args) -> StoreLimits {
+    let limits = StoreLimitsBuilder::new();
+    match args.max_memory_size {
+        Some(bytes) => limits.memory_size(bytes).build(),
+        None => limits.build(),
+    }
 }
 
 fn log_end(ended: &Result<u8, Failure>) {
@@ -300,14 +333,9 @@ fn host(args: &Args, input: &Input, words: &[String]) -> Result<Host, Failure> {
         wasi.preopened_dir(host, guest, dir, file)
             .map_err(|e| Failure::load(e, format!("cannot grant the directory `{}`", host.display())))?;
     }
-    let limits = StoreLimitsBuilder::new();
-    let limits = match args.max_memory_size {
-        Some(bytes) => limits.memory_size(bytes),
-        None => limits,
-    };
     Ok(Host {
         wasi: wasi.build(),
-        limits: limits.build(),
+        limits: limits(args),
     })
 }
 

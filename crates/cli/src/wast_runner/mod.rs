@@ -12,6 +12,7 @@
 mod component;
 mod custom;
 mod features;
+mod indices;
 mod legacy;
 mod script;
 mod spectest;
@@ -124,9 +125,22 @@ pub(crate) enum Verdict {
 pub fn run(engine: &Engine, file: &str, text: &str, skip: &Skip) -> Report {
     let mut report = Report::new(file);
     if let Err((span, message)) = run_directives(engine, text, skip, &mut report) {
+        if let Some(corrected) = indices::correct(text, span.offset(), &message) {
+            let corrected = indices::modernized(&corrected, complaint);
+            return run(engine, file, &corrected, skip);
+        }
         report.fail_at(text, span, message);
     }
     report
+}
+
+/// Where the parser stops, and why, if it does.
+fn complaint(text: &str) -> Option<(usize, String)> {
+    let mut lexer = Lexer::new(text);
+    lexer.allow_confusing_unicode(true);
+    let buffer = ParseBuffer::new_with_lexer(lexer).ok()?;
+    let error = wast::parser::parse::<Wast<'_>>(&buffer).err()?;
+    Some((error.span().offset(), error.message()))
 }
 
 /// Parses the script and runs it; `Err` is a failure of the script as a whole.

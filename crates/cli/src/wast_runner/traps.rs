@@ -40,6 +40,7 @@ const FAULTS: &[(&str, Fault)] = &[
     ("cannot lift own resource from a borrow", Fault::BorrowedNotOwned),
     ("cannot remove owned resource while borrowed", Fault::HandleLent),
     ("borrow handles still remain", Fault::BorrowsRemain),
+    ("discriminant", Fault::InvalidDiscriminant),
     ("handle index", Fault::WrongHandle),
     ("incomplete utf-8 byte sequence", Fault::InvalidUtf8),
     ("invalid utf-8", Fault::InvalidUtf8),
@@ -63,13 +64,17 @@ fn check_fault(fault: Fault, expected: &str) -> Result<(), String> {
         Some((_, meant)) => fault == *meant,
         None => fault.message().contains(words),
     };
-    // Where a peer says that a pointer is not aligned, it may be that of a string, or a result.
-    let unaligned = [
-        Fault::UnalignedPointer,
-        Fault::UnalignedString,
-        Fault::UnalignedRealloc,
-    ];
-    if matches || words == "unaligned pointer" && unaligned.contains(&fault) {
+    // A peer says this of values, strings and what `realloc` returned alike.
+    let also: &[Fault] = match words {
+        "unaligned pointer" => &[
+            Fault::UnalignedPointer,
+            Fault::UnalignedString,
+            Fault::UnalignedRealloc,
+        ],
+        "string content out-of-bounds" | "list content out-of-bounds" => &[Fault::ReallocOutOfBounds],
+        _ => &[],
+    };
+    if matches || also.contains(&fault) {
         return Ok(());
     }
     Err(format!("expected the trap \"{expected}\", got \"{fault}\""))

@@ -10,38 +10,18 @@ use crate::spec::shared;
 
 /// Files of the checkout that do not pass, and what they wait for.
 const WAITING: &[(&str, &str)] = &[
-    (
-        "binary/binary.wast",
-        "types of garbage collection; a byte of which drafts differ",
-    ),
-    ("linking/tags.wast", "exceptions"),
-    ("validation/indicies.wast", "threads of components"),
+    ("binary/binary.wast", "a byte of which drafts differ"),
     (
         "validation/kebab.wast",
         "names with digits, of which drafts differ",
     ),
-    ("values/post-return.wast", "functions of asynchronous calls"),
-    ("values/realloc.wast", "order of two checks"),
     ("values/variants.wast", "asynchronous functions"),
-    (
-        "alias-region-known-imported-adapter-memory.wast",
-        "older text format",
-    ),
-    (
-        "alias-region-known-imported-canonical-abi-memory.wast",
-        "older text format",
-    ),
     (
         "alias-region-reexported-known-entities.wast",
         "types of garbage collection",
     ),
     ("gc/empty.wast", "garbage collection"),
     ("implements-disabled.wast", "wants a feature off"),
-    ("component-model/import.wast", "functions of the host as exports"),
-    ("component-model/modules.wast", "types of imported modules"),
-    ("component-model/simple.wast", "components as exports"),
-    ("component-model/strings.wast", "order of two checks"),
-    ("component-model/types.wast", "the words of a trap"),
 ];
 
 fn scripts(dir: &Path, into: &mut Vec<PathBuf>) {

@@ -61,13 +61,15 @@ pub enum Import {
     EnterCall,
     /// Function of the handle table: it ends.
     ExitCall,
+    /// Function of the handle table: the side that is called has a new task.
+    NewTask,
 }
 
 impl Import {
     /// Whether the host implements it: a trap, or a function of the handle table.
     pub fn is_of_the_host(self) -> bool {
         match self {
-            Self::Trap | Self::EnterCall | Self::ExitCall => true,
+            Self::Trap | Self::EnterCall | Self::ExitCall | Self::NewTask => true,
             Self::TransferOwn(..) | Self::TransferBorrow(_) | Self::TransferErrorContext(_) => true,
             Self::Callee | Self::PostReturn | Self::Realloc(_) | Self::Memory(_) | Self::MayLeave(_) => false,
         }
@@ -95,6 +97,8 @@ pub struct Request<'a> {
     /// One of the two lies inside of the other, or they are the same: the call would enter an
     /// instance that is under way.
     pub nested: bool,
+    /// The side that is called uses the words of its task.
+    pub with_context: bool,
 }
 
 /// Makes an adapter.
@@ -143,6 +147,11 @@ fn call(
     if ty.borrows() {
         let enter = builder.import(Import::EnterCall);
         f.code().call(enter);
+    }
+
+    if request.with_context {
+        let new_task = builder.import(Import::NewTask);
+        f.code().call(new_task);
     }
 
     // Parameters, with the other side unable to call out while it gives memory.

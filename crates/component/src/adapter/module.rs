@@ -174,7 +174,7 @@ impl<'a> Builder<'a> {
             Import::TransferOwn(..) | Import::TransferBorrow(_) | Import::TransferErrorContext(_) => {
                 (i32s(1), i32s(1))
             }
-            Import::EnterCall | Import::ExitCall => (Vec::new(), Vec::new()),
+            Import::EnterCall | Import::ExitCall | Import::NewTask => (Vec::new(), Vec::new()),
         };
         EntityType::Function(self.ty(&params, &results))
     }
@@ -204,6 +204,9 @@ fn needed(request: &Request<'_>, imports: &mut Vec<Import>) {
     }
     if ty.borrows() {
         imports.extend([Import::EnterCall, Import::ExitCall]);
+    }
+    if request.with_context {
+        imports.push(Import::NewTask);
     }
     let (_, spilled) = ty.flat_params();
     let (_, indirect) = ty.flat_results();

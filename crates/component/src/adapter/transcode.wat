@@ -494,7 +494,7 @@
             (i32.add (local.get $to) (i32.shl (local.get $i) (i32.const 1)))))
         (local.set $i (i32.add (local.get $i) (i32.const 1)))
         (br $next)))
-    (call $alloc (local.get $to) (local.get $bytes) (i32.const 1) (local.get $len))
+    (call $alloc (local.get $to) (local.get $bytes) (i32.const 2) (local.get $len))
     (local.get $len))
 
   ;; Whether a tagged length means UTF-16; the address must be even either way.

@@ -1,0 +1,231 @@
+//! Interface values as text, in the WAVE syntax: `f(1, "x")`.
+//!
+//! Requires values of their types. Resources and error contexts have no text: types that contain
+//! them are refused.
+
+use std::borrow::Cow;
+
+use cellwall::component::types::ComponentFunc;
+use cellwall::component::{Type, Val};
+use wasm_wave::untyped::UntypedFuncCall;
+use wasm_wave::value::{Type as WaveType, Value};
+use wasm_wave::wasm::WasmValue;
+
+/// A call as the user wrote it: the function, and its arguments with their parentheses if there are
+/// any.
+pub(crate) fn split(call: &str) -> (&str, Option<&str>) {
+    match call.find('(') {
+        Some(at) => (call[..at].trim(), Some(&call[at..])),
+        None => (call.trim(), None),
+    }
+}
+
+/// The arguments of a call, from the text with parentheses.
+pub(crate) fn parse_args(args: &str, ty: &ComponentFunc) -> Result<Vec<Val>, String> {
+    let types = ty.params().map(|(name, ty)| {
+        let wave = wave_type(&ty).ok_or_else(|| format!("a value of {ty} (`{name}`) has no text"))?;
+        Ok((ty, wave))
+    });
+    let types = types.collect::<Result<Vec<(Type, WaveType)>, String>>()?;
+    let call = format!("f{args}");
+    let parsed = UntypedFuncCall::parse(&call).map_err(|e| e.to_string())?;
+    let waves: Vec<&WaveType> = types.iter().map(|(_, wave)| wave).collect();
+    let values = parsed.to_wasm_params::<Value>(waves).map_err(|e| e.to_string())?;
+    values
+        .iter()
+        .zip(&types)
+        .map(|(value, (ty, _))| val(value, ty))
+        .collect()
+}
+
+/// A value as text.
+pub(crate) fn show(val: &Val, ty: &Type) -> Result<String, String> {
+    let wave = wave_type(ty).ok_or_else(|| format!("a value of {ty} has no text"))?;
+    let value = wave_value(val, ty, &wave)?;
+    wasm_wave::to_string(&value).map_err(|e| e.to_string())
+}
+
+/// `None` if values of the type have no text.
+fn wave_type(ty: &Type) -> Option<WaveType> {
+    let optional = |ty: &Option<Type>| match ty {
+        Some(ty) => wave_type(ty).map(Some),
+        None => Some(None),
+    };
+    Some(match ty {
+        Type::Bool => WaveType::BOOL,
+        Type::S8 => WaveType::S8,
+        Type::U8 => WaveType::U8,
+        Type::S16 => WaveType::S16,
+        Type::U16 => WaveType::U16,
+        Type::S32 => WaveType::S32,
+        Type::U32 => WaveType::U32,
+        Type::S64 => WaveType::S64,
+        Type::U64 => WaveType::U64,
+        Type::Float32 => WaveType::F32,
+        Type::Float64 => WaveType::F64,
+        Type::Char => WaveType::CHAR,
+        Type::String => WaveType::STRING,
+        Type::List(ty) => WaveType::list(wave_type(ty)?),
+        Type::FixedLengthList(ty, length) => WaveType::fixed_length_list(wave_type(ty)?, *length),
+        Type::Map(entry) => WaveType::map(wave_type(&entry.0)?, wave_type(&entry.1)?)?,
+        Type::Record(fields) => {
+            let fields = fields
+                .iter()
+                .map(|(name, ty)| Some((name.to_string(), wave_type(ty)?)));
+            WaveType::record(fields.collect::<Option<Vec<_>>>()?)?
+        }
+        Type::Tuple(types) => {
+            let types: Option<Vec<WaveType>> = types.iter().map(wave_type).collect();
+            WaveType::tuple(types?)?
+        }
+        Type::Variant(cases) => {
+            let cases = cases
+                .iter()
+                .map(|(name, ty)| Some((name.to_string(), optional(ty)?)));
+            WaveType::variant(cases.collect::<Option<Vec<_>>>()?)?
+        }
+        Type::Enum(cases) => WaveType::enum_ty(cases.iter().map(|name| name.to_string()))?,
+        Type::Option(ty) => WaveType::option(wave_type(ty)?),
+        Type::Result(parts) => WaveType::result(optional(&parts.0)?, optional(&parts.1)?),
+        Type::Flags(names) => WaveType::flags(names.iter().map(|name| name.to_string()))?,
+        _ => return None,
+    })
+}
+
+fn val(value: &Value, ty: &Type) -> Result<Val, String> {
+    let all = |values: Box<dyn Iterator<Item = Cow<'_, Value>> + '_>, ty: &Type| {
+        values
+            .map(|value| val(&value, ty))
+            .collect::<Result<Vec<Val>, String>>()
+    };
+    let optional = |value: Option<Cow<'_, Value>>, ty: Option<&Type>| match (value, ty) {
+        (Some(value), Some(ty)) => val(&value, ty).map(|val| Some(Box::new(val))),
+        _ => Ok(None),
+    };
+    Ok(match ty {
+        Type::Bool => Val::Bool(value.unwrap_bool()),
+        Type::S8 => Val::S8(value.unwrap_s8()),
+        Type::U8 => Val::U8(value.unwrap_u8()),
+        Type::S16 => Val::S16(value.unwrap_s16()),
+        Type::U16 => Val::U16(value.unwrap_u16()),
+        Type::S32 => Val::S32(value.unwrap_s32()),
+        Type::U32 => Val::U32(value.unwrap_u32()),
+        Type::S64 => Val::S64(value.unwrap_s64()),
+        Type::U64 => Val::U64(value.unwrap_u64()),
+        Type::Float32 => Val::Float32(value.unwrap_f32()),
+        Type::Float64 => Val::Float64(value.unwrap_f64()),
+        Type::Char => Val::Char(value.unwrap_char()),
+        Type::String => Val::String(value.unwrap_string().into_owned()),
+        Type::List(ty) | Type::FixedLengthList(ty, _) => Val::List(all(value.unwrap_list(), ty)?),
+        Type::Map(entry) => {
+            let entries = value.unwrap_map();
+            let entries = entries.map(|(key, of)| Ok((val(&key, &entry.0)?, val(&of, &entry.1)?)));
+            Val::Map(entries.collect::<Result<_, String>>()?)
+        }
+        Type::Record(fields) => {
+            let given: Vec<_> = value.unwrap_record().collect();
+            let field = |(name, ty): &(std::sync::Arc<str>, Type)| {
+                let found = given.iter().find(|(own, _)| **own == **name);
+                let found = found.ok_or_else(|| format!("the field `{name}` is missing"))?;
+                Ok((name.to_string(), val(&found.1, ty)?))
+            };
+            Val::Record(fields.iter().map(field).collect::<Result<_, String>>()?)
+        }
+        Type::Tuple(types) => {
+            let values = value.unwrap_tuple().zip(types);
+            let values = values.map(|(value, ty)| val(&value, ty));
+            Val::Tuple(values.collect::<Result<_, String>>()?)
+        }
+        Type::Variant(cases) => {
+            let (name, payload) = value.unwrap_variant();
+            let case = cases.iter().find(|(own, _)| **own == *name);
+            let ty = case.and_then(|(_, ty)| ty.as_ref());
+            Val::Variant(name.to_string(), optional(payload, ty)?)
+        }
+        Type::Enum(_) => Val::Enum(value.unwrap_enum().into_owned()),
+        Type::Option(ty) => Val::Option(optional(value.unwrap_option(), Some(ty))?),
+        Type::Result(parts) => Val::Result(match value.unwrap_result() {
+            Ok(value) => Ok(optional(value, parts.0.as_ref())?),
+            Err(value) => Err(optional(value, parts.1.as_ref())?),
+        }),
+        Type::Flags(_) => Val::Flags(value.unwrap_flags().map(Cow::into_owned).collect()),
+        other => return Err(format!("a value of {other} has no text")),
+    })
+}
+
+fn wave_value(val: &Val, ty: &Type, wave: &WaveType) -> Result<Value, String> {
+    let of = |val: &Val, ty: &Type| {
+        let wave = wave_type(ty).ok_or_else(|| format!("a value of {ty} has no text"))?;
+        wave_value(val, ty, &wave)
+    };
+    let optional = |val: &Option<Box<Val>>, ty: Option<&Type>| match (val, ty) {
+        (Some(val), Some(ty)) => of(val, ty).map(Some),
+        _ => Ok(None),
+    };
+    let made = match (val, ty) {
+        (Val::Bool(it), _) => return Ok(Value::make_bool(*it)),
+        (Val::S8(it), _) => return Ok(Value::make_s8(*it)),
+        (Val::U8(it), _) => return Ok(Value::make_u8(*it)),
+        (Val::S16(it), _) => return Ok(Value::make_s16(*it)),
+        (Val::U16(it), _) => return Ok(Value::make_u16(*it)),
+        (Val::S32(it), _) => return Ok(Value::make_s32(*it)),
+        (Val::U32(it), _) => return Ok(Value::make_u32(*it)),
+        (Val::S64(it), _) => return Ok(Value::make_s64(*it)),
+        (Val::U64(it), _) => return Ok(Value::make_u64(*it)),
+        (Val::Float32(it), _) => return Ok(Value::make_f32(*it)),
+        (Val::Float64(it), _) => return Ok(Value::make_f64(*it)),
+        (Val::Char(it), _) => return Ok(Value::make_char(*it)),
+        (Val::String(it), _) => return Ok(Value::make_string(Cow::Borrowed(it))),
+        (Val::List(vals), Type::List(ty) | Type::FixedLengthList(ty, _)) => {
+            let vals = vals
+                .iter()
+                .map(|val| of(val, ty))
+                .collect::<Result<Vec<_>, _>>()?;
+            Value::make_list(wave, vals)
+        }
+        (Val::Map(entries), Type::Map(entry)) => {
+            let entries = entries
+                .iter()
+                .map(|(key, val)| Ok((of(key, &entry.0)?, of(val, &entry.1)?)));
+            Value::make_map(wave, entries.collect::<Result<Vec<_>, String>>()?)
+        }
+        (Val::Record(fields), Type::Record(types)) => {
+            let fields = fields
+                .iter()
+                .zip(types)
+                .map(|((name, val), (_, ty))| Ok((&**name, of(val, ty)?)));
+            Value::make_record(wave, fields.collect::<Result<Vec<_>, String>>()?)
+        }
+        (Val::Tuple(vals), Type::Tuple(types)) => {
+            let vals = vals.iter().zip(types).map(|(val, ty)| of(val, ty));
+            Value::make_tuple(wave, vals.collect::<Result<Vec<_>, _>>()?)
+        }
+        (Val::Variant(name, payload), Type::Variant(cases)) => {
+            let case = cases.iter().find(|(own, _)| **own == **name);
+            let ty = case.and_then(|(_, ty)| ty.as_ref());
+            Value::make_variant(wave, name, optional(payload, ty)?)
+        }
+        (Val::Enum(name), _) => Value::make_enum(wave, name),
+        (Val::Option(val), Type::Option(ty)) => Value::make_option(wave, optional(val, Some(ty))?),
+        (Val::Result(Ok(val)), Type::Result(parts)) => {
+            Value::make_result(wave, Ok(optional(val, parts.0.as_ref())?))
+        }
+        (Val::Result(Err(val)), Type::Result(parts)) => {
+            Value::make_result(wave, Err(optional(val, parts.1.as_ref())?))
+        }
+        (Val::Flags(names), _) => Value::make_flags(wave, names.iter().map(|name| &**name)),
+        (_, ty) => return Err(format!("a value of {ty} has no text")),
+    };
+    made.map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split;
+
+    #[test]
+    fn a_call_is_a_name_and_its_arguments() {
+        assert_eq!(split("f(1, \"x\")"), ("f", Some("(1, \"x\")")));
+        assert_eq!(split("a:b/c@1.0.0#f"), ("a:b/c@1.0.0#f", None));
+    }
+}

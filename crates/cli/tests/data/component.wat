@@ -1,0 +1,15 @@
+(component
+  (core module $m
+    (memory (export "memory") 1)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+    (func (export "pair") (param i32 i32 i32) (result i32)
+      (i32.store (i32.const 0) (local.get 0))
+      (i32.store (i32.const 4) (local.get 1))
+      (i32.store (i32.const 8) (local.get 2))
+      (i32.const 0))
+    (func (export "fail") unreachable))
+  (core instance $i (instantiate $m))
+  (func (export "pair") (param "n" u32) (param "s" string) (result (tuple u32 string))
+    (canon lift (core func $i "pair")
+      (memory (core memory $i "memory")) (realloc (core func $i "realloc"))))
+  (func (export "fail") (canon lift (core func $i "fail"))))

@@ -1,0 +1,103 @@
+//! What is planned, and what is refused.
+
+use cellwall_component::{CoreInstance, Item, Plan, Step, limits, plan};
+
+fn planned(text: &str) -> Plan {
+    let bytes = wat::parse_str(text).expect("the text is well-formed");
+    plan(&bytes).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+fn refused(text: &str) -> String {
+    let bytes = wat::parse_str(text).expect("the text is well-formed");
+    plan(&bytes).map(|_| ()).expect_err("it is refused").to_string()
+}
+
+#[test]
+fn instances_are_made_in_order_with_what_they_import() {
+    let plan = planned(
+        r#"(component
+          (core module $a (func (export "f")))
+          (core module $b (import "x" "g" (func)) (func (export "h")))
+          (core instance $a (instantiate $a))
+          (core instance $b (instantiate $b (with "x" (instance (export "g" (func $a "f"))))))
+          (func (export "h") (canon lift (core func $b "h"))))"#,
+    );
+    assert_eq!((plan.modules.len(), plan.core_instances), (2, 2));
+    let Step::Instantiate { args, .. } = &plan.steps[1] else {
+        panic!("the second step is an instance");
+    };
+    assert_eq!(*args, [("x".into(), CoreInstance::Bag(0))]);
+    assert!(matches!(plan.exports.get("h"), Some(Item::Func(..))));
+}
+
+#[test]
+fn each_instance_of_a_component_has_its_own_resources() {
+    let twice = r#"(component
+      (component $c (type $r' (resource (rep i32))) (export $r "r" (type $r')))
+      (instance (instantiate $c))
+      (instance (instantiate $c)))"#;
+    assert_eq!(planned(twice).resources.len(), 2);
+    let never = r#"(component (component $c (type $r' (resource (rep i32))) (export $r "r" (type $r'))))"#;
+    assert_eq!(planned(never).resources.len(), 0);
+}
+
+#[test]
+fn outer_aliases_reach_what_is_defined_around() {
+    let plan = planned(
+        r#"(component
+          (core module $m (func (export "f")))
+          (component $c
+            (core instance $i (instantiate $m))
+            (func (export "f") (canon lift (core func $i "f"))))
+          (instance $one (instantiate $c))
+          (instance $two (instantiate $c))
+          (export "f" (func $one "f"))
+          (export "g" (func $two "f")))"#,
+    );
+    assert_eq!((plan.modules.len(), plan.core_instances), (1, 2));
+}
+
+/// A component of a few lines can ask for any number of instances.
+#[test]
+fn instances_that_multiply_are_refused() {
+    let doubled = |levels: usize| {
+        let mut text = "(component (component $c0)".to_owned();
+        for level in 1..=levels {
+            let inner = level - 1;
+            text += &format!(
+                "(component $c{level} (instance (instantiate $c{inner}))(instance (instantiate $c{inner})))"
+            );
+        }
+        text + &format!("(instance (instantiate $c{levels})))")
+    };
+    assert!(planned(&doubled(8)).parents.len() > 256);
+    assert!(refused(&doubled(30)).contains(&limits::INSTANCES_MAX.to_string()));
+}
+
+#[test]
+fn what_nests_too_deep_is_refused() {
+    let nested = |levels: usize| format!("{}{}", "(component ".repeat(levels), ")".repeat(levels));
+    planned(&nested(limits::NESTING_MAX));
+    assert!(refused(&nested(limits::NESTING_MAX + 1)).contains("nest deeper"));
+}
+
+#[test]
+fn what_is_no_component_is_refused() {
+    assert!(refused("(module)").contains("not a component"));
+    assert!(plan(b"").is_err());
+    let component = wat::parse_str("(component (core module))").expect("it is well-formed");
+    for end in 0..component.len() {
+        let cut = plan(&component[..end]);
+        // Cut between sections it is a smaller component.
+        assert!(cut.is_err() || end >= 8, "{end} bytes");
+    }
+}
+
+#[test]
+fn asynchronous_functions_are_refused_by_name() {
+    let text = r#"(component
+      (core module $m (func (export "f")))
+      (core instance $i (instantiate $m))
+      (func (export "f") async (canon lift (core func $i "f") async)))"#;
+    assert!(refused(text).contains("component-model-async"));
+}
