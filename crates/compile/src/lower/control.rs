@@ -5,10 +5,10 @@
 //! catch has one, which defines what the call or the exception brings. Blocks that end in a trap come
 //! last, and behind them where exceptions land.
 
-use super::{Lower, trap_code};
+use super::{Lower, trap_code, width_of};
 use cellwall_base::EntityId;
 use cellwall_ir as ir;
-use cellwall_ir::{BlockCall, InstData, Value};
+use cellwall_ir::{BinaryOp, BlockCall, CompareOp, InstData, Type, Value};
 use cellwall_isa::x64::{Block, Catches, Cond, Edge, Inst, Row, Width};
 use std::ops::Range;
 
@@ -211,8 +211,11 @@ impl Layout {
         }
         match node.data {
             InstData::Jump { .. } => lower.emit(Inst::new(Row::Jump, Width::W64)),
-            InstData::Branch { cond, .. } => {
-                let cond: Cond = lower.flags(cond);
+            InstData::Branch { cond, to } => {
+                let cond: Cond = match lower.flags_of_next(cond, to) {
+                    Some(cond) => cond,
+                    None => lower.flags(cond),
+                };
                 lower.emit(Inst::new(Row::Branch, Width::W64).cond(cond));
             }
             InstData::Switch { index, targets } => {
@@ -254,7 +257,44 @@ impl Layout {
     }
 }
 
+/// How many arguments of the edges of a branch are looked at.
+const ARGS_MAX: usize = 16;
+
 impl Lower<'_> {
+    /// The flags for a branch on whether `x` is a constant, where `x + k` goes along an edge: that is
+    /// compared instead, so that the counter of a loop can stay in one register.
+    fn flags_of_next(&mut self, cond: Value, to: [BlockCall; 2]) -> Option<Cond> {
+        let func = self.func;
+        let &InstData::Compare { op, args: [x, limit] } = self.data_of(cond)? else {
+            return None;
+        };
+        let ty = func.ty(x);
+        let holds = match op {
+            CompareOp::Eq => Cond::E,
+            CompareOp::Ne => Cond::Ne,
+            _ => return None,
+        };
+        let limit = func.constant(limit)?;
+        let args = to.iter().flat_map(|call| func.list(call.args)).take(ARGS_MAX);
+        let next = args.copied().find_map(|value| {
+            let [base, step] = self.binary_of(value, BinaryOp::Add)?;
+            Some((value, func.constant(step).filter(|_| base == x)?))
+        });
+        let (next, step) = next.filter(|_| self.is_single(cond))?;
+        let sum = match ty {
+            Type::I32 => i64::from(limit.wrapping_add(step) as i32),
+            _ => i64::from(i32::try_from(limit.wrapping_add(step) as i64).ok()?),
+        };
+        self.take(cond, &[next]);
+        let reg = self.reg(next);
+        let width = width_of(ty);
+        self.emit(match sum {
+            0 => Inst::new(Row::Test, width).src(reg).rm(reg),
+            _ => Inst::new(Row::CmpImm, width).rm(reg).imm(sum),
+        });
+        Some(holds)
+    }
+
     /// The arguments of an edge in registers.
     fn args(&mut self, to: BlockCall) -> Range<u32> {
         let func = self.func;

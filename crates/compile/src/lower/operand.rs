@@ -83,6 +83,15 @@ impl Lower<'_> {
         }
     }
 
+    /// The user of a value, which is its only one, takes its definition into itself, and with it the
+    /// uses of its operands.
+    pub(super) fn absorb(&mut self, value: Value) {
+        debug_assert!(self.is_single(value));
+        let inst = self.func.def_inst(value).expect("it was found by its definition");
+        self.take(value, &[]);
+        self.state.sunk[inst.index()] = true;
+    }
+
     /// A binary operator with these operands defines `value`.
     pub(super) fn binary_of(&self, value: Value, wanted: BinaryOp) -> Option<[Value; 2]> {
         match self.data_of(value)? {
@@ -239,7 +248,7 @@ impl Lower<'_> {
 
     /// Moves a load into the current instruction, which becomes its address's user.
     pub(super) fn sink(&mut self, inst: ir::Inst, value: Value) {
-        self.take(value, &[]);
-        self.state.sunk[inst.index()] = true;
+        debug_assert_eq!(self.func.def_inst(value), Some(inst));
+        self.absorb(value);
     }
 }

@@ -215,7 +215,7 @@ impl Lower<'_> {
                 op: V::V128And, args, ..
             }) = self.data_of(x)
         {
-            self.take(x, &args[..2]);
+            self.absorb(x);
             let [x, y] = self.vector_order([args[0], args[1]]);
             let rm = self.vector_operand(y);
             let x = self.reg(x);

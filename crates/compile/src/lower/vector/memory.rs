@@ -132,7 +132,7 @@ impl Lower<'_> {
         if !self.is_single(value) {
             return false;
         }
-        self.take(value, &args[..1]);
+        self.absorb(value);
         let src = self.reg(args[0]);
         let to = to(self);
         self.emit(to.on(inst.src(src).imm(i64::from(lane))));

@@ -198,7 +198,12 @@ impl Lower<'_> {
     }
 
     fn vector_binary(&mut self, op: VectorOp, result: Value, args: [Value; 2]) {
-        if matches!(op, VectorOp::V128And | VectorOp::V128AndNot) && self.and_not(op, result, args) {
+        let matched = match op {
+            VectorOp::V128And | VectorOp::V128AndNot => self.and_not(op, result, args),
+            VectorOp::V128Or | VectorOp::V128Xor => self.rotate(result, args),
+            _ => false,
+        };
+        if matched {
             return;
         }
         if let Some(row) = rows::binary(op) {
@@ -238,7 +243,7 @@ impl Lower<'_> {
             if self.is_single(y)
                 && let Some(inner) = self.complement(y)
             {
-                self.take(y, &[inner]);
+                self.absorb(y);
                 match is_and {
                     true => self.two(Row::Pandn, result, inner, x),
                     false => self.two(Row::Pand, result, x, inner),

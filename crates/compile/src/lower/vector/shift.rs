@@ -2,7 +2,7 @@
 
 use super::{Lower, NEW, Operand, splat};
 use Width::W32;
-use cellwall_ir::{Value, VectorOp as V};
+use cellwall_ir::{Form, InstData, Value, VectorOp as V};
 use cellwall_isa::x64::{Inst, Row, Width};
 use cellwall_isa::{Class, Reg};
 
@@ -104,6 +104,43 @@ impl Lower<'_> {
         self.vec_regs(Row::Packsswb, dst, low, high);
     }
 
+    /// The two shifts of one vector that together rotate its lanes by whole bytes: a shuffle.
+    pub(super) fn rotate(&mut self, result: Value, [a, b]: [Value; 2]) -> bool {
+        let Some((x, bits, left)) = self.rotated(a, b).or_else(|| self.rotated(b, a)) else {
+            return false;
+        };
+        self.take(a, &[]);
+        self.take(b, &[x]);
+        let (lane, by) = (bits as u8 / 8, left as u8 / 8);
+        let mask = std::array::from_fn(|i| {
+            let i = i as u8;
+            i / lane * lane + (i % lane + lane - by) % lane
+        });
+        self.shuffle_one(result, mask, x);
+        true
+    }
+
+    /// What is shifted, in lanes of how many bits, and by how many to the left.
+    fn rotated(&self, to_left: Value, to_right: Value) -> Option<(Value, u32, u32)> {
+        let shift = |value: Value| match *self.data_of(value)? {
+            InstData::Vector { op, args, .. } if self.is_single(value) => {
+                let count = self.func.constant(args[1]).filter(|_| op.form() == Form::Shift)?;
+                Some((op, args[0], count as u32 % op.lane_bits()))
+            }
+            _ => None,
+        };
+        let (op, x, left) = shift(to_left)?;
+        let (other, y, right) = shift(to_right)?;
+        let opposite = match op {
+            V::I16x8Shl => V::I16x8ShrU,
+            V::I32x4Shl => V::I32x4ShrU,
+            V::I64x2Shl => V::I64x2ShrU,
+            _ => return None,
+        };
+        let is_rotation = other == opposite && x == y && left + right == op.lane_bits();
+        (is_rotation && left % 8 == 0).then_some((x, op.lane_bits(), left))
+    }
+
     fn shift_by_constant(&mut self, op: V, result: Value, x: Value, count: u32) {
         let x = self.reg(x);
         if count == 0 {
@@ -112,9 +149,16 @@ impl Lower<'_> {
         }
         let (_, row) = shift_rows(op);
         match op {
-            V::I8x16Shl if count == 1 => {
+            V::I8x16Shl | V::I16x8Shl | V::I32x4Shl | V::I64x2Shl if count == 1 => {
+                // More units add than shift.
+                let row = match op {
+                    V::I8x16Shl => Row::Paddb,
+                    V::I16x8Shl => Row::Paddw,
+                    V::I32x4Shl => Row::Paddd,
+                    _ => Row::Paddq,
+                };
                 let dst = self.def(result);
-                self.vec_regs(Row::Paddb, dst, x, x);
+                self.vec_regs(row, dst, x, x);
             }
             V::I8x16Shl => {
                 let shifted = self.vec_shift(row, NEW, x, count);

@@ -179,7 +179,7 @@ impl Lower<'_> {
         self.vec_regs(Row::Pshufb, dst, x, indexes);
     }
 
-    fn shuffle_one(&mut self, result: Value, mask: Mask, x: Value) {
+    pub(super) fn shuffle_one(&mut self, result: Value, mask: Mask, x: Value) {
         if mask == [ZERO; 16] {
             return self.define_constant(result, 0);
         }
