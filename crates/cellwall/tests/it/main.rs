@@ -23,6 +23,7 @@ mod tools;
 mod trap;
 mod typed_reference;
 mod vector;
+mod vector_patterns;
 
 use cellwall::{Engine, Instance, Module, Store};
 

@@ -3,6 +3,7 @@
 mod corpus;
 mod memories;
 mod shapes;
+mod vectors;
 
 use crate::{Passes, Scratch, Unit, function};
 use cellwall_abi::{CodeBlob, CpuFeatures, RelocKind, Target};

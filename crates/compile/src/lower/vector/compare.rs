@@ -180,7 +180,10 @@ impl Lower<'_> {
         ) {
             return None;
         }
-        self.take(value, &args[..1]);
+        match self.is_single(value) {
+            true => self.absorb(value),
+            false => self.take(value, &args[..1]),
+        }
         Some(self.vector_test(op, args[0]))
     }
 

@@ -7,6 +7,7 @@
 
 mod compare;
 mod convert;
+mod dot;
 mod lanes;
 mod memory;
 mod multiply;
@@ -201,6 +202,7 @@ impl Lower<'_> {
         let matched = match op {
             VectorOp::V128And | VectorOp::V128AndNot => self.and_not(op, result, args),
             VectorOp::V128Or | VectorOp::V128Xor => self.rotate(result, args),
+            VectorOp::I32x4Add => self.dot_product(result, args),
             _ => false,
         };
         if matched {
