@@ -13,7 +13,8 @@ const MODULE: &str = r#"
         (call 0 (i32.const 1))
         (drop (call $f (local.get 0)))
         (call_indirect (i32.const 0))
-        (block (block (br_table 0 1 0 1 1 0 1 0 1 1 0 1 0 1 0 0 1 (local.get 0))) (return (i32.const 6)))
+        (block (block (block (br_table 0 1 2 0 2 1 0 1 2 (local.get 0))) (return (i32.const 6)))
+          (return (i32.const 7)))
         (i32.div_u (i32.load offset=8 (local.get 0)) (memory.size))))"#;
 
 #[test]
