@@ -3,6 +3,7 @@
 mod allocation;
 mod artifact;
 mod cache;
+mod component;
 mod engine;
 mod exception;
 mod frozen;

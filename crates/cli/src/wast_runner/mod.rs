@@ -125,7 +125,9 @@ pub(crate) enum Verdict {
 pub fn run(engine: &Engine, file: &str, text: &str, skip: &Skip) -> Report {
     let mut report = Report::new(file);
     if let Err((span, message)) = run_directives(engine, text, skip, &mut report) {
-        if let Some(corrected) = indices::correct(text, span.offset(), &message) {
+        // The place is one of the text that was parsed.
+        let flat = legacy::unfolded(text);
+        if let Some(corrected) = indices::correct(&flat, span.offset(), &message) {
             let corrected = indices::modernized(&corrected, complaint);
             return run(engine, file, &corrected, skip);
         }
