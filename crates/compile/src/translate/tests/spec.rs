@@ -234,6 +234,7 @@ fn trap_message(trap: cellwall_ir::Trap, message: &str) -> bool {
         m if m.starts_with("integer divide by zero") => &[T::IntegerDivisionByZero],
         m if m.starts_with("invalid conversion") => &[T::BadConversionToInteger],
         m if m.starts_with("unreachable") => &[T::Unreachable],
+        "null function reference" | "null reference" => &[T::NullReference],
         _ => &[],
     };
     expected.contains(&trap)
