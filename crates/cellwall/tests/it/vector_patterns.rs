@@ -146,7 +146,7 @@ fn products_of_factors_with_half_the_bits() {
             (x << by & mask).wrapping_mul(x << by & mask)
         });
         // A mask with one bit more or less.
-        for mask in [mask | 1 << (by - 1), mask & mask - 1] {
+        for mask in [mask | 1 << (by - 1), mask & (mask - 1)] {
             let shifted = masked(&shl(x, by), mask);
             check_longs(&mul(&shifted, &masked(y, LOW)), |x, y| {
                 (x << by & mask).wrapping_mul(y & LOW)
