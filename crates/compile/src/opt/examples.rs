@@ -31,7 +31,7 @@ const FILES: [(&str, &str); 6] = [
 ];
 
 fn rules() -> Vec<Typed> {
-    cellwall_rules::check(FILES.into_iter()).unwrap_or_else(|(file, error)| panic!("{file}:{error}"))
+    cellwall_rules::check(FILES).unwrap_or_else(|(file, error)| panic!("{file}:{error}"))
 }
 
 /// A function that computes an example.
