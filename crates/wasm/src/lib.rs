@@ -6,8 +6,8 @@
 //! a whole module.
 //!
 //! Requires nothing of the bytes. Guarantees that what a [`Module`] says is valid by the core
-//! specification 2.0 with relaxed vector instructions, extended constant expressions, multiple
-//! memories, tail calls, typed function references and wide arithmetic.
+//! specification 3.0 without garbage collection, with both encodings of exceptions, threads, custom
+//! page sizes and wide arithmetic.
 //! Deliberately contains no decoder or validator of its own (both are the crate `wasmparser`) and
 //! knows no machine.
 
