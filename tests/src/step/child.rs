@@ -16,8 +16,9 @@
 
 use crate::breach::guests::HELPER;
 use cellwall::{
-    Config, Engine, Extern, ExternType, Func, Global, Instance, Linker, Memory, Module, Ref, Result, Store,
-    StoreLimits, StoreLimitsBuilder, Table, Tag, Val, ValType,
+    AsContextMut, Caller, Config, Engine, Error, Extern, ExternRef, ExternType, Func, FuncType, Global,
+    HeapType, Instance, Linker, Memory, Module, Result, SharedMemory, Store, StoreContextMut, StoreLimits,
+    StoreLimitsBuilder, Table, Tag, Val, ValType,
 };
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, raise};
@@ -91,9 +92,8 @@ fn run(engine: &Engine, helper: &Module, module: &Module) -> Result<()> {
         return Ok(());
     };
     let ty = func.ty(&store);
-    let default = |ty: ValType| Val::default_for_ty(&ty).expect("references are nullable");
-    let params: Vec<Val> = ty.params().map(default).collect();
-    let mut results: Vec<Val> = ty.results().map(default).collect();
+    let params = values(&mut store.as_context_mut(), ty.params())?;
+    let mut results = vec![Val::I32(0); ty.results().len()];
     raise(READY)?;
     func.call(&mut store, &params, &mut results)
 }
@@ -116,27 +116,53 @@ fn imports(store: &mut Store<StoreLimits>, helper: &Module, module: &Module) -> 
 }
 
 fn host_item(store: &mut Store<StoreLimits>, ty: ExternType) -> Result<Extern> {
-    let zero = |ty: &ValType| Val::default_for_ty(ty).expect("references are nullable");
     Ok(match ty {
-        ExternType::Func(ty) => {
-            let results: Vec<ValType> = ty.results().collect();
-            let answer = move |_: cellwall::Caller<'_, StoreLimits>, _: &[Val], out: &mut [Val]| {
-                for (out, ty) in out.iter_mut().zip(&results) {
-                    *out = zero(ty);
-                }
-                Ok(())
-            };
-            Func::new(&mut *store, ty, answer).into()
-        }
+        ExternType::Func(ty) => host_func(&mut store.as_context_mut(), ty).into(),
+        ExternType::Memory(ty) if ty.is_shared() => SharedMemory::new(store.engine(), ty)?.into(),
         ExternType::Memory(ty) => Memory::new(&mut *store, ty)?.into(),
         ExternType::Table(ty) => {
-            let null = Ref::null(ty.element().heap_type());
-            Table::new(&mut *store, ty, null)?.into()
+            let element = value(&mut store.as_context_mut(), ValType::Ref(ty.element().clone()))?;
+            let element = element.ref_().expect("elements are references");
+            Table::new(&mut *store, ty, element)?.into()
         }
         ExternType::Tag(ty) => Tag::new(&mut *store, &ty)?.into(),
         ExternType::Global(ty) => {
-            let value = zero(ty.content());
+            let value = value(&mut store.as_context_mut(), ty.content().clone())?;
             Global::new(&mut *store, ty, value)?.into()
         }
     })
+}
+
+/// A function of the host that answers zeros.
+fn host_func(store: &mut StoreContextMut<'_, StoreLimits>, ty: FuncType) -> Func {
+    let results: Vec<ValType> = ty.results().collect();
+    let answer = move |mut caller: Caller<'_, StoreLimits>, _: &[Val], out: &mut [Val]| {
+        out.copy_from_slice(&values(&mut caller.as_context_mut(), results.iter().cloned())?);
+        Ok(())
+    };
+    Func::new(store, ty, answer)
+}
+
+fn values(
+    store: &mut StoreContextMut<'_, StoreLimits>,
+    types: impl Iterator<Item = ValType>,
+) -> Result<Vec<Val>> {
+    types.map(|ty| value(store, ty)).collect()
+}
+
+/// Zero or null; of references that cannot be null, something of the host. Nobody but a guest can
+/// throw, so there is no exception.
+fn value(store: &mut StoreContextMut<'_, StoreLimits>, ty: ValType) -> Result<Val> {
+    if let Some(value) = Val::default_for_ty(&ty) {
+        return Ok(value);
+    }
+    match ty.as_ref().map(|ty| ty.heap_type()) {
+        Some(HeapType::ConcreteFunc(ty)) => Ok(Val::FuncRef(Some(host_func(store, ty.clone())))),
+        Some(HeapType::Func) => {
+            let ty = FuncType::new(store.engine(), [], []);
+            Ok(Val::FuncRef(Some(host_func(store, ty))))
+        }
+        Some(HeapType::Extern) => Ok(Val::ExternRef(Some(ExternRef::new(store, 0)?))),
+        _ => Err(Error::msg(format!("there is no value of type {ty}"))),
+    }
 }

@@ -36,7 +36,7 @@ const AGAIN_ONE_OF: u64 = 4;
 /// One of so many accepted mutants is proven once more as a whole.
 const WHOLE_ONE_OF: u64 = 16;
 /// Escapes that are told in words.
-const TOLD_MAX: usize = 20;
+const TOLD_MAX: usize = 100;
 /// Rounds over the modules, in case some of them cannot be used.
 const ROUNDS_MAX: u64 = 8;
 
