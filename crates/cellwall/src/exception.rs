@@ -45,7 +45,9 @@ impl Tag {
         if ty.ty().results().len() > 0 {
             bail!("the type of a tag cannot have results");
         }
-        let id = store.as_context_mut().0.new_tag(&ty.ty().abi().params);
+        let store = store.as_context_mut();
+        let number = ty.ty().number(store.engine().runtime());
+        let id = store.0.new_tag(number, ty.ty().abi().clone());
         Ok(Self { id })
     }
 
@@ -54,8 +56,9 @@ impl Tag {
     /// # Panics
     /// If it belongs to another store.
     pub fn ty(&self, store: impl AsContext) -> TagType {
-        let signature = store.as_context().0.tag_signature(self.id).clone();
-        TagType::new(FuncType::from_abi(signature))
+        let store = store.as_context();
+        let number = store.0.tag_type_number(self.id);
+        TagType::new(FuncType::from_number(store.engine().runtime(), number))
     }
 
     /// Whether both are the same tag. Two tags of equal types are different ones.

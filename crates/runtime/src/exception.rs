@@ -64,6 +64,8 @@ pub(crate) const CAUGHT: u32 = 2;
 /// A tag of a store.
 #[derive(Debug)]
 pub(crate) struct Tag {
+    /// The number of its type in the engine.
+    number: u32,
     signature: Signature,
 }
 
@@ -212,17 +214,14 @@ struct Catcher {
 }
 
 impl StoreOpaque {
-    /// Makes a tag for exceptions with values of these types.
+    /// Makes a tag of the type with this number in the engine and this signature, whose parameters are
+    /// the values of an exception.
     ///
     /// # Panics
     /// After four billion tags.
-    pub fn new_tag(&mut self, values: &[ValType]) -> TagId {
-        let signature = Signature {
-            params: values.into(),
-            results: [].into(),
-        };
+    pub fn new_tag(&mut self, number: u32, signature: Signature) -> TagId {
         let index = u32::try_from(self.fields.tags.len()).expect("tags have numbers of 32 bits");
-        self.fields.tags.push(Tag { signature });
+        self.fields.tags.push(Tag { number, signature });
         TagId::new(self.id(), index)
     }
 
@@ -230,6 +229,12 @@ impl StoreOpaque {
     pub fn tag_signature(&self, tag: TagId) -> &Signature {
         assert_store(self.id(), tag.store());
         &self.fields.tags[tag.index()].signature
+    }
+
+    /// The number of the type of a tag in the engine.
+    pub fn tag_type_number(&self, tag: TagId) -> u32 {
+        assert_store(self.id(), tag.store());
+        self.fields.tags[tag.index()].number
     }
 
     /// What guest code calls to throw an exception with a tag.
@@ -249,6 +254,10 @@ impl StoreOpaque {
             return Err(Error::Type(format!(
                 "the values of an exception are not those of its tag, {signature}"
             )));
+        }
+        let record = self.engine().type_record(self.tag_type_number(tag));
+        for (i, &value) in values.iter().enumerate() {
+            self.check_exact(value, record.param_ref(i))?;
         }
         let made = self.fields.exceptions.add(tag.index() as u32, values.into());
         let exception = ExnRef(made.map_err(Error::Limit)?);

@@ -226,7 +226,7 @@ impl StoreOpaque {
             }
         }
         for (index, tag) in shape.tags.iter().filter(|(_, tag)| !tag.imported) {
-            let tag = self.new_tag(&shape.types[tag.ty].params);
+            let tag = self.new_tag(instance.code.signatures[tag.ty], shape.types[tag.ty].clone());
             instance.tags.push(tag.index() as u32);
             let offset = layout.tag_entry(index);
             instance.context.write(offset, self.tag_entry(tag).to_bytes());

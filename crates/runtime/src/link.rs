@@ -50,7 +50,7 @@ impl StoreOpaque {
                 }
             }
             (Item::Tag(wanted), Extern::Tag(tag)) => {
-                *shape.tag_values(wanted) == *self.tag_signature(tag).params
+                code.signatures[shape.tags[wanted].ty] == self.tag_type_number(tag)
             }
             (Item::Memory(wanted), Extern::Memory(memory)) => {
                 let (wanted, found) = (&shape.memories[wanted], self.memory_type(memory));

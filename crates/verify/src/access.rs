@@ -8,7 +8,7 @@ use crate::domain::{Kind, Readable, U32, XMM_BYTES};
 use crate::function::{Check, Function, refuse};
 use crate::module::Places;
 use crate::violation::Rule;
-use cellwall_abi::context::definition;
+use cellwall_abi::context::{definition, func_entry};
 use cellwall_abi::convention::{BASE, BLOCK_OVERFLOW_PLACES, CONTEXT, STACK, block_overflow};
 use cellwall_abi::{Field, FieldKind, TrapCode, ValType};
 use cellwall_base::{EntityId, GlobalIdx, MemoryIdx};
@@ -250,7 +250,9 @@ impl Function<'_> {
                     ),
                 }
             }
-            Place::Entry(..) => refuse(Rule::Kind, "entries are only compared and called"),
+            // A number that names a function of the store or nothing, whatever the entry is.
+            Place::Entry(Kind::Entry { .. }, func_entry::REFERENCE) if width == 4 => Ok(U32),
+            Place::Entry(..) => refuse(Rule::Kind, "of entries only the reference is loaded"),
             Place::Rodata(_) => Ok(plain),
             Place::JumpTable(_) => refuse(Rule::IndirectJump, "distances are loaded by movsxd"),
         }

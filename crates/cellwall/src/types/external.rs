@@ -98,8 +98,8 @@ impl ExternType {
             }
             Item::Memory(memory) => Self::Memory(MemoryType::from_shape(&shape.memories[memory])),
             Item::Tag(tag) => {
-                let ty = shape.types[shape.tags[tag].ty].clone();
-                Self::Tag(TagType::new(FuncType::from_abi(ty)))
+                let number = code.type_number(shape.tags[tag].ty);
+                Self::Tag(TagType::new(FuncType::from_number(code.engine(), number)))
             }
         }
     }

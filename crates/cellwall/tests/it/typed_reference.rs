@@ -221,3 +221,79 @@ fn types_of_the_embedder_are_those_of_modules() {
         assert_eq!(func.call(&mut store, &[], &mut [Val::I32(0)]).is_ok(), fits);
     }
 }
+
+/// A table with functions of a type below another one, of the same, and of neither.
+const BELOW: &str = r#"(module
+    (type $above (sub (func (result i32))))
+    (type $below (sub $above (func (result i32))))
+    (type $lowest (sub final $below (func (result i32))))
+    (rec (type $other (sub (func (result i32)))) (type (func)))
+    (type $takes (sub (func (param i32) (result i32))))
+    (import "" "host" (func $host (type $plain)))
+    (type $plain (func (result i32)))
+    (tag $e (param i32))
+    (table $t TABLE funcref)
+    (elem (table $t) (i32.const 1) func $a $b $l $o $x $host $throws)
+    (func $a (type $above) (i32.const 10))
+    (func $b (type $below) (i32.const 11))
+    (func $l (type $lowest) (i32.const 12))
+    (func $o (type $other) (i32.const 13))
+    (func $x (type $takes) (i32.const 14))
+    (func $throws (type $below) (throw $e (i32.const 99)))
+    (func (export "above") (param i32) (result i32)
+      (i32.add (call_indirect $t (type $above) (local.get 0)) (i32.const 100)))
+    (func (export "below") (param i32) (result i32)
+      (i32.add (call_indirect $t (type $below) (local.get 0)) (i32.const 100)))
+    (func (export "lowest") (param i32) (result i32)
+      (i32.add (call_indirect $t (type $lowest) (local.get 0)) (i32.const 100)))
+    (func (export "tail") (param i32) (result i32)
+      (return_call_indirect $t (type $above) (local.get 0)))
+    (func (export "caught") (param i32) (result i32)
+      (block $h (result i32)
+        (return (try_table (result i32) (catch $e $h)
+          (i32.add (call_indirect $t (type $above) (local.get 0)) (i32.const 100)))))))"#;
+
+#[test]
+fn calls_through_tables_match_types_below() {
+    let engine = Engine::default();
+    // Private, and seen by others.
+    for table in ["9", "(export \"t\") 9"] {
+        let module = Module::new(&engine, BELOW.replace("TABLE", table)).expect("valid");
+        let mut store = Store::new(&engine, ());
+        let host = Func::wrap(&mut store, || 15);
+        let instance = Instance::new(&mut store, &module, &[host.into()]).expect("it links");
+        let mut call = |name: &str, index: i32| {
+            let func = instance
+                .get_typed_func::<i32, i32>(&mut store, name)
+                .expect("exported");
+            func.call(&mut store, index).map_err(|error| {
+                *error
+                    .downcast_ref::<Trap>()
+                    .unwrap_or_else(|| panic!("{name} {index}: {error:#}"))
+            })
+        };
+        let mismatch = Err(Trap::BadSignature);
+        let edges = [Err(Trap::IndirectCallToNull), Err(Trap::TableOutOfBounds)];
+        for (name, of, extra) in [
+            ("above", [true, true, true], 100),
+            ("below", [false, true, true], 100),
+            ("lowest", [false, false, true], 100),
+            ("tail", [true, true, true], 0),
+            ("caught", [true, true, true], 100),
+        ] {
+            for (index, fits) in (1..).zip(of) {
+                let expected = if fits { Ok(9 + index + extra) } else { mismatch };
+                assert_eq!(call(name, index), expected, "{table}: {name} {index}");
+            }
+            for index in 4..=6 {
+                assert_eq!(call(name, index), mismatch, "{table}: {name} {index}");
+            }
+            assert_eq!([call(name, 0), call(name, 9)], edges, "{table}: {name}");
+        }
+        assert_eq!(
+            call("caught", 7),
+            Ok(99),
+            "{table}: what the slow path throws is caught"
+        );
+    }
+}

@@ -8,7 +8,8 @@ use cellwall_base::{EntityId, FuncIdx, TableIdx, TagIdx, TypeIdx};
 use cellwall_ir as ir;
 use cellwall_ir::{Trap, Type, Value, ValueList};
 use cellwall_isa::x64::{
-    Call, Fixed, IndirectCall, Inst, ReferenceCall, Row, Signature, TableBase, TableLimit, Target, Width,
+    Below, Call, Fixed, IndirectCall, Inst, ReferenceCall, Row, Signature, TableBase, TableLimit, Target,
+    Width,
 };
 use cellwall_isa::{Class, Reg};
 
@@ -225,7 +226,7 @@ impl Lower<'_> {
         let func = self.func;
         let (&reference, args) = func.list(args).split_first().expect("the reference comes first");
         let reference = self.reg(reference);
-        let target = self.reference(ty);
+        let target = Target::Reference(self.reference(ty, Trap::NullReference));
         self.emit_whole_call(inst, target, args, Some((reference, convention::REFERENCE)));
     }
 
@@ -233,16 +234,25 @@ impl Lower<'_> {
         let func = self.func;
         let (&reference, args) = func.list(args).split_first().expect("the reference comes first");
         let reference = self.reg(reference);
-        let target = self.reference(ty);
+        let target = Target::Reference(self.reference(ty, Trap::NullReference));
         self.emit_tail_call(target, args, Some((reference, convention::REFERENCE)));
     }
 
-    fn reference(&self, ty: TypeIdx) -> Target {
-        Target::Reference(ReferenceCall {
+    fn reference(&self, ty: TypeIdx, null: Trap) -> ReferenceCall {
+        ReferenceCall {
             reference: Reg::gpr(convention::REFERENCE),
             stub: context::CALL_REF as i32,
             signature: self.unit.layout.signature(ty) as i32,
-            trap_null: trap_code(Trap::NullReference),
+            trap_null: trap_code(null),
+        }
+    }
+
+    /// A function of a type below may be in the table, unless there can be none.
+    fn below(&self, ty: TypeIdx) -> Option<Below> {
+        let exact = self.unit.shape.exact_types.get(ty)?;
+        (!exact.is_final).then(|| Below {
+            reference_offset: func_entry::REFERENCE as i32,
+            call: self.reference(ty, Trap::IndirectCallToNull),
         })
     }
 
@@ -276,6 +286,7 @@ impl Lower<'_> {
             trap_bounds: trap_code(Trap::TableOutOfBounds),
             trap_null: trap_code(Trap::IndirectCallToNull),
             trap_signature: trap_code(Trap::BadSignature),
+            below: self.below(ty),
         }
     }
 

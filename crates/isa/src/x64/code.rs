@@ -205,6 +205,8 @@ pub(super) struct Asm<'f> {
     entry: Entry,
     /// Whether the frame exists here.
     framed: bool,
+    /// The block whose instructions are being emitted.
+    pub(super) block: Block,
     positions: Vec<u32>,
     referenced: Vec<bool>,
     bound: Vec<Label>,
@@ -240,6 +242,7 @@ pub fn encode(func: &MFunc<Phys>, entry: Entry, limit: usize) -> Result<Code, Co
     for (at, &block) in layout.iter().enumerate() {
         let label = Label(block.as_u32());
         asm.bind(label);
+        asm.block = block;
         asm.set_framed(func.blocks[block].framed);
         // What is jumped over cannot be padded: nothing would lead to the padding.
         if ends[block.index()].is_some() && falls && asm.out.pos() > 0 {
@@ -339,6 +342,7 @@ impl<'f> Asm<'f> {
             cold: Vec::new(),
             entry,
             framed: false,
+            block: Block::from_u32(0),
             positions: vec![UNBOUND; blocks],
             referenced: vec![false; blocks],
             bound: Vec::with_capacity(blocks),
@@ -437,6 +441,17 @@ impl<'f> Asm<'f> {
     pub(super) fn call_site(&mut self, origin: u32) {
         let return_pc = self.out.pos();
         self.calls.push(CallSite { return_pc, origin });
+    }
+
+    /// What the call that ended here throws is caught as the instruction at the end of a block says.
+    pub(super) fn land(&mut self, block: Block, inst: &Inst) {
+        let call = self.calls.len() - 1;
+        let func = self.func;
+        for (edge, &catches) in func.calls[inst.imm as usize].catches.iter().enumerate() {
+            let pad = self.target(block, edge as u32 + 1);
+            self.referenced[pad.0 as usize] = true;
+            self.landings.push((call, catches, pad));
+        }
     }
 
     /// A jump table with these edges of a block.
@@ -548,13 +563,7 @@ impl<'f> Asm<'f> {
             Row::Switch => self.switch(block, inst),
             Row::Invoke => {
                 self.expand(inst);
-                let call = self.calls.len() - 1;
-                let func = self.func;
-                for (edge, &catches) in func.calls[inst.imm as usize].catches.iter().enumerate() {
-                    let pad = self.target(block, edge as u32 + 1);
-                    self.referenced[pad.0 as usize] = true;
-                    self.landings.push((call, catches, pad));
-                }
+                self.land(block, inst);
                 let to = self.target(block, 0);
                 if Some(to) == next {
                     return true;

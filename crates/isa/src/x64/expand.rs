@@ -2,7 +2,7 @@
 
 use super::code::{Asm, Label, RelocTarget};
 use super::encode::RmOperand;
-use super::func::{Block, IndirectCall, Signature, TableBase, TableLimit, Target};
+use super::func::{Block, IndirectCall, ReferenceCall, Signature, TableBase, TableLimit, Target};
 use super::inst::{Cond, Inst, Width};
 use super::row::Row;
 use crate::Reg;
@@ -14,7 +14,7 @@ pub(super) enum Cold {
     /// `ud2`.
     Trap(u8),
     /// The entry in the entry register is null or of another signature.
-    Signature(Box<IndirectCall>),
+    Signature(Box<Mismatch>),
     /// Equal or unordered operands of a minimum or maximum.
     MinMax { inst: Inst, back: Label },
     /// A truncation gave the smallest integer.
@@ -25,6 +25,17 @@ pub(super) enum Cold {
     U64ToFloat { inst: Inst, back: Label },
     /// The remainder by -1 is 0.
     Remainder { dst: Reg, back: Label },
+}
+
+/// A call through a table whose entry is not of the wanted signature.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Mismatch {
+    call: IndirectCall,
+    /// The block with the call, and the call: for what it may throw, and where it goes on.
+    block: Block,
+    inst: Inst,
+    /// Behind the call; `None` if it is a tail call.
+    back: Option<Label>,
 }
 
 impl Asm<'_> {
@@ -144,14 +155,7 @@ impl Asm<'_> {
     pub(super) fn cold(&mut self, origin: u32, cold: Cold) {
         match cold {
             Cold::Trap(code) => self.ud2(code, origin),
-            Cold::Signature(indirect) => {
-                let entry = RmOperand::base(self.func.pins.entry, indirect.signature_offset);
-                self.out
-                    .row_imm(Row::CmpImm, W32, entry, i64::from(indirect.null_signature));
-                let null = self.trap_label(indirect.trap_null, origin);
-                self.jump_if(Cond::E, null);
-                self.ud2(indirect.trap_signature, origin);
-            }
+            Cold::Signature(mismatch) => self.mismatch(origin, &mismatch),
             Cold::MinMax { inst, back } => {
                 let nan = self.label();
                 self.jump_if(Cond::P, nan);
@@ -208,6 +212,45 @@ impl Asm<'_> {
                 self.jump(back);
             }
         }
+    }
+
+    /// Traps, or calls the function of the entry if its type is below the wanted one.
+    fn mismatch(&mut self, origin: u32, mismatch: &Mismatch) {
+        let Mismatch {
+            call,
+            block,
+            inst,
+            back,
+        } = mismatch;
+        let entry = self.func.pins.entry;
+        let Some(below) = call.below else {
+            let signature = RmOperand::base(entry, call.signature_offset);
+            self.out
+                .row_imm(Row::CmpImm, W32, signature, i64::from(call.null_signature));
+            let null = self.trap_label(call.trap_null, origin);
+            self.jump_if(Cond::E, null);
+            return self.ud2(call.trap_signature, origin);
+        };
+        let load = Inst::new(Row::Mov, W32).dst(below.call.reference);
+        self.emit(load.mem(entry, below.reference_offset));
+        let Some(back) = *back else {
+            return self.through_reference(&below.call, origin, 4);
+        };
+        self.through_reference(&below.call, origin, 2);
+        self.call_site(origin);
+        self.land(*block, inst);
+        self.jump(back);
+    }
+
+    /// Goes to the function of a reference, through the stub that finds it.
+    fn through_reference(&mut self, call: &ReferenceCall, origin: u32, digit: u8) {
+        let pins = self.func.pins;
+        self.emit(Inst::new(Row::Test, W32).src(call.reference).rm(call.reference));
+        let null = self.trap_label(call.trap_null, origin);
+        self.jump_if(Cond::E, null);
+        let number = Inst::new(Row::Mov, W32).dst(pins.scratch);
+        self.emit(number.mem(pins.context, call.signature));
+        self.go_through(digit, pins.context, call.stub);
     }
 
     fn ud2(&mut self, code: u8, origin: u32) {
@@ -268,8 +311,11 @@ impl Asm<'_> {
     }
 
     fn call(&mut self, inst: &Inst) {
-        self.enter_callee(inst, 0xe8, 2);
+        let back = self.enter_callee(inst, 0xe8, 2);
         self.call_site(inst.origin);
+        if let Some(back) = back {
+            self.bind(back);
+        }
     }
 
     /// The frame is gone: the return address is that of the caller.
@@ -277,8 +323,9 @@ impl Asm<'_> {
         self.enter_callee(inst, 0xe9, 4);
     }
 
-    /// Goes to a callee by an opcode with a displacement, or by this extension of the indirect one.
-    fn enter_callee(&mut self, inst: &Inst, opcode: u8, digit: u8) {
+    /// Goes to a callee by an opcode with a displacement, or by this extension of the indirect one. The
+    /// label to which a call that is made elsewhere returns, if there is one.
+    fn enter_callee(&mut self, inst: &Inst, opcode: u8, digit: u8) -> Option<Label> {
         let func = self.func;
         let pins = func.pins;
         match &func.calls[inst.imm as usize].target {
@@ -296,24 +343,27 @@ impl Asm<'_> {
                 );
                 self.go_through(digit, pins.context, *offset);
             }
-            Target::Reference(call) => {
-                self.emit(Inst::new(Row::Test, W32).src(call.reference).rm(call.reference));
-                let null = self.trap_label(call.trap_null, inst.origin);
-                self.jump_if(Cond::E, null);
-                let number = Inst::new(Row::Mov, W32).dst(pins.scratch);
-                self.emit(number.mem(pins.context, call.signature));
-                self.go_through(digit, pins.context, call.stub);
-            }
+            Target::Reference(call) => self.through_reference(call, inst.origin, digit),
             Target::Indirect(indirect) => {
-                self.find_entry(indirect, inst.origin);
+                let is_call = inst.row != Row::TailCall;
+                let back = (is_call && indirect.below.is_some()).then(|| self.label());
+                let mismatch = Mismatch {
+                    call: indirect.clone(),
+                    block: self.block,
+                    inst: *inst,
+                    back,
+                };
+                self.find_entry(indirect, inst.origin, mismatch);
                 self.go_through(digit, pins.entry, indirect.call_offset);
+                return back;
             }
         }
+        None
     }
 
     /// The address of the entry in the entry register, once it is known to be in the table and of
     /// the signature.
-    fn find_entry(&mut self, call: &IndirectCall, origin: u32) {
+    fn find_entry(&mut self, call: &IndirectCall, origin: u32, mismatch: Mismatch) {
         let pins = self.func.pins;
         let (entry, scratch) = (pins.entry, pins.scratch);
         let (base, definition) = match call.base {
@@ -344,7 +394,7 @@ impl Asm<'_> {
                 self.out.row(Row::CmpStore, W32, scratch, signature);
             }
         }
-        let mismatch = self.cold_label(origin, Cold::Signature(Box::new(call.clone())));
+        let mismatch = self.cold_label(origin, Cold::Signature(Box::new(mismatch)));
         self.jump_if(Cond::Ne, mismatch);
     }
 }

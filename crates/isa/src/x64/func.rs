@@ -166,6 +166,17 @@ pub struct IndirectCall {
     pub trap_null: u8,
     /// Trap code for another signature.
     pub trap_signature: u8,
+    /// What to do instead about another signature, if it may be that of a type below the wanted one.
+    pub below: Option<Below>,
+}
+
+/// Where a call through a table goes if the signature is not exactly the wanted one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Below {
+    /// Offset in an entry of the reference to its function.
+    pub reference_offset: i32,
+    /// The call of that reference, which compares types with regard to those above.
+    pub call: ReferenceCall,
 }
 
 /// Where the base of a table is.

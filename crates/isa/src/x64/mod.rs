@@ -20,7 +20,7 @@ pub use code::{
     CallSite, Code, CodeTooLarge, Entry, Frame, LINE_BYTES, LandingPad, Reloc, RelocTarget, TrapSite, encode,
 };
 pub use func::{
-    Block, BlockData, Call, Catches, Edge, Fixed, IndirectCall, MFunc, Pins, ReferenceCall, Signature,
+    Below, Block, BlockData, Call, Catches, Edge, Fixed, IndirectCall, MFunc, Pins, ReferenceCall, Signature,
     TableBase, TableLimit, Target,
 };
 pub use inst::{Cond, Inst, Rm, Role, Width};

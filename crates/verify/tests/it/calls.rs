@@ -1,7 +1,7 @@
 //! V2 and V5: calls, entries, arguments and results.
 
 use crate::harness::*;
-use cellwall_abi::context::{func_entry, library_offset};
+use cellwall_abi::context::{CALL_REF, func_entry, library_offset};
 use cellwall_abi::{LibCall, TrapCode};
 use cellwall_verify::{Rule, verify};
 use iced_x86::code_asm::*;
@@ -408,6 +408,84 @@ fn a_call_through_a_table_is_bounded_and_its_signature_matched() {
             );
         }
     }
+}
+
+/// Another signature than the wanted one: the reference in the entry of table 2 goes to the stub.
+fn by_reference_of_entry(load: impl FnOnce(&mut Fun)) -> impl FnOnce(&mut Fun) {
+    |f| {
+        let mut out = f.a.create_label();
+        f.a.sub(rsp, 24).unwrap();
+        f.frame(24);
+        f.a.mov(r11d, edi).unwrap();
+        f.a.cmp(r11, qword_ptr(r15 + At::table(2) + 8)).unwrap();
+        f.a.jae(out).unwrap();
+        f.a.shl(r11, i32::from(func_entry::SHIFT)).unwrap();
+        f.a.add(r11, qword_ptr(r15 + At::table(2))).unwrap();
+        load(f);
+        f.a.mov(r10d, dword_ptr(r15 + At::signature(I32_TO_I32))).unwrap();
+        f.a.call(qword_ptr(r15 + CALL_REF as i32)).unwrap();
+        f.a.add(rsp, 24).unwrap();
+        f.frame(0);
+        f.a.ret().unwrap();
+        f.frame(24);
+        f.trap(&mut out, TrapCode::TableOutOfBounds);
+    }
+}
+
+#[test]
+fn of_an_entry_the_reference_is_loaded_and_nothing_else() {
+    let at = |offset: u32| r11 + offset as i32;
+    accept(
+        I32_TO_I32,
+        by_reference_of_entry(|f| f.a.mov(eax, dword_ptr(at(func_entry::REFERENCE))).unwrap()),
+    );
+    // Wider, narrower, beside it, or a pointer that lies in the entry.
+    refuse(
+        I32_TO_I32,
+        Rule::Kind,
+        by_reference_of_entry(|f| f.a.mov(rax, qword_ptr(at(func_entry::REFERENCE))).unwrap()),
+    );
+    refuse(
+        I32_TO_I32,
+        Rule::Kind,
+        by_reference_of_entry(|f| f.a.movzx(eax, word_ptr(at(func_entry::REFERENCE))).unwrap()),
+    );
+    for field in [
+        func_entry::CALL,
+        func_entry::CODE,
+        func_entry::CONTEXT,
+        func_entry::SIGNATURE,
+        func_entry::REFERENCE + 4,
+    ] {
+        refuse(
+            I32_TO_I32,
+            Rule::Kind,
+            by_reference_of_entry(|f| f.a.mov(eax, dword_ptr(at(field))).unwrap()),
+        );
+    }
+    refuse(
+        I32_TO_I32,
+        Rule::Kind,
+        by_reference_of_entry(|f| f.a.mov(rax, qword_ptr(at(func_entry::CONTEXT))).unwrap()),
+    );
+    // It is never stored to.
+    refuse(
+        I32_TO_I32,
+        Rule::Address,
+        by_reference_of_entry(|f| {
+            f.a.mov(eax, edi).unwrap();
+            f.a.mov(dword_ptr(at(func_entry::REFERENCE)), eax).unwrap();
+        }),
+    );
+    // The reference of an import's entry is nobody's business.
+    refuse(
+        I32_TO_I32,
+        Rule::Kind,
+        by_reference_of_entry(|f| {
+            f.a.lea(r11, qword_ptr(r15 + At::import())).unwrap();
+            f.a.mov(eax, dword_ptr(at(func_entry::REFERENCE))).unwrap();
+        }),
+    );
 }
 
 #[test]
