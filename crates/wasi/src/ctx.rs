@@ -264,6 +264,7 @@ impl WasiCtxBuilder {
             env: granted.env,
             table: Table::new(entries.collect(), granted.descriptors_max),
             waiting: Waiting {
+                in_place: false,
                 forbidden: !granted.blocking,
                 canceller: None,
             },

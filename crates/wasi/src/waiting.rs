@@ -40,6 +40,12 @@ impl Canceller {
         })))
     }
 
+    /// Waits, without a thread, until somebody cancels.
+    #[allow(dead_code, reason = "what binds it to components follows")]
+    pub(crate) async fn cancelled(&self) {
+        sys::ready(sys::handle_of(&self.0.bell), Interest::Read).await;
+    }
+
     /// Ends the present wait of the context, if there is one, and all later ones.
     pub fn cancel(&self) {
         self.0.cancelled.store(true, Ordering::SeqCst);
@@ -50,6 +56,9 @@ impl Canceller {
 /// How the calls of one context may wait.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
+    /// Futures are run to their end on the guest's thread. Set by each call, as it was linked.
+    #[allow(dead_code, reason = "what binds it to components follows")]
+    pub(crate) in_place: bool,
     /// Set when the host forbids waits altogether.
     pub(crate) forbidden: bool,
     /// Present once somebody asked for it.

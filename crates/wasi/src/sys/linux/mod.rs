@@ -16,6 +16,8 @@ pub(crate) use file::{
 };
 pub(crate) use stdio::{inherited_stderr, inherited_stdin, inherited_stdout};
 pub(crate) use wait::{Bell, Interest, Wanted, handle_of, readable_bytes, wait};
+#[allow(unused_imports, reason = "what binds it to components follows")]
+pub(crate) use wait::{is_ready, ready};
 
 /// A descriptor of the host that a stream lends for waiting.
 pub type Handle<'a> = std::os::fd::BorrowedFd<'a>;

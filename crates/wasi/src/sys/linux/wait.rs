@@ -5,6 +5,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
+use tokio::io::unix::AsyncFd;
 
 /// Something to wait for.
 pub(crate) struct Wanted<'a> {
@@ -86,6 +87,48 @@ pub(crate) fn wait(
     Ok(())
 }
 
+/// Whether a transfer would not wait now.
+#[allow(dead_code, reason = "what binds it to components follows")]
+pub(crate) fn is_ready(handle: Handle<'_>, interest: Interest) -> bool {
+    let mut wanted = [Wanted::new(handle, interest)];
+    // What cannot be polled says so when it is used.
+    wait(&mut wanted, None, Some(Duration::ZERO)).is_err() || wanted[0].is_ready()
+}
+
+/// Waits in the runtime until a transfer would not wait.
+///
+/// The registration is of a duplicate and made for each wait: the kernel then tells the present
+/// state first, several may wait on one descriptor, and nothing stays behind.
+#[allow(dead_code, reason = "what binds it to components follows")]
+pub(crate) async fn ready(handle: Handle<'_>, interest: Interest) {
+    if is_ready(handle, interest) {
+        return;
+    }
+    let Ok(own) = handle.try_clone_to_owned() else {
+        return;
+    };
+    let registered = match interest {
+        Interest::Read => tokio::io::Interest::READABLE,
+        Interest::Write => tokio::io::Interest::WRITABLE,
+    };
+    // What cannot be registered (a regular file) never waits.
+    let Ok(watched) = AsyncFd::with_interest(own, registered) else {
+        return;
+    };
+    loop {
+        let woken = match interest {
+            Interest::Read => watched.readable().await,
+            Interest::Write => watched.writable().await,
+        };
+        let Ok(mut woken) = woken else { return };
+        // Somebody else may have been faster.
+        if is_ready(handle, interest) {
+            return;
+        }
+        woken.clear_ready();
+    }
+}
+
 /// How many bytes a read would give now, where the kernel knows.
 pub(crate) fn readable_bytes(handle: Handle<'_>) -> Option<u64> {
     rustix::io::ioctl_fionread(handle).ok()
@@ -94,4 +137,10 @@ pub(crate) fn readable_bytes(handle: Handle<'_>) -> Option<u64> {
 /// The descriptor of something open.
 pub(crate) fn handle_of(open: &impl AsFd) -> Handle<'_> {
     open.as_fd()
+}
+
+impl AsFd for Bell {
+    fn as_fd(&self) -> Handle<'_> {
+        self.0.as_fd()
+    }
 }
