@@ -112,9 +112,12 @@ pub(crate) async fn ready(handle: Handle<'_>, interest: Interest) {
         Interest::Write => tokio::io::Interest::WRITABLE,
     };
     // What cannot be registered (a regular file) never waits.
-    let Ok(watched) = AsyncFd::with_interest(own, registered) else {
-        return;
-    };
+    #[expect(
+        deprecated,
+        reason = "the form in its place is unsafe, for descriptors that may close early; this one is owned"
+    )]
+    let watched = AsyncFd::with_interest(own, registered);
+    let Ok(watched) = watched else { return };
     loop {
         let woken = match interest {
             Interest::Read => watched.readable().await,
