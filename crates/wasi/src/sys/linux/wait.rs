@@ -114,7 +114,7 @@ pub(crate) async fn ready(handle: Handle<'_>, interest: Interest) {
     // What cannot be registered (a regular file) never waits.
     #[expect(
         deprecated,
-        reason = "the form in its place is unsafe, for descriptors that may close early; this one is owned"
+        reason = "what takes its place has a promise to make that a descriptor of its own keeps by itself"
     )]
     let watched = AsyncFd::with_interest(own, registered);
     let Ok(watched) = watched else { return };
