@@ -4,6 +4,7 @@
 //! whose target is near, pads before loops and moves all program counters. Blocks that only
 //! jump are skipped. What rarely runs (traps, slow paths) comes after the last block.
 
+use super::align::{Extents, LINE_BYTES, Loop, Mark, loop_ends, pad};
 use super::encode::Bytes;
 use super::expand::Cold;
 use super::func::{Block, Catches, MFunc};
@@ -121,7 +122,7 @@ impl std::error::Error for CodeTooLarge {}
 
 /// A place in the code: the number of a block, or one made by `Asm::label`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Label(u32);
+pub(super) struct Label(pub(super) u32);
 
 /// From where code after the last block is reached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -135,58 +136,19 @@ pub(super) struct Origin {
 /// Position of a label that is not bound yet.
 const UNBOUND: u32 = u32::MAX;
 
-/// A loop that may be moved by padding before it.
-#[derive(Clone, Copy, Debug)]
-struct Loop {
-    head: Label,
-    /// Length of the block at its head.
-    head_bytes: u32,
-    /// Length up to its last jump back.
-    bytes: u32,
-}
-
-impl Loop {
-    /// How many bytes to put before the loop, if it would start at `start`.
-    fn padding(self, start: u32) -> u32 {
-        let line_rest = LINE_BYTES - start % LINE_BYTES;
-        // Of a loop that is larger than a line, what counts is where it is entered.
-        let piece = match (self.bytes, self.head_bytes) {
-            (..=LINE_BYTES, _) => self.bytes,
-            (_, ..=LINE_BYTES) => self.head_bytes,
-            _ => LINE_BYTES / 2,
-        };
-        if piece <= line_rest { 0 } else { line_rest }
-    }
-}
-
-struct Branch {
-    at: u32,
+pub(super) struct Branch {
+    pub(super) at: u32,
     to: Label,
-    cond: Option<Cond>,
+    pub(super) cond: Option<Cond>,
     short: bool,
 }
 
 impl Branch {
     /// Length of the long form.
-    fn len(&self) -> u32 {
+    pub(super) fn len(&self) -> u32 {
         if self.cond.is_some() { 6 } else { 5 }
     }
 }
-
-/// Bytes that the processor fetches at once. Loops are moved so that they touch as few of these
-/// lines as they can; the function itself must start one.
-pub const LINE_BYTES: u32 = 64;
-
-/// Instructions that do nothing, longest first; those with an address have its canonical encoding.
-const NOPS: [&[u8]; 7] = [
-    &[0x0f, 0x1f, 0x84, 0x00, 0, 1, 0, 0], // [rax+rax+256]
-    &[0x0f, 0x1f, 0x80, 0, 1, 0, 0],       // [rax+256]
-    &[0x0f, 0x1f, 0x44, 0x00, 1],          // [rax+rax+1]
-    &[0x0f, 0x1f, 0x40, 1],                // [rax+1]
-    &[0x0f, 0x1f, 0x00],                   // [rax]
-    &[0x66, 0x90],
-    &[0x90],
-];
 
 /// How positions before relaxation become those after it: from `from` on, add `by`.
 #[derive(Clone, Copy, Debug)]
@@ -212,6 +174,8 @@ pub(super) struct Asm<'f> {
     bound: Vec<Label>,
     /// Loops whose place matters, in order.
     loops: Vec<Loop>,
+    /// Where the instructions of short loops start.
+    marks: Vec<Mark>,
     /// Bytes put before each of them.
     pads: Vec<(u32, u32)>,
     branches: Vec<Branch>,
@@ -246,11 +210,7 @@ pub fn encode(func: &MFunc<Phys>, entry: Entry, limit: usize) -> Result<Code, Co
         asm.set_framed(func.blocks[block].framed);
         // What is jumped over cannot be padded: nothing would lead to the padding.
         if ends[block.index()].is_some() && falls && asm.out.pos() > 0 {
-            asm.loops.push(Loop {
-                head: label,
-                head_bytes: 0,
-                bytes: 0,
-            });
+            asm.loops.push(Loop::at(label));
         }
         for inst in func.insts_of(block) {
             if inst.row.is_terminator() {
@@ -264,7 +224,12 @@ pub fn encode(func: &MFunc<Phys>, entry: Entry, limit: usize) -> Result<Code, Co
             return Err(CodeTooLarge);
         }
     }
-    asm.measure_loops(&ends, &block_ends);
+    asm.marks = Extents {
+        positions: &asm.positions,
+        starts: &asm.out.starts,
+        branches: &asm.branches,
+    }
+    .measure(&mut asm.loops, &ends, &block_ends);
     let mut next = 0;
     while let Some((label, origin, cold)) = asm.cold.get(next).cloned() {
         asm.bind(label);
@@ -278,27 +243,6 @@ pub fn encode(func: &MFunc<Phys>, entry: Entry, limit: usize) -> Result<Code, Co
     } else {
         Ok(code)
     }
-}
-
-/// For each block that is the head of a loop whose place matters, the last block that jumps back to
-/// it. There is no call on the way, beside which a fetched line would count for little.
-fn loop_ends(func: &MFunc<Phys>) -> Vec<Option<Block>> {
-    // For each block, how many blocks before it call.
-    let mut calls = Vec::with_capacity(func.blocks.len() + 1);
-    calls.push(0u32);
-    let mut ends = vec![None; func.blocks.len()];
-    for block in func.blocks.ids() {
-        let any = func.insts_of(block).iter().any(|inst| inst.row.is_call());
-        let count = calls[block.index()] + u32::from(any);
-        calls.push(count);
-        for edge in func.edges_of(block) {
-            if edge.to <= block {
-                // The last such edge decides: it has the whole loop before it.
-                ends[edge.to.index()] = (calls[edge.to.index()] == count).then_some(block);
-            }
-        }
-    }
-    ends
 }
 
 /// Where a branch to each block may go instead, past blocks that only jump.
@@ -338,6 +282,7 @@ impl<'f> Asm<'f> {
             out: Bytes {
                 code: Vec::with_capacity(func.insts.len() * 5),
                 relocs: Vec::new(),
+                starts: Vec::with_capacity(func.insts.len()),
             },
             cold: Vec::new(),
             entry,
@@ -347,6 +292,7 @@ impl<'f> Asm<'f> {
             referenced: vec![false; blocks],
             bound: Vec::with_capacity(blocks),
             loops: Vec::new(),
+            marks: Vec::new(),
             pads: Vec::new(),
             branches: Vec::new(),
             traps: Vec::new(),
@@ -580,28 +526,6 @@ impl<'f> Asm<'f> {
         false
     }
 
-    /// Fills in how long loops will be, if their branches become short.
-    fn measure_loops(&mut self, ends: &[Option<Block>], block_ends: &[u32]) {
-        let branches = &self.branches;
-        let bytes = |start: u32, end: u32| {
-            let from = branches.partition_point(|branch| branch.at < start);
-            // What is longer than a few lines need not be known exactly.
-            let inside = branches[from..]
-                .iter()
-                .take(64)
-                .take_while(|branch| branch.at < end);
-            end - start - inside.map(|branch| branch.len() - 2).sum::<u32>()
-        };
-        for found in &mut self.loops {
-            let head = found.head.0 as usize;
-            let start = self.positions[head];
-            let last = ends[head].expect("only loops are in the list");
-            found.head_bytes = bytes(start, block_ends[head]);
-            // The last block may have been skipped, as one that only jumps.
-            found.bytes = bytes(start, block_ends[last.index()].max(block_ends[head]));
-        }
-    }
-
     /// Decides which branches are short and how much is put before aligned labels;
     /// `moved[label]` is each label's final position.
     fn relax(&mut self, moved: &mut [u32]) -> Vec<Move> {
@@ -618,6 +542,7 @@ impl<'f> Asm<'f> {
         let mut at = Settle {
             bound: &self.bound,
             loops: &self.loops,
+            marks: &self.marks,
             pads: &mut self.pads,
         };
         for branch in &mut self.branches {
@@ -724,6 +649,7 @@ impl<'f> Asm<'f> {
 struct Settle<'a> {
     bound: &'a [Label],
     loops: &'a [Loop],
+    marks: &'a [Mark],
     pads: &'a mut Vec<(u32, u32)>,
 }
 
@@ -749,7 +675,7 @@ impl Settle<'_> {
                 && found.head == label
             {
                 self.loops = rest;
-                let len = found.padding(new);
+                let len = found.padding(new, self.marks);
                 moved[label.0 as usize] = new + len;
                 *by += i64::from(len);
                 self.pads.push((old, len));
@@ -759,16 +685,6 @@ impl Settle<'_> {
                     pad: true,
                 });
             }
-        }
-    }
-}
-
-/// This many bytes of instructions that do nothing.
-fn pad(code: &mut Vec<u8>, mut len: usize) {
-    for nop in NOPS {
-        while len >= nop.len() {
-            code.extend_from_slice(nop);
-            len -= nop.len();
         }
     }
 }

@@ -10,6 +10,8 @@ use crate::{Class, Reg};
 pub(super) struct Bytes {
     pub(super) code: Vec<u8>,
     pub(super) relocs: Vec<Reloc>,
+    /// Where each instruction starts, but for branches.
+    pub(super) starts: Vec<u32>,
 }
 
 /// The register, memory or rip-relative operand in the r/m field.
@@ -230,6 +232,7 @@ impl Bytes {
 
     /// Any row that is one instruction.
     pub(super) fn inst(&mut self, inst: &Inst, stack: u8) {
+        self.starts.push(self.pos());
         let def = inst.row.def();
         debug_assert!(def.widths & (1 << inst.width as u8) != 0, "{inst:?}");
         let mut head = head(def, inst.width);

@@ -4,10 +4,12 @@
 //! * [`inst`]: an instruction as data, and the roles of its registers.
 //! * [`func`]: functions of blocks.
 //! * [`code`]: encoding of functions, with branch relaxation.
+//! * `align`: where loops start.
 //! * `encode`: encoding of one instruction.
 //! * `expand`: the fixed sequences behind pseudo rows.
 //! * `print`: text.
 
+mod align;
 pub mod code;
 mod encode;
 mod expand;
@@ -16,8 +18,9 @@ pub mod inst;
 mod print;
 pub mod row;
 
+pub use align::LINE_BYTES;
 pub use code::{
-    CallSite, Code, CodeTooLarge, Entry, Frame, LINE_BYTES, LandingPad, Reloc, RelocTarget, TrapSite, encode,
+    CallSite, Code, CodeTooLarge, Entry, Frame, LandingPad, Reloc, RelocTarget, TrapSite, encode,
 };
 pub use func::{
     Below, Block, BlockData, Call, Catches, Edge, Fixed, IndirectCall, MFunc, Pins, ReferenceCall, Signature,

@@ -117,8 +117,10 @@ fn branches_are_short_exactly_when_they_reach() {
             .collect();
         let first = branches[0].2 as u64;
         assert_eq!(branches[0].1, code.bytes.len() as u64 - 1);
-        assert_eq!(branches[1].1, first);
-        assert_eq!(code.heads, [first as u32, code.bytes.len() as u32 - 1]);
+        let padding = branches[1].1 - first;
+        assert!(padding < u64::from(LINE_BYTES));
+        let heads = [first + padding, code.bytes.len() as u64 - 1].map(|pc| pc as u32);
+        assert_eq!(code.heads, heads);
         (branches[0].2, branches[1].2)
     };
     // The forward one has to expect padding on its way.
@@ -158,6 +160,17 @@ fn a_loop_that_would_cross_a_line_is_padded() {
     assert_eq!(with_loop(&[add(), add()], &[add()], 1).heads[0], 6);
     assert_eq!(with_loop(&before, &[add(), call], 1).heads[0], 59);
     assert_eq!(with_loop(&[add(); 19], &[add()], 2).heads[0], 59);
+}
+
+#[test]
+fn a_dense_loop_lies_in_two_lines() {
+    // The loop goes on with one more instruction and a branch.
+    let start = |inside: usize| with_loop(&[add(); 8], &vec![add(); inside], 1).heads[0];
+    assert_eq!(start(10), 24, "eleven and one branch that counts in one line");
+    let dense = start(14);
+    assert!(dense > 24 && dense % 8 == 0, "starts at {dense}");
+    let first = (LINE_BYTES - dense % LINE_BYTES) / 3;
+    assert!(first <= 12 && 15 - first <= 12, "{first} in the first line");
 }
 
 #[test]
