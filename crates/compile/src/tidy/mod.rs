@@ -3,14 +3,17 @@
 //! Requires allocated registers. Guarantees the same values in all places that are read later. What
 //! is done, in order: moves between places that are equal already go, and a reload takes the value
 //! from a register that has it ([`equal`]); moves to places that nobody reads go, and a reload for
-//! one instruction becomes its operand ([`dead`]); copies for a later call move down to the paths
-//! that call, so that the others need no frame ([`sink`]). Allocates nothing anew.
+//! one instruction becomes its operand ([`dead`]); moves at the end of a loop go before its branch
+//! ([`rise`]), and tests of what was just computed go ([`flags`]); copies for a later call move down
+//! to the paths that call, so that the others need no frame ([`sink`]). Allocates nothing anew.
 //!
 //! Of very large functions nothing is taken out: what is kept for each block, and another list of instructions,
 //! would cost more than it gains.
 
 mod dead;
 mod equal;
+mod flags;
+mod rise;
 mod rotate;
 mod sink;
 #[cfg(test)]
@@ -37,7 +40,9 @@ pub(crate) fn tidy(func: &mut MFunc<Phys>) {
     }
     let preds = Preds::of(func);
     equal::equal(func, &preds);
-    if let Some(live) = dead::dead(func) {
+    if let Some(mut live) = dead::dead(func) {
+        rise::rise(func, &preds, &mut live);
+        flags::flags(func);
         sink::sink(func, &preds, live);
     }
 }

@@ -269,3 +269,67 @@ fn a_head_that_calls_stays_where_it_is() {
     blocks.insts[calls] = call();
     assert_eq!(rotated(blocks), (vec![2, 3, 2, 1], vec![1]));
 }
+
+#[test]
+fn a_move_for_the_next_iteration_goes_before_the_branch_unless_the_way_out_reads_what_it_overwrites() {
+    let counter = |left: Reg| {
+        [
+            (vec![params(), mov(RCX, RDI), jump()], vec![1]),
+            (vec![add(RAX, RCX), test(RDI), branch()], vec![3, 2]),
+            (vec![mov(RCX, RAX), jump()], vec![1]),
+            (vec![mov(RAX, left), ret()], vec![]),
+        ]
+    };
+    // The test neither reads nor changes what is moved, so that branch and test stay together.
+    let risen = [
+        "params; mov rcx,rdi; jmp",
+        "add eax,ecx; mov rcx,rax; test edi,edi; je",
+        "jmp",
+        "mov rax,rdi; ret",
+    ];
+    check(&counter(RDI), &risen);
+    let stays = [
+        "params; mov rcx,rdi; jmp",
+        "add eax,ecx; test edi,edi; je",
+        "mov rcx,rax; jmp",
+        "mov rax,rcx; ret",
+    ];
+    check(&counter(RCX), &stays);
+}
+
+#[test]
+fn a_test_of_what_was_just_computed_goes_unless_it_asks_for_more_than_the_flags_say() {
+    let blocks = |tested: Reg, cond: Cond, between: Inst| {
+        let branch = Inst::new(Row::Branch, Width::W64).cond(cond);
+        [
+            (
+                vec![params(), add(RDI, RDI), between, test(tested), branch],
+                vec![1, 2],
+            ),
+            (vec![ret()], vec![]),
+            (vec![mov(RAX, RDI), ret()], vec![]),
+        ]
+    };
+    let first = |tested, cond, between| {
+        let mut func = func(&blocks(tested, cond, between));
+        tidy(&mut func);
+        let insts = func.insts_of(Block::new(0)).iter();
+        insts.map(Inst::to_string).collect::<Vec<_>>().join("; ")
+    };
+    let moved = mov(RBX, RCX);
+    assert_eq!(
+        first(RDI, Cond::Ne, moved),
+        "params; add edi,edi; mov rbx,rcx; jne"
+    );
+    // Of another register, for an overflow that a test rules out, and of what was moved there since.
+    for (tested, cond, between) in [
+        (RCX, Cond::Ne, moved),
+        (RDI, Cond::L, moved),
+        (RDI, Cond::Ne, mov(RDI, RCX)),
+    ] {
+        assert!(
+            first(tested, cond, between).contains("test"),
+            "{tested:?} {cond:?}"
+        );
+    }
+}
