@@ -7,7 +7,7 @@
 
 use super::Translator;
 use cellwall_abi::LibCall;
-use cellwall_base::{MemoryIdx, TableIdx};
+use cellwall_base::{Limit, MemoryIdx, TableIdx};
 use cellwall_ir::{BinaryOp, CompareOp, InstData, LoadOp, StoreOp, Trap, Type, UnaryOp, Value};
 use cellwall_wasm::{MemArg, MemArgTarget, Operator};
 
@@ -143,7 +143,7 @@ impl Translator<'_> {
     }
 
     /// An operator on a whole memory or on a table; false if it is none.
-    pub(super) fn bulk(&mut self, operator: &Operator<'_>) -> bool {
+    pub(super) fn bulk(&mut self, operator: &Operator<'_>) -> Result<bool, Limit> {
         match *operator {
             Operator::MemorySize { mem } => {
                 let memory = MemoryIdx::from_u32(mem);
@@ -154,7 +154,7 @@ impl Translator<'_> {
                     self.call_library(LibCall::MemoryGrow, &args);
                     let size = self.pop();
                     self.push_index(size, self.is_memory_64(mem));
-                    return true;
+                    return Ok(true);
                 }
                 let shift = u64::from(self.module.memories()[memory].page_shift);
                 let mut size = self.build().value(InstData::MemorySize { memory }, Type::I64);
@@ -180,8 +180,19 @@ impl Translator<'_> {
                 let old = self.pop();
                 self.push_index(old, self.is_memory_64(mem));
             }
-            Operator::MemoryFill { mem } => self.fill(LibCall::MemoryFill, mem),
-            Operator::MemoryCopy { dst_mem, src_mem } => self.copy(LibCall::MemoryCopy, dst_mem, src_mem),
+            Operator::MemoryFill { mem } => {
+                let (memory, args) = (MemoryIdx::from_u32(mem), self.pop3());
+                if !self.fill_short(memory, args)? {
+                    self.call_fill(memory, args);
+                }
+            }
+            Operator::MemoryCopy { dst_mem, src_mem } => {
+                let args = self.pop3();
+                let (to, from) = (MemoryIdx::from_u32(dst_mem), MemoryIdx::from_u32(src_mem));
+                if !self.copy_short(to, from, args)? {
+                    self.call_copy(to, from, args);
+                }
+            }
             Operator::MemoryInit { data_index, mem } => self.init(LibCall::MemoryInit, mem, data_index),
             Operator::DataDrop { data_index } => {
                 let segment = self.index_constant(data_index);
@@ -204,23 +215,26 @@ impl Translator<'_> {
                 let old = self.pop();
                 self.push_index(old, self.is_table_64(table));
             }
-            Operator::TableFill { table } => self.fill(LibCall::TableFill, table),
+            Operator::TableFill { table } => {
+                let args = self.pop3();
+                self.fill(LibCall::TableFill, table, args);
+            }
             Operator::TableCopy { dst_table, src_table } => {
-                self.copy(LibCall::TableCopy, dst_table, src_table);
+                let args = self.pop3();
+                self.copy(LibCall::TableCopy, dst_table, src_table, args);
             }
             Operator::TableInit { elem_index, table } => self.init(LibCall::TableInit, table, elem_index),
             Operator::ElemDrop { elem_index } => {
                 let segment = self.index_constant(elem_index);
                 self.call_library(LibCall::ElemDrop, &[segment]);
             }
-            _ => return false,
+            _ => return Ok(false),
         }
-        true
+        Ok(true)
     }
 
     /// `memory.fill` and `table.fill`: destination, value, length.
-    fn fill(&mut self, call: LibCall, space: u32) {
-        let [dst, value, len] = self.pop3();
+    fn fill(&mut self, call: LibCall, space: u32, [dst, value, len]: [Value; 3]) {
         let args = [
             self.index_constant(space),
             self.extend(dst),
@@ -230,9 +244,18 @@ impl Translator<'_> {
         self.call_library(call, &args);
     }
 
+    /// `memory.fill` by the runtime.
+    pub(super) fn call_fill(&mut self, memory: MemoryIdx, args: [Value; 3]) {
+        self.fill(LibCall::MemoryFill, memory.as_u32(), args);
+    }
+
+    /// `memory.copy` by the runtime.
+    pub(super) fn call_copy(&mut self, to: MemoryIdx, from: MemoryIdx, args: [Value; 3]) {
+        self.copy(LibCall::MemoryCopy, to.as_u32(), from.as_u32(), args);
+    }
+
     /// `memory.copy` and `table.copy`: destination, source, length.
-    fn copy(&mut self, call: LibCall, dst_space: u32, src_space: u32) {
-        let [dst, src, len] = self.pop3();
+    fn copy(&mut self, call: LibCall, dst_space: u32, src_space: u32, [dst, src, len]: [Value; 3]) {
         let args = [
             self.index_constant(dst_space),
             self.index_constant(src_space),

@@ -18,6 +18,7 @@ mod numeric;
     allow(unreachable_pub, reason = "tests use it from inside")
 )]
 pub mod oracle;
+mod short;
 mod ssa;
 #[cfg(test)]
 mod tests;
@@ -132,6 +133,8 @@ struct Translator<'m> {
     bodies: Vec<Body>,
     /// Weight that may still be inlined.
     allowance: u32,
+    /// Copies and fills so far whose length is not known and that have code of their own.
+    open_ranges: u32,
     /// Storage for walks of inlined bodies.
     walkers: Vec<Walker>,
     /// The first limit that was exceeded, or why an inlined body is invalid; nothing is translated
@@ -183,6 +186,7 @@ impl<'m> Translator<'m> {
             scopes: vec![exceptions::Scope::default()],
             bodies: vec![Body::root(index)],
             allowance: inlining.allowance(index),
+            open_ranges: 0,
             walkers: Vec::new(),
             failed: None,
         };
@@ -298,7 +302,7 @@ impl<'m> Translator<'m> {
 
     /// An operator in code that control can reach.
     fn operator(&mut self, operator: &Operator<'_>) -> Result<(), Limit> {
-        if self.control(operator)? || self.bulk(operator) || self.threads(operator) {
+        if self.control(operator)? || self.bulk(operator)? || self.threads(operator) {
             return Ok(());
         }
         if let Some(row) = Row::of(operator) {

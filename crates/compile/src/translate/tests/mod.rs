@@ -5,6 +5,7 @@ mod families;
 mod golden;
 mod inline;
 mod limits;
+mod short;
 mod spec;
 
 use super::oracle::{Host, Instance};
