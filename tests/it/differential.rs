@@ -1,6 +1,6 @@
 //! The bounded twin of `cargo xtask differential`, and the proof that it finds mistakes.
 
-use cellwall::{Config, Engine, Module};
+use cellwall::{Config, CpuFeature, Engine, Module};
 use cellwall_tests::vectors::{self, Relaxed};
 use cellwall_tests::{aliasing, differential, generate, pressure, small};
 
@@ -57,6 +57,27 @@ fn code_of_small_functions_agrees_with_the_interpreter() {
         returned > 500 && trapped > 100,
         "{returned} returned, {trapped} trapped"
     );
+}
+
+#[test]
+fn code_without_any_optional_instruction_agrees_with_the_interpreter() {
+    let compile = |engine: &Engine, bytes: &[u8]| Module::new(engine, bytes);
+    let mut config = Config::new();
+    for &feature in CpuFeature::ALL {
+        config.cpu_feature(feature, false);
+    }
+    let plain = Engine::new(&config).expect("the baseline is supported");
+    let mut returned = 0;
+    for seed in SEED..SEED + MODULES / 4 {
+        let modules = [Some(small::module(seed)), generate::module(seed)];
+        for bytes in modules.into_iter().flatten() {
+            let seen = differential::compare(&plain, &bytes, &compile, seed);
+            returned += seen
+                .unwrap_or_else(|difference| panic!("seed {seed:#x}: {difference}"))
+                .returned;
+        }
+    }
+    assert!(returned > 250, "{returned} returned");
 }
 
 #[test]
