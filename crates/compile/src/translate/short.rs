@@ -19,7 +19,7 @@ use cellwall_ir::{
 /// The longest copy or fill of a constant length.
 const BYTES_MAX: u64 = 128;
 /// The longest copy or fill of a length that is not known.
-const OPEN_BYTES_MAX: u64 = 32;
+const OPEN_BYTES_MAX: u64 = 64;
 /// Copies and fills of a length that is not known that get code of their own; the others call.
 const OPEN_MAX: u32 = 32;
 
@@ -229,7 +229,7 @@ impl Translator<'_> {
             };
             self.build().value(data, Type::I64);
         }
-        for bytes in [16, 8, 4] {
+        for bytes in [32, 16, 8, 4] {
             let least = self.constant(Type::I32, bytes);
             let [wide, narrow] = self.fork(CompareOp::GeU, len, least)?;
             self.start(wide);
@@ -265,37 +265,49 @@ impl Translator<'_> {
         [first, middle, last]
     }
 
-    fn copy_part(&mut self, memory: MemoryIdx, args: [Value; 3], part: Part) {
-        let [dst, src, len] = args;
-        let (bytes, from, to) = match part {
-            Part::Call => return self.call_copy(memory, memory, args),
+    /// The accesses of a case within a range: their indexes, which cover it from both sides.
+    fn accesses(&mut self, start: Value, len: Value, part: Part) -> Vec<(Value, Piece)> {
+        let piece = |offset, bytes| Piece { offset, bytes };
+        match part {
+            Part::Call => Vec::new(),
             Part::Ends(bytes) => {
-                let from = self.ends(src, len, bytes).to_vec();
-                (bytes, from, self.ends(dst, len, bytes).to_vec())
+                let ends = self.ends(start, len, bytes);
+                let width = bytes.min(16);
+                let starts = (0..bytes).step_by(width as usize);
+                let each = |index| starts.clone().map(move |offset| (index, piece(offset, width)));
+                ends.into_iter().flat_map(each).collect()
             }
             Part::Bytes => {
-                let from = self.each_byte(src, len).to_vec();
-                (1, from, self.each_byte(dst, len).to_vec())
+                let bytes = self.each_byte(start, len);
+                bytes.map(|index| (index, piece(0, 1))).to_vec()
             }
-        };
-        let piece = Piece { offset: 0, bytes };
-        let load = |index| self.load_piece(memory, piece, index);
+        }
+    }
+
+    fn copy_part(&mut self, memory: MemoryIdx, args: [Value; 3], part: Part) {
+        let [dst, src, len] = args;
+        if matches!(part, Part::Call) {
+            return self.call_copy(memory, memory, args);
+        }
+        let from = self.accesses(src, len, part);
+        let to = self.accesses(dst, len, part);
+        let load = |(index, piece)| self.load_piece(memory, piece, index);
         let values: Vec<Value> = from.into_iter().map(load).collect();
-        for (index, value) in to.into_iter().zip(values) {
+        for ((index, piece), value) in to.into_iter().zip(values) {
             self.store_piece(memory, piece, index, value);
         }
     }
 
     fn fill_part(&mut self, memory: MemoryIdx, args: [Value; 3], part: Part) {
         let [dst, byte, len] = args;
-        let (bytes, to) = match part {
+        let bytes = match part {
             Part::Call => return self.call_fill(memory, args),
-            Part::Ends(bytes) => (bytes, self.ends(dst, len, bytes).to_vec()),
-            Part::Bytes => (1, self.each_byte(dst, len).to_vec()),
+            Part::Ends(bytes) => bytes.min(16),
+            Part::Bytes => 1,
         };
         let value = self.repeated(byte, bytes);
-        for index in to {
-            self.store_piece(memory, Piece { offset: 0, bytes }, index, value);
+        for (index, piece) in self.accesses(dst, len, part) {
+            self.store_piece(memory, piece, index, value);
         }
     }
 
