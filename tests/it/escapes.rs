@@ -120,3 +120,22 @@ fn a_wide_load_for_a_splat() {
         (f64x2.splat (global.get $g))))"#;
     escape(Plant::WideSplat, 0, Rule::ContextAccess, global);
 }
+
+#[test]
+fn an_atomic_result_that_is_not_zero_extended() {
+    let text = r#"(module (memory 1 2 shared) (func (param i64) (result i32)
+        (i32.load (i32.atomic.rmw8.xchg_u (i32.const 64) (i32.wrap_i64 (local.get 0))))))"#;
+    escape(Plant::AtomicNotNarrowed, 0, Rule::MemoryAccess, text);
+}
+
+/// The signature of one entry matched, the code is that of another.
+#[test]
+fn an_entry_in_two_parts() {
+    let text = r#"(module (type $f (func (param i32) (result i32))) (table (export "t") 5 5 funcref)
+        (elem (i32.const 0) func $narrow $wide $narrow $wide)
+        (func $narrow (type $f) (local.get 0))
+        (func $wide (param i64) (result i64) (local.get 0))
+        (func (param i32 i32) (result i32)
+            (call_indirect (type $f) (local.get 0) (i32.and (local.get 1) (i32.const 3)))))"#;
+    escape(Plant::EntryBehind, 0, Rule::IndirectCall, text);
+}

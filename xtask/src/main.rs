@@ -121,7 +121,7 @@ enum Task {
     },
     /// Proves the rules with the solver Z3; the record is `compile/src/opt/rules.proofs`.
     Prove {
-        /// Prove all again, not only what changed.
+        /// Prove or judge all again, not only what changed.
         #[arg(long)]
         all: bool,
         /// How long the solver may take for each script.
@@ -201,10 +201,10 @@ fn run(task: Task) -> Result<()> {
         Task::Rules { count: true } => rules::count(),
         Task::Rules { count: false } => rules::write(),
         Task::Prove {
-            mutants: true,
+            all,
             seconds,
-            ..
-        } => rules::judge_mutants(seconds),
+            mutants: true,
+        } => rules::judge_mutants(all, seconds),
         Task::Prove { all, seconds, .. } => rules::prove(all, seconds),
         Task::Bless => bless(),
         Task::Bench { args } => bench(&args),

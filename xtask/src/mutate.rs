@@ -38,7 +38,8 @@ pub(crate) struct Options {
 /// # Errors
 /// If something left its cell, or processes cannot be traced.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let sources = hunt::sources(options.bytes_max, options.others, options.others)?;
+    let mut sources = hunt::featured();
+    sources.extend(hunt::sources(options.bytes_max, options.others, options.others)?);
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let order = Order {
         count: options.count,
@@ -96,6 +97,9 @@ fn print(tally: &Tally, time: Duration) {
     row("calls compared under other residue", tally.compared);
     row("instructions stepped", tally.steps);
     row("processes", tally.processes);
+    for name in &tally.unusable {
+        println!("  left out: {name}");
+    }
     for (rule, &(ran, flagged)) in &tally.unverified {
         row(&format!("unverified, refused by {rule:?}, ran"), ran);
         row("  objected to", flagged);

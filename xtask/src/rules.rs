@@ -7,7 +7,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use cellwall_rules::{
     Mutant, Obligation, Proofs, Question, Refusal, Typed, Verdict, check, generate, judge, mutants,
-    obligations, record,
+    obligations, record, recorded,
 };
 use cellwall_tests::honest;
 use std::collections::BTreeMap;
@@ -128,13 +128,22 @@ fn ask(script: &str, seconds: u32) -> Result<String> {
     Ok(answer)
 }
 
-/// Judges every mutant: by values if some refute it, otherwise by the solver.
-pub(crate) fn judge_mutants(seconds: u32) -> Result<()> {
+/// Judges every mutant: by values if some refute it, otherwise by the solver. What the record says of a
+/// mutant is kept if it holds, unless all are to be judged again.
+pub(crate) fn judge_mutants(all: bool, seconds: u32) -> Result<()> {
     let mutants = mutants(&rules()?);
+    let path = folder().join("rules.mutants");
+    let known = match all {
+        true => vec![None; mutants.len()],
+        false => recorded(&mutants, &std::fs::read_to_string(&path).unwrap_or_default()),
+    };
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let (total, start) = (mutants.len(), std::time::Instant::now());
     let done = std::sync::atomic::AtomicUsize::new(0);
-    let judge_one = |mutant: &Mutant| -> Result<Verdict> {
+    let judge_one = |(mutant, known): (&Mutant, &Option<Verdict>)| -> Result<Verdict> {
+        if let Some(verdict) = known {
+            return Ok(verdict.clone());
+        }
         let verdict = match judge(mutant) {
             Ok(verdict) => verdict,
             Err(questions) => ask_about(&questions, seconds)?,
@@ -151,10 +160,11 @@ pub(crate) fn judge_mutants(seconds: u32) -> Result<()> {
     // Each worker takes every n-th mutant; the order of the record is that of the mutants.
     let parts = std::thread::scope(|scope| {
         let worker = |first: usize| {
-            let (mutants, judge_one) = (&mutants, &judge_one);
+            let (mutants, known, judge_one) = (&mutants, &known, &judge_one);
             scope.spawn(move || -> Result<Vec<Verdict>> {
                 mutants
                     .iter()
+                    .zip(known)
                     .skip(first)
                     .step_by(workers)
                     .map(judge_one)
@@ -174,7 +184,7 @@ pub(crate) fn judge_mutants(seconds: u32) -> Result<()> {
         verdicts.push((mutant, verdict));
     }
     let text = record(&verdicts);
-    std::fs::write(folder().join("rules.mutants"), &text)?;
+    std::fs::write(path, &text)?;
     println!("{}", text.lines().nth(1).unwrap_or_default());
     Ok(())
 }

@@ -14,6 +14,7 @@
 //! such function holds for multiplication, which is one; that it is one is asked separately, in
 //! integers.
 
+use crate::lanes;
 use crate::syntax::{Expr, Kind, Op};
 use crate::term::{Smt, Sort, TermId, Terms};
 use crate::typing::Typed;
@@ -121,7 +122,14 @@ pub(crate) fn has_meaning(op: Op) -> bool {
                 | BinaryOp::FMin
                 | BinaryOp::FMax
         ),
-        Op::Compare(_) | Op::Select => true,
+        Op::Vector(op) => {
+            let mut terms = Terms::default();
+            let lane = op.form().has_lane().then_some(Type::I32);
+            let types = lane.iter().chain(op.form().operands());
+            let operands: Vec<TermId> = types.map(|ty| terms.number(0, ty.bits())).collect();
+            lanes::meaning(&mut terms, op, &operands).is_some()
+        }
+        Op::Compare(_) | Op::Select | Op::Shuffle => true,
     }
 }
 
@@ -200,8 +208,12 @@ fn ask(rule: &Typed, typing: usize, fixed: &BTreeMap<String, u128>) -> Question 
     for condition in &rule.rule.conditions {
         given.extend(encoder.condition(condition));
     }
+    given.extend(encoder.immediates(&rule.rule.left, true));
     given.extend(product_facts(&mut encoder.terms));
-    let claim = encoder.alike(left, right);
+    let mut claim = encoder.alike(left, right);
+    for fits in encoder.immediates(&rule.rule.right, false) {
+        claim = encoder.terms.op(Smt::And, &[claim, fits]);
+    }
     let types: Vec<String> = rule.typings[typing].iter().map(Type::to_string).collect();
     Question {
         typing: types.join(","),
@@ -285,6 +297,30 @@ impl Encoder<'_> {
             Kind::Zeros(_) | Kind::Once(_) => unreachable!("a condition is no operand"),
         };
         Meaning { value, trap: None }
+    }
+
+    /// That the lanes and masks of operations are such; and of the left side, that a constant which is
+    /// all lanes of a vector has no more bits than a lane.
+    fn immediates(&mut self, side: &Expr, binds: bool) -> Vec<TermId> {
+        let (mut facts, mut nodes) = (Vec::new(), Vec::new());
+        side.walk(&mut |expr| nodes.push(expr));
+        for expr in nodes {
+            match &expr.kind {
+                Kind::Op(op, list) if op.has_immediate() => {
+                    let immediate = self.expr(&list[0], &mut None).value;
+                    let lanes = if let Op::Vector(op) = op { op.lanes() } else { 0 };
+                    facts.push(lanes::is_immediate(&mut self.terms, lanes, immediate));
+                }
+                Kind::Fold(Op::Vector(op), list) if binds && matches!(list[0].kind, Kind::Constant(_)) => {
+                    let lane = self.expr(&list[0], &mut None).value;
+                    let bits = self.terms.bits(lane);
+                    let most = self.terms.number(u128::MAX >> (128 - op.lane_bits()), bits);
+                    facts.push(self.terms.op(Smt::Ule, &[lane, most]));
+                }
+                _ => {}
+            }
+        }
+        facts
     }
 
     /// Adds a trap behind those that come before it.
@@ -410,6 +446,10 @@ fn meaning(
             let no = terms.op(Smt::Eq, &[operands[0], zero]);
             total(terms.op(Smt::Ite, &[no, operands[2], operands[1]]))
         }
+        Op::Vector(op) => {
+            total(lanes::meaning(terms, op, operands).expect("the typer refuses operators without a meaning"))
+        }
+        Op::Shuffle => total(lanes::shuffle(terms, operands[0], operands[1], operands[2])),
     }
 }
 
@@ -590,7 +630,7 @@ fn division(terms: &mut Terms, op: BinaryOp, bits: u32, x: TermId, y: TermId) ->
 }
 
 /// Whether a comparison holds.
-fn comparison(terms: &mut Terms, op: CompareOp, ty: Type, x: TermId, y: TermId) -> TermId {
+pub(crate) fn comparison(terms: &mut Terms, op: CompareOp, ty: Type, x: TermId, y: TermId) -> TermId {
     let (smt, swapped, negated) = match op {
         CompareOp::Eq => (Smt::Eq, false, false),
         CompareOp::Ne => (Smt::Eq, false, true),
@@ -657,7 +697,7 @@ fn float_equal(terms: &mut Terms, ty: Type, x: TermId, y: TermId) -> TermId {
     terms.op(Smt::And, &[ordered, equal])
 }
 
-fn float_less(terms: &mut Terms, ty: Type, x: TermId, y: TermId) -> TermId {
+pub(crate) fn float_less(terms: &mut Terms, ty: Type, x: TermId, y: TermId) -> TermId {
     let ordered = ordered(terms, ty, x, y);
     let zeros = zeros(terms, ty, x, y);
     let zero = terms.number(0, ty.bits());

@@ -5,7 +5,7 @@
 //! taken as given here; the optimizer's tests ask for them.
 
 use crate::syntax::{Expr, Invalid, Kind, Op, Reason, Rule};
-use crate::typing::{Typed, is_constant, same, solve};
+use crate::typing::{Typed, is_closed, is_constant, same, solve};
 use cellwall_ir::Type;
 use std::collections::BTreeMap;
 
@@ -15,7 +15,8 @@ pub(crate) fn check(rule: &Rule, left: &Expr, right: &Expr) -> Result<(), Invali
     let mut strange = None;
     for side in [left, right] {
         side.walk(&mut |expr| {
-            if matches!(expr.kind, Kind::Constant(_) | Kind::Fold(..)) || expr.name.is_some() {
+            let is_open = matches!(expr.kind, Kind::Constant(_) | Kind::Fold(..)) && !is_closed(expr);
+            if is_open || expr.name.is_some() {
                 strange = strange.or(Some(expr.place));
             }
         });
@@ -63,10 +64,13 @@ struct Context<'c> {
 /// The expression with its literals as unsigned numbers of their types.
 fn normal(expr: &Expr, ty: &dyn Fn(&Expr) -> Type) -> Expr {
     let mut out = expr.clone();
-    let width = ty(expr).bits();
+    let ty_here = ty(expr);
     match &mut out.kind {
-        Kind::Literal(value) => *value &= (1i128 << width) - 1,
-        Kind::Bits => out.kind = Kind::Literal(i128::from(width)),
+        Kind::Literal(value) => *value = trim(*value, ty_here) as i128,
+        Kind::Bits | Kind::Fold(..) => {
+            let value = literal(expr, ty_here).expect("numbers of examples depend on nothing");
+            out.kind = Kind::Literal(value as i128);
+        }
         _ => {}
     }
     for operand in out.operands_mut() {
@@ -100,10 +104,35 @@ impl Context<'_> {
                 }
                 vec![bound]
             }
+            Kind::Fold(Op::Vector(op), list) if matches!(list[0].kind, Kind::Constant(_)) => {
+                let Kind::Literal(all) = normal(expr, self.width).kind else {
+                    return Vec::new();
+                };
+                let lane = all as u128 & (u128::MAX >> (128 - op.lane_bits()));
+                if op.eval(0, [lane, 0, 0]) != all as u128 {
+                    return Vec::new();
+                }
+                let Kind::Constant(name) = &list[0].kind else {
+                    unreachable!("looked at above")
+                };
+                // It stands nowhere in the example.
+                let found = Expr {
+                    kind: Kind::Literal(lane as i128),
+                    id: NOWHERE,
+                    ..expr.clone()
+                };
+                if bound
+                    .insert(name.clone(), found.clone())
+                    .is_some_and(|first| !same(&first, &found))
+                {
+                    return Vec::new();
+                }
+                vec![bound]
+            }
             Kind::Literal(_) | Kind::Bits | Kind::Fold(..) => {
                 let ty = (self.width)(expr);
                 let fits = matches!(normal(expr, self.width).kind, Kind::Literal(value)
-                    if Some(value) == literal(pattern, ty));
+                    if Some(value as u128) == literal(pattern, ty));
                 if fits { vec![bound] } else { Vec::new() }
             }
             Kind::Op(op, patterns) => {
@@ -149,7 +178,9 @@ impl Context<'_> {
                     Kind::Value(name) | Kind::Constant(name) => name,
                     _ => return,
                 };
-                let Some(found) = bound.get(name) else { return };
+                let Some(found) = bound.get(name).filter(|found| found.id != NOWHERE) else {
+                    return;
+                };
                 let mut ty = None;
                 self.left.walk(&mut |inner| {
                     if inner.id == found.id {
@@ -176,31 +207,24 @@ impl Context<'_> {
             .all(|condition| match &condition.kind {
                 Kind::Op(Op::Compare(op), list) => {
                     let [x, y] = [0, 1].map(|i| self.number(&list[i], bound, types));
-                    op.eval(types[&list[0].id], x, y)
+                    op.eval(types[&list[0].id], x as u64, y as u64)
                 }
                 _ => true,
             })
     }
 
-    fn number(&self, expr: &Expr, bound: &Bound, types: &BTreeMap<usize, Type>) -> u64 {
+    fn number(&self, expr: &Expr, bound: &Bound, types: &BTreeMap<usize, Type>) -> u128 {
         let ty = types[&expr.id];
         match &expr.kind {
             Kind::Constant(name) => match bound[name].kind {
-                Kind::Literal(value) => value as u64,
+                Kind::Literal(value) => value as u128,
                 _ => unreachable!("examples have literals for constants"),
             },
             Kind::Fold(op, list) => {
-                let operands: Vec<u64> = list.iter().map(|e| self.number(e, bound, types)).collect();
-                let from = types[&list[0].id];
-                let result = match op {
-                    Op::Unary(op) => op.eval(from, ty, operands[0]),
-                    Op::Binary(op) => op.eval(ty, operands[0], operands[1]),
-                    Op::Compare(op) => Ok(u64::from(op.eval(from, operands[0], operands[1]))),
-                    Op::Select => unreachable!("the typer refuses such a fold"),
-                };
-                result.expect("the typer refuses folds that trap")
+                let operands: Vec<u128> = list.iter().map(|e| self.number(e, bound, types)).collect();
+                fold(*op, types[&list[0].id], ty, &operands)
             }
-            _ => literal(expr, ty).expect("what is constant and none of these is a literal") as u64,
+            _ => literal(expr, ty).expect("what is constant and none of these is a literal"),
         }
     }
 
@@ -212,21 +236,50 @@ impl Context<'_> {
                 ..expr.clone()
             },
             _ => Expr {
-                kind: Kind::Literal(i128::from(self.number(expr, bound, types))),
+                kind: Kind::Literal(self.number(expr, bound, types) as i128),
                 ..expr.clone()
             },
         }
     }
 }
 
+/// In place of an expression's number: it was made of another one.
+const NOWHERE: usize = usize::MAX;
+
+/// The low bits of a number that a type has.
+fn trim(value: i128, ty: Type) -> u128 {
+    value as u128 & (u128::MAX >> (128 - ty.bits()))
+}
+
+/// An operator of constants.
+fn fold(op: Op, from: Type, to: Type, operands: &[u128]) -> u128 {
+    let scalar = |i: usize| operands[i] as u64;
+    let result = match op {
+        Op::Unary(op) => op.eval(from, to, scalar(0)),
+        Op::Binary(op) => op.eval(to, scalar(0), scalar(1)),
+        Op::Compare(op) => Ok(u64::from(op.eval(from, scalar(0), scalar(1)))),
+        Op::Vector(op) => {
+            let of = |i: usize| operands.get(i).copied().unwrap_or(0);
+            return op.eval(0, [of(0), of(1), of(2)]);
+        }
+        Op::Select | Op::Shuffle => unreachable!("the typer refuses such a fold"),
+    };
+    result.expect("the typer refuses folds that trap").into()
+}
+
 /// The bits of a literal, `bits` or a fold of them in a type.
-fn literal(expr: &Expr, ty: Type) -> Option<i128> {
+fn literal(expr: &Expr, ty: Type) -> Option<u128> {
     match expr.kind {
-        Kind::Literal(value) => Some(value & ((1i128 << ty.bits()) - 1)),
-        Kind::Bits => Some(i128::from(ty.bits())),
-        Kind::Fold(Op::Binary(op), ref list) => {
-            let [x, y] = [literal(&list[0], ty)?, literal(&list[1], ty)?];
-            op.eval(ty, x as u64, y as u64).ok().map(i128::from)
+        Kind::Literal(value) => Some(trim(value, ty)),
+        Kind::Bits => Some(ty.bits().into()),
+        Kind::Fold(op, ref list) => {
+            let types = match op {
+                Op::Vector(op) => op.form().operands(),
+                _ => &[ty, ty],
+            };
+            let operands = list.iter().zip(types).map(|(operand, &ty)| literal(operand, ty));
+            let operands: Vec<u128> = operands.collect::<Option<_>>()?;
+            Some(fold(op, ty, ty, &operands))
         }
         _ => None,
     }

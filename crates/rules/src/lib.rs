@@ -10,6 +10,7 @@
 mod encode;
 mod example;
 mod generate;
+mod lanes;
 mod mutate;
 mod proof;
 mod syntax;
@@ -20,7 +21,7 @@ pub use encode::LEMMAS;
 pub use encode::{Question, question};
 pub use example::{Example, examples};
 pub use generate::generate;
-pub use mutate::{Mutant, Refusal, Verdict, judge, mutants, record, replay};
+pub use mutate::{Mutant, Refusal, Verdict, judge, mutants, record, recorded, replay};
 pub use proof::{Obligation, Proofs, obligations};
 pub use syntax::{Expr, Invalid, Kind, Op, Place, Reason, Rule};
 pub use term::{Smt, Sort, Term, TermId, Terms};
@@ -28,9 +29,8 @@ pub use typing::Typed;
 
 use cellwall_ir::Type;
 
-/// The types of rules, in the order of typings. Vectors are not among them yet; a typing is a list
-/// of these, so that lanes are a further entry.
-pub const TYPES: [Type; 4] = [Type::I32, Type::I64, Type::F32, Type::F64];
+/// The types of rules, in the order of typings. How a vector is cut into lanes, its operators say.
+pub const TYPES: [Type; 5] = [Type::I32, Type::I64, Type::F32, Type::F64, Type::V128];
 
 /// Reads and types the rules of some files: names with texts.
 ///

@@ -5,11 +5,11 @@
 //! solver has to say. The record keeps the values, so that each refusal can be repeated without a
 //! solver.
 
-use crate::encode::{Question, question};
+use crate::encode::{Question, has_meaning, question};
 use crate::syntax::{Expr, Kind, Op, Rule};
 use crate::term::Sort;
 use crate::typing::{Typed, types};
-use cellwall_ir::{BinaryOp, CompareOp, Type, UnaryOp};
+use cellwall_ir::{BinaryOp, CompareOp, Type, UnaryOp, VectorOp};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -115,7 +115,7 @@ fn changes(rule: &Rule, node: &Expr) -> Vec<(String, Expr)> {
                     .into_iter()
                     .map(|other| with(kind(other, list.clone()))),
             );
-            if list.len() > 1 && !op.commutes() {
+            if list.len() > 1 + usize::from(op.has_immediate()) && !op.commutes() {
                 let mut swapped = list.clone();
                 swapped.swap(list.len() - 2, list.len() - 1);
                 all.push(with(kind(*op, swapped)));
@@ -157,7 +157,14 @@ fn others(op: Op) -> Vec<Op> {
             [UnaryOp::ExtendU, UnaryOp::ExtendS].map(Op::Unary).to_vec()
         }
         Op::Unary(UnaryOp::FAbs | UnaryOp::FNeg) => [UnaryOp::FAbs, UnaryOp::FNeg].map(Op::Unary).to_vec(),
-        Op::Unary(UnaryOp::Wrap | UnaryOp::Bitcast) | Op::Select => return Vec::new(),
+        Op::Unary(UnaryOp::Wrap | UnaryOp::Bitcast) | Op::Select | Op::Shuffle => return Vec::new(),
+        Op::Vector(op) => {
+            let alike = VectorOp::ALL.iter().filter(|other| other.form() == op.form());
+            alike
+                .map(|&other| Op::Vector(other))
+                .filter(|&other| has_meaning(other))
+                .collect()
+        }
         Op::Unary(_) => [
             UnaryOp::Clz,
             UnaryOp::Ctz,
@@ -256,10 +263,31 @@ fn search(question: &Question) -> Option<BTreeMap<String, u128>> {
                 _ => number,
             };
             last = value;
-            values.insert(name.clone(), u128::from(value) & (u128::MAX >> (128 - bits)));
+            let value = match bits {
+                128 => vector(choice >> 3, value, random()),
+                _ => u128::from(value),
+            };
+            values.insert(name.clone(), value & (u128::MAX >> (128 - bits)));
         }
         question.is_refuted_by(&values).then_some(values)
     })
+}
+
+/// A vector with something special in its lanes, or all in one, or nothing special.
+fn vector(choice: u64, number: u64, other: u64) -> u128 {
+    let lanes = |bits: u32, lane: u64| {
+        let lane = u128::from(lane) & (u128::MAX >> (128 - bits));
+        (0..128 / bits).fold(0, |all, i| all | lane << (bits * i))
+    };
+    let bits = 8 << (choice >> 3 & 3);
+    match choice % 8 {
+        0 => lanes(bits, number),
+        1 => lanes(bits, 1 << (bits - 1)),
+        2 => u128::from(number),
+        3 => lanes(8, 0x0f) & u128::from(number) << 64 | u128::from(other) & u128::from(u64::MAX),
+        4 => lanes(8, 0x1f) & (u128::from(number) << 64 | u128::from(other)),
+        _ => u128::from(number) << 64 | u128::from(other),
+    }
 }
 
 /// A hash of some questions.
@@ -305,6 +333,37 @@ pub fn record(verdicts: &[(Mutant, Verdict)]) -> String {
     text
 }
 
+/// The verdicts of a record that hold of these mutants still, so that nobody need be asked again.
+pub fn recorded(mutants: &[Mutant], record: &str) -> Vec<Option<Verdict>> {
+    let lines = record.lines().filter_map(|line| line.split_once(' '));
+    let known: BTreeMap<&str, &str> = lines.collect();
+    let verdict = |mutant: &Mutant| {
+        let text = *known.get(&mutant.name[..])?;
+        if !repeat(mutant, text) {
+            return None;
+        }
+        let mut words = text.split(' ');
+        Some(match words.next()? {
+            "untyped" => Verdict::Untyped,
+            "unproved" => Verdict::Unproved,
+            "right" => Verdict::Right(words.next()?.to_owned()),
+            _ => Verdict::Refuted(refusal(words)?),
+        })
+    };
+    mutants.iter().map(verdict).collect()
+}
+
+/// A refusal as it is recorded: the typing, then the values.
+fn refusal<'w>(mut words: impl Iterator<Item = &'w str>) -> Option<Refusal> {
+    let typing = words.next()?.parse().ok()?;
+    let values = words.map(|word| {
+        let (name, value) = word.split_once('=')?;
+        Some((name.to_owned(), u128::from_str_radix(value, 16).ok()?))
+    });
+    let values = values.collect::<Option<_>>()?;
+    Some(Refusal { typing, values })
+}
+
 /// Repeats the verdicts of a record on the mutants of the rules as they are: what does not hold.
 pub fn replay(rules: &[Typed], record: &str) -> Vec<String> {
     let mut lines = record.lines().filter(|line| !line.starts_with('#'));
@@ -335,16 +394,9 @@ fn repeat(mutant: &Mutant, verdict: &str) -> bool {
             words.next() == Some(&hash(&questions))
         }
         (Some("refuted"), Ok(typed)) => {
-            let Some(typing) = words.next().and_then(|word| word.parse::<usize>().ok()) else {
-                return false;
-            };
-            let values: Option<BTreeMap<String, u128>> = words
-                .map(|word| {
-                    let (name, value) = word.split_once('=')?;
-                    Some((name.to_owned(), u128::from_str_radix(value, 16).ok()?))
-                })
-                .collect();
-            let (Some(values), true) = (values, typing < typed.typings.len()) else {
+            let Some(Refusal { typing, values }) =
+                refusal(words).filter(|refusal| refusal.typing < typed.typings.len())
+            else {
                 return false;
             };
             let question = question(&typed, typing);

@@ -7,15 +7,21 @@
 //! ```text
 //! ;;;; A heading.
 //! ;; Why the rule is there.
-//! rule NAME: EXPR => EXPR
+//! rule NAME [for NAMES in WORDS …, NAMES in WORDS …]: EXPR => EXPR
 //!   if CONDITION, CONDITION
 //!   example: EXPR => EXPR
 //!
 //! EXPR      = NAME | NAME:TYPE | kNAME | INTEGER | bits | (OP EXPR …) | (fold.OP EXPR …) | NAME@(OP EXPR …)
 //! CONDITION = (COMPARISON EXPR EXPR) | (zeros NAME EXPR) | (once NAME)
 //! ```
+//!
+//! A rule `for L/N in i16x8/i8x16 i32x4/i16x8, S in s u` is one rule for each choice: in its words, `L`,
+//! `N` and `S` stand for what was chosen, as in `L.extend_low_N_S`, and its name has the choices behind it.
+//! Operators on vectors have their names in WebAssembly. A lane, or the bytes that a shuffle picks, is
+//! their first operand, and a constant. On the left, `(fold.i32x4.splat k)` is any constant vector with
+//! equal lanes, which `k` is, zero-extended.
 
-use cellwall_ir::{BinaryOp, CompareOp, Type, UnaryOp};
+use cellwall_ir::{BinaryOp, CompareOp, Form, Type, UnaryOp, VectorOp};
 use std::fmt;
 
 /// Bytes of a rule file, at most.
@@ -24,6 +30,8 @@ pub(crate) const FILE_BYTES_MAX: usize = 1 << 20;
 pub(crate) const RULES_MAX: usize = 1_000;
 /// Nodes of a rule, at most.
 pub(crate) const NODES_MAX: usize = 200;
+/// Rules that one rule `for` several choices stands for, at most.
+pub(crate) const CHOICES_MAX: usize = 32;
 /// Expressions inside each other, at most.
 pub(crate) const DEPTH_MAX: usize = 24;
 
@@ -148,6 +156,10 @@ pub enum Op {
     Compare(CompareOp),
     /// The choice.
     Select,
+    /// An operator on vectors. One that names a lane has it as its first operand.
+    Vector(VectorOp),
+    /// The bytes of two vectors that the first operand, a constant vector, picks.
+    Shuffle,
 }
 
 impl Op {
@@ -156,13 +168,18 @@ impl Op {
         if name == "select" {
             return Some(Self::Select);
         }
+        if name == "i8x16.shuffle" {
+            return Some(Self::Shuffle);
+        }
         let unary = UnaryOp::ALL.iter().find(|op| op.name() == name);
         let binary = BinaryOp::ALL.iter().find(|op| op.name() == name);
         let compare = CompareOp::ALL.iter().find(|op| op.name() == name);
+        let vector = VectorOp::ALL.iter().find(|op| op.name() == name);
         unary
             .map(|&op| Self::Unary(op))
             .or(binary.map(|&op| Self::Binary(op)))
             .or(compare.map(|&op| Self::Compare(op)))
+            .or(vector.map(|&op| Self::Vector(op)))
     }
 
     /// The name in rule files.
@@ -172,7 +189,23 @@ impl Op {
             Self::Binary(op) => op.name(),
             Self::Compare(op) => op.name(),
             Self::Select => "select",
+            Self::Vector(op) => op.name(),
+            Self::Shuffle => "i8x16.shuffle",
         }
+    }
+
+    /// Whether the first operand is part of the instruction: a lane, or the bytes that are picked.
+    pub fn has_immediate(self) -> bool {
+        match self {
+            Self::Vector(op) => op.form().has_lane(),
+            Self::Shuffle => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it makes a vector of equal lanes.
+    pub fn is_splat(self) -> bool {
+        matches!(self, Self::Vector(op) if matches!(op.form(), Form::Splat(_)))
     }
 
     /// How many operands it takes.
@@ -180,7 +213,8 @@ impl Op {
         match self {
             Self::Unary(_) => 1,
             Self::Binary(_) | Self::Compare(_) => 2,
-            Self::Select => 3,
+            Self::Select | Self::Shuffle => 3,
+            Self::Vector(op) => usize::from(self.has_immediate()) + op.arity(),
         }
     }
 
@@ -189,7 +223,8 @@ impl Op {
         match self {
             Self::Binary(op) => op.commutes(),
             Self::Compare(op) => op.swapped() == op,
-            Self::Unary(_) | Self::Select => false,
+            Self::Vector(op) => op.arity() == 2 && op.commutes(),
+            Self::Unary(_) | Self::Select | Self::Shuffle => false,
         }
     }
 
@@ -198,7 +233,7 @@ impl Op {
         match self {
             Self::Unary(op) => op.traps(),
             Self::Binary(op) => op.traps(),
-            Self::Compare(_) | Self::Select => false,
+            Self::Compare(_) | Self::Select | Self::Vector(_) | Self::Shuffle => false,
         }
     }
 }
@@ -210,7 +245,7 @@ pub enum Kind {
     Value(String),
     /// Any constant: a name that is `k` or `k` and digits.
     Constant(String),
-    /// An integer, as the low bits of whatever type it has.
+    /// An integer or a vector, as the low bits of whatever type it has.
     Literal(i128),
     /// The width of its own type in bits.
     Bits,
@@ -346,13 +381,13 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Rule>, Invalid> {
         tokens: tokens(text),
         at: 0,
         nodes: 0,
+        chosen: Vec::new(),
     };
     let mut rules: Vec<Rule> = Vec::new();
-    while let Some(rule) = parser.rule()? {
-        if rules.len() == RULES_MAX {
-            return Err(Invalid::new(rule.place, Reason::Limit("rules", RULES_MAX)));
+    while let Some(place) = parser.rule(&mut rules)? {
+        if rules.len() > RULES_MAX {
+            return Err(Invalid::new(place, Reason::Limit("rules", RULES_MAX)));
         }
-        rules.push(rule);
     }
     Ok(rules)
 }
@@ -403,11 +438,24 @@ fn tokens(text: &str) -> Vec<(Place, Token<'_>)> {
     tokens
 }
 
+/// Names, and what each stands for.
+type Choice<'t> = Vec<(&'t str, &'t str)>;
+
+/// A word without its colon, and whether it had one.
+fn ends_in_colon(word: &str) -> (&str, bool) {
+    match word.strip_suffix(':') {
+        Some(word) => (word, true),
+        None => (word, false),
+    }
+}
+
 struct Parser<'t> {
     tokens: Vec<(Place, Token<'t>)>,
     at: usize,
     /// Nodes of the current rule so far.
     nodes: usize,
+    /// What names stand for in the current rule.
+    chosen: Choice<'t>,
 }
 
 impl<'t> Parser<'t> {
@@ -438,7 +486,8 @@ impl<'t> Parser<'t> {
         }
     }
 
-    fn rule(&mut self) -> Result<Option<Rule>, Invalid> {
+    /// Adds the next rule, or all that it stands for; its place.
+    fn rule(&mut self, rules: &mut Vec<Rule>) -> Result<Option<Place>, Invalid> {
         let mut why = Vec::new();
         while let Some(Token::Why(text)) = self.peek() {
             why.push(text);
@@ -447,20 +496,76 @@ impl<'t> Parser<'t> {
         if self.peek().is_none() {
             return Ok(None);
         }
-        self.nodes = 0;
         self.expect(Token::Word("rule"), "`rule`")?;
         let place = self.place();
-        let name = match self.peek() {
-            Some(Token::Word(word)) => word.strip_suffix(':').filter(|name| is_name(name)),
-            _ => None,
-        };
-        let Some(name) = name else {
-            return self.fail(Reason::Expected("a name and `:`"));
-        };
-        self.at += 1;
+        let (name, choices) = self.header()?;
         if why.iter().all(|text| text.is_empty()) {
             return Err(Invalid::new(place, Reason::NoWhy));
         }
+        let body = self.at;
+        for chosen in choices {
+            let words = chosen.iter().map(|(_, word)| format!("_{word}"));
+            let name = words.fold(name.to_owned(), |name, word| name + &word);
+            (self.at, self.nodes, self.chosen) = (body, 0, chosen);
+            rules.push(self.body(name, why.join(" "), place)?);
+        }
+        Ok(Some(place))
+    }
+
+    /// The name of a rule, and the choices that it is for: one without any, if nothing is to be chosen.
+    fn header(&mut self) -> Result<(&'t str, Vec<Choice<'t>>), Invalid> {
+        let Some(Token::Word(word)) = self.peek() else {
+            return self.fail(Reason::Expected("a name and `:`"));
+        };
+        let mut choices: Vec<Choice<'t>> = vec![Vec::new()];
+        let (name, mut is_last) = ends_in_colon(word);
+        let is_for = self.tokens.get(self.at + 1).map(|(_, token)| *token) == Some(Token::Word("for"));
+        if !is_name(name) || is_last == is_for {
+            return self.fail(Reason::Expected("a name and `:`"));
+        }
+        self.at += 1 + usize::from(is_for);
+        while !is_last {
+            let Some(Token::Word(names)) = self.peek() else {
+                return self.fail(Reason::Expected("names to choose for"));
+            };
+            let names: Vec<&str> = names.split('/').collect();
+            let is_free = |name: &&str| {
+                name.len() == 1
+                    && name.starts_with(|c: char| c.is_ascii_uppercase())
+                    && choices[0].iter().all(|(other, _)| other != name)
+            };
+            if !names.iter().all(is_free) {
+                return self.fail(Reason::Expected("capital letters, each once"));
+            }
+            self.at += 1;
+            self.expect(Token::Word("in"), "`in`")?;
+            let mut longer = Vec::new();
+            while !is_last && !self.next_is(Token::Comma) {
+                let Some(Token::Word(word)) = self.peek() else {
+                    return self.fail(Reason::Expected("a choice"));
+                };
+                let words;
+                (words, is_last) = ends_in_colon(word);
+                let words: Vec<&str> = words.split('/').collect();
+                if words.len() != names.len() || words.iter().any(|word| word.is_empty()) {
+                    return self.fail(Reason::Expected("as many words as names"));
+                }
+                self.at += 1;
+                for choice in &choices {
+                    let pairs = names.iter().copied().zip(words.iter().copied());
+                    longer.push(choice.iter().copied().chain(pairs).collect());
+                }
+            }
+            choices = longer;
+            if choices.is_empty() || choices.len() > CHOICES_MAX {
+                return self.fail(Reason::Limit("choices, or none", CHOICES_MAX));
+            }
+        }
+        Ok((name, choices))
+    }
+
+    /// All of a rule but its name.
+    fn body(&mut self, name: String, why: String, place: Place) -> Result<Rule, Invalid> {
         let (left, right) = self.pair()?;
         let mut conditions = Vec::new();
         if self.next_is(Token::Word("if")) {
@@ -476,15 +581,29 @@ impl<'t> Parser<'t> {
         if examples.is_empty() {
             return Err(Invalid::new(place, Reason::NoExample));
         }
-        Ok(Some(Rule {
-            name: name.to_owned(),
-            why: why.join(" "),
+        Ok(Rule {
+            name,
+            why,
             place,
             left,
             right,
             conditions,
             examples,
-        }))
+        })
+    }
+
+    /// A word with what was chosen in place of the names in it.
+    fn with_choice(&self, word: &str) -> String {
+        let is_letter = |c: char| c.is_ascii_alphanumeric();
+        let mut text = String::new();
+        for part in word.split_inclusive(|c| !is_letter(c)) {
+            let part_name = part.trim_end_matches(|c| !is_letter(c));
+            match self.chosen.iter().find(|(name, _)| *name == part_name) {
+                Some((_, chosen)) => text += &format!("{chosen}{}", &part[part_name.len()..]),
+                None => text += part,
+            }
+        }
+        text
     }
 
     fn pair(&mut self) -> Result<(Expr, Expr), Invalid> {
@@ -518,8 +637,9 @@ impl<'t> Parser<'t> {
                     self.at += 1;
                     return self.list(depth, place, Some(name.to_owned()), id);
                 }
+                let word = self.with_choice(word);
                 let (word, ty) = match word.split_once(':') {
-                    None => (word, None),
+                    None => (&word[..], None),
                     Some((word, ty)) => (word, Some(type_named(ty, place)?)),
                 };
                 let kind = if word == "bits" {
@@ -551,12 +671,13 @@ impl<'t> Parser<'t> {
         let Some(Token::Word(word)) = self.peek() else {
             return self.fail(Reason::Expected("an operator"));
         };
+        let word = self.with_choice(word);
         let (is_fold, bare) = match word.strip_prefix("fold.") {
             Some(bare) => (true, bare),
-            None => (false, word),
+            None => (false, &word[..]),
         };
         let Some(op) = Op::named(bare) else {
-            return self.fail(Reason::Unknown(word.to_owned()));
+            return self.fail(Reason::Unknown(word));
         };
         let at = self.place();
         self.at += 1;
@@ -565,7 +686,7 @@ impl<'t> Parser<'t> {
             list.push(self.expr(depth + 1)?);
         }
         if list.len() != op.operands() {
-            return Err(Invalid::new(at, Reason::Operands(word.to_owned(), op.operands())));
+            return Err(Invalid::new(at, Reason::Operands(word, op.operands())));
         }
         let kind = if is_fold {
             Kind::Fold(op, list)
@@ -651,10 +772,13 @@ fn literal(word: &str) -> Option<i128> {
         None => (false, word),
     };
     let value = match digits.strip_prefix("0x") {
-        Some(hex) if !hex.starts_with(['+', '-']) => u64::from_str_radix(hex, 16).ok()?,
-        None if !digits.starts_with(['+', '-']) => digits.parse::<u64>().ok()?,
+        Some(hex) if !hex.starts_with(['+', '-']) => u128::from_str_radix(hex, 16).ok()?,
+        None if !digits.starts_with(['+', '-']) => digits.parse::<u128>().ok()?,
         _ => return None,
     };
-    let value = i128::from(value);
-    Some(if negative { -value } else { value })
+    // What is wider than 64 bits is a vector, whose highest bit is no sign.
+    if negative && value > u64::MAX.into() {
+        return None;
+    }
+    Some(if negative { -(value as i128) } else { value as i128 })
 }

@@ -51,6 +51,8 @@ operators! {
     Udiv = "bvudiv", Urem = "bvurem", Sdiv = "bvsdiv", Srem = "bvsrem",
     Shl = "bvshl", Lshr = "bvlshr", Ashr = "bvashr",
     Ult = "bvult", Ule = "bvule", Slt = "bvslt", Sle = "bvsle",
+    // The bits of the first operand above those of the second.
+    Concat = "concat",
     // The product of two numbers of 32 bits, as a function that the question says little of.
     Product = "product",
 }
@@ -151,7 +153,18 @@ impl Terms {
             }
             (Smt::ZeroExtend(more) | Smt::SignExtend(more), [Sort::Bits(bits)]) => Sort::Bits(bits + more),
             (Smt::Product, [Sort::Bits(32), Sort::Bits(32)]) => Sort::Bits(64),
-            (Smt::Not | Smt::And | Smt::Or | Smt::Eq | Smt::Ite | Smt::Extract { .. } | Smt::Product, _) => {
+            (Smt::Concat, [Sort::Bits(a), Sort::Bits(b)]) if a + b <= 128 => Sort::Bits(a + b),
+            (
+                Smt::Not
+                | Smt::And
+                | Smt::Or
+                | Smt::Eq
+                | Smt::Ite
+                | Smt::Extract { .. }
+                | Smt::Product
+                | Smt::Concat,
+                _,
+            ) => {
                 panic!("{op:?} does not take {sorts:?}")
             }
             (_, [Sort::Bits(a), Sort::Bits(b)]) if a == b => Sort::Bits(*a),
@@ -275,6 +288,7 @@ fn evaluate(op: Smt, bits: u32, values: &[u128]) -> u128 {
         Smt::Sub => x.wrapping_sub(y),
         Smt::Mul | Smt::Product => x.wrapping_mul(y),
         Smt::BvXor => x ^ y,
+        Smt::Concat => x << bits | y,
         Smt::Udiv => x.checked_div(y).unwrap_or(ones),
         Smt::Urem => x.checked_rem(y).unwrap_or(x),
         // Division by 0 gives 1 or -1, by the sign of the dividend.

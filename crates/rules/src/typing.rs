@@ -7,11 +7,13 @@
 
 use crate::syntax::{Expr, Invalid, Kind, Op, Place, Reason, Rule};
 use crate::{TYPES, encode};
-use cellwall_ir::{BinaryOp, Type, UnaryOp};
+use cellwall_ir::{BinaryOp, Form, Type, UnaryOp, VectorOp};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Classes of expressions with one type in a rule, at most.
-pub(crate) const CLASSES_MAX: usize = 10;
+pub(crate) const CLASSES_MAX: usize = 30;
+/// Typings of a rule, at most.
+pub(crate) const TYPINGS_MAX: usize = 4_000;
 
 /// A rule with its types.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -123,11 +125,23 @@ fn names(rule: &Rule) -> Result<(), Invalid> {
         Kind::Value(name) | Kind::Constant(name) => {
             bound.insert(name.clone());
         }
-        Kind::Fold(..) if !is_closed(expr) => {
+        Kind::Fold(op, list)
+            if !(is_closed(expr) || op.is_splat() && matches!(list[0].kind, Kind::Constant(_))) =>
+        {
             wrong = wrong.take().or(Some((expr.place, Reason::NoFold)));
         }
         _ => {}
     });
+    for side in [&rule.left, &rule.right] {
+        side.walk(&mut |expr| {
+            if let Kind::Op(op, list) = &expr.kind
+                && op.has_immediate()
+                && !is_constant(&list[0])
+            {
+                wrong = wrong.take().or(Some((list[0].place, Reason::NotConstant)));
+            }
+        });
+    }
     rule.left.walk(&mut |expr| {
         if let Some(name) = &expr.name
             && !operations.insert(name.clone())
@@ -141,7 +155,7 @@ fn names(rule: &Rule) -> Result<(), Invalid> {
             let problem = match &expr.kind {
                 Kind::Value(name) | Kind::Constant(name) if !known(name) => Reason::Unbound(name.clone()),
                 Kind::Once(name) if !operations.contains(name) => Reason::Unbound(name.clone()),
-                Kind::Fold(op, _) if op.traps() || *op == Op::Select => Reason::NoFold,
+                Kind::Fold(op, _) if op.traps() || *op == Op::Select || op.has_immediate() => Reason::NoFold,
                 Kind::Fold(_, list) if !list.iter().all(is_constant) => Reason::NotConstant,
                 Kind::Zeros(list) if !matches!(list[0].kind, Kind::Value(_)) => Reason::Expected("a name"),
                 Kind::Zeros(list) if !is_constant(&list[1]) => Reason::NotConstant,
@@ -165,10 +179,12 @@ fn names(rule: &Rule) -> Result<(), Invalid> {
 }
 
 /// Whether an expression is a number that depends on nothing but its type.
-fn is_closed(expr: &Expr) -> bool {
+pub(crate) fn is_closed(expr: &Expr) -> bool {
     match &expr.kind {
         Kind::Literal(_) | Kind::Bits => true,
-        Kind::Fold(Op::Binary(op), list) => !op.traps() && list.iter().all(is_closed),
+        Kind::Fold(op @ (Op::Binary(_) | Op::Vector(_)), list) => {
+            !op.traps() && !op.has_immediate() && list.iter().all(is_closed)
+        }
         _ => false,
     }
 }
@@ -227,6 +243,13 @@ pub(crate) fn solve(
     for (id, types) in &equations.domains {
         allowed[class[*id]].retain(|ty| types.contains(ty));
     }
+    // A number is a vector only where nothing else can be.
+    for &id in &equations.numbers {
+        let types = &mut allowed[class[id]];
+        if types.len() > 1 {
+            types.retain(|&ty| ty != Type::V128);
+        }
+    }
     let conversions: Vec<(UnaryOp, usize, usize)> = equations
         .conversions
         .iter()
@@ -247,6 +270,9 @@ pub(crate) fn solve(
                 }
             }
         }
+        if longer.len() > TYPINGS_MAX {
+            return Err(Invalid::new(place, Reason::Limit("typings", TYPINGS_MAX)));
+        }
         typings = longer;
     }
     Ok(Solution { class, typings })
@@ -260,6 +286,8 @@ struct Equations {
     by_name: BTreeMap<String, usize>,
     domains: Vec<(usize, Vec<Type>)>,
     conversions: Vec<(UnaryOp, usize, usize)>,
+    /// Literals and constants.
+    numbers: Vec<usize>,
 }
 
 impl Equations {
@@ -302,9 +330,13 @@ impl Equations {
         for operand in expr.operands() {
             self.add(operand, written);
         }
+        if is_constant(expr) {
+            self.numbers.push(id);
+        }
         match &expr.kind {
             Kind::Value(name) | Kind::Constant(name) => self.name(name, id),
-            Kind::Literal(_) | Kind::Bits => self.domain(id, Type::is_int),
+            Kind::Literal(_) => self.domain(id, |ty| !ty.is_float()),
+            Kind::Bits => self.domain(id, Type::is_int),
             Kind::Zeros(list) => {
                 self.unite(list[0].id, list[1].id);
                 self.domain(list[0].id, Type::is_int);
@@ -344,6 +376,18 @@ impl Equations {
                 self.domain(list[0].id, |ty| ty == Type::I32);
                 self.unite(list[1].id, list[2].id);
                 self.unite(list[1].id, id);
+            }
+            Op::Vector(op) => {
+                let lane = op.form().has_lane().then_some(&Type::I32);
+                for (operand, &ty) in list.iter().zip(lane.into_iter().chain(op.form().operands())) {
+                    self.domain(operand.id, |other| other == ty);
+                }
+                self.domain(id, |other| other == op.form().result());
+            }
+            Op::Shuffle => {
+                for id in list.iter().map(|operand| operand.id).chain([id]) {
+                    self.domain(id, |ty| ty == Type::V128);
+                }
             }
         }
     }
@@ -416,6 +460,14 @@ fn checks(
 fn meanings(expr: &Expr, solution: &Solution) -> Result<(), Invalid> {
     let mut wrong = None;
     expr.walk(&mut |expr| {
+        if let Kind::Op(Op::Vector(op), list) = &expr.kind
+            && op.form().has_lane()
+            && matches!(list[0].kind, Kind::Literal(lane) if !(0..op.lanes().into()).contains(&lane))
+        {
+            wrong = wrong
+                .take()
+                .or(Some(Invalid::new(list[0].place, Reason::LiteralTooLarge)));
+        }
         for typing in &solution.typings {
             let ty = typing[solution.class(expr)];
             let problem = match &expr.kind {
@@ -433,8 +485,10 @@ fn meanings(expr: &Expr, solution: &Solution) -> Result<(), Invalid> {
 
 /// Whether a literal is a number of this type, signed or unsigned.
 fn fits(value: i128, ty: Type) -> bool {
-    let bits = ty.bits();
-    -(1i128 << (bits - 1)) <= value && value < 1i128 << bits
+    match ty.bits() {
+        128 => true,
+        bits => -(1i128 << (bits - 1)) <= value && value < 1i128 << bits,
+    }
 }
 
 /// What an operation costs, roughly in cycles.
@@ -446,6 +500,24 @@ pub(crate) fn cost(op: Op) -> u32 {
         Op::Binary(BinaryOp::MulHighU | BinaryOp::MulHighS) => 4,
         Op::Binary(op) if op.traps() => 20,
         Op::Binary(op) if op.accepts(Type::F64) => 4,
+        Op::Vector(op) => cost_of_lanes(op),
+        _ => 1,
+    }
+}
+
+/// The same of operators on vectors: what has no instruction of its own takes several.
+fn cost_of_lanes(op: VectorOp) -> u32 {
+    let (shape, name) = op.name().split_once('.').expect("names have shapes");
+    match (shape, name) {
+        ("i64x2", "mul") => 8,
+        ("i32x4", "mul") | ("i8x16", "popcnt" | "shl" | "shr_s" | "shr_u") => 4,
+        ("i64x2", "gt_s" | "lt_s" | "ge_s" | "le_s" | "shr_s" | "abs") => 3,
+        (_, "bitselect" | "any_true" | "all_true" | "swizzle") => 3,
+        (_, "ne" | "not" | "neg" | "splat") => 2,
+        (_, "lt_u" | "gt_u" | "le_u" | "ge_u" | "le_s" | "ge_s") => 2,
+        _ if name.starts_with("ext") && !name.starts_with("extract") => 2,
+        _ if matches!(op.form(), Form::Extract(_) | Form::Replace(_)) => 2,
+        _ if op.chooses_nan() => 4,
         _ => 1,
     }
 }

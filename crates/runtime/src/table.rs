@@ -305,7 +305,8 @@ impl StoreOpaque {
             return Ok(Some(old));
         }
         let desired = old.saturating_add(delta);
-        if bytes_of(desired).is_none() {
+        // Beyond a declared maximum it only fails, as any growth does.
+        if bytes_of(desired).is_none() && max.is_none_or(|max| desired <= max) {
             return Err(Error::Limit(format!(
                 "failed to allocate a table of {desired} elements"
             )));

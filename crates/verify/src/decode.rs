@@ -9,6 +9,7 @@ use crate::encoding;
 use crate::function::{Check, Refusal, refuse};
 use crate::module::Module;
 use crate::rows::{self, Feature, First, Form, Row};
+use crate::seen::Seen;
 use crate::violation::Rule;
 use cellwall_abi::convention::{BASE, CONTEXT, STACK};
 use cellwall_abi::{CallSite, FuncRange, JumpTable, LandingPad, TrapCode, TrapSite, UnwindRow};
@@ -91,7 +92,7 @@ const _: () = assert!(size_of::<Op>() == 32, "two to a cache line");
 
 impl Op {
     /// To be filled in.
-    const EMPTY: Self = Self {
+    pub(crate) const EMPTY: Self = Self {
         value: 0,
         displacement: 0,
         pc: 0,
@@ -107,6 +108,11 @@ impl Op {
         trap: None,
         unwinds: false,
     };
+
+    /// Whether it is about a place relative to itself: its bytes alone do not say what it is.
+    fn is_relative(&self) -> bool {
+        self.base == CONSTANTS || matches!(self.form, Form::Branch | Form::Jump | Form::TailCall | Form::Call)
+    }
 
     /// Code and operands of an instruction.
     fn fill(&mut self, insn: &Instruction, row: &Row, module: &Module<'_>) {
@@ -276,6 +282,7 @@ static REGISTERS: [Operand; 256] = {
 pub(crate) struct Scratch {
     pub(crate) ops: Vec<Op>,
     marks: Vec<(u64, u32)>,
+    seen: Seen,
 }
 
 /// The function's rows of the artifact's tables, from where the pass is.
@@ -285,6 +292,7 @@ struct Pass<'a> {
     heads: &'a [u32],
     /// For each 64 bytes of the function: the heads in it, and how many blocks start before.
     marks: Vec<(u64, u32)>,
+    seen: Seen,
     /// Whether the entry is no listed head: nothing may lead to it, but it starts a block.
     entry_is_unlisted: bool,
     traps: &'a [TrapSite],
@@ -308,11 +316,13 @@ pub(crate) fn decode<'a>(
     let range = artifact.funcs[index];
     let heads = &artifact.heads[rows.heads.clone()];
     let unwind = &artifact.unwind[rows.unwind.clone()];
+    scratch.seen.make_room(artifact.text.len());
     let mut pass = Pass {
         module,
         range,
         heads,
         marks: std::mem::take(&mut scratch.marks),
+        seen: std::mem::take(&mut scratch.seen),
         entry_is_unlisted: heads.first() != Some(&range.start),
         traps: &artifact.traps[rows.traps.clone()],
         calls: &artifact.calls[rows.calls.clone()],
@@ -329,9 +339,24 @@ pub(crate) fn decode<'a>(
         },
     };
     let mut pc = range.start;
-    pass.run(&mut pc).map_err(|refusal| (pc, refusal))?;
-    scratch.marks = pass.marks;
-    Ok(pass.out)
+    let answer = pass.run(&mut pc);
+    (scratch.marks, scratch.seen) = (pass.marks, pass.seen);
+    answer.map(|()| pass.out).map_err(|refusal| (pc, refusal))
+}
+
+/// Decodes the instruction at `pc`; its length.
+fn decode_one(decoder: &mut Decoder<'_>, pc: u32, insn: &mut Instruction) -> Check<u32> {
+    if decoder.position() != pc as usize {
+        decoder
+            .set_position(pc as usize)
+            .expect("functions lie in the text");
+    }
+    decoder.set_ip(pc.into());
+    decoder.decode_out(insn);
+    if insn.is_invalid() {
+        return refuse(Rule::Decode, format!("{:?}", decoder.last_error()));
+    }
+    Ok(insn.len() as u32)
 }
 
 impl Pass<'_> {
@@ -350,17 +375,13 @@ impl Pass<'_> {
         self.mark_heads();
         self.resolve_jump_tables()?;
         let mut decoder = Decoder::with_ip(64, text, 0, DecoderOptions::NONE);
-        decoder
-            .set_position(*pc as usize)
-            .expect("functions lie in the text");
-        decoder.set_ip(u64::from(*pc));
         // Four bytes is the usual length of an instruction.
         let mut ops = std::mem::take(&mut self.out.ops);
         ops.clear();
         ops.reserve(self.range.len as usize / 4 + 8);
         let (mut heads, mut at_block) = (self.heads, usize::from(self.entry_is_unlisted));
         let mut insn = Instruction::default();
-        while decoder.can_decode() {
+        while let Some(code) = text.get(*pc as usize..).filter(|code| !code.is_empty()) {
             if let Some((&head, rest)) = heads.split_first()
                 && head == *pc
             {
@@ -368,21 +389,28 @@ impl Pass<'_> {
                 (block.first, block.unwind) = (ops.len() as u32, self.unwind_at as u32);
                 (heads, at_block) = (rest, at_block + 1);
             }
-            decoder.decode_out(&mut insn);
-            if insn.is_invalid() {
-                return refuse(Rule::Decode, format!("{:?}", decoder.last_error()));
-            }
-            let next = insn.next_ip() as u32;
+            let known = self.seen.find(code);
+            let len = match known {
+                Some((len, _)) => len,
+                None => decode_one(&mut decoder, *pc, &mut insn)?,
+            };
+            let next = *pc + len;
             if let Some(&head) = heads.first()
                 && head < next
             {
                 return refuse(Rule::Head, format!("head 0x{head:x} lies inside the instruction"));
             }
             // In place: an instruction is written once.
-            ops.push(Op::EMPTY);
+            ops.push(known.map_or(Op::EMPTY, |(_, op)| *op));
+            let is_new = known.is_none();
             let op = ops.last_mut().expect("one was pushed");
             op.pc = *pc;
-            self.instruction(op, &insn, &text[*pc as usize..next as usize])?;
+            if is_new {
+                self.instruction(op, &insn, &code[..len as usize])?;
+                if !op.is_relative() {
+                    self.seen.keep(code, len as usize, op);
+                }
+            }
             self.take_sites(op, next)?;
             *pc = next;
         }

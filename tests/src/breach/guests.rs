@@ -152,6 +152,150 @@ const LIST: &str = r#"(module
         (i32.store offset=65532 (local.get 0) (local.get 1))
         (f32.store (i32.and (local.get 1) (i32.const 0x1fffc)) (local.get 2))))"#;
 
+/// What newer proposals bring, a module for each: vectors, exceptions, tail calls, 64-bit memories,
+/// atomic accesses, typed references.
+const FEATURES: [(&str, &str); 6] = [
+    (
+        "vectors",
+        r#"(module (memory (export "memory") 1 2)
+        (global $kept (mut v128) (v128.const i64x2 1 2))
+        (func (export "mix") (param i32 v128 v128) (result v128)
+            (v128.store offset=16 (local.get 0) (i32x4.add (local.get 1) (v128.load (local.get 0))))
+            (global.set $kept (v128.xor (global.get $kept) (local.get 2)))
+            (i8x16.swizzle (i16x8.mul (local.get 1) (local.get 2)) (global.get $kept)))
+        (func (export "lanes") (param i32 i64 v128) (result i64)
+            (v128.store8_lane offset=3 3 (local.get 0) (local.get 2))
+            (v128.store64_lane offset=8 1 (local.get 0) (local.get 2))
+            (i64.add (i64x2.extract_lane 1 (v128.load32_lane offset=5 2 (local.get 0) (local.get 2)))
+                (i64x2.extract_lane 0 (v128.load16_splat offset=65534 (local.get 0)))))
+        (func (export "extend") (param i32 f64) (result v128)
+            (f64x2.add (f64x2.splat (local.get 1))
+                (f64x2.convert_low_i32x4_s (v128.load16x4_s offset=1 (local.get 0)))))
+        (func (export "floats") (param f32 v128 v128) (result f32)
+            (f32.add (local.get 0) (f32x4.extract_lane 2 (f32x4.mul (f32x4.splat (local.get 0))
+                (v128.bitselect (local.get 1) (local.get 2) (f32x4.lt (local.get 1) (local.get 2)))))))
+        (func (export "bits") (param v128 v128 i32) (result i32)
+            (i32.add (i8x16.bitmask (i8x16.gt_s (local.get 0) (local.get 1)))
+                (i32.add (v128.any_true (i8x16.shuffle 0 17 2 19 4 21 6 23 8 25 10 27 12 29 14 31
+                    (local.get 0) (local.get 1)))
+                    (i16x8.extract_lane_u 5 (i16x8.shl (local.get 0) (local.get 2))))))
+        (func $many (param v128 v128 v128 v128 v128 v128 v128 v128 v128 v128) (result v128 v128 v128)
+            (i8x16.add (local.get 8) (local.get 0)) (i8x16.sub (local.get 9) (local.get 1)) (local.get 7))
+        (func (export "many") (param v128 v128) (result v128)
+            (call $many (local.get 0) (local.get 1) (local.get 0) (local.get 1) (local.get 0)
+                (local.get 1) (local.get 0) (local.get 1) (local.get 0) (local.get 1))
+            (v128.and) (v128.or)))"#,
+    ),
+    (
+        "exceptions",
+        r#"(module (memory (export "memory") 1 2)
+        (tag $small (param i32)) (tag $large (param i64 f64 i32))
+        (func $throw (param i32 i64) (result i32)
+            (if (i32.and (local.get 0) (i32.const 1)) (then (throw $small (local.get 0))))
+            (if (i32.and (local.get 0) (i32.const 2))
+                (then (throw $large (local.get 1) (f64.const 3) (local.get 0))))
+            (i32.load (local.get 0)))
+        (func $catch (export "catch") (param i32 i64) (result i64) (local $sum i64)
+            (local.set $sum (i64.mul (local.get 1) (i64.const 3)))
+            (block $small (result i32)
+                (block $large (result i64 f64 i32)
+                    (try_table (result i32) (catch $small $small) (catch $large $large)
+                        (call $throw (local.get 0) (local.get 1)))
+                    (return (i64.add (i64.extend_i32_u) (local.get $sum))))
+                (drop) (drop) (return (i64.add (local.get $sum))))
+            (i64.add (i64.extend_i32_s) (local.get $sum)))
+        (func (export "again") (param i32 i64) (result i64) (local $e exnref)
+            (block $all (result exnref)
+                (try_table (catch_all_ref $all)
+                    (return (i64.extend_i32_u (call $throw (local.get 0) (local.get 1)))))
+                (unreachable))
+            (local.set $e)
+            (if (i32.and (local.get 0) (i32.const 4)) (then (throw_ref (local.get $e))))
+            (call $catch (local.get 0) (local.get 1))))"#,
+    ),
+    (
+        "tail calls",
+        r#"(module (memory 1) (type $f (func (param i32 i64) (result i64)))
+        (table 4 4 funcref) (elem (i32.const 0) func $down $sum $wide)
+        (func $down (type $f) (if (result i64) (i32.eqz (local.get 0)) (then (local.get 1))
+            (else (return_call $down (i32.shr_u (local.get 0) (i32.const 1))
+                (i64.add (local.get 1) (i64.load8_u (local.get 0)))))))
+        (func $sum (type $f) (return_call_indirect (type $f)
+            (local.get 0) (local.get 1) (i32.and (local.get 0) (i32.const 2))))
+        (func $wide (type $f)
+            (return_call $many (local.get 1) (local.get 1) (local.get 1) (local.get 1) (local.get 1)
+                (local.get 1) (local.get 1) (local.get 1) (local.get 0)))
+        (func $many (param i64 i64 i64 i64 i64 i64 i64 i64 i32) (result i64)
+            (return_call_indirect (type $f) (local.get 8) (local.get 7) (i32.and (local.get 8) (i32.const 3))))
+        (func (export "start") (param i32 i64) (result i64)
+            (i64.add (local.get 1) (call $sum (local.get 0) (local.get 1)))))"#,
+    ),
+    (
+        "64-bit memories",
+        r#"(module (memory (export "memory") i64 1 3) (table i64 5 9 funcref)
+        (type $f (func (param i64) (result i64))) (elem (i64.const 1) func $load $store)
+        (func $load (type $f) (i64.add (i64.load offset=8 (local.get 0))
+            (i64.load16_s offset=0x10000 (i64.and (local.get 0) (i64.const 0xffff)))))
+        (func $store (type $f) (i64.store32 (local.get 0) (local.get 0))
+            (v128.store offset=0x100000000 (local.get 0) (v128.const i64x2 0 0)) (local.get 0))
+        (func (export "grow") (param i64 i32) (result i64)
+            (drop (memory.grow (i64.and (local.get 0) (i64.const 1))))
+            (memory.fill (local.get 0) (local.get 1) (i64.const 9))
+            (i64.load8_u (memory.size)))
+        (func (export "sum") (param i64) (result i64) (local $s i64)
+            (loop $l (local.set $s (i64.add (local.get $s) (i64.load (local.get 0))))
+                (local.set 0 (i64.add (local.get 0) (i64.const 8)))
+                (br_if $l (i64.lt_u (local.get 0) (i64.const 300))))
+            (local.get $s))
+        (func (export "call") (param i64) (result i64)
+            (call_indirect (type $f) (local.get 0) (i64.and (local.get 0) (i64.const 3)))))"#,
+    ),
+    (
+        "atomic accesses",
+        r#"(module (memory (export "memory") 1 2 shared)
+        (func (export "add") (param i32 i64) (result i64)
+            (i64.add (i64.atomic.rmw.add offset=8 (local.get 0) (local.get 1))
+                (i64.atomic.rmw16.add_u (i32.const 6) (local.get 1))))
+        (func (export "exchange") (param i32 i32 i64) (result i64)
+            (drop (i32.atomic.rmw8.xchg_u offset=1 (local.get 0) (local.get 1)))
+            (drop (i32.atomic.rmw.cmpxchg (local.get 0) (local.get 1) (i32.const 7)))
+            (i64.atomic.rmw.cmpxchg offset=16 (local.get 0) (local.get 2) (i64.const -1)))
+        (func (export "bits") (param i32 i32) (result i32)
+            (i32.atomic.store16 offset=2 (local.get 0) (local.get 1))
+            (drop (i32.atomic.rmw.or (i32.const 64) (local.get 1)))
+            (atomic.fence)
+            (i32.add (i32.atomic.rmw8.cmpxchg_u (local.get 0) (local.get 1) (local.get 1))
+                (i32.atomic.load (local.get 0)))))"#,
+    ),
+    (
+        "typed references",
+        r#"(module (type $f (func (param i32) (result i32))) (memory 1)
+        (table $t 4 4 (ref null $f)) (elem declare func $inc $load)
+        (global $g (mut (ref null $f)) (ref.null $f))
+        (func $inc (type $f) (i32.add (local.get 0) (i32.const 1)))
+        (func $load (type $f) (i32.load (local.get 0)))
+        (func (export "set") (param i32)
+            (table.set $t (i32.and (local.get 0) (i32.const 3)) (ref.func $load))
+            (global.set $g (ref.func $inc)))
+        (func (export "call") (param i32 (ref $f)) (result i32)
+            (call_ref $f (call_ref $f (local.get 0) (ref.func $inc)) (local.get 1)))
+        (func (export "maybe") (param i32) (result i32)
+            (block $null (result) (return (call_ref $f (local.get 0) (br_on_null $null (global.get $g)))))
+            (i32.const 0)))"#,
+    ),
+];
+
+/// The modules of newer proposals, by name.
+///
+/// # Panics
+/// If one is not well-formed.
+pub fn featured() -> impl Iterator<Item = (String, Vec<u8>)> {
+    FEATURES.into_iter().map(|(name, text)| {
+        let binary = wat::parse_str(text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        (name.to_owned(), binary)
+    })
+}
+
 /// An honest artifact, and where its instructions are.
 #[derive(Debug)]
 pub struct Guest {

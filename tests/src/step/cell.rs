@@ -14,6 +14,9 @@ use cellwall_base::{EntityId, GlobalIdx, MemoryIdx, TableIdx};
 use std::io;
 use std::ops::Range;
 
+/// Bytes of a page of the processor.
+const PROCESSOR_PAGE_BYTES: u64 = 4096;
+
 /// One access of one instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Access {
@@ -49,7 +52,7 @@ pub enum Place {
     Inside,
     /// It is the target of a call through the first field of an entry, at this address.
     Entry(u64),
-    /// It is the target of a library call.
+    /// It is the target of a library call, or of a call by reference, whose stub finds the function.
     Library,
     /// It must fault, and the fault is this trap.
     Faults(TrapCode),
@@ -141,7 +144,7 @@ impl Cell {
         for index in (0..shape.memories.len()).map(MemoryIdx::new) {
             let own = self.context + u64::from(self.layout.memory(index));
             let mut at = own;
-            if shape.memories[index].imported {
+            if shape.memories[index].is_elsewhere() {
                 at = tracee.word(own + u64::from(definition::LENGTH))?;
                 self.definitions.push(at);
             }
@@ -194,7 +197,9 @@ impl Cell {
         for memory in &self.memories {
             let whole = memory.base..memory.base + memory.reach;
             if memory.base != 0 && within(&whole, access) && purpose != Purpose::Target {
-                return match address + bytes <= memory.base + memory.len {
+                // A memory of small pages may end within one of the processor; the rest is nobody else's.
+                let end = (memory.base + memory.len).next_multiple_of(PROCESSOR_PAGE_BYTES);
+                return match address + bytes <= end {
                     true => Place::Inside,
                     false => Place::Faults(TrapCode::MemoryOutOfBounds),
                 };
@@ -257,11 +262,13 @@ impl Cell {
             return Place::Outside("context that is no field");
         };
         match field.kind {
-            FieldKind::Library(_) if is_target && access.bytes == 8 => return Place::Library,
+            FieldKind::Library(_) | FieldKind::CallRef if is_target && access.bytes == 8 => {
+                return Place::Library;
+            }
             FieldKind::ImportEntry(_) | FieldKind::TagEntry(_) if is_target && access.bytes == 8 => {
                 return Place::Entry(access.address);
             }
-            FieldKind::Library(_) | FieldKind::ImportEntry(_) | FieldKind::Host => {
+            FieldKind::Library(_) | FieldKind::CallRef | FieldKind::ImportEntry(_) | FieldKind::Host => {
                 return Place::Outside("a field of the context that is not for guests");
             }
             _ => {}

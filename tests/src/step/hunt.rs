@@ -51,6 +51,25 @@ pub struct Source {
     target: usize,
 }
 
+/// A module of each newer proposal, for every target.
+///
+/// # Panics
+/// If one is not well-formed.
+pub fn featured() -> Vec<Source> {
+    let mut sources = Vec::new();
+    for (name, binary) in guests::featured() {
+        for (target, (which, _)) in honest::targets().iter().enumerate() {
+            sources.push(Source {
+                name: format!("{name}, compiled for {which}"),
+                real: false,
+                binary: binary.clone(),
+                target,
+            });
+        }
+    }
+    sources
+}
+
 /// Real programs, modules of the specification's tests, generated and hand-written ones.
 ///
 /// # Errors

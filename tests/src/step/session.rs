@@ -10,6 +10,7 @@ use super::judge::{self, Forecast, numbered, set_register};
 use super::tracee::{Registers, Stop, Tracee, Vectors};
 use crate::rng::Rng;
 use cellwall_abi::artifact::PADDING;
+use cellwall_abi::blob::LandingPad;
 use cellwall_abi::convention::{CALLEE_SAVED, Place as ArgPlace, block_overflow};
 use cellwall_abi::pack::{self, Origin};
 use cellwall_abi::shape::{Export, Item};
@@ -750,22 +751,49 @@ impl<'a> Session<'a> {
         self.run_freely(end, return_to, frames)
     }
 
-    /// Host, runtime or another instance: runs until it returns to guest code.
-    fn run_freely(&mut self, end: u64, return_to: u64, frames: &[Frame]) -> Result<Registers, Halt> {
+    /// Where the process may come back to guest code: behind the call, or at a landing pad of a call on
+    /// the stack. With each, how many frames are left and what the stack pointer must be.
+    fn ways_back(&self, end: u64, return_to: u64, frames: &[Frame]) -> Vec<(u64, usize, u64)> {
+        let mut ways = vec![(return_to, frames.len(), end + 8)];
+        let code = self.cell().code;
+        for depth in 1..=frames.len() {
+            let (end, return_to) = frames
+                .get(depth)
+                .map_or((end, return_to), |frame| (frame.end, frame.return_to));
+            let of_call = |pad: &&LandingPad| code + u64::from(pad.return_pc) == return_to;
+            let pads = self.artifact.pads.iter().filter(of_call);
+            ways.extend(pads.map(|pad| (code + u64::from(pad.pad), depth, end + 8)));
+        }
+        ways
+    }
+
+    /// Host, runtime or another instance: runs until it comes back to guest code.
+    fn run_freely(&mut self, end: u64, return_to: u64, frames: &mut Vec<Frame>) -> Result<Registers, Halt> {
         let before = saved(&self.tracee.registers()?);
-        let mut there = [0];
-        self.tracee.read(return_to, &mut there)?;
-        self.tracee.write(return_to, &[INT3])?;
+        let ways = self.ways_back(end, return_to, frames);
+        let mut there = Vec::new();
+        for &(address, ..) in &ways {
+            let mut byte = [0];
+            self.tracee.read(address, &mut byte)?;
+            self.tracee.write(address, &[INT3])?;
+            there.push((address, byte));
+        }
         let mut stop = self.tracee.resume()?;
-        if stop == Stop::Signal(Signal::SIGSEGV) {
-            // The call into another instance may meet the end of the stack; the runtime tells.
-            stop = self.tracee.resume_signalled(Signal::SIGSEGV)?;
+        // What is called may trap or meet the end of the stack; the runtime knows what to do. Ends: the
+        // call is over then.
+        while let Stop::Signal(signal @ (Signal::SIGSEGV | Signal::SIGILL | Signal::SIGFPE)) = stop {
+            stop = self.tracee.resume_signalled(signal)?;
+        }
+        if !matches!(stop, Stop::Ended(_)) {
+            // In the other order: an address may be there twice.
+            for (address, byte) in there.into_iter().rev() {
+                self.tracee.write(address, &byte)?;
+            }
         }
         match stop {
             Stop::Signal(Signal::SIGTRAP) => {}
             Stop::Signal(OVER) => {
                 self.state = State::Over;
-                self.tracee.write(return_to, &there)?;
                 return Err(Halt::End(End::Left));
             }
             Stop::Ended(_) if self.tracee.was_late() => {
@@ -777,17 +805,24 @@ impl<'a> Session<'a> {
                 return escape(format!("ends in the runtime with {other:?}"));
             }
         }
-        self.tracee.write(return_to, &there)?;
         let mut registers = self.tracee.registers()?;
-        if registers.rip != return_to + 1 || registers.rsp != end + 8 {
+        registers.rip -= 1;
+        let way = |&(address, _, rsp): &(u64, usize, u64)| address == registers.rip && rsp == registers.rsp;
+        let Some(&(_, depth, _)) = ways.iter().find(|entry| way(entry)) else {
             self.state = State::Lost;
-            return escape("does not come back to where it was called");
-        }
-        if saved(&registers) != before {
+            // A call by reference may come here again, with a frame of its own below.
+            let is_deeper =
+                |&(address, _, rsp): &(u64, usize, u64)| address == registers.rip && registers.rsp < rsp;
+            if ways.iter().any(|entry| is_deeper(entry)) {
+                return Err(Halt::End(End::Left));
+            }
+            return escape("does not come back to where it was called, nor to a landing pad");
+        };
+        if registers.rip == return_to && saved(&registers) != before {
             self.state = State::Lost;
             return escape("a stub changes a callee-saved register");
         }
-        registers.rip = return_to;
+        frames.truncate(depth);
         registers.orig_rax = u64::MAX;
         self.tracee.set_registers(registers)?;
         if self.dirty {

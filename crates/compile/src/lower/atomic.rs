@@ -3,6 +3,7 @@
 //! Requires addresses that were checked for alignment. A load is an ordinary one, since the processor
 //! keeps it in order with all but earlier stores, and stores are exchanges, which wait for those.
 
+use super::plant::Plant;
 use super::{Lower, width_of};
 use Width::{W8, W16, W32, W64};
 use cellwall_ir as ir;
@@ -75,7 +76,10 @@ impl Lower<'_> {
         self.emit(place.on(access));
         if let Some(result) = result {
             let dst = self.def(result);
-            let (row, width) = loading(bits);
+            let (row, width) = match self.unit.has(Plant::AtomicNotNarrowed) {
+                true => (Row::Mov, W64),
+                false => loading(bits),
+            };
             self.emit(Inst::new(row, width).dst(dst).rm(old));
         }
     }

@@ -1,5 +1,6 @@
 //! Calls, returns and the entry: where arguments and results pass.
 
+use super::plant::Plant;
 use super::{CONTEXT, Lower, class_of, trap_code, width_of};
 use cellwall_abi::context::{self, definition, func_entry, library_offset};
 use cellwall_abi::convention::{self, Assigner, Place};
@@ -279,7 +280,10 @@ impl Lower<'_> {
             base,
             limit,
             entry_shift: func_entry::SHIFT,
-            call_offset: func_entry::CALL as i32,
+            call_offset: match self.unit.has(Plant::EntryBehind) {
+                true => (func_entry::CALL + func_entry::BYTES) as i32,
+                false => func_entry::CALL as i32,
+            },
             signature_offset: func_entry::SIGNATURE as i32,
             signature,
             null_signature: func_entry::NULL_SIGNATURE as i32,

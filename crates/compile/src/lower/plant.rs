@@ -10,7 +10,7 @@ use cellwall_ir::{BinaryOp, InstData, Value};
 use cellwall_isa::Phys;
 use cellwall_isa::x64::{MFunc, Rm, Row, Width};
 
-/// A mistake, by the advisory that told of it.
+/// A mistake, by the advisory that told of it, if one did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(
     not(feature = "planted"),
@@ -32,6 +32,10 @@ pub enum Plant {
     WideCopysign,
     /// A load of 16 bytes for the 8 of a splat (GHSA-qqfj, 2026).
     WideSplat,
+    /// The old value of a narrow atomic access with what was above it in the register.
+    AtomicNotNarrowed,
+    /// A call through the entry behind the one whose signature matched.
+    EntryBehind,
 }
 
 impl Unit<'_> {

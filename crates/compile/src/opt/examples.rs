@@ -21,13 +21,14 @@ const KNOWN: [Option<(BinaryOp, u64)>; 5] = [
 ];
 
 /// The files of rules; a new one is to be listed.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
     ("bits.rules", include_str!("bits.rules")),
     ("compares.rules", include_str!("compares.rules")),
     ("extends.rules", include_str!("extends.rules")),
     ("floats.rules", include_str!("floats.rules")),
     ("integers.rules", include_str!("integers.rules")),
     ("products.rules", include_str!("products.rules")),
+    ("vectors.rules", include_str!("vectors.rules")),
 ];
 
 fn rules() -> Vec<Typed> {
@@ -88,11 +89,20 @@ impl<'e> Made<'e> {
         let ty = self.example.ty(self.typing, expr);
         let (op, list) = match &expr.kind {
             Kind::Value(name) => return self.values[&name[..]],
+            Kind::Literal(number) if ty == Type::V128 => return vector(builder, *number as u128),
             Kind::Literal(number) => {
                 let bits = *number as u64 & (u64::MAX >> (64 - ty.bits()));
                 return builder.constant(ty, bits);
             }
             Kind::Bits => return builder.constant(ty, ty.bits().into()),
+            // A constant vector of equal lanes.
+            Kind::Fold(Op::Vector(op), list) => {
+                let Kind::Literal(lane) = list[0].kind else {
+                    panic!("{:?} in an example", list[0].kind)
+                };
+                return vector(builder, op.eval(0, [lane as u128, 0, 0]));
+            }
+            Kind::Op(op, list) if op.has_immediate() => return self.with_immediate(builder, *op, list),
             Kind::Op(op, list) => (*op, list),
             other => panic!("{other:?} in an example"),
         };
@@ -101,27 +111,56 @@ impl<'e> Made<'e> {
             (Op::Unary(op), &[x]) => builder.unary(op, ty, x),
             (Op::Binary(op), &[x, y]) => builder.binary(op, x, y),
             (Op::Compare(op), &[x, y]) => builder.compare(op, x, y),
+            (Op::Vector(op), args) => builder.vector(op, args),
             (Op::Select, &[cond, x, y]) => builder.value(InstData::Select { cond, args: [x, y] }, ty),
             _ => panic!("{op:?} of {} operands", args.len()),
         }
     }
+
+    /// An operation whose first operand is part of the instruction.
+    fn with_immediate(&self, builder: &mut FuncBuilder<'_>, op: Op, list: &[Expr]) -> Value {
+        let Kind::Literal(first) = list[0].kind else {
+            panic!("{:?} in place of a lane", list[0].kind)
+        };
+        let args: Vec<Value> = list[1..].iter().map(|inner| self.expr(builder, inner)).collect();
+        match op {
+            Op::Vector(op) => builder.vector_lane(op, first as u8, &args),
+            _ => {
+                let mask = first.to_le_bytes();
+                let args = [args[0], args[1]];
+                builder.value(InstData::Shuffle { mask, args }, Type::V128)
+            }
+        }
+    }
+}
+
+fn vector(builder: &mut FuncBuilder<'_>, bits: u128) -> Value {
+    let bytes = bits.to_le_bytes();
+    builder.value(InstData::VectorConst { bytes }, Type::V128)
 }
 
 /// What a function of one block returns; nothing if it traps.
-fn result(func: &Func, shift: usize) -> Option<u64> {
+fn result(func: &Func, shift: usize) -> Option<u128> {
     let block = func.entry();
-    let mut bits: BTreeMap<Value, u64> = BTreeMap::new();
+    let mut bits: BTreeMap<Value, u128> = BTreeMap::new();
     for (at, &param) in func.blocks[block].params.iter().enumerate() {
-        let wide = ARGUMENTS[(at * 3 + shift) % ARGUMENTS.len()];
-        bits.insert(param, wide & (u64::MAX >> (64 - func.ty(param).bits())));
+        let [low, high] = [0, 1].map(|part| u128::from(ARGUMENTS[(at * 3 + part + shift) % ARGUMENTS.len()]));
+        bits.insert(
+            param,
+            (high << 64 | low) & (u128::MAX >> (128 - func.ty(param).bits())),
+        );
     }
     for &inst in &func.blocks[block].insts {
         let ty = || func.ty(func.result(inst));
+        let of = |value: Value| bits[&value] as u64;
         let found = match func.insts[inst].data {
-            InstData::Const { bits } => bits,
-            InstData::Unary { op, arg } => op.eval(func.ty(arg), ty(), bits[&arg]).ok()?,
-            InstData::Binary { op, args: [x, y] } => op.eval(ty(), bits[&x], bits[&y]).ok()?,
-            InstData::Compare { op, args: [x, y] } => u64::from(op.eval(func.ty(x), bits[&x], bits[&y])),
+            InstData::Const { bits } => bits.into(),
+            InstData::VectorConst { bytes } => u128::from_le_bytes(bytes),
+            InstData::Unary { op, arg } => op.eval(func.ty(arg), ty(), of(arg)).ok()?.into(),
+            InstData::Binary { op, args: [x, y] } => op.eval(ty(), of(x), of(y)).ok()?.into(),
+            InstData::Compare { op, args: [x, y] } => u128::from(op.eval(func.ty(x), of(x), of(y))),
+            InstData::Vector { op, lane, args } => op.eval(lane, args.map(|arg| bits[&arg])),
+            InstData::Shuffle { mask, args: [x, y] } => cellwall_ir::lanes::shuffle(mask, bits[&x], bits[&y]),
             InstData::Select { cond, args: [x, y] } => match bits[&cond] {
                 0 => bits[&y],
                 _ => bits[&x],
@@ -135,13 +174,13 @@ fn result(func: &Func, shift: usize) -> Option<u64> {
 }
 
 /// Not-a-numbers of a type are one value here.
-fn settled(ty: Type, bits: u64) -> u64 {
+fn settled(ty: Type, bits: u128) -> u128 {
     let is_nan = match ty {
         Type::F32 => f32::from_bits(bits as u32).is_nan(),
-        Type::F64 => f64::from_bits(bits).is_nan(),
+        Type::F64 => f64::from_bits(bits as u64).is_nan(),
         _ => false,
     };
-    if is_nan { u64::MAX } else { bits }
+    if is_nan { u128::MAX } else { bits }
 }
 
 /// Whether a rule is applied to its example in some typing. What the optimizer makes must give the

@@ -2,11 +2,11 @@
 
 //! The rules as code: what an instruction can be replaced by.
 
-use super::site::{Found, Simpler, Site, fold_binary, fold_compare, fold_unary, trim};
-use cellwall_ir::{BinaryOp, CompareOp, InstData, Type, UnaryOp, Value};
+use super::site::{Found, Simpler, Site, fold_binary, fold_compare, fold_unary, fold_vector, trim};
+use cellwall_ir::{BinaryOp, CompareOp, InstData, Type, UnaryOp, Value, VectorOp};
 
 /// The rules by name, in the order of their numbers.
-pub(super) const NAMES: [&str; 223] = [
+pub(super) const NAMES: [&str; 500] = [
     "and_zero",
     "and_ones",
     "and_same",
@@ -230,6 +230,283 @@ pub(super) const NAMES: [&str; 223] = [
     "high_word_mid",
     "low_word",
     "low_word_cross",
+    "lanes_add_zero_i8x16_add",
+    "lanes_add_zero_i16x8_add",
+    "lanes_add_zero_i32x4_add",
+    "lanes_add_zero_i64x2_add",
+    "lanes_add_zero_i8x16_sub",
+    "lanes_add_zero_i16x8_sub",
+    "lanes_add_zero_i32x4_sub",
+    "lanes_add_zero_i64x2_sub",
+    "lanes_add_sat_zero_i8x16_add_sat_s",
+    "lanes_add_sat_zero_i16x8_add_sat_s",
+    "lanes_add_sat_zero_i8x16_add_sat_u",
+    "lanes_add_sat_zero_i16x8_add_sat_u",
+    "lanes_add_sat_zero_i8x16_sub_sat_s",
+    "lanes_add_sat_zero_i16x8_sub_sat_s",
+    "lanes_add_sat_zero_i8x16_sub_sat_u",
+    "lanes_add_sat_zero_i16x8_sub_sat_u",
+    "vector_or_zero_or",
+    "vector_or_zero_xor",
+    "vector_or_zero_andnot",
+    "vector_and_ones",
+    "vector_and_zero",
+    "vector_or_ones",
+    "vector_constants_and",
+    "vector_constants_or",
+    "vector_constants_xor",
+    "vector_same_and",
+    "vector_same_or",
+    "vector_without_itself_xor",
+    "vector_without_itself_andnot",
+    "lanes_sub_same_i8x16",
+    "lanes_sub_same_i16x8",
+    "lanes_sub_same_i32x4",
+    "lanes_sub_same_i64x2",
+    "lanes_sub_sat_same_i8x16_s",
+    "lanes_sub_sat_same_i16x8_s",
+    "lanes_sub_sat_same_i8x16_u",
+    "lanes_sub_sat_same_i16x8_u",
+    "lanes_equal_same_i8x16_eq",
+    "lanes_equal_same_i16x8_eq",
+    "lanes_equal_same_i32x4_eq",
+    "lanes_equal_same_i64x2_eq",
+    "lanes_equal_same_i8x16_le_s",
+    "lanes_equal_same_i16x8_le_s",
+    "lanes_equal_same_i32x4_le_s",
+    "lanes_equal_same_i64x2_le_s",
+    "lanes_equal_same_i8x16_ge_s",
+    "lanes_equal_same_i16x8_ge_s",
+    "lanes_equal_same_i32x4_ge_s",
+    "lanes_equal_same_i64x2_ge_s",
+    "lanes_equal_same_unsigned_i8x16_le_u",
+    "lanes_equal_same_unsigned_i16x8_le_u",
+    "lanes_equal_same_unsigned_i32x4_le_u",
+    "lanes_equal_same_unsigned_i8x16_ge_u",
+    "lanes_equal_same_unsigned_i16x8_ge_u",
+    "lanes_equal_same_unsigned_i32x4_ge_u",
+    "lanes_differ_same_i8x16_ne",
+    "lanes_differ_same_i16x8_ne",
+    "lanes_differ_same_i32x4_ne",
+    "lanes_differ_same_i64x2_ne",
+    "lanes_differ_same_i8x16_lt_s",
+    "lanes_differ_same_i16x8_lt_s",
+    "lanes_differ_same_i32x4_lt_s",
+    "lanes_differ_same_i64x2_lt_s",
+    "lanes_differ_same_i8x16_gt_s",
+    "lanes_differ_same_i16x8_gt_s",
+    "lanes_differ_same_i32x4_gt_s",
+    "lanes_differ_same_i64x2_gt_s",
+    "lanes_differ_same_unsigned_i8x16_lt_u",
+    "lanes_differ_same_unsigned_i16x8_lt_u",
+    "lanes_differ_same_unsigned_i32x4_lt_u",
+    "lanes_differ_same_unsigned_i8x16_gt_u",
+    "lanes_differ_same_unsigned_i16x8_gt_u",
+    "lanes_differ_same_unsigned_i32x4_gt_u",
+    "lanes_min_same_i8x16_min_s",
+    "lanes_min_same_i16x8_min_s",
+    "lanes_min_same_i32x4_min_s",
+    "lanes_min_same_i8x16_min_u",
+    "lanes_min_same_i16x8_min_u",
+    "lanes_min_same_i32x4_min_u",
+    "lanes_min_same_i8x16_max_s",
+    "lanes_min_same_i16x8_max_s",
+    "lanes_min_same_i32x4_max_s",
+    "lanes_min_same_i8x16_max_u",
+    "lanes_min_same_i16x8_max_u",
+    "lanes_min_same_i32x4_max_u",
+    "lanes_average_same_i8x16",
+    "lanes_average_same_i16x8",
+    "lanes_pseudo_min_same_f32x4_pmin",
+    "lanes_pseudo_min_same_f64x2_pmin",
+    "lanes_pseudo_min_same_f32x4_pmax",
+    "lanes_pseudo_min_same_f64x2_pmax",
+    "lanes_neg_neg_i8x16",
+    "lanes_neg_neg_i16x8",
+    "lanes_neg_neg_i32x4",
+    "lanes_neg_neg_i64x2",
+    "lanes_neg_neg_f32x4",
+    "lanes_neg_neg_f64x2",
+    "lanes_abs_of_sign_i8x16_neg",
+    "lanes_abs_of_sign_i16x8_neg",
+    "lanes_abs_of_sign_i32x4_neg",
+    "lanes_abs_of_sign_i64x2_neg",
+    "lanes_abs_of_sign_f32x4_neg",
+    "lanes_abs_of_sign_f64x2_neg",
+    "lanes_abs_of_sign_i8x16_abs",
+    "lanes_abs_of_sign_i16x8_abs",
+    "lanes_abs_of_sign_i32x4_abs",
+    "lanes_abs_of_sign_i64x2_abs",
+    "lanes_abs_of_sign_f32x4_abs",
+    "lanes_abs_of_sign_f64x2_abs",
+    "lanes_neg_of_sub_i8x16",
+    "lanes_neg_of_sub_i16x8",
+    "lanes_neg_of_sub_i32x4",
+    "lanes_neg_of_sub_i64x2",
+    "lanes_add_of_neg_i8x16",
+    "lanes_add_of_neg_i16x8",
+    "lanes_add_of_neg_i32x4",
+    "lanes_add_of_neg_i64x2",
+    "lanes_sub_of_neg_i8x16",
+    "lanes_sub_of_neg_i16x8",
+    "lanes_sub_of_neg_i32x4",
+    "lanes_sub_of_neg_i64x2",
+    "vector_not_not",
+    "vector_and_of_not",
+    "vector_andnot_of_not",
+    "lanes_not_of_compare_i8x16_eq_ne",
+    "lanes_not_of_compare_i16x8_eq_ne",
+    "lanes_not_of_compare_i32x4_eq_ne",
+    "lanes_not_of_compare_i64x2_eq_ne",
+    "lanes_not_of_compare_i8x16_ne_eq",
+    "lanes_not_of_compare_i16x8_ne_eq",
+    "lanes_not_of_compare_i32x4_ne_eq",
+    "lanes_not_of_compare_i64x2_ne_eq",
+    "lanes_not_of_float_compare_f32x4_eq_ne",
+    "lanes_not_of_float_compare_f64x2_eq_ne",
+    "lanes_not_of_float_compare_f32x4_ne_eq",
+    "lanes_not_of_float_compare_f64x2_ne_eq",
+    "bitselect_same",
+    "bitselect_ones",
+    "bitselect_zero",
+    "bitselect_not",
+    "bitselect_or_zero",
+    "bitselect_zero_or",
+    "bitselect_ones_or",
+    "bitselect_mask_or",
+    "blend_same_i8x16",
+    "blend_same_i32x4",
+    "blend_same_i64x2",
+    "lanes_below_zero_i8x16",
+    "lanes_below_zero_i16x8",
+    "lanes_below_zero_i32x4",
+    "lanes_at_least_zero_i8x16",
+    "lanes_at_least_zero_i16x8",
+    "lanes_at_least_zero_i32x4",
+    "lanes_above_zero_i8x16",
+    "lanes_above_zero_i16x8",
+    "lanes_above_zero_i32x4",
+    "lanes_at_most_zero_i8x16",
+    "lanes_at_most_zero_i16x8",
+    "lanes_at_most_zero_i32x4",
+    "lanes_max_zero_i8x16",
+    "lanes_max_zero_i16x8",
+    "lanes_max_zero_i32x4",
+    "lanes_min_zero_i8x16",
+    "lanes_min_zero_i16x8",
+    "lanes_min_zero_i32x4",
+    "bitmask_of_negative_i8x16",
+    "bitmask_of_negative_i16x8",
+    "bitmask_of_negative_i32x4",
+    "bitmask_of_negative_i64x2",
+    "bitmask_of_zero_above_i8x16",
+    "bitmask_of_zero_above_i16x8",
+    "bitmask_of_zero_above_i32x4",
+    "bitmask_of_zero_above_i64x2",
+    "bitmask_of_shift_i8x16",
+    "bitmask_of_shift_i16x8",
+    "bitmask_of_shift_i32x4",
+    "bitmask_of_shift_i64x2",
+    "lane_of_splat_i32x4",
+    "lane_of_splat_i64x2",
+    "lane_of_splat_f32x4",
+    "lane_of_splat_f64x2",
+    "lane_of_splat_narrow_i8x16_0xff",
+    "lane_of_splat_narrow_i16x8_0xffff",
+    "lane_of_splat_signed_i8x16_sext8",
+    "lane_of_splat_signed_i16x8_sext16",
+    "lane_that_was_set_i32x4",
+    "lane_that_was_set_i64x2",
+    "lane_that_was_set_f32x4",
+    "lane_that_was_set_f64x2",
+    "lane_that_was_set_narrow_i8x16_0xff",
+    "lane_that_was_set_narrow_i16x8_0xffff",
+    "lane_that_was_set_signed_i8x16_sext8",
+    "lane_that_was_set_signed_i16x8_sext16",
+    "lane_beside_one_set_i32x4",
+    "lane_beside_one_set_i64x2",
+    "lane_beside_one_set_f32x4",
+    "lane_beside_one_set_f64x2",
+    "lane_beside_one_set_narrow_i8x16_s",
+    "lane_beside_one_set_narrow_i16x8_s",
+    "lane_beside_one_set_narrow_i8x16_u",
+    "lane_beside_one_set_narrow_i16x8_u",
+    "lane_set_again_i8x16",
+    "lane_set_again_i16x8",
+    "lane_set_again_i32x4",
+    "lane_set_again_i64x2",
+    "lane_set_again_f32x4",
+    "lane_set_again_f64x2",
+    "lane_set_to_itself_i32x4",
+    "lane_set_to_itself_i64x2",
+    "lane_set_to_itself_f32x4",
+    "lane_set_to_itself_f64x2",
+    "lane_set_to_itself_narrow_i8x16_s",
+    "lane_set_to_itself_narrow_i16x8_s",
+    "lane_set_to_itself_narrow_i8x16_u",
+    "lane_set_to_itself_narrow_i16x8_u",
+    "shuffle_first",
+    "shuffle_second",
+    "shuffle_same",
+    "shuffle_of_splat_i16x8_1",
+    "shuffle_of_splat_i32x4_3",
+    "shuffle_of_splat_i64x2_7",
+    "lanes_shift_by_zero_i8x16_7_shl",
+    "lanes_shift_by_zero_i16x8_15_shl",
+    "lanes_shift_by_zero_i32x4_31_shl",
+    "lanes_shift_by_zero_i64x2_63_shl",
+    "lanes_shift_by_zero_i8x16_7_shr_s",
+    "lanes_shift_by_zero_i16x8_15_shr_s",
+    "lanes_shift_by_zero_i32x4_31_shr_s",
+    "lanes_shift_by_zero_i64x2_63_shr_s",
+    "lanes_shift_by_zero_i8x16_7_shr_u",
+    "lanes_shift_by_zero_i16x8_15_shr_u",
+    "lanes_shift_by_zero_i32x4_31_shr_u",
+    "lanes_shift_by_zero_i64x2_63_shr_u",
+    "lanes_shift_twice_i8x16_7_shl",
+    "lanes_shift_twice_i16x8_15_shl",
+    "lanes_shift_twice_i32x4_31_shl",
+    "lanes_shift_twice_i64x2_63_shl",
+    "lanes_shift_twice_i8x16_7_shr_s",
+    "lanes_shift_twice_i16x8_15_shr_s",
+    "lanes_shift_twice_i32x4_31_shr_s",
+    "lanes_shift_twice_i64x2_63_shr_s",
+    "lanes_shift_twice_i8x16_7_shr_u",
+    "lanes_shift_twice_i16x8_15_shr_u",
+    "lanes_shift_twice_i32x4_31_shr_u",
+    "lanes_shift_twice_i64x2_63_shr_u",
+    "lanes_shift_out_i8x16_7_shl",
+    "lanes_shift_out_i16x8_15_shl",
+    "lanes_shift_out_i32x4_31_shl",
+    "lanes_shift_out_i64x2_63_shl",
+    "lanes_shift_out_i8x16_7_shr_u",
+    "lanes_shift_out_i16x8_15_shr_u",
+    "lanes_shift_out_i32x4_31_shr_u",
+    "lanes_shift_out_i64x2_63_shr_u",
+    "lanes_mul_power_i16x8",
+    "lanes_mul_power_i32x4",
+    "lanes_mul_power_wide",
+    "lanes_mul_zero_i16x8",
+    "lanes_mul_zero_i32x4",
+    "lanes_mul_zero_i64x2",
+    "lanes_mul_minus_one_i32x4",
+    "lanes_mul_minus_one_i64x2",
+    "lanes_mul_of_extended_i16x8_i8x16_low_s",
+    "lanes_mul_of_extended_i32x4_i16x8_low_s",
+    "lanes_mul_of_extended_i64x2_i32x4_low_s",
+    "lanes_mul_of_extended_i16x8_i8x16_high_s",
+    "lanes_mul_of_extended_i32x4_i16x8_high_s",
+    "lanes_mul_of_extended_i64x2_i32x4_high_s",
+    "lanes_mul_of_extended_i16x8_i8x16_low_u",
+    "lanes_mul_of_extended_i32x4_i16x8_low_u",
+    "lanes_mul_of_extended_i64x2_i32x4_low_u",
+    "lanes_mul_of_extended_i16x8_i8x16_high_u",
+    "lanes_mul_of_extended_i32x4_i16x8_high_u",
+    "lanes_mul_of_extended_i64x2_i32x4_high_u",
+    "lanes_narrow_of_extended_i8x16_i16x8_s",
+    "lanes_narrow_of_extended_i16x8_i32x4_s",
+    "lanes_narrow_of_extended_i8x16_i16x8_u",
+    "lanes_narrow_of_extended_i16x8_i32x4_u",
 ];
 
 /// What a rule says of an instruction that is no terminator and gives a `ty`.
@@ -272,6 +549,135 @@ pub(super) fn simplify(s: &mut Site<'_>, ty: Type, data: InstData) -> Option<Fou
         InstData::Compare { op: CompareOp::GeS, args: [x0, x1] } => ge_s(s, ty, x0, x1),
         InstData::Compare { op: CompareOp::GeU, args: [x0, x1] } => ge_u(s, ty, x0, x1),
         InstData::Select { cond: x0, args: [x1, x2] } => select(s, ty, x0, x1, x2),
+        InstData::Vector { op: VectorOp::I8x16ExtractLaneS, lane: x0, args: [x1, ..] } => i8x16_extract_lane_s(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I8x16ExtractLaneU, lane: x0, args: [x1, ..] } => i8x16_extract_lane_u(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I8x16ReplaceLane, lane: x0, args: [x1, x2, ..] } => i8x16_replace_lane(s, ty, x0, x1, x2),
+        InstData::Vector { op: VectorOp::I16x8ExtractLaneS, lane: x0, args: [x1, ..] } => i16x8_extract_lane_s(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I16x8ExtractLaneU, lane: x0, args: [x1, ..] } => i16x8_extract_lane_u(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I16x8ReplaceLane, lane: x0, args: [x1, x2, ..] } => i16x8_replace_lane(s, ty, x0, x1, x2),
+        InstData::Vector { op: VectorOp::I32x4ExtractLane, lane: x0, args: [x1, ..] } => i32x4_extract_lane(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I32x4ReplaceLane, lane: x0, args: [x1, x2, ..] } => i32x4_replace_lane(s, ty, x0, x1, x2),
+        InstData::Vector { op: VectorOp::I64x2ExtractLane, lane: x0, args: [x1, ..] } => i64x2_extract_lane(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I64x2ReplaceLane, lane: x0, args: [x1, x2, ..] } => i64x2_replace_lane(s, ty, x0, x1, x2),
+        InstData::Vector { op: VectorOp::F32x4ExtractLane, lane: x0, args: [x1, ..] } => f32x4_extract_lane(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::F32x4ReplaceLane, lane: x0, args: [x1, x2, ..] } => f32x4_replace_lane(s, ty, x0, x1, x2),
+        InstData::Vector { op: VectorOp::F64x2ExtractLane, lane: x0, args: [x1, ..] } => f64x2_extract_lane(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::F64x2ReplaceLane, lane: x0, args: [x1, x2, ..] } => f64x2_replace_lane(s, ty, x0, x1, x2),
+        InstData::Vector { op: VectorOp::I8x16Eq, lane: _, args: [x0, x1, ..] } => i8x16_eq(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I8x16Ne, lane: _, args: [x0, x1, ..] } => i8x16_ne(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I8x16LtS, lane: _, args: [x0, x1, ..] } => i8x16_lt_s(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I8x16LtU, lane: _, args: [x0, x1, ..] } => i8x16_lt_u(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I8x16GtS, lane: _, args: [x0, x1, ..] } => i8x16_gt_s(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I8x16GtU, lane: _, args: [x0, x1, ..] } => i8x16_gt_u(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I8x16LeS, lane: _, args: [x0, x1, ..] } => i8x16_le_s(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I8x16LeU, lane: _, args: [x0, x1, ..] } => i8x16_le_u(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I8x16GeS, lane: _, args: [x0, x1, ..] } => i8x16_ge_s(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I8x16GeU, lane: _, args: [x0, x1, ..] } => i8x16_ge_u(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I16x8Eq, lane: _, args: [x0, x1, ..] } => i16x8_eq(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I16x8Ne, lane: _, args: [x0, x1, ..] } => i16x8_ne(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I16x8LtS, lane: _, args: [x0, x1, ..] } => i16x8_lt_s(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I16x8LtU, lane: _, args: [x0, x1, ..] } => i16x8_lt_u(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I16x8GtS, lane: _, args: [x0, x1, ..] } => i16x8_gt_s(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I16x8GtU, lane: _, args: [x0, x1, ..] } => i16x8_gt_u(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I16x8LeS, lane: _, args: [x0, x1, ..] } => i16x8_le_s(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I16x8LeU, lane: _, args: [x0, x1, ..] } => i16x8_le_u(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I16x8GeS, lane: _, args: [x0, x1, ..] } => i16x8_ge_s(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I16x8GeU, lane: _, args: [x0, x1, ..] } => i16x8_ge_u(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I32x4Eq, lane: _, args: [x0, x1, ..] } => i32x4_eq(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I32x4Ne, lane: _, args: [x0, x1, ..] } => i32x4_ne(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I32x4LtS, lane: _, args: [x0, x1, ..] } => i32x4_lt_s(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I32x4LtU, lane: _, args: [x0, x1, ..] } => i32x4_lt_u(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I32x4GtS, lane: _, args: [x0, x1, ..] } => i32x4_gt_s(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I32x4GtU, lane: _, args: [x0, x1, ..] } => i32x4_gt_u(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I32x4LeS, lane: _, args: [x0, x1, ..] } => i32x4_le_s(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I32x4LeU, lane: _, args: [x0, x1, ..] } => i32x4_le_u(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I32x4GeS, lane: _, args: [x0, x1, ..] } => i32x4_ge_s(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I32x4GeU, lane: _, args: [x0, x1, ..] } => i32x4_ge_u(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I64x2Eq, lane: _, args: [x0, x1, ..] } => i64x2_eq(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I64x2Ne, lane: _, args: [x0, x1, ..] } => i64x2_ne(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I64x2LtS, lane: _, args: [x0, x1, ..] } => i64x2_lt_s(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I64x2GtS, lane: _, args: [x0, x1, ..] } => i64x2_gt_s(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I64x2LeS, lane: _, args: [x0, x1, ..] } => i64x2_le_s(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I64x2GeS, lane: _, args: [x0, x1, ..] } => i64x2_ge_s(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::V128Not, lane: _, args: [x0, ..] } => v128_not(s, ty, x0),
+        InstData::Vector { op: VectorOp::V128And, lane: _, args: [x0, x1, ..] } => v128_and(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::V128AndNot, lane: _, args: [x0, x1, ..] } => v128_andnot(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::V128Or, lane: _, args: [x0, x1, ..] } => v128_or(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::V128Xor, lane: _, args: [x0, x1, ..] } => v128_xor(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::V128Bitselect, lane: _, args: [x0, x1, x2] } => v128_bitselect(s, ty, x0, x1, x2),
+        InstData::Vector { op: VectorOp::I8x16Abs, lane: _, args: [x0, ..] } => i8x16_abs(s, ty, x0),
+        InstData::Vector { op: VectorOp::I8x16Neg, lane: _, args: [x0, ..] } => i8x16_neg(s, ty, x0),
+        InstData::Vector { op: VectorOp::I8x16Bitmask, lane: _, args: [x0, ..] } => i8x16_bitmask(s, ty, x0),
+        InstData::Vector { op: VectorOp::I8x16NarrowI16x8S, lane: _, args: [x0, x1, ..] } => i8x16_narrow_i16x8_s(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I8x16NarrowI16x8U, lane: _, args: [x0, x1, ..] } => i8x16_narrow_i16x8_u(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I8x16Shl, lane: _, args: [x0, x1, ..] } => i8x16_shl(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I8x16ShrS, lane: _, args: [x0, x1, ..] } => i8x16_shr_s(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I8x16ShrU, lane: _, args: [x0, x1, ..] } => i8x16_shr_u(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I8x16Add, lane: _, args: [x0, x1, ..] } => i8x16_add(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I8x16AddSatS, lane: _, args: [x0, x1, ..] } => i8x16_add_sat_s(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I8x16AddSatU, lane: _, args: [x0, x1, ..] } => i8x16_add_sat_u(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I8x16Sub, lane: _, args: [x0, x1, ..] } => i8x16_sub(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I8x16SubSatS, lane: _, args: [x0, x1, ..] } => i8x16_sub_sat_s(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I8x16SubSatU, lane: _, args: [x0, x1, ..] } => i8x16_sub_sat_u(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I8x16MinS, lane: _, args: [x0, x1, ..] } => i8x16_min_s(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I8x16MinU, lane: _, args: [x0, x1, ..] } => i8x16_min_u(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I8x16MaxS, lane: _, args: [x0, x1, ..] } => i8x16_max_s(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I8x16MaxU, lane: _, args: [x0, x1, ..] } => i8x16_max_u(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I8x16AvgrU, lane: _, args: [x0, x1, ..] } => i8x16_avgr_u(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I16x8Abs, lane: _, args: [x0, ..] } => i16x8_abs(s, ty, x0),
+        InstData::Vector { op: VectorOp::I16x8Neg, lane: _, args: [x0, ..] } => i16x8_neg(s, ty, x0),
+        InstData::Vector { op: VectorOp::I16x8Bitmask, lane: _, args: [x0, ..] } => i16x8_bitmask(s, ty, x0),
+        InstData::Vector { op: VectorOp::I16x8NarrowI32x4S, lane: _, args: [x0, x1, ..] } => i16x8_narrow_i32x4_s(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I16x8NarrowI32x4U, lane: _, args: [x0, x1, ..] } => i16x8_narrow_i32x4_u(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I16x8Shl, lane: _, args: [x0, x1, ..] } => i16x8_shl(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I16x8ShrS, lane: _, args: [x0, x1, ..] } => i16x8_shr_s(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I16x8ShrU, lane: _, args: [x0, x1, ..] } => i16x8_shr_u(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I16x8Add, lane: _, args: [x0, x1, ..] } => i16x8_add(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I16x8AddSatS, lane: _, args: [x0, x1, ..] } => i16x8_add_sat_s(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I16x8AddSatU, lane: _, args: [x0, x1, ..] } => i16x8_add_sat_u(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I16x8Sub, lane: _, args: [x0, x1, ..] } => i16x8_sub(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I16x8SubSatS, lane: _, args: [x0, x1, ..] } => i16x8_sub_sat_s(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I16x8SubSatU, lane: _, args: [x0, x1, ..] } => i16x8_sub_sat_u(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I16x8Mul, lane: _, args: [x0, x1, ..] } => i16x8_mul(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I16x8MinS, lane: _, args: [x0, x1, ..] } => i16x8_min_s(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I16x8MinU, lane: _, args: [x0, x1, ..] } => i16x8_min_u(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I16x8MaxS, lane: _, args: [x0, x1, ..] } => i16x8_max_s(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I16x8MaxU, lane: _, args: [x0, x1, ..] } => i16x8_max_u(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I16x8AvgrU, lane: _, args: [x0, x1, ..] } => i16x8_avgr_u(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I32x4Abs, lane: _, args: [x0, ..] } => i32x4_abs(s, ty, x0),
+        InstData::Vector { op: VectorOp::I32x4Neg, lane: _, args: [x0, ..] } => i32x4_neg(s, ty, x0),
+        InstData::Vector { op: VectorOp::I32x4Bitmask, lane: _, args: [x0, ..] } => i32x4_bitmask(s, ty, x0),
+        InstData::Vector { op: VectorOp::I32x4Shl, lane: _, args: [x0, x1, ..] } => i32x4_shl(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I32x4ShrS, lane: _, args: [x0, x1, ..] } => i32x4_shr_s(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I32x4ShrU, lane: _, args: [x0, x1, ..] } => i32x4_shr_u(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I32x4Add, lane: _, args: [x0, x1, ..] } => i32x4_add(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I32x4Sub, lane: _, args: [x0, x1, ..] } => i32x4_sub(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I32x4Mul, lane: _, args: [x0, x1, ..] } => i32x4_mul(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I32x4MinS, lane: _, args: [x0, x1, ..] } => i32x4_min_s(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I32x4MinU, lane: _, args: [x0, x1, ..] } => i32x4_min_u(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I32x4MaxS, lane: _, args: [x0, x1, ..] } => i32x4_max_s(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I32x4MaxU, lane: _, args: [x0, x1, ..] } => i32x4_max_u(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I64x2Abs, lane: _, args: [x0, ..] } => i64x2_abs(s, ty, x0),
+        InstData::Vector { op: VectorOp::I64x2Neg, lane: _, args: [x0, ..] } => i64x2_neg(s, ty, x0),
+        InstData::Vector { op: VectorOp::I64x2Bitmask, lane: _, args: [x0, ..] } => i64x2_bitmask(s, ty, x0),
+        InstData::Vector { op: VectorOp::I64x2Shl, lane: _, args: [x0, x1, ..] } => i64x2_shl(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I64x2ShrS, lane: _, args: [x0, x1, ..] } => i64x2_shr_s(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I64x2ShrU, lane: _, args: [x0, x1, ..] } => i64x2_shr_u(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I64x2Add, lane: _, args: [x0, x1, ..] } => i64x2_add(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I64x2Sub, lane: _, args: [x0, x1, ..] } => i64x2_sub(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I64x2Mul, lane: _, args: [x0, x1, ..] } => i64x2_mul(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::F32x4Abs, lane: _, args: [x0, ..] } => f32x4_abs(s, ty, x0),
+        InstData::Vector { op: VectorOp::F32x4Neg, lane: _, args: [x0, ..] } => f32x4_neg(s, ty, x0),
+        InstData::Vector { op: VectorOp::F32x4PMin, lane: _, args: [x0, x1, ..] } => f32x4_pmin(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::F32x4PMax, lane: _, args: [x0, x1, ..] } => f32x4_pmax(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::F64x2Abs, lane: _, args: [x0, ..] } => f64x2_abs(s, ty, x0),
+        InstData::Vector { op: VectorOp::F64x2Neg, lane: _, args: [x0, ..] } => f64x2_neg(s, ty, x0),
+        InstData::Vector { op: VectorOp::F64x2PMin, lane: _, args: [x0, x1, ..] } => f64x2_pmin(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::F64x2PMax, lane: _, args: [x0, x1, ..] } => f64x2_pmax(s, ty, x0, x1),
+        InstData::Vector { op: VectorOp::I8x16Blend, lane: _, args: [x0, x1, x2] } => i8x16_blend(s, ty, x0, x1, x2),
+        InstData::Vector { op: VectorOp::I32x4Blend, lane: _, args: [x0, x1, x2] } => i32x4_blend(s, ty, x0, x1, x2),
+        InstData::Vector { op: VectorOp::I64x2Blend, lane: _, args: [x0, x1, x2] } => i64x2_blend(s, ty, x0, x1, x2),
+        InstData::Shuffle { mask: x0, args: [x1, x2] } => i8x16_shuffle(s, ty, x0, x1, x2),
         _ => None,
     }
 }
@@ -3733,6 +4139,2797 @@ fn select(s: &mut Site<'_>, ty: Type, x0: Value, x1: Value, x2: Value) -> Option
                 {
                     return Some((139, Simpler::Inst(InstData::Select { cond: x0, args: [x1, x2_2] })));
                 }
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i8x16_extract_lane_s(s: &mut Site<'_>, _ty: Type, x0: u8, x1: Value) -> Option<Found> {
+    match s.definition(x1) {
+        Some(InstData::Vector { op: VectorOp::I8x16ReplaceLane, lane: x1_0, args: [x1_1, x1_2, ..] }) => {
+            if u64::from(x1_0) == u64::from(x0) {
+                // lane_that_was_set_signed_i8x16_sext8
+                {
+                    return Some((414, Simpler::Inst(InstData::Unary { op: UnaryOp::SignExtend8, arg: x1_2 })));
+                }
+            }
+            // lane_beside_one_set_narrow_i8x16_s
+            if CompareOp::Ne.eval(Type::I32, u64::from(x0), u64::from(x1_0)) {
+                return Some((420, Simpler::Inst(InstData::Vector { op: VectorOp::I8x16ExtractLaneS, lane: x0, args: [x1_1, x1_1, x1_1] })));
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I8x16Splat, lane: _, args: [x1_0, ..] }) => {
+            // lane_of_splat_signed_i8x16_sext8
+            {
+                return Some((406, Simpler::Inst(InstData::Unary { op: UnaryOp::SignExtend8, arg: x1_0 })));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i8x16_extract_lane_u(s: &mut Site<'_>, _ty: Type, x0: u8, x1: Value) -> Option<Found> {
+    match s.definition(x1) {
+        Some(InstData::Vector { op: VectorOp::I8x16ReplaceLane, lane: x1_0, args: [x1_1, x1_2, ..] }) => {
+            if u64::from(x1_0) == u64::from(x0) {
+                // lane_that_was_set_narrow_i8x16_0xff
+                {
+                    let r0 = s.number(Type::I32, 255);
+                    return Some((412, Simpler::Inst(InstData::Binary { op: BinaryOp::And, args: [x1_2, r0] })));
+                }
+            }
+            // lane_beside_one_set_narrow_i8x16_u
+            if CompareOp::Ne.eval(Type::I32, u64::from(x0), u64::from(x1_0)) {
+                return Some((422, Simpler::Inst(InstData::Vector { op: VectorOp::I8x16ExtractLaneU, lane: x0, args: [x1_1, x1_1, x1_1] })));
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I8x16Splat, lane: _, args: [x1_0, ..] }) => {
+            // lane_of_splat_narrow_i8x16_0xff
+            {
+                let r0 = s.number(Type::I32, 255);
+                return Some((404, Simpler::Inst(InstData::Binary { op: BinaryOp::And, args: [x1_0, r0] })));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i8x16_replace_lane(s: &mut Site<'_>, _ty: Type, x0: u8, x1: Value, x2: Value) -> Option<Found> {
+    match s.definition(x1) {
+        Some(InstData::Vector { op: VectorOp::I8x16ReplaceLane, lane: x1_0, args: [x1_1, x1_2, ..] }) => {
+            let _ = x1_2;
+            if u64::from(x1_0) == u64::from(x0) {
+                // lane_set_again_i8x16
+                {
+                    return Some((424, Simpler::Inst(InstData::Vector { op: VectorOp::I8x16ReplaceLane, lane: x0, args: [x1_1, x2, x1_1] })));
+                }
+            }
+        }
+        _ => {}
+    }
+    match s.definition(x2) {
+        Some(InstData::Vector { op: VectorOp::I8x16ExtractLaneS, lane: x2_0, args: [x2_1, ..] }) => {
+            if u64::from(x2_0) == u64::from(x0) {
+                if x1 == x2_1 {
+                    // lane_set_to_itself_narrow_i8x16_s
+                    {
+                        return Some((434, Simpler::Value(x1)));
+                    }
+                }
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I8x16ExtractLaneU, lane: x2_0, args: [x2_1, ..] }) => {
+            if u64::from(x2_0) == u64::from(x0) {
+                if x1 == x2_1 {
+                    // lane_set_to_itself_narrow_i8x16_u
+                    {
+                        return Some((436, Simpler::Value(x1)));
+                    }
+                }
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i16x8_extract_lane_s(s: &mut Site<'_>, _ty: Type, x0: u8, x1: Value) -> Option<Found> {
+    match s.definition(x1) {
+        Some(InstData::Vector { op: VectorOp::I16x8ReplaceLane, lane: x1_0, args: [x1_1, x1_2, ..] }) => {
+            if u64::from(x1_0) == u64::from(x0) {
+                // lane_that_was_set_signed_i16x8_sext16
+                {
+                    return Some((415, Simpler::Inst(InstData::Unary { op: UnaryOp::SignExtend16, arg: x1_2 })));
+                }
+            }
+            // lane_beside_one_set_narrow_i16x8_s
+            if CompareOp::Ne.eval(Type::I32, u64::from(x0), u64::from(x1_0)) {
+                return Some((421, Simpler::Inst(InstData::Vector { op: VectorOp::I16x8ExtractLaneS, lane: x0, args: [x1_1, x1_1, x1_1] })));
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I16x8Splat, lane: _, args: [x1_0, ..] }) => {
+            // lane_of_splat_signed_i16x8_sext16
+            {
+                return Some((407, Simpler::Inst(InstData::Unary { op: UnaryOp::SignExtend16, arg: x1_0 })));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i16x8_extract_lane_u(s: &mut Site<'_>, _ty: Type, x0: u8, x1: Value) -> Option<Found> {
+    match s.definition(x1) {
+        Some(InstData::Vector { op: VectorOp::I16x8ReplaceLane, lane: x1_0, args: [x1_1, x1_2, ..] }) => {
+            if u64::from(x1_0) == u64::from(x0) {
+                // lane_that_was_set_narrow_i16x8_0xffff
+                {
+                    let r0 = s.number(Type::I32, 65535);
+                    return Some((413, Simpler::Inst(InstData::Binary { op: BinaryOp::And, args: [x1_2, r0] })));
+                }
+            }
+            // lane_beside_one_set_narrow_i16x8_u
+            if CompareOp::Ne.eval(Type::I32, u64::from(x0), u64::from(x1_0)) {
+                return Some((423, Simpler::Inst(InstData::Vector { op: VectorOp::I16x8ExtractLaneU, lane: x0, args: [x1_1, x1_1, x1_1] })));
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I16x8Splat, lane: _, args: [x1_0, ..] }) => {
+            // lane_of_splat_narrow_i16x8_0xffff
+            {
+                let r0 = s.number(Type::I32, 65535);
+                return Some((405, Simpler::Inst(InstData::Binary { op: BinaryOp::And, args: [x1_0, r0] })));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i16x8_replace_lane(s: &mut Site<'_>, _ty: Type, x0: u8, x1: Value, x2: Value) -> Option<Found> {
+    match s.definition(x1) {
+        Some(InstData::Vector { op: VectorOp::I16x8ReplaceLane, lane: x1_0, args: [x1_1, x1_2, ..] }) => {
+            let _ = x1_2;
+            if u64::from(x1_0) == u64::from(x0) {
+                // lane_set_again_i16x8
+                {
+                    return Some((425, Simpler::Inst(InstData::Vector { op: VectorOp::I16x8ReplaceLane, lane: x0, args: [x1_1, x2, x1_1] })));
+                }
+            }
+        }
+        _ => {}
+    }
+    match s.definition(x2) {
+        Some(InstData::Vector { op: VectorOp::I16x8ExtractLaneS, lane: x2_0, args: [x2_1, ..] }) => {
+            if u64::from(x2_0) == u64::from(x0) {
+                if x1 == x2_1 {
+                    // lane_set_to_itself_narrow_i16x8_s
+                    {
+                        return Some((435, Simpler::Value(x1)));
+                    }
+                }
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I16x8ExtractLaneU, lane: x2_0, args: [x2_1, ..] }) => {
+            if u64::from(x2_0) == u64::from(x0) {
+                if x1 == x2_1 {
+                    // lane_set_to_itself_narrow_i16x8_u
+                    {
+                        return Some((437, Simpler::Value(x1)));
+                    }
+                }
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i32x4_extract_lane(s: &mut Site<'_>, _ty: Type, x0: u8, x1: Value) -> Option<Found> {
+    match s.definition(x1) {
+        Some(InstData::Vector { op: VectorOp::I32x4ReplaceLane, lane: x1_0, args: [x1_1, x1_2, ..] }) => {
+            if u64::from(x1_0) == u64::from(x0) {
+                // lane_that_was_set_i32x4
+                {
+                    return Some((408, Simpler::Value(x1_2)));
+                }
+            }
+            // lane_beside_one_set_i32x4
+            if CompareOp::Ne.eval(Type::I32, u64::from(x0), u64::from(x1_0)) {
+                return Some((416, Simpler::Inst(InstData::Vector { op: VectorOp::I32x4ExtractLane, lane: x0, args: [x1_1, x1_1, x1_1] })));
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I32x4Splat, lane: _, args: [x1_0, ..] }) => {
+            // lane_of_splat_i32x4
+            {
+                return Some((400, Simpler::Value(x1_0)));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i32x4_replace_lane(s: &mut Site<'_>, _ty: Type, x0: u8, x1: Value, x2: Value) -> Option<Found> {
+    match s.definition(x1) {
+        Some(InstData::Vector { op: VectorOp::I32x4ReplaceLane, lane: x1_0, args: [x1_1, x1_2, ..] }) => {
+            let _ = x1_2;
+            if u64::from(x1_0) == u64::from(x0) {
+                // lane_set_again_i32x4
+                {
+                    return Some((426, Simpler::Inst(InstData::Vector { op: VectorOp::I32x4ReplaceLane, lane: x0, args: [x1_1, x2, x1_1] })));
+                }
+            }
+        }
+        _ => {}
+    }
+    match s.definition(x2) {
+        Some(InstData::Vector { op: VectorOp::I32x4ExtractLane, lane: x2_0, args: [x2_1, ..] }) => {
+            if u64::from(x2_0) == u64::from(x0) {
+                if x1 == x2_1 {
+                    // lane_set_to_itself_i32x4
+                    {
+                        return Some((430, Simpler::Value(x1)));
+                    }
+                }
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i64x2_extract_lane(s: &mut Site<'_>, _ty: Type, x0: u8, x1: Value) -> Option<Found> {
+    match s.definition(x1) {
+        Some(InstData::Vector { op: VectorOp::I64x2ReplaceLane, lane: x1_0, args: [x1_1, x1_2, ..] }) => {
+            if u64::from(x1_0) == u64::from(x0) {
+                // lane_that_was_set_i64x2
+                {
+                    return Some((409, Simpler::Value(x1_2)));
+                }
+            }
+            // lane_beside_one_set_i64x2
+            if CompareOp::Ne.eval(Type::I32, u64::from(x0), u64::from(x1_0)) {
+                return Some((417, Simpler::Inst(InstData::Vector { op: VectorOp::I64x2ExtractLane, lane: x0, args: [x1_1, x1_1, x1_1] })));
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I64x2Splat, lane: _, args: [x1_0, ..] }) => {
+            // lane_of_splat_i64x2
+            {
+                return Some((401, Simpler::Value(x1_0)));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i64x2_replace_lane(s: &mut Site<'_>, _ty: Type, x0: u8, x1: Value, x2: Value) -> Option<Found> {
+    match s.definition(x1) {
+        Some(InstData::Vector { op: VectorOp::I64x2ReplaceLane, lane: x1_0, args: [x1_1, x1_2, ..] }) => {
+            let _ = x1_2;
+            if u64::from(x1_0) == u64::from(x0) {
+                // lane_set_again_i64x2
+                {
+                    return Some((427, Simpler::Inst(InstData::Vector { op: VectorOp::I64x2ReplaceLane, lane: x0, args: [x1_1, x2, x1_1] })));
+                }
+            }
+        }
+        _ => {}
+    }
+    match s.definition(x2) {
+        Some(InstData::Vector { op: VectorOp::I64x2ExtractLane, lane: x2_0, args: [x2_1, ..] }) => {
+            if u64::from(x2_0) == u64::from(x0) {
+                if x1 == x2_1 {
+                    // lane_set_to_itself_i64x2
+                    {
+                        return Some((431, Simpler::Value(x1)));
+                    }
+                }
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn f32x4_extract_lane(s: &mut Site<'_>, _ty: Type, x0: u8, x1: Value) -> Option<Found> {
+    match s.definition(x1) {
+        Some(InstData::Vector { op: VectorOp::F32x4ReplaceLane, lane: x1_0, args: [x1_1, x1_2, ..] }) => {
+            if u64::from(x1_0) == u64::from(x0) {
+                // lane_that_was_set_f32x4
+                {
+                    return Some((410, Simpler::Value(x1_2)));
+                }
+            }
+            // lane_beside_one_set_f32x4
+            if CompareOp::Ne.eval(Type::I32, u64::from(x0), u64::from(x1_0)) {
+                return Some((418, Simpler::Inst(InstData::Vector { op: VectorOp::F32x4ExtractLane, lane: x0, args: [x1_1, x1_1, x1_1] })));
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::F32x4Splat, lane: _, args: [x1_0, ..] }) => {
+            // lane_of_splat_f32x4
+            {
+                return Some((402, Simpler::Value(x1_0)));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn f32x4_replace_lane(s: &mut Site<'_>, _ty: Type, x0: u8, x1: Value, x2: Value) -> Option<Found> {
+    match s.definition(x1) {
+        Some(InstData::Vector { op: VectorOp::F32x4ReplaceLane, lane: x1_0, args: [x1_1, x1_2, ..] }) => {
+            let _ = x1_2;
+            if u64::from(x1_0) == u64::from(x0) {
+                // lane_set_again_f32x4
+                {
+                    return Some((428, Simpler::Inst(InstData::Vector { op: VectorOp::F32x4ReplaceLane, lane: x0, args: [x1_1, x2, x1_1] })));
+                }
+            }
+        }
+        _ => {}
+    }
+    match s.definition(x2) {
+        Some(InstData::Vector { op: VectorOp::F32x4ExtractLane, lane: x2_0, args: [x2_1, ..] }) => {
+            if u64::from(x2_0) == u64::from(x0) {
+                if x1 == x2_1 {
+                    // lane_set_to_itself_f32x4
+                    {
+                        return Some((432, Simpler::Value(x1)));
+                    }
+                }
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn f64x2_extract_lane(s: &mut Site<'_>, _ty: Type, x0: u8, x1: Value) -> Option<Found> {
+    match s.definition(x1) {
+        Some(InstData::Vector { op: VectorOp::F64x2ReplaceLane, lane: x1_0, args: [x1_1, x1_2, ..] }) => {
+            if u64::from(x1_0) == u64::from(x0) {
+                // lane_that_was_set_f64x2
+                {
+                    return Some((411, Simpler::Value(x1_2)));
+                }
+            }
+            // lane_beside_one_set_f64x2
+            if CompareOp::Ne.eval(Type::I32, u64::from(x0), u64::from(x1_0)) {
+                return Some((419, Simpler::Inst(InstData::Vector { op: VectorOp::F64x2ExtractLane, lane: x0, args: [x1_1, x1_1, x1_1] })));
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::F64x2Splat, lane: _, args: [x1_0, ..] }) => {
+            // lane_of_splat_f64x2
+            {
+                return Some((403, Simpler::Value(x1_0)));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn f64x2_replace_lane(s: &mut Site<'_>, _ty: Type, x0: u8, x1: Value, x2: Value) -> Option<Found> {
+    match s.definition(x1) {
+        Some(InstData::Vector { op: VectorOp::F64x2ReplaceLane, lane: x1_0, args: [x1_1, x1_2, ..] }) => {
+            let _ = x1_2;
+            if u64::from(x1_0) == u64::from(x0) {
+                // lane_set_again_f64x2
+                {
+                    return Some((429, Simpler::Inst(InstData::Vector { op: VectorOp::F64x2ReplaceLane, lane: x0, args: [x1_1, x2, x1_1] })));
+                }
+            }
+        }
+        _ => {}
+    }
+    match s.definition(x2) {
+        Some(InstData::Vector { op: VectorOp::F64x2ExtractLane, lane: x2_0, args: [x2_1, ..] }) => {
+            if u64::from(x2_0) == u64::from(x0) {
+                if x1 == x2_1 {
+                    // lane_set_to_itself_f64x2
+                    {
+                        return Some((433, Simpler::Value(x1)));
+                    }
+                }
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i8x16_eq(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_equal_same_i8x16_eq
+        {
+            return Some((260, Simpler::Vector(0xffffffffffffffffffffffffffffffffu128)));
+        }
+    }
+    None
+}
+
+fn i8x16_ne(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_differ_same_i8x16_ne
+        {
+            return Some((278, Simpler::Vector(0x0u128)));
+        }
+    }
+    None
+}
+
+fn i8x16_lt_s(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_differ_same_i8x16_lt_s
+        {
+            return Some((282, Simpler::Vector(0x0u128)));
+        }
+    }
+    None
+}
+
+fn i8x16_lt_u(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_differ_same_unsigned_i8x16_lt_u
+        {
+            return Some((290, Simpler::Vector(0x0u128)));
+        }
+    }
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_below_zero_i8x16
+            {
+                return Some((370, Simpler::Vector(0x0u128)));
+            }
+        }
+    }
+    None
+}
+
+fn i8x16_gt_s(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_differ_same_i8x16_gt_s
+        {
+            return Some((286, Simpler::Vector(0x0u128)));
+        }
+    }
+    None
+}
+
+fn i8x16_gt_u(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_differ_same_unsigned_i8x16_gt_u
+        {
+            return Some((293, Simpler::Vector(0x0u128)));
+        }
+    }
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_above_zero_i8x16
+            {
+                let r0 = s.number_of_lanes(0x0u128);
+                return Some((376, Simpler::Inst(InstData::Vector { op: VectorOp::I8x16Ne, lane: 0, args: [x0, r0, x0] })));
+            }
+        }
+    }
+    None
+}
+
+fn i8x16_le_s(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_equal_same_i8x16_le_s
+        {
+            return Some((264, Simpler::Vector(0xffffffffffffffffffffffffffffffffu128)));
+        }
+    }
+    None
+}
+
+fn i8x16_le_u(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_equal_same_unsigned_i8x16_le_u
+        {
+            return Some((272, Simpler::Vector(0xffffffffffffffffffffffffffffffffu128)));
+        }
+    }
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_at_most_zero_i8x16
+            {
+                let r0 = s.number_of_lanes(0x0u128);
+                return Some((379, Simpler::Inst(InstData::Vector { op: VectorOp::I8x16Eq, lane: 0, args: [x0, r0, x0] })));
+            }
+        }
+    }
+    None
+}
+
+fn i8x16_ge_s(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_equal_same_i8x16_ge_s
+        {
+            return Some((268, Simpler::Vector(0xffffffffffffffffffffffffffffffffu128)));
+        }
+    }
+    None
+}
+
+fn i8x16_ge_u(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_equal_same_unsigned_i8x16_ge_u
+        {
+            return Some((275, Simpler::Vector(0xffffffffffffffffffffffffffffffffu128)));
+        }
+    }
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_at_least_zero_i8x16
+            {
+                return Some((373, Simpler::Vector(0xffffffffffffffffffffffffffffffffu128)));
+            }
+        }
+    }
+    None
+}
+
+fn i16x8_eq(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_equal_same_i16x8_eq
+        {
+            return Some((261, Simpler::Vector(0xffffffffffffffffffffffffffffffffu128)));
+        }
+    }
+    None
+}
+
+fn i16x8_ne(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_differ_same_i16x8_ne
+        {
+            return Some((279, Simpler::Vector(0x0u128)));
+        }
+    }
+    None
+}
+
+fn i16x8_lt_s(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_differ_same_i16x8_lt_s
+        {
+            return Some((283, Simpler::Vector(0x0u128)));
+        }
+    }
+    None
+}
+
+fn i16x8_lt_u(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_differ_same_unsigned_i16x8_lt_u
+        {
+            return Some((291, Simpler::Vector(0x0u128)));
+        }
+    }
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_below_zero_i16x8
+            {
+                return Some((371, Simpler::Vector(0x0u128)));
+            }
+        }
+    }
+    None
+}
+
+fn i16x8_gt_s(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_differ_same_i16x8_gt_s
+        {
+            return Some((287, Simpler::Vector(0x0u128)));
+        }
+    }
+    None
+}
+
+fn i16x8_gt_u(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_differ_same_unsigned_i16x8_gt_u
+        {
+            return Some((294, Simpler::Vector(0x0u128)));
+        }
+    }
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_above_zero_i16x8
+            {
+                let r0 = s.number_of_lanes(0x0u128);
+                return Some((377, Simpler::Inst(InstData::Vector { op: VectorOp::I16x8Ne, lane: 0, args: [x0, r0, x0] })));
+            }
+        }
+    }
+    None
+}
+
+fn i16x8_le_s(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_equal_same_i16x8_le_s
+        {
+            return Some((265, Simpler::Vector(0xffffffffffffffffffffffffffffffffu128)));
+        }
+    }
+    None
+}
+
+fn i16x8_le_u(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_equal_same_unsigned_i16x8_le_u
+        {
+            return Some((273, Simpler::Vector(0xffffffffffffffffffffffffffffffffu128)));
+        }
+    }
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_at_most_zero_i16x8
+            {
+                let r0 = s.number_of_lanes(0x0u128);
+                return Some((380, Simpler::Inst(InstData::Vector { op: VectorOp::I16x8Eq, lane: 0, args: [x0, r0, x0] })));
+            }
+        }
+    }
+    None
+}
+
+fn i16x8_ge_s(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_equal_same_i16x8_ge_s
+        {
+            return Some((269, Simpler::Vector(0xffffffffffffffffffffffffffffffffu128)));
+        }
+    }
+    None
+}
+
+fn i16x8_ge_u(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_equal_same_unsigned_i16x8_ge_u
+        {
+            return Some((276, Simpler::Vector(0xffffffffffffffffffffffffffffffffu128)));
+        }
+    }
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_at_least_zero_i16x8
+            {
+                return Some((374, Simpler::Vector(0xffffffffffffffffffffffffffffffffu128)));
+            }
+        }
+    }
+    None
+}
+
+fn i32x4_eq(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_equal_same_i32x4_eq
+        {
+            return Some((262, Simpler::Vector(0xffffffffffffffffffffffffffffffffu128)));
+        }
+    }
+    None
+}
+
+fn i32x4_ne(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_differ_same_i32x4_ne
+        {
+            return Some((280, Simpler::Vector(0x0u128)));
+        }
+    }
+    None
+}
+
+fn i32x4_lt_s(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_differ_same_i32x4_lt_s
+        {
+            return Some((284, Simpler::Vector(0x0u128)));
+        }
+    }
+    None
+}
+
+fn i32x4_lt_u(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_differ_same_unsigned_i32x4_lt_u
+        {
+            return Some((292, Simpler::Vector(0x0u128)));
+        }
+    }
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_below_zero_i32x4
+            {
+                return Some((372, Simpler::Vector(0x0u128)));
+            }
+        }
+    }
+    None
+}
+
+fn i32x4_gt_s(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_differ_same_i32x4_gt_s
+        {
+            return Some((288, Simpler::Vector(0x0u128)));
+        }
+    }
+    None
+}
+
+fn i32x4_gt_u(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_differ_same_unsigned_i32x4_gt_u
+        {
+            return Some((295, Simpler::Vector(0x0u128)));
+        }
+    }
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_above_zero_i32x4
+            {
+                let r0 = s.number_of_lanes(0x0u128);
+                return Some((378, Simpler::Inst(InstData::Vector { op: VectorOp::I32x4Ne, lane: 0, args: [x0, r0, x0] })));
+            }
+        }
+    }
+    None
+}
+
+fn i32x4_le_s(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_equal_same_i32x4_le_s
+        {
+            return Some((266, Simpler::Vector(0xffffffffffffffffffffffffffffffffu128)));
+        }
+    }
+    None
+}
+
+fn i32x4_le_u(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_equal_same_unsigned_i32x4_le_u
+        {
+            return Some((274, Simpler::Vector(0xffffffffffffffffffffffffffffffffu128)));
+        }
+    }
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_at_most_zero_i32x4
+            {
+                let r0 = s.number_of_lanes(0x0u128);
+                return Some((381, Simpler::Inst(InstData::Vector { op: VectorOp::I32x4Eq, lane: 0, args: [x0, r0, x0] })));
+            }
+        }
+    }
+    None
+}
+
+fn i32x4_ge_s(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_equal_same_i32x4_ge_s
+        {
+            return Some((270, Simpler::Vector(0xffffffffffffffffffffffffffffffffu128)));
+        }
+    }
+    None
+}
+
+fn i32x4_ge_u(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_equal_same_unsigned_i32x4_ge_u
+        {
+            return Some((277, Simpler::Vector(0xffffffffffffffffffffffffffffffffu128)));
+        }
+    }
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_at_least_zero_i32x4
+            {
+                return Some((375, Simpler::Vector(0xffffffffffffffffffffffffffffffffu128)));
+            }
+        }
+    }
+    None
+}
+
+fn i64x2_eq(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_equal_same_i64x2_eq
+        {
+            return Some((263, Simpler::Vector(0xffffffffffffffffffffffffffffffffu128)));
+        }
+    }
+    None
+}
+
+fn i64x2_ne(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_differ_same_i64x2_ne
+        {
+            return Some((281, Simpler::Vector(0x0u128)));
+        }
+    }
+    None
+}
+
+fn i64x2_lt_s(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_differ_same_i64x2_lt_s
+        {
+            return Some((285, Simpler::Vector(0x0u128)));
+        }
+    }
+    None
+}
+
+fn i64x2_gt_s(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_differ_same_i64x2_gt_s
+        {
+            return Some((289, Simpler::Vector(0x0u128)));
+        }
+    }
+    None
+}
+
+fn i64x2_le_s(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_equal_same_i64x2_le_s
+        {
+            return Some((267, Simpler::Vector(0xffffffffffffffffffffffffffffffffu128)));
+        }
+    }
+    None
+}
+
+fn i64x2_ge_s(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_equal_same_i64x2_ge_s
+        {
+            return Some((271, Simpler::Vector(0xffffffffffffffffffffffffffffffffu128)));
+        }
+    }
+    None
+}
+
+fn v128_not(s: &mut Site<'_>, _ty: Type, x0: Value) -> Option<Found> {
+    match s.definition(x0) {
+        Some(InstData::Vector { op: VectorOp::I8x16Eq, lane: _, args: [x0_0, x0_1, ..] }) => {
+            // lanes_not_of_compare_i8x16_eq_ne
+            {
+                return Some((347, Simpler::Inst(InstData::Vector { op: VectorOp::I8x16Ne, lane: 0, args: [x0_0, x0_1, x0_0] })));
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I8x16Ne, lane: _, args: [x0_0, x0_1, ..] }) => {
+            // lanes_not_of_compare_i8x16_ne_eq
+            {
+                return Some((351, Simpler::Inst(InstData::Vector { op: VectorOp::I8x16Eq, lane: 0, args: [x0_0, x0_1, x0_0] })));
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I16x8Eq, lane: _, args: [x0_0, x0_1, ..] }) => {
+            // lanes_not_of_compare_i16x8_eq_ne
+            {
+                return Some((348, Simpler::Inst(InstData::Vector { op: VectorOp::I16x8Ne, lane: 0, args: [x0_0, x0_1, x0_0] })));
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I16x8Ne, lane: _, args: [x0_0, x0_1, ..] }) => {
+            // lanes_not_of_compare_i16x8_ne_eq
+            {
+                return Some((352, Simpler::Inst(InstData::Vector { op: VectorOp::I16x8Eq, lane: 0, args: [x0_0, x0_1, x0_0] })));
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I32x4Eq, lane: _, args: [x0_0, x0_1, ..] }) => {
+            // lanes_not_of_compare_i32x4_eq_ne
+            {
+                return Some((349, Simpler::Inst(InstData::Vector { op: VectorOp::I32x4Ne, lane: 0, args: [x0_0, x0_1, x0_0] })));
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I32x4Ne, lane: _, args: [x0_0, x0_1, ..] }) => {
+            // lanes_not_of_compare_i32x4_ne_eq
+            {
+                return Some((353, Simpler::Inst(InstData::Vector { op: VectorOp::I32x4Eq, lane: 0, args: [x0_0, x0_1, x0_0] })));
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I64x2Eq, lane: _, args: [x0_0, x0_1, ..] }) => {
+            // lanes_not_of_compare_i64x2_eq_ne
+            {
+                return Some((350, Simpler::Inst(InstData::Vector { op: VectorOp::I64x2Ne, lane: 0, args: [x0_0, x0_1, x0_0] })));
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I64x2Ne, lane: _, args: [x0_0, x0_1, ..] }) => {
+            // lanes_not_of_compare_i64x2_ne_eq
+            {
+                return Some((354, Simpler::Inst(InstData::Vector { op: VectorOp::I64x2Eq, lane: 0, args: [x0_0, x0_1, x0_0] })));
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::F32x4Eq, lane: _, args: [x0_0, x0_1, ..] }) => {
+            // lanes_not_of_float_compare_f32x4_eq_ne
+            {
+                return Some((355, Simpler::Inst(InstData::Vector { op: VectorOp::F32x4Ne, lane: 0, args: [x0_0, x0_1, x0_0] })));
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::F32x4Ne, lane: _, args: [x0_0, x0_1, ..] }) => {
+            // lanes_not_of_float_compare_f32x4_ne_eq
+            {
+                return Some((357, Simpler::Inst(InstData::Vector { op: VectorOp::F32x4Eq, lane: 0, args: [x0_0, x0_1, x0_0] })));
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::F64x2Eq, lane: _, args: [x0_0, x0_1, ..] }) => {
+            // lanes_not_of_float_compare_f64x2_eq_ne
+            {
+                return Some((356, Simpler::Inst(InstData::Vector { op: VectorOp::F64x2Ne, lane: 0, args: [x0_0, x0_1, x0_0] })));
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::F64x2Ne, lane: _, args: [x0_0, x0_1, ..] }) => {
+            // lanes_not_of_float_compare_f64x2_ne_eq
+            {
+                return Some((358, Simpler::Inst(InstData::Vector { op: VectorOp::F64x2Eq, lane: 0, args: [x0_0, x0_1, x0_0] })));
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::V128Not, lane: _, args: [x0_0, ..] }) => {
+            // vector_not_not
+            {
+                return Some((344, Simpler::Value(x0_0)));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn v128_and(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0xffffffffffffffffffffffffffffffffu128 {
+            // vector_and_ones
+            {
+                return Some((242, Simpler::Value(x0)));
+            }
+        }
+        if x1_k == 0x0u128 {
+            // vector_and_zero
+            {
+                return Some((243, Simpler::Vector(0x0u128)));
+            }
+        }
+        match s.definition(x0) {
+            Some(InstData::Vector { op: VectorOp::V128And, lane: _, args: [x0_0, x0_1, ..] }) => {
+                if let Some(x0_1_k) = s.vector(x0_1) {
+                    // vector_constants_and
+                    {
+                        let r0 = s.number_of_lanes(fold_vector(VectorOp::V128And, &[x0_1_k, x1_k]));
+                        return Some((245, Simpler::Inst(InstData::Vector { op: VectorOp::V128And, lane: 0, args: [x0_0, r0, x0_0] })));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    if x0 == x1 {
+        // vector_same_and
+        {
+            return Some((248, Simpler::Value(x0)));
+        }
+    }
+    match s.definition(x1) {
+        Some(InstData::Vector { op: VectorOp::V128Not, lane: _, args: [x1_0, ..] }) => {
+            // vector_and_of_not
+            {
+                return Some((345, Simpler::Inst(InstData::Vector { op: VectorOp::V128AndNot, lane: 0, args: [x0, x1_0, x0] })));
+            }
+        }
+        _ => {}
+    }
+    match s.definition(x0) {
+        Some(InstData::Vector { op: VectorOp::V128Not, lane: _, args: [x0_0, ..] }) => {
+            // vector_and_of_not
+            {
+                return Some((345, Simpler::Inst(InstData::Vector { op: VectorOp::V128AndNot, lane: 0, args: [x1, x0_0, x1] })));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn v128_andnot(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // vector_or_zero_andnot
+            {
+                return Some((241, Simpler::Value(x0)));
+            }
+        }
+    }
+    if x0 == x1 {
+        // vector_without_itself_andnot
+        {
+            return Some((251, Simpler::Vector(0x0u128)));
+        }
+    }
+    match s.definition(x1) {
+        Some(InstData::Vector { op: VectorOp::V128Not, lane: _, args: [x1_0, ..] }) => {
+            // vector_andnot_of_not
+            {
+                return Some((346, Simpler::Inst(InstData::Vector { op: VectorOp::V128And, lane: 0, args: [x0, x1_0, x0] })));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn v128_or(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // vector_or_zero_or
+            {
+                return Some((239, Simpler::Value(x0)));
+            }
+        }
+        if x1_k == 0xffffffffffffffffffffffffffffffffu128 {
+            // vector_or_ones
+            {
+                return Some((244, Simpler::Vector(0xffffffffffffffffffffffffffffffffu128)));
+            }
+        }
+        match s.definition(x0) {
+            Some(InstData::Vector { op: VectorOp::V128Or, lane: _, args: [x0_0, x0_1, ..] }) => {
+                if let Some(x0_1_k) = s.vector(x0_1) {
+                    // vector_constants_or
+                    {
+                        let r0 = s.number_of_lanes(fold_vector(VectorOp::V128Or, &[x0_1_k, x1_k]));
+                        return Some((246, Simpler::Inst(InstData::Vector { op: VectorOp::V128Or, lane: 0, args: [x0_0, r0, x0_0] })));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    if x0 == x1 {
+        // vector_same_or
+        {
+            return Some((249, Simpler::Value(x0)));
+        }
+    }
+    None
+}
+
+fn v128_xor(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // vector_or_zero_xor
+            {
+                return Some((240, Simpler::Value(x0)));
+            }
+        }
+        match s.definition(x0) {
+            Some(InstData::Vector { op: VectorOp::V128Xor, lane: _, args: [x0_0, x0_1, ..] }) => {
+                if let Some(x0_1_k) = s.vector(x0_1) {
+                    // vector_constants_xor
+                    {
+                        let r0 = s.number_of_lanes(fold_vector(VectorOp::V128Xor, &[x0_1_k, x1_k]));
+                        return Some((247, Simpler::Inst(InstData::Vector { op: VectorOp::V128Xor, lane: 0, args: [x0_0, r0, x0_0] })));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    if x0 == x1 {
+        // vector_without_itself_xor
+        {
+            return Some((250, Simpler::Vector(0x0u128)));
+        }
+    }
+    None
+}
+
+fn v128_bitselect(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value, x2: Value) -> Option<Found> {
+    if x0 == x1 {
+        // bitselect_same
+        {
+            return Some((359, Simpler::Value(x0)));
+        }
+    }
+    if let Some(x2_k) = s.vector(x2) {
+        if x2_k == 0xffffffffffffffffffffffffffffffffu128 {
+            // bitselect_ones
+            {
+                return Some((360, Simpler::Value(x0)));
+            }
+        }
+        if x2_k == 0x0u128 {
+            // bitselect_zero
+            {
+                return Some((361, Simpler::Value(x1)));
+            }
+        }
+    }
+    match s.definition(x2) {
+        Some(InstData::Vector { op: VectorOp::V128Not, lane: _, args: [x2_0, ..] }) => {
+            // bitselect_not
+            {
+                return Some((362, Simpler::Inst(InstData::Vector { op: VectorOp::V128Bitselect, lane: 0, args: [x1, x0, x2_0] })));
+            }
+        }
+        _ => {}
+    }
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // bitselect_or_zero
+            {
+                return Some((363, Simpler::Inst(InstData::Vector { op: VectorOp::V128And, lane: 0, args: [x0, x2, x0] })));
+            }
+        }
+    }
+    if let Some(x0_k) = s.vector(x0) {
+        if x0_k == 0x0u128 {
+            // bitselect_zero_or
+            {
+                return Some((364, Simpler::Inst(InstData::Vector { op: VectorOp::V128AndNot, lane: 0, args: [x1, x2, x1] })));
+            }
+        }
+        if x0_k == 0xffffffffffffffffffffffffffffffffu128 {
+            // bitselect_ones_or
+            {
+                return Some((365, Simpler::Inst(InstData::Vector { op: VectorOp::V128Or, lane: 0, args: [x1, x2, x1] })));
+            }
+        }
+    }
+    if x0 == x2 {
+        // bitselect_mask_or
+        {
+            return Some((366, Simpler::Inst(InstData::Vector { op: VectorOp::V128Or, lane: 0, args: [x1, x0, x1] })));
+        }
+    }
+    None
+}
+
+fn i8x16_abs(s: &mut Site<'_>, _ty: Type, x0: Value) -> Option<Found> {
+    match s.definition(x0) {
+        Some(InstData::Vector { op: VectorOp::I8x16Abs, lane: _, args: [x0_0, ..] }) => {
+            // lanes_abs_of_sign_i8x16_abs
+            {
+                return Some((326, Simpler::Inst(InstData::Vector { op: VectorOp::I8x16Abs, lane: 0, args: [x0_0, x0_0, x0_0] })));
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I8x16Neg, lane: _, args: [x0_0, ..] }) => {
+            // lanes_abs_of_sign_i8x16_neg
+            {
+                return Some((320, Simpler::Inst(InstData::Vector { op: VectorOp::I8x16Abs, lane: 0, args: [x0_0, x0_0, x0_0] })));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i8x16_neg(s: &mut Site<'_>, _ty: Type, x0: Value) -> Option<Found> {
+    match s.definition(x0) {
+        Some(InstData::Vector { op: VectorOp::I8x16Neg, lane: _, args: [x0_0, ..] }) => {
+            // lanes_neg_neg_i8x16
+            {
+                return Some((314, Simpler::Value(x0_0)));
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I8x16Sub, lane: _, args: [x0_0, x0_1, ..] }) => {
+            // lanes_neg_of_sub_i8x16
+            {
+                return Some((332, Simpler::Inst(InstData::Vector { op: VectorOp::I8x16Sub, lane: 0, args: [x0_1, x0_0, x0_1] })));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i8x16_bitmask(s: &mut Site<'_>, _ty: Type, x0: Value) -> Option<Found> {
+    match s.definition(x0) {
+        Some(InstData::Vector { op: VectorOp::I8x16LtS, lane: _, args: [x0_0, x0_1, ..] }) => {
+            if let Some(x0_1_k) = s.vector(x0_1) {
+                if x0_1_k == 0x0u128 {
+                    // bitmask_of_negative_i8x16
+                    {
+                        return Some((388, Simpler::Inst(InstData::Vector { op: VectorOp::I8x16Bitmask, lane: 0, args: [x0_0, x0_0, x0_0] })));
+                    }
+                }
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I8x16GtS, lane: _, args: [x0_0, x0_1, ..] }) => {
+            if let Some(x0_0_k) = s.vector(x0_0) {
+                if x0_0_k == 0x0u128 {
+                    // bitmask_of_zero_above_i8x16
+                    {
+                        return Some((392, Simpler::Inst(InstData::Vector { op: VectorOp::I8x16Bitmask, lane: 0, args: [x0_1, x0_1, x0_1] })));
+                    }
+                }
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I8x16ShrS, lane: _, args: [x0_0, x0_1, ..] }) => {
+            let _ = x0_1;
+            // bitmask_of_shift_i8x16
+            {
+                return Some((396, Simpler::Inst(InstData::Vector { op: VectorOp::I8x16Bitmask, lane: 0, args: [x0_0, x0_0, x0_0] })));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i8x16_narrow_i16x8_s(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    match s.definition(x0) {
+        Some(InstData::Vector { op: VectorOp::I16x8ExtendLowI8x16S, lane: _, args: [x0_0, ..] }) => {
+            match s.definition(x1) {
+                Some(InstData::Vector { op: VectorOp::I16x8ExtendHighI8x16S, lane: _, args: [x1_0, ..] }) => {
+                    if x0_0 == x1_0 {
+                        // lanes_narrow_of_extended_i8x16_i16x8_s
+                        {
+                            return Some((496, Simpler::Value(x0_0)));
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i8x16_narrow_i16x8_u(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    match s.definition(x0) {
+        Some(InstData::Vector { op: VectorOp::I16x8ExtendLowI8x16U, lane: _, args: [x0_0, ..] }) => {
+            match s.definition(x1) {
+                Some(InstData::Vector { op: VectorOp::I16x8ExtendHighI8x16U, lane: _, args: [x1_0, ..] }) => {
+                    if x0_0 == x1_0 {
+                        // lanes_narrow_of_extended_i8x16_i16x8_u
+                        {
+                            return Some((498, Simpler::Value(x0_0)));
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i8x16_shl(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.constant(x1) {
+        match s.definition(x0) {
+            Some(InstData::Vector { op: VectorOp::I8x16Shl, lane: _, args: [x0_0, x0_1, ..] }) => {
+                if let Some(x0_1_k) = s.constant(x0_1) {
+                    // lanes_shift_twice_i8x16_7_shl
+                    if CompareOp::LeU.eval(Type::I32, fold_binary(BinaryOp::Add, Type::I32, fold_binary(BinaryOp::And, Type::I32, x0_1_k, 7), fold_binary(BinaryOp::And, Type::I32, x1_k, 7)), 7) {
+                        let r0 = s.number(Type::I32, fold_binary(BinaryOp::Add, Type::I32, fold_binary(BinaryOp::And, Type::I32, x0_1_k, 7), fold_binary(BinaryOp::And, Type::I32, x1_k, 7)));
+                        return Some((456, Simpler::Inst(InstData::Vector { op: VectorOp::I8x16Shl, lane: 0, args: [x0_0, r0, x0_0] })));
+                    }
+                    // lanes_shift_out_i8x16_7_shl
+                    if CompareOp::GtU.eval(Type::I32, fold_binary(BinaryOp::Add, Type::I32, fold_binary(BinaryOp::And, Type::I32, x0_1_k, 7), fold_binary(BinaryOp::And, Type::I32, x1_k, 7)), 7) {
+                        return Some((468, Simpler::Vector(0x0u128)));
+                    }
+                }
+            }
+            _ => {}
+        }
+        // lanes_shift_by_zero_i8x16_7_shl
+        if CompareOp::Eq.eval(Type::I32, fold_binary(BinaryOp::And, Type::I32, x1_k, 7), 0) {
+            return Some((444, Simpler::Value(x0)));
+        }
+    }
+    None
+}
+
+fn i8x16_shr_s(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.constant(x1) {
+        match s.definition(x0) {
+            Some(InstData::Vector { op: VectorOp::I8x16ShrS, lane: _, args: [x0_0, x0_1, ..] }) => {
+                if let Some(x0_1_k) = s.constant(x0_1) {
+                    // lanes_shift_twice_i8x16_7_shr_s
+                    if CompareOp::LeU.eval(Type::I32, fold_binary(BinaryOp::Add, Type::I32, fold_binary(BinaryOp::And, Type::I32, x0_1_k, 7), fold_binary(BinaryOp::And, Type::I32, x1_k, 7)), 7) {
+                        let r0 = s.number(Type::I32, fold_binary(BinaryOp::Add, Type::I32, fold_binary(BinaryOp::And, Type::I32, x0_1_k, 7), fold_binary(BinaryOp::And, Type::I32, x1_k, 7)));
+                        return Some((460, Simpler::Inst(InstData::Vector { op: VectorOp::I8x16ShrS, lane: 0, args: [x0_0, r0, x0_0] })));
+                    }
+                }
+            }
+            _ => {}
+        }
+        // lanes_shift_by_zero_i8x16_7_shr_s
+        if CompareOp::Eq.eval(Type::I32, fold_binary(BinaryOp::And, Type::I32, x1_k, 7), 0) {
+            return Some((448, Simpler::Value(x0)));
+        }
+    }
+    None
+}
+
+fn i8x16_shr_u(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.constant(x1) {
+        match s.definition(x0) {
+            Some(InstData::Vector { op: VectorOp::I8x16ShrU, lane: _, args: [x0_0, x0_1, ..] }) => {
+                if let Some(x0_1_k) = s.constant(x0_1) {
+                    // lanes_shift_twice_i8x16_7_shr_u
+                    if CompareOp::LeU.eval(Type::I32, fold_binary(BinaryOp::Add, Type::I32, fold_binary(BinaryOp::And, Type::I32, x0_1_k, 7), fold_binary(BinaryOp::And, Type::I32, x1_k, 7)), 7) {
+                        let r0 = s.number(Type::I32, fold_binary(BinaryOp::Add, Type::I32, fold_binary(BinaryOp::And, Type::I32, x0_1_k, 7), fold_binary(BinaryOp::And, Type::I32, x1_k, 7)));
+                        return Some((464, Simpler::Inst(InstData::Vector { op: VectorOp::I8x16ShrU, lane: 0, args: [x0_0, r0, x0_0] })));
+                    }
+                    // lanes_shift_out_i8x16_7_shr_u
+                    if CompareOp::GtU.eval(Type::I32, fold_binary(BinaryOp::Add, Type::I32, fold_binary(BinaryOp::And, Type::I32, x0_1_k, 7), fold_binary(BinaryOp::And, Type::I32, x1_k, 7)), 7) {
+                        return Some((472, Simpler::Vector(0x0u128)));
+                    }
+                }
+            }
+            _ => {}
+        }
+        // lanes_shift_by_zero_i8x16_7_shr_u
+        if CompareOp::Eq.eval(Type::I32, fold_binary(BinaryOp::And, Type::I32, x1_k, 7), 0) {
+            return Some((452, Simpler::Value(x0)));
+        }
+    }
+    None
+}
+
+fn i8x16_add(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_add_zero_i8x16_add
+            {
+                return Some((223, Simpler::Value(x0)));
+            }
+        }
+    }
+    match s.definition(x1) {
+        Some(InstData::Vector { op: VectorOp::I8x16Neg, lane: _, args: [x1_0, ..] }) => {
+            // lanes_add_of_neg_i8x16
+            {
+                return Some((336, Simpler::Inst(InstData::Vector { op: VectorOp::I8x16Sub, lane: 0, args: [x0, x1_0, x0] })));
+            }
+        }
+        _ => {}
+    }
+    match s.definition(x0) {
+        Some(InstData::Vector { op: VectorOp::I8x16Neg, lane: _, args: [x0_0, ..] }) => {
+            // lanes_add_of_neg_i8x16
+            {
+                return Some((336, Simpler::Inst(InstData::Vector { op: VectorOp::I8x16Sub, lane: 0, args: [x1, x0_0, x1] })));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i8x16_add_sat_s(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_add_sat_zero_i8x16_add_sat_s
+            {
+                return Some((231, Simpler::Value(x0)));
+            }
+        }
+    }
+    None
+}
+
+fn i8x16_add_sat_u(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_add_sat_zero_i8x16_add_sat_u
+            {
+                return Some((233, Simpler::Value(x0)));
+            }
+        }
+    }
+    None
+}
+
+fn i8x16_sub(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_add_zero_i8x16_sub
+            {
+                return Some((227, Simpler::Value(x0)));
+            }
+        }
+    }
+    if x0 == x1 {
+        // lanes_sub_same_i8x16
+        {
+            return Some((252, Simpler::Vector(0x0u128)));
+        }
+    }
+    match s.definition(x1) {
+        Some(InstData::Vector { op: VectorOp::I8x16Neg, lane: _, args: [x1_0, ..] }) => {
+            // lanes_sub_of_neg_i8x16
+            {
+                return Some((340, Simpler::Inst(InstData::Vector { op: VectorOp::I8x16Add, lane: 0, args: [x0, x1_0, x0] })));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i8x16_sub_sat_s(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_add_sat_zero_i8x16_sub_sat_s
+            {
+                return Some((235, Simpler::Value(x0)));
+            }
+        }
+    }
+    if x0 == x1 {
+        // lanes_sub_sat_same_i8x16_s
+        {
+            return Some((256, Simpler::Vector(0x0u128)));
+        }
+    }
+    None
+}
+
+fn i8x16_sub_sat_u(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_add_sat_zero_i8x16_sub_sat_u
+            {
+                return Some((237, Simpler::Value(x0)));
+            }
+        }
+    }
+    if x0 == x1 {
+        // lanes_sub_sat_same_i8x16_u
+        {
+            return Some((258, Simpler::Vector(0x0u128)));
+        }
+    }
+    None
+}
+
+fn i8x16_min_s(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_min_same_i8x16_min_s
+        {
+            return Some((296, Simpler::Value(x0)));
+        }
+    }
+    None
+}
+
+fn i8x16_min_u(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_min_same_i8x16_min_u
+        {
+            return Some((299, Simpler::Value(x0)));
+        }
+    }
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_min_zero_i8x16
+            {
+                return Some((385, Simpler::Vector(0x0u128)));
+            }
+        }
+    }
+    None
+}
+
+fn i8x16_max_s(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_min_same_i8x16_max_s
+        {
+            return Some((302, Simpler::Value(x0)));
+        }
+    }
+    None
+}
+
+fn i8x16_max_u(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_min_same_i8x16_max_u
+        {
+            return Some((305, Simpler::Value(x0)));
+        }
+    }
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_max_zero_i8x16
+            {
+                return Some((382, Simpler::Value(x0)));
+            }
+        }
+    }
+    None
+}
+
+fn i8x16_avgr_u(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_average_same_i8x16
+        {
+            return Some((308, Simpler::Value(x0)));
+        }
+    }
+    None
+}
+
+fn i16x8_abs(s: &mut Site<'_>, _ty: Type, x0: Value) -> Option<Found> {
+    match s.definition(x0) {
+        Some(InstData::Vector { op: VectorOp::I16x8Abs, lane: _, args: [x0_0, ..] }) => {
+            // lanes_abs_of_sign_i16x8_abs
+            {
+                return Some((327, Simpler::Inst(InstData::Vector { op: VectorOp::I16x8Abs, lane: 0, args: [x0_0, x0_0, x0_0] })));
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I16x8Neg, lane: _, args: [x0_0, ..] }) => {
+            // lanes_abs_of_sign_i16x8_neg
+            {
+                return Some((321, Simpler::Inst(InstData::Vector { op: VectorOp::I16x8Abs, lane: 0, args: [x0_0, x0_0, x0_0] })));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i16x8_neg(s: &mut Site<'_>, _ty: Type, x0: Value) -> Option<Found> {
+    match s.definition(x0) {
+        Some(InstData::Vector { op: VectorOp::I16x8Neg, lane: _, args: [x0_0, ..] }) => {
+            // lanes_neg_neg_i16x8
+            {
+                return Some((315, Simpler::Value(x0_0)));
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I16x8Sub, lane: _, args: [x0_0, x0_1, ..] }) => {
+            // lanes_neg_of_sub_i16x8
+            {
+                return Some((333, Simpler::Inst(InstData::Vector { op: VectorOp::I16x8Sub, lane: 0, args: [x0_1, x0_0, x0_1] })));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i16x8_bitmask(s: &mut Site<'_>, _ty: Type, x0: Value) -> Option<Found> {
+    match s.definition(x0) {
+        Some(InstData::Vector { op: VectorOp::I16x8LtS, lane: _, args: [x0_0, x0_1, ..] }) => {
+            if let Some(x0_1_k) = s.vector(x0_1) {
+                if x0_1_k == 0x0u128 {
+                    // bitmask_of_negative_i16x8
+                    {
+                        return Some((389, Simpler::Inst(InstData::Vector { op: VectorOp::I16x8Bitmask, lane: 0, args: [x0_0, x0_0, x0_0] })));
+                    }
+                }
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I16x8GtS, lane: _, args: [x0_0, x0_1, ..] }) => {
+            if let Some(x0_0_k) = s.vector(x0_0) {
+                if x0_0_k == 0x0u128 {
+                    // bitmask_of_zero_above_i16x8
+                    {
+                        return Some((393, Simpler::Inst(InstData::Vector { op: VectorOp::I16x8Bitmask, lane: 0, args: [x0_1, x0_1, x0_1] })));
+                    }
+                }
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I16x8ShrS, lane: _, args: [x0_0, x0_1, ..] }) => {
+            let _ = x0_1;
+            // bitmask_of_shift_i16x8
+            {
+                return Some((397, Simpler::Inst(InstData::Vector { op: VectorOp::I16x8Bitmask, lane: 0, args: [x0_0, x0_0, x0_0] })));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i16x8_narrow_i32x4_s(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    match s.definition(x0) {
+        Some(InstData::Vector { op: VectorOp::I32x4ExtendLowI16x8S, lane: _, args: [x0_0, ..] }) => {
+            match s.definition(x1) {
+                Some(InstData::Vector { op: VectorOp::I32x4ExtendHighI16x8S, lane: _, args: [x1_0, ..] }) => {
+                    if x0_0 == x1_0 {
+                        // lanes_narrow_of_extended_i16x8_i32x4_s
+                        {
+                            return Some((497, Simpler::Value(x0_0)));
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i16x8_narrow_i32x4_u(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    match s.definition(x0) {
+        Some(InstData::Vector { op: VectorOp::I32x4ExtendLowI16x8U, lane: _, args: [x0_0, ..] }) => {
+            match s.definition(x1) {
+                Some(InstData::Vector { op: VectorOp::I32x4ExtendHighI16x8U, lane: _, args: [x1_0, ..] }) => {
+                    if x0_0 == x1_0 {
+                        // lanes_narrow_of_extended_i16x8_i32x4_u
+                        {
+                            return Some((499, Simpler::Value(x0_0)));
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i16x8_shl(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.constant(x1) {
+        match s.definition(x0) {
+            Some(InstData::Vector { op: VectorOp::I16x8Shl, lane: _, args: [x0_0, x0_1, ..] }) => {
+                if let Some(x0_1_k) = s.constant(x0_1) {
+                    // lanes_shift_twice_i16x8_15_shl
+                    if CompareOp::LeU.eval(Type::I32, fold_binary(BinaryOp::Add, Type::I32, fold_binary(BinaryOp::And, Type::I32, x0_1_k, 15), fold_binary(BinaryOp::And, Type::I32, x1_k, 15)), 15) {
+                        let r0 = s.number(Type::I32, fold_binary(BinaryOp::Add, Type::I32, fold_binary(BinaryOp::And, Type::I32, x0_1_k, 15), fold_binary(BinaryOp::And, Type::I32, x1_k, 15)));
+                        return Some((457, Simpler::Inst(InstData::Vector { op: VectorOp::I16x8Shl, lane: 0, args: [x0_0, r0, x0_0] })));
+                    }
+                    // lanes_shift_out_i16x8_15_shl
+                    if CompareOp::GtU.eval(Type::I32, fold_binary(BinaryOp::Add, Type::I32, fold_binary(BinaryOp::And, Type::I32, x0_1_k, 15), fold_binary(BinaryOp::And, Type::I32, x1_k, 15)), 15) {
+                        return Some((469, Simpler::Vector(0x0u128)));
+                    }
+                }
+            }
+            _ => {}
+        }
+        // lanes_shift_by_zero_i16x8_15_shl
+        if CompareOp::Eq.eval(Type::I32, fold_binary(BinaryOp::And, Type::I32, x1_k, 15), 0) {
+            return Some((445, Simpler::Value(x0)));
+        }
+    }
+    None
+}
+
+fn i16x8_shr_s(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.constant(x1) {
+        match s.definition(x0) {
+            Some(InstData::Vector { op: VectorOp::I16x8ShrS, lane: _, args: [x0_0, x0_1, ..] }) => {
+                if let Some(x0_1_k) = s.constant(x0_1) {
+                    // lanes_shift_twice_i16x8_15_shr_s
+                    if CompareOp::LeU.eval(Type::I32, fold_binary(BinaryOp::Add, Type::I32, fold_binary(BinaryOp::And, Type::I32, x0_1_k, 15), fold_binary(BinaryOp::And, Type::I32, x1_k, 15)), 15) {
+                        let r0 = s.number(Type::I32, fold_binary(BinaryOp::Add, Type::I32, fold_binary(BinaryOp::And, Type::I32, x0_1_k, 15), fold_binary(BinaryOp::And, Type::I32, x1_k, 15)));
+                        return Some((461, Simpler::Inst(InstData::Vector { op: VectorOp::I16x8ShrS, lane: 0, args: [x0_0, r0, x0_0] })));
+                    }
+                }
+            }
+            _ => {}
+        }
+        // lanes_shift_by_zero_i16x8_15_shr_s
+        if CompareOp::Eq.eval(Type::I32, fold_binary(BinaryOp::And, Type::I32, x1_k, 15), 0) {
+            return Some((449, Simpler::Value(x0)));
+        }
+    }
+    None
+}
+
+fn i16x8_shr_u(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.constant(x1) {
+        match s.definition(x0) {
+            Some(InstData::Vector { op: VectorOp::I16x8ShrU, lane: _, args: [x0_0, x0_1, ..] }) => {
+                if let Some(x0_1_k) = s.constant(x0_1) {
+                    // lanes_shift_twice_i16x8_15_shr_u
+                    if CompareOp::LeU.eval(Type::I32, fold_binary(BinaryOp::Add, Type::I32, fold_binary(BinaryOp::And, Type::I32, x0_1_k, 15), fold_binary(BinaryOp::And, Type::I32, x1_k, 15)), 15) {
+                        let r0 = s.number(Type::I32, fold_binary(BinaryOp::Add, Type::I32, fold_binary(BinaryOp::And, Type::I32, x0_1_k, 15), fold_binary(BinaryOp::And, Type::I32, x1_k, 15)));
+                        return Some((465, Simpler::Inst(InstData::Vector { op: VectorOp::I16x8ShrU, lane: 0, args: [x0_0, r0, x0_0] })));
+                    }
+                    // lanes_shift_out_i16x8_15_shr_u
+                    if CompareOp::GtU.eval(Type::I32, fold_binary(BinaryOp::Add, Type::I32, fold_binary(BinaryOp::And, Type::I32, x0_1_k, 15), fold_binary(BinaryOp::And, Type::I32, x1_k, 15)), 15) {
+                        return Some((473, Simpler::Vector(0x0u128)));
+                    }
+                }
+            }
+            _ => {}
+        }
+        // lanes_shift_by_zero_i16x8_15_shr_u
+        if CompareOp::Eq.eval(Type::I32, fold_binary(BinaryOp::And, Type::I32, x1_k, 15), 0) {
+            return Some((453, Simpler::Value(x0)));
+        }
+    }
+    None
+}
+
+fn i16x8_add(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_add_zero_i16x8_add
+            {
+                return Some((224, Simpler::Value(x0)));
+            }
+        }
+    }
+    match s.definition(x1) {
+        Some(InstData::Vector { op: VectorOp::I16x8Neg, lane: _, args: [x1_0, ..] }) => {
+            // lanes_add_of_neg_i16x8
+            {
+                return Some((337, Simpler::Inst(InstData::Vector { op: VectorOp::I16x8Sub, lane: 0, args: [x0, x1_0, x0] })));
+            }
+        }
+        _ => {}
+    }
+    match s.definition(x0) {
+        Some(InstData::Vector { op: VectorOp::I16x8Neg, lane: _, args: [x0_0, ..] }) => {
+            // lanes_add_of_neg_i16x8
+            {
+                return Some((337, Simpler::Inst(InstData::Vector { op: VectorOp::I16x8Sub, lane: 0, args: [x1, x0_0, x1] })));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i16x8_add_sat_s(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_add_sat_zero_i16x8_add_sat_s
+            {
+                return Some((232, Simpler::Value(x0)));
+            }
+        }
+    }
+    None
+}
+
+fn i16x8_add_sat_u(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_add_sat_zero_i16x8_add_sat_u
+            {
+                return Some((234, Simpler::Value(x0)));
+            }
+        }
+    }
+    None
+}
+
+fn i16x8_sub(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_add_zero_i16x8_sub
+            {
+                return Some((228, Simpler::Value(x0)));
+            }
+        }
+    }
+    if x0 == x1 {
+        // lanes_sub_same_i16x8
+        {
+            return Some((253, Simpler::Vector(0x0u128)));
+        }
+    }
+    match s.definition(x1) {
+        Some(InstData::Vector { op: VectorOp::I16x8Neg, lane: _, args: [x1_0, ..] }) => {
+            // lanes_sub_of_neg_i16x8
+            {
+                return Some((341, Simpler::Inst(InstData::Vector { op: VectorOp::I16x8Add, lane: 0, args: [x0, x1_0, x0] })));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i16x8_sub_sat_s(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_add_sat_zero_i16x8_sub_sat_s
+            {
+                return Some((236, Simpler::Value(x0)));
+            }
+        }
+    }
+    if x0 == x1 {
+        // lanes_sub_sat_same_i16x8_s
+        {
+            return Some((257, Simpler::Vector(0x0u128)));
+        }
+    }
+    None
+}
+
+fn i16x8_sub_sat_u(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_add_sat_zero_i16x8_sub_sat_u
+            {
+                return Some((238, Simpler::Value(x0)));
+            }
+        }
+    }
+    if x0 == x1 {
+        // lanes_sub_sat_same_i16x8_u
+        {
+            return Some((259, Simpler::Vector(0x0u128)));
+        }
+    }
+    None
+}
+
+fn i16x8_mul(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.splat(x1, 16) {
+        // lanes_mul_power_i16x8
+        if CompareOp::Eq.eval(Type::I32, fold_unary(UnaryOp::Popcnt, Type::I32, Type::I32, x1_k), 1) {
+            let r0 = s.number(Type::I32, fold_unary(UnaryOp::Ctz, Type::I32, Type::I32, x1_k));
+            return Some((476, Simpler::Inst(InstData::Vector { op: VectorOp::I16x8Shl, lane: 0, args: [x0, r0, x0] })));
+        }
+    }
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_mul_zero_i16x8
+            {
+                return Some((479, Simpler::Vector(0x0u128)));
+            }
+        }
+    }
+    match s.definition(x0) {
+        Some(InstData::Vector { op: VectorOp::I16x8ExtendLowI8x16S, lane: _, args: [x0_0, ..] }) => {
+            match s.definition(x1) {
+                Some(InstData::Vector { op: VectorOp::I16x8ExtendLowI8x16S, lane: _, args: [x1_0, ..] }) => {
+                    // lanes_mul_of_extended_i16x8_i8x16_low_s
+                    if s.once(x0) && s.once(x1) {
+                        return Some((484, Simpler::Inst(InstData::Vector { op: VectorOp::I16x8ExtMulLowI8x16S, lane: 0, args: [x0_0, x1_0, x0_0] })));
+                    }
+                    // lanes_mul_of_extended_i16x8_i8x16_low_s
+                    if s.once(x1) && s.once(x0) {
+                        return Some((484, Simpler::Inst(InstData::Vector { op: VectorOp::I16x8ExtMulLowI8x16S, lane: 0, args: [x1_0, x0_0, x1_0] })));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I16x8ExtendHighI8x16S, lane: _, args: [x0_0, ..] }) => {
+            match s.definition(x1) {
+                Some(InstData::Vector { op: VectorOp::I16x8ExtendHighI8x16S, lane: _, args: [x1_0, ..] }) => {
+                    // lanes_mul_of_extended_i16x8_i8x16_high_s
+                    if s.once(x0) && s.once(x1) {
+                        return Some((487, Simpler::Inst(InstData::Vector { op: VectorOp::I16x8ExtMulHighI8x16S, lane: 0, args: [x0_0, x1_0, x0_0] })));
+                    }
+                    // lanes_mul_of_extended_i16x8_i8x16_high_s
+                    if s.once(x1) && s.once(x0) {
+                        return Some((487, Simpler::Inst(InstData::Vector { op: VectorOp::I16x8ExtMulHighI8x16S, lane: 0, args: [x1_0, x0_0, x1_0] })));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I16x8ExtendLowI8x16U, lane: _, args: [x0_0, ..] }) => {
+            match s.definition(x1) {
+                Some(InstData::Vector { op: VectorOp::I16x8ExtendLowI8x16U, lane: _, args: [x1_0, ..] }) => {
+                    // lanes_mul_of_extended_i16x8_i8x16_low_u
+                    if s.once(x0) && s.once(x1) {
+                        return Some((490, Simpler::Inst(InstData::Vector { op: VectorOp::I16x8ExtMulLowI8x16U, lane: 0, args: [x0_0, x1_0, x0_0] })));
+                    }
+                    // lanes_mul_of_extended_i16x8_i8x16_low_u
+                    if s.once(x1) && s.once(x0) {
+                        return Some((490, Simpler::Inst(InstData::Vector { op: VectorOp::I16x8ExtMulLowI8x16U, lane: 0, args: [x1_0, x0_0, x1_0] })));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I16x8ExtendHighI8x16U, lane: _, args: [x0_0, ..] }) => {
+            match s.definition(x1) {
+                Some(InstData::Vector { op: VectorOp::I16x8ExtendHighI8x16U, lane: _, args: [x1_0, ..] }) => {
+                    // lanes_mul_of_extended_i16x8_i8x16_high_u
+                    if s.once(x0) && s.once(x1) {
+                        return Some((493, Simpler::Inst(InstData::Vector { op: VectorOp::I16x8ExtMulHighI8x16U, lane: 0, args: [x0_0, x1_0, x0_0] })));
+                    }
+                    // lanes_mul_of_extended_i16x8_i8x16_high_u
+                    if s.once(x1) && s.once(x0) {
+                        return Some((493, Simpler::Inst(InstData::Vector { op: VectorOp::I16x8ExtMulHighI8x16U, lane: 0, args: [x1_0, x0_0, x1_0] })));
+                    }
+                }
+                _ => {}
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i16x8_min_s(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_min_same_i16x8_min_s
+        {
+            return Some((297, Simpler::Value(x0)));
+        }
+    }
+    None
+}
+
+fn i16x8_min_u(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_min_same_i16x8_min_u
+        {
+            return Some((300, Simpler::Value(x0)));
+        }
+    }
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_min_zero_i16x8
+            {
+                return Some((386, Simpler::Vector(0x0u128)));
+            }
+        }
+    }
+    None
+}
+
+fn i16x8_max_s(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_min_same_i16x8_max_s
+        {
+            return Some((303, Simpler::Value(x0)));
+        }
+    }
+    None
+}
+
+fn i16x8_max_u(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_min_same_i16x8_max_u
+        {
+            return Some((306, Simpler::Value(x0)));
+        }
+    }
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_max_zero_i16x8
+            {
+                return Some((383, Simpler::Value(x0)));
+            }
+        }
+    }
+    None
+}
+
+fn i16x8_avgr_u(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_average_same_i16x8
+        {
+            return Some((309, Simpler::Value(x0)));
+        }
+    }
+    None
+}
+
+fn i32x4_abs(s: &mut Site<'_>, _ty: Type, x0: Value) -> Option<Found> {
+    match s.definition(x0) {
+        Some(InstData::Vector { op: VectorOp::I32x4Abs, lane: _, args: [x0_0, ..] }) => {
+            // lanes_abs_of_sign_i32x4_abs
+            {
+                return Some((328, Simpler::Inst(InstData::Vector { op: VectorOp::I32x4Abs, lane: 0, args: [x0_0, x0_0, x0_0] })));
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I32x4Neg, lane: _, args: [x0_0, ..] }) => {
+            // lanes_abs_of_sign_i32x4_neg
+            {
+                return Some((322, Simpler::Inst(InstData::Vector { op: VectorOp::I32x4Abs, lane: 0, args: [x0_0, x0_0, x0_0] })));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i32x4_neg(s: &mut Site<'_>, _ty: Type, x0: Value) -> Option<Found> {
+    match s.definition(x0) {
+        Some(InstData::Vector { op: VectorOp::I32x4Neg, lane: _, args: [x0_0, ..] }) => {
+            // lanes_neg_neg_i32x4
+            {
+                return Some((316, Simpler::Value(x0_0)));
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I32x4Sub, lane: _, args: [x0_0, x0_1, ..] }) => {
+            // lanes_neg_of_sub_i32x4
+            {
+                return Some((334, Simpler::Inst(InstData::Vector { op: VectorOp::I32x4Sub, lane: 0, args: [x0_1, x0_0, x0_1] })));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i32x4_bitmask(s: &mut Site<'_>, _ty: Type, x0: Value) -> Option<Found> {
+    match s.definition(x0) {
+        Some(InstData::Vector { op: VectorOp::I32x4LtS, lane: _, args: [x0_0, x0_1, ..] }) => {
+            if let Some(x0_1_k) = s.vector(x0_1) {
+                if x0_1_k == 0x0u128 {
+                    // bitmask_of_negative_i32x4
+                    {
+                        return Some((390, Simpler::Inst(InstData::Vector { op: VectorOp::I32x4Bitmask, lane: 0, args: [x0_0, x0_0, x0_0] })));
+                    }
+                }
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I32x4GtS, lane: _, args: [x0_0, x0_1, ..] }) => {
+            if let Some(x0_0_k) = s.vector(x0_0) {
+                if x0_0_k == 0x0u128 {
+                    // bitmask_of_zero_above_i32x4
+                    {
+                        return Some((394, Simpler::Inst(InstData::Vector { op: VectorOp::I32x4Bitmask, lane: 0, args: [x0_1, x0_1, x0_1] })));
+                    }
+                }
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I32x4ShrS, lane: _, args: [x0_0, x0_1, ..] }) => {
+            let _ = x0_1;
+            // bitmask_of_shift_i32x4
+            {
+                return Some((398, Simpler::Inst(InstData::Vector { op: VectorOp::I32x4Bitmask, lane: 0, args: [x0_0, x0_0, x0_0] })));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i32x4_shl(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.constant(x1) {
+        match s.definition(x0) {
+            Some(InstData::Vector { op: VectorOp::I32x4Shl, lane: _, args: [x0_0, x0_1, ..] }) => {
+                if let Some(x0_1_k) = s.constant(x0_1) {
+                    // lanes_shift_twice_i32x4_31_shl
+                    if CompareOp::LeU.eval(Type::I32, fold_binary(BinaryOp::Add, Type::I32, fold_binary(BinaryOp::And, Type::I32, x0_1_k, 31), fold_binary(BinaryOp::And, Type::I32, x1_k, 31)), 31) {
+                        let r0 = s.number(Type::I32, fold_binary(BinaryOp::Add, Type::I32, fold_binary(BinaryOp::And, Type::I32, x0_1_k, 31), fold_binary(BinaryOp::And, Type::I32, x1_k, 31)));
+                        return Some((458, Simpler::Inst(InstData::Vector { op: VectorOp::I32x4Shl, lane: 0, args: [x0_0, r0, x0_0] })));
+                    }
+                    // lanes_shift_out_i32x4_31_shl
+                    if CompareOp::GtU.eval(Type::I32, fold_binary(BinaryOp::Add, Type::I32, fold_binary(BinaryOp::And, Type::I32, x0_1_k, 31), fold_binary(BinaryOp::And, Type::I32, x1_k, 31)), 31) {
+                        return Some((470, Simpler::Vector(0x0u128)));
+                    }
+                }
+            }
+            _ => {}
+        }
+        // lanes_shift_by_zero_i32x4_31_shl
+        if CompareOp::Eq.eval(Type::I32, fold_binary(BinaryOp::And, Type::I32, x1_k, 31), 0) {
+            return Some((446, Simpler::Value(x0)));
+        }
+    }
+    None
+}
+
+fn i32x4_shr_s(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.constant(x1) {
+        match s.definition(x0) {
+            Some(InstData::Vector { op: VectorOp::I32x4ShrS, lane: _, args: [x0_0, x0_1, ..] }) => {
+                if let Some(x0_1_k) = s.constant(x0_1) {
+                    // lanes_shift_twice_i32x4_31_shr_s
+                    if CompareOp::LeU.eval(Type::I32, fold_binary(BinaryOp::Add, Type::I32, fold_binary(BinaryOp::And, Type::I32, x0_1_k, 31), fold_binary(BinaryOp::And, Type::I32, x1_k, 31)), 31) {
+                        let r0 = s.number(Type::I32, fold_binary(BinaryOp::Add, Type::I32, fold_binary(BinaryOp::And, Type::I32, x0_1_k, 31), fold_binary(BinaryOp::And, Type::I32, x1_k, 31)));
+                        return Some((462, Simpler::Inst(InstData::Vector { op: VectorOp::I32x4ShrS, lane: 0, args: [x0_0, r0, x0_0] })));
+                    }
+                }
+            }
+            _ => {}
+        }
+        // lanes_shift_by_zero_i32x4_31_shr_s
+        if CompareOp::Eq.eval(Type::I32, fold_binary(BinaryOp::And, Type::I32, x1_k, 31), 0) {
+            return Some((450, Simpler::Value(x0)));
+        }
+    }
+    None
+}
+
+fn i32x4_shr_u(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.constant(x1) {
+        match s.definition(x0) {
+            Some(InstData::Vector { op: VectorOp::I32x4ShrU, lane: _, args: [x0_0, x0_1, ..] }) => {
+                if let Some(x0_1_k) = s.constant(x0_1) {
+                    // lanes_shift_twice_i32x4_31_shr_u
+                    if CompareOp::LeU.eval(Type::I32, fold_binary(BinaryOp::Add, Type::I32, fold_binary(BinaryOp::And, Type::I32, x0_1_k, 31), fold_binary(BinaryOp::And, Type::I32, x1_k, 31)), 31) {
+                        let r0 = s.number(Type::I32, fold_binary(BinaryOp::Add, Type::I32, fold_binary(BinaryOp::And, Type::I32, x0_1_k, 31), fold_binary(BinaryOp::And, Type::I32, x1_k, 31)));
+                        return Some((466, Simpler::Inst(InstData::Vector { op: VectorOp::I32x4ShrU, lane: 0, args: [x0_0, r0, x0_0] })));
+                    }
+                    // lanes_shift_out_i32x4_31_shr_u
+                    if CompareOp::GtU.eval(Type::I32, fold_binary(BinaryOp::Add, Type::I32, fold_binary(BinaryOp::And, Type::I32, x0_1_k, 31), fold_binary(BinaryOp::And, Type::I32, x1_k, 31)), 31) {
+                        return Some((474, Simpler::Vector(0x0u128)));
+                    }
+                }
+            }
+            _ => {}
+        }
+        // lanes_shift_by_zero_i32x4_31_shr_u
+        if CompareOp::Eq.eval(Type::I32, fold_binary(BinaryOp::And, Type::I32, x1_k, 31), 0) {
+            return Some((454, Simpler::Value(x0)));
+        }
+    }
+    None
+}
+
+fn i32x4_add(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_add_zero_i32x4_add
+            {
+                return Some((225, Simpler::Value(x0)));
+            }
+        }
+    }
+    match s.definition(x1) {
+        Some(InstData::Vector { op: VectorOp::I32x4Neg, lane: _, args: [x1_0, ..] }) => {
+            // lanes_add_of_neg_i32x4
+            {
+                return Some((338, Simpler::Inst(InstData::Vector { op: VectorOp::I32x4Sub, lane: 0, args: [x0, x1_0, x0] })));
+            }
+        }
+        _ => {}
+    }
+    match s.definition(x0) {
+        Some(InstData::Vector { op: VectorOp::I32x4Neg, lane: _, args: [x0_0, ..] }) => {
+            // lanes_add_of_neg_i32x4
+            {
+                return Some((338, Simpler::Inst(InstData::Vector { op: VectorOp::I32x4Sub, lane: 0, args: [x1, x0_0, x1] })));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i32x4_sub(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_add_zero_i32x4_sub
+            {
+                return Some((229, Simpler::Value(x0)));
+            }
+        }
+    }
+    if x0 == x1 {
+        // lanes_sub_same_i32x4
+        {
+            return Some((254, Simpler::Vector(0x0u128)));
+        }
+    }
+    match s.definition(x1) {
+        Some(InstData::Vector { op: VectorOp::I32x4Neg, lane: _, args: [x1_0, ..] }) => {
+            // lanes_sub_of_neg_i32x4
+            {
+                return Some((342, Simpler::Inst(InstData::Vector { op: VectorOp::I32x4Add, lane: 0, args: [x0, x1_0, x0] })));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i32x4_mul(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.splat(x1, 32) {
+        // lanes_mul_power_i32x4
+        if CompareOp::Eq.eval(Type::I32, fold_unary(UnaryOp::Popcnt, Type::I32, Type::I32, x1_k), 1) {
+            let r0 = s.number(Type::I32, fold_unary(UnaryOp::Ctz, Type::I32, Type::I32, x1_k));
+            return Some((477, Simpler::Inst(InstData::Vector { op: VectorOp::I32x4Shl, lane: 0, args: [x0, r0, x0] })));
+        }
+    }
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_mul_zero_i32x4
+            {
+                return Some((480, Simpler::Vector(0x0u128)));
+            }
+        }
+        if x1_k == 0xffffffffffffffffffffffffffffffffu128 {
+            // lanes_mul_minus_one_i32x4
+            {
+                return Some((482, Simpler::Inst(InstData::Vector { op: VectorOp::I32x4Neg, lane: 0, args: [x0, x0, x0] })));
+            }
+        }
+    }
+    match s.definition(x0) {
+        Some(InstData::Vector { op: VectorOp::I32x4ExtendLowI16x8S, lane: _, args: [x0_0, ..] }) => {
+            match s.definition(x1) {
+                Some(InstData::Vector { op: VectorOp::I32x4ExtendLowI16x8S, lane: _, args: [x1_0, ..] }) => {
+                    // lanes_mul_of_extended_i32x4_i16x8_low_s
+                    if s.once(x0) && s.once(x1) {
+                        return Some((485, Simpler::Inst(InstData::Vector { op: VectorOp::I32x4ExtMulLowI16x8S, lane: 0, args: [x0_0, x1_0, x0_0] })));
+                    }
+                    // lanes_mul_of_extended_i32x4_i16x8_low_s
+                    if s.once(x1) && s.once(x0) {
+                        return Some((485, Simpler::Inst(InstData::Vector { op: VectorOp::I32x4ExtMulLowI16x8S, lane: 0, args: [x1_0, x0_0, x1_0] })));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I32x4ExtendHighI16x8S, lane: _, args: [x0_0, ..] }) => {
+            match s.definition(x1) {
+                Some(InstData::Vector { op: VectorOp::I32x4ExtendHighI16x8S, lane: _, args: [x1_0, ..] }) => {
+                    // lanes_mul_of_extended_i32x4_i16x8_high_s
+                    if s.once(x0) && s.once(x1) {
+                        return Some((488, Simpler::Inst(InstData::Vector { op: VectorOp::I32x4ExtMulHighI16x8S, lane: 0, args: [x0_0, x1_0, x0_0] })));
+                    }
+                    // lanes_mul_of_extended_i32x4_i16x8_high_s
+                    if s.once(x1) && s.once(x0) {
+                        return Some((488, Simpler::Inst(InstData::Vector { op: VectorOp::I32x4ExtMulHighI16x8S, lane: 0, args: [x1_0, x0_0, x1_0] })));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I32x4ExtendLowI16x8U, lane: _, args: [x0_0, ..] }) => {
+            match s.definition(x1) {
+                Some(InstData::Vector { op: VectorOp::I32x4ExtendLowI16x8U, lane: _, args: [x1_0, ..] }) => {
+                    // lanes_mul_of_extended_i32x4_i16x8_low_u
+                    if s.once(x0) && s.once(x1) {
+                        return Some((491, Simpler::Inst(InstData::Vector { op: VectorOp::I32x4ExtMulLowI16x8U, lane: 0, args: [x0_0, x1_0, x0_0] })));
+                    }
+                    // lanes_mul_of_extended_i32x4_i16x8_low_u
+                    if s.once(x1) && s.once(x0) {
+                        return Some((491, Simpler::Inst(InstData::Vector { op: VectorOp::I32x4ExtMulLowI16x8U, lane: 0, args: [x1_0, x0_0, x1_0] })));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I32x4ExtendHighI16x8U, lane: _, args: [x0_0, ..] }) => {
+            match s.definition(x1) {
+                Some(InstData::Vector { op: VectorOp::I32x4ExtendHighI16x8U, lane: _, args: [x1_0, ..] }) => {
+                    // lanes_mul_of_extended_i32x4_i16x8_high_u
+                    if s.once(x0) && s.once(x1) {
+                        return Some((494, Simpler::Inst(InstData::Vector { op: VectorOp::I32x4ExtMulHighI16x8U, lane: 0, args: [x0_0, x1_0, x0_0] })));
+                    }
+                    // lanes_mul_of_extended_i32x4_i16x8_high_u
+                    if s.once(x1) && s.once(x0) {
+                        return Some((494, Simpler::Inst(InstData::Vector { op: VectorOp::I32x4ExtMulHighI16x8U, lane: 0, args: [x1_0, x0_0, x1_0] })));
+                    }
+                }
+                _ => {}
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i32x4_min_s(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_min_same_i32x4_min_s
+        {
+            return Some((298, Simpler::Value(x0)));
+        }
+    }
+    None
+}
+
+fn i32x4_min_u(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_min_same_i32x4_min_u
+        {
+            return Some((301, Simpler::Value(x0)));
+        }
+    }
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_min_zero_i32x4
+            {
+                return Some((387, Simpler::Vector(0x0u128)));
+            }
+        }
+    }
+    None
+}
+
+fn i32x4_max_s(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_min_same_i32x4_max_s
+        {
+            return Some((304, Simpler::Value(x0)));
+        }
+    }
+    None
+}
+
+fn i32x4_max_u(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_min_same_i32x4_max_u
+        {
+            return Some((307, Simpler::Value(x0)));
+        }
+    }
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_max_zero_i32x4
+            {
+                return Some((384, Simpler::Value(x0)));
+            }
+        }
+    }
+    None
+}
+
+fn i64x2_abs(s: &mut Site<'_>, _ty: Type, x0: Value) -> Option<Found> {
+    match s.definition(x0) {
+        Some(InstData::Vector { op: VectorOp::I64x2Abs, lane: _, args: [x0_0, ..] }) => {
+            // lanes_abs_of_sign_i64x2_abs
+            {
+                return Some((329, Simpler::Inst(InstData::Vector { op: VectorOp::I64x2Abs, lane: 0, args: [x0_0, x0_0, x0_0] })));
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I64x2Neg, lane: _, args: [x0_0, ..] }) => {
+            // lanes_abs_of_sign_i64x2_neg
+            {
+                return Some((323, Simpler::Inst(InstData::Vector { op: VectorOp::I64x2Abs, lane: 0, args: [x0_0, x0_0, x0_0] })));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i64x2_neg(s: &mut Site<'_>, _ty: Type, x0: Value) -> Option<Found> {
+    match s.definition(x0) {
+        Some(InstData::Vector { op: VectorOp::I64x2Neg, lane: _, args: [x0_0, ..] }) => {
+            // lanes_neg_neg_i64x2
+            {
+                return Some((317, Simpler::Value(x0_0)));
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I64x2Sub, lane: _, args: [x0_0, x0_1, ..] }) => {
+            // lanes_neg_of_sub_i64x2
+            {
+                return Some((335, Simpler::Inst(InstData::Vector { op: VectorOp::I64x2Sub, lane: 0, args: [x0_1, x0_0, x0_1] })));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i64x2_bitmask(s: &mut Site<'_>, _ty: Type, x0: Value) -> Option<Found> {
+    match s.definition(x0) {
+        Some(InstData::Vector { op: VectorOp::I64x2LtS, lane: _, args: [x0_0, x0_1, ..] }) => {
+            if let Some(x0_1_k) = s.vector(x0_1) {
+                if x0_1_k == 0x0u128 {
+                    // bitmask_of_negative_i64x2
+                    {
+                        return Some((391, Simpler::Inst(InstData::Vector { op: VectorOp::I64x2Bitmask, lane: 0, args: [x0_0, x0_0, x0_0] })));
+                    }
+                }
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I64x2GtS, lane: _, args: [x0_0, x0_1, ..] }) => {
+            if let Some(x0_0_k) = s.vector(x0_0) {
+                if x0_0_k == 0x0u128 {
+                    // bitmask_of_zero_above_i64x2
+                    {
+                        return Some((395, Simpler::Inst(InstData::Vector { op: VectorOp::I64x2Bitmask, lane: 0, args: [x0_1, x0_1, x0_1] })));
+                    }
+                }
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I64x2ShrS, lane: _, args: [x0_0, x0_1, ..] }) => {
+            let _ = x0_1;
+            // bitmask_of_shift_i64x2
+            {
+                return Some((399, Simpler::Inst(InstData::Vector { op: VectorOp::I64x2Bitmask, lane: 0, args: [x0_0, x0_0, x0_0] })));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i64x2_shl(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.constant(x1) {
+        match s.definition(x0) {
+            Some(InstData::Vector { op: VectorOp::I64x2Shl, lane: _, args: [x0_0, x0_1, ..] }) => {
+                if let Some(x0_1_k) = s.constant(x0_1) {
+                    // lanes_shift_twice_i64x2_63_shl
+                    if CompareOp::LeU.eval(Type::I32, fold_binary(BinaryOp::Add, Type::I32, fold_binary(BinaryOp::And, Type::I32, x0_1_k, 63), fold_binary(BinaryOp::And, Type::I32, x1_k, 63)), 63) {
+                        let r0 = s.number(Type::I32, fold_binary(BinaryOp::Add, Type::I32, fold_binary(BinaryOp::And, Type::I32, x0_1_k, 63), fold_binary(BinaryOp::And, Type::I32, x1_k, 63)));
+                        return Some((459, Simpler::Inst(InstData::Vector { op: VectorOp::I64x2Shl, lane: 0, args: [x0_0, r0, x0_0] })));
+                    }
+                    // lanes_shift_out_i64x2_63_shl
+                    if CompareOp::GtU.eval(Type::I32, fold_binary(BinaryOp::Add, Type::I32, fold_binary(BinaryOp::And, Type::I32, x0_1_k, 63), fold_binary(BinaryOp::And, Type::I32, x1_k, 63)), 63) {
+                        return Some((471, Simpler::Vector(0x0u128)));
+                    }
+                }
+            }
+            _ => {}
+        }
+        // lanes_shift_by_zero_i64x2_63_shl
+        if CompareOp::Eq.eval(Type::I32, fold_binary(BinaryOp::And, Type::I32, x1_k, 63), 0) {
+            return Some((447, Simpler::Value(x0)));
+        }
+    }
+    None
+}
+
+fn i64x2_shr_s(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.constant(x1) {
+        match s.definition(x0) {
+            Some(InstData::Vector { op: VectorOp::I64x2ShrS, lane: _, args: [x0_0, x0_1, ..] }) => {
+                if let Some(x0_1_k) = s.constant(x0_1) {
+                    // lanes_shift_twice_i64x2_63_shr_s
+                    if CompareOp::LeU.eval(Type::I32, fold_binary(BinaryOp::Add, Type::I32, fold_binary(BinaryOp::And, Type::I32, x0_1_k, 63), fold_binary(BinaryOp::And, Type::I32, x1_k, 63)), 63) {
+                        let r0 = s.number(Type::I32, fold_binary(BinaryOp::Add, Type::I32, fold_binary(BinaryOp::And, Type::I32, x0_1_k, 63), fold_binary(BinaryOp::And, Type::I32, x1_k, 63)));
+                        return Some((463, Simpler::Inst(InstData::Vector { op: VectorOp::I64x2ShrS, lane: 0, args: [x0_0, r0, x0_0] })));
+                    }
+                }
+            }
+            _ => {}
+        }
+        // lanes_shift_by_zero_i64x2_63_shr_s
+        if CompareOp::Eq.eval(Type::I32, fold_binary(BinaryOp::And, Type::I32, x1_k, 63), 0) {
+            return Some((451, Simpler::Value(x0)));
+        }
+    }
+    None
+}
+
+fn i64x2_shr_u(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.constant(x1) {
+        match s.definition(x0) {
+            Some(InstData::Vector { op: VectorOp::I64x2ShrU, lane: _, args: [x0_0, x0_1, ..] }) => {
+                if let Some(x0_1_k) = s.constant(x0_1) {
+                    // lanes_shift_twice_i64x2_63_shr_u
+                    if CompareOp::LeU.eval(Type::I32, fold_binary(BinaryOp::Add, Type::I32, fold_binary(BinaryOp::And, Type::I32, x0_1_k, 63), fold_binary(BinaryOp::And, Type::I32, x1_k, 63)), 63) {
+                        let r0 = s.number(Type::I32, fold_binary(BinaryOp::Add, Type::I32, fold_binary(BinaryOp::And, Type::I32, x0_1_k, 63), fold_binary(BinaryOp::And, Type::I32, x1_k, 63)));
+                        return Some((467, Simpler::Inst(InstData::Vector { op: VectorOp::I64x2ShrU, lane: 0, args: [x0_0, r0, x0_0] })));
+                    }
+                    // lanes_shift_out_i64x2_63_shr_u
+                    if CompareOp::GtU.eval(Type::I32, fold_binary(BinaryOp::Add, Type::I32, fold_binary(BinaryOp::And, Type::I32, x0_1_k, 63), fold_binary(BinaryOp::And, Type::I32, x1_k, 63)), 63) {
+                        return Some((475, Simpler::Vector(0x0u128)));
+                    }
+                }
+            }
+            _ => {}
+        }
+        // lanes_shift_by_zero_i64x2_63_shr_u
+        if CompareOp::Eq.eval(Type::I32, fold_binary(BinaryOp::And, Type::I32, x1_k, 63), 0) {
+            return Some((455, Simpler::Value(x0)));
+        }
+    }
+    None
+}
+
+fn i64x2_add(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_add_zero_i64x2_add
+            {
+                return Some((226, Simpler::Value(x0)));
+            }
+        }
+    }
+    match s.definition(x1) {
+        Some(InstData::Vector { op: VectorOp::I64x2Neg, lane: _, args: [x1_0, ..] }) => {
+            // lanes_add_of_neg_i64x2
+            {
+                return Some((339, Simpler::Inst(InstData::Vector { op: VectorOp::I64x2Sub, lane: 0, args: [x0, x1_0, x0] })));
+            }
+        }
+        _ => {}
+    }
+    match s.definition(x0) {
+        Some(InstData::Vector { op: VectorOp::I64x2Neg, lane: _, args: [x0_0, ..] }) => {
+            // lanes_add_of_neg_i64x2
+            {
+                return Some((339, Simpler::Inst(InstData::Vector { op: VectorOp::I64x2Sub, lane: 0, args: [x1, x0_0, x1] })));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i64x2_sub(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_add_zero_i64x2_sub
+            {
+                return Some((230, Simpler::Value(x0)));
+            }
+        }
+    }
+    if x0 == x1 {
+        // lanes_sub_same_i64x2
+        {
+            return Some((255, Simpler::Vector(0x0u128)));
+        }
+    }
+    match s.definition(x1) {
+        Some(InstData::Vector { op: VectorOp::I64x2Neg, lane: _, args: [x1_0, ..] }) => {
+            // lanes_sub_of_neg_i64x2
+            {
+                return Some((343, Simpler::Inst(InstData::Vector { op: VectorOp::I64x2Add, lane: 0, args: [x0, x1_0, x0] })));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn i64x2_mul(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if let Some(x1_k) = s.splat(x1, 64) {
+        // lanes_mul_power_wide
+        if CompareOp::Eq.eval(Type::I64, fold_unary(UnaryOp::Popcnt, Type::I64, Type::I64, x1_k), 1) {
+            let r0 = s.number(Type::I32, fold_unary(UnaryOp::Wrap, Type::I64, Type::I32, fold_unary(UnaryOp::Ctz, Type::I64, Type::I64, x1_k)));
+            return Some((478, Simpler::Inst(InstData::Vector { op: VectorOp::I64x2Shl, lane: 0, args: [x0, r0, x0] })));
+        }
+    }
+    if let Some(x1_k) = s.vector(x1) {
+        if x1_k == 0x0u128 {
+            // lanes_mul_zero_i64x2
+            {
+                return Some((481, Simpler::Vector(0x0u128)));
+            }
+        }
+        if x1_k == 0xffffffffffffffffffffffffffffffffu128 {
+            // lanes_mul_minus_one_i64x2
+            {
+                return Some((483, Simpler::Inst(InstData::Vector { op: VectorOp::I64x2Neg, lane: 0, args: [x0, x0, x0] })));
+            }
+        }
+    }
+    match s.definition(x0) {
+        Some(InstData::Vector { op: VectorOp::I64x2ExtendLowI32x4S, lane: _, args: [x0_0, ..] }) => {
+            match s.definition(x1) {
+                Some(InstData::Vector { op: VectorOp::I64x2ExtendLowI32x4S, lane: _, args: [x1_0, ..] }) => {
+                    // lanes_mul_of_extended_i64x2_i32x4_low_s
+                    if s.once(x0) && s.once(x1) {
+                        return Some((486, Simpler::Inst(InstData::Vector { op: VectorOp::I64x2ExtMulLowI32x4S, lane: 0, args: [x0_0, x1_0, x0_0] })));
+                    }
+                    // lanes_mul_of_extended_i64x2_i32x4_low_s
+                    if s.once(x1) && s.once(x0) {
+                        return Some((486, Simpler::Inst(InstData::Vector { op: VectorOp::I64x2ExtMulLowI32x4S, lane: 0, args: [x1_0, x0_0, x1_0] })));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I64x2ExtendHighI32x4S, lane: _, args: [x0_0, ..] }) => {
+            match s.definition(x1) {
+                Some(InstData::Vector { op: VectorOp::I64x2ExtendHighI32x4S, lane: _, args: [x1_0, ..] }) => {
+                    // lanes_mul_of_extended_i64x2_i32x4_high_s
+                    if s.once(x0) && s.once(x1) {
+                        return Some((489, Simpler::Inst(InstData::Vector { op: VectorOp::I64x2ExtMulHighI32x4S, lane: 0, args: [x0_0, x1_0, x0_0] })));
+                    }
+                    // lanes_mul_of_extended_i64x2_i32x4_high_s
+                    if s.once(x1) && s.once(x0) {
+                        return Some((489, Simpler::Inst(InstData::Vector { op: VectorOp::I64x2ExtMulHighI32x4S, lane: 0, args: [x1_0, x0_0, x1_0] })));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I64x2ExtendLowI32x4U, lane: _, args: [x0_0, ..] }) => {
+            match s.definition(x1) {
+                Some(InstData::Vector { op: VectorOp::I64x2ExtendLowI32x4U, lane: _, args: [x1_0, ..] }) => {
+                    // lanes_mul_of_extended_i64x2_i32x4_low_u
+                    if s.once(x0) && s.once(x1) {
+                        return Some((492, Simpler::Inst(InstData::Vector { op: VectorOp::I64x2ExtMulLowI32x4U, lane: 0, args: [x0_0, x1_0, x0_0] })));
+                    }
+                    // lanes_mul_of_extended_i64x2_i32x4_low_u
+                    if s.once(x1) && s.once(x0) {
+                        return Some((492, Simpler::Inst(InstData::Vector { op: VectorOp::I64x2ExtMulLowI32x4U, lane: 0, args: [x1_0, x0_0, x1_0] })));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I64x2ExtendHighI32x4U, lane: _, args: [x0_0, ..] }) => {
+            match s.definition(x1) {
+                Some(InstData::Vector { op: VectorOp::I64x2ExtendHighI32x4U, lane: _, args: [x1_0, ..] }) => {
+                    // lanes_mul_of_extended_i64x2_i32x4_high_u
+                    if s.once(x0) && s.once(x1) {
+                        return Some((495, Simpler::Inst(InstData::Vector { op: VectorOp::I64x2ExtMulHighI32x4U, lane: 0, args: [x0_0, x1_0, x0_0] })));
+                    }
+                    // lanes_mul_of_extended_i64x2_i32x4_high_u
+                    if s.once(x1) && s.once(x0) {
+                        return Some((495, Simpler::Inst(InstData::Vector { op: VectorOp::I64x2ExtMulHighI32x4U, lane: 0, args: [x1_0, x0_0, x1_0] })));
+                    }
+                }
+                _ => {}
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn f32x4_abs(s: &mut Site<'_>, _ty: Type, x0: Value) -> Option<Found> {
+    match s.definition(x0) {
+        Some(InstData::Vector { op: VectorOp::F32x4Abs, lane: _, args: [x0_0, ..] }) => {
+            // lanes_abs_of_sign_f32x4_abs
+            {
+                return Some((330, Simpler::Inst(InstData::Vector { op: VectorOp::F32x4Abs, lane: 0, args: [x0_0, x0_0, x0_0] })));
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::F32x4Neg, lane: _, args: [x0_0, ..] }) => {
+            // lanes_abs_of_sign_f32x4_neg
+            {
+                return Some((324, Simpler::Inst(InstData::Vector { op: VectorOp::F32x4Abs, lane: 0, args: [x0_0, x0_0, x0_0] })));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn f32x4_neg(s: &mut Site<'_>, _ty: Type, x0: Value) -> Option<Found> {
+    match s.definition(x0) {
+        Some(InstData::Vector { op: VectorOp::F32x4Neg, lane: _, args: [x0_0, ..] }) => {
+            // lanes_neg_neg_f32x4
+            {
+                return Some((318, Simpler::Value(x0_0)));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn f32x4_pmin(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_pseudo_min_same_f32x4_pmin
+        {
+            return Some((310, Simpler::Value(x0)));
+        }
+    }
+    None
+}
+
+fn f32x4_pmax(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_pseudo_min_same_f32x4_pmax
+        {
+            return Some((312, Simpler::Value(x0)));
+        }
+    }
+    None
+}
+
+fn f64x2_abs(s: &mut Site<'_>, _ty: Type, x0: Value) -> Option<Found> {
+    match s.definition(x0) {
+        Some(InstData::Vector { op: VectorOp::F64x2Abs, lane: _, args: [x0_0, ..] }) => {
+            // lanes_abs_of_sign_f64x2_abs
+            {
+                return Some((331, Simpler::Inst(InstData::Vector { op: VectorOp::F64x2Abs, lane: 0, args: [x0_0, x0_0, x0_0] })));
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::F64x2Neg, lane: _, args: [x0_0, ..] }) => {
+            // lanes_abs_of_sign_f64x2_neg
+            {
+                return Some((325, Simpler::Inst(InstData::Vector { op: VectorOp::F64x2Abs, lane: 0, args: [x0_0, x0_0, x0_0] })));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn f64x2_neg(s: &mut Site<'_>, _ty: Type, x0: Value) -> Option<Found> {
+    match s.definition(x0) {
+        Some(InstData::Vector { op: VectorOp::F64x2Neg, lane: _, args: [x0_0, ..] }) => {
+            // lanes_neg_neg_f64x2
+            {
+                return Some((319, Simpler::Value(x0_0)));
+            }
+        }
+        _ => {}
+    }
+    None
+}
+
+fn f64x2_pmin(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_pseudo_min_same_f64x2_pmin
+        {
+            return Some((311, Simpler::Value(x0)));
+        }
+    }
+    None
+}
+
+fn f64x2_pmax(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value) -> Option<Found> {
+    if x0 == x1 {
+        // lanes_pseudo_min_same_f64x2_pmax
+        {
+            return Some((313, Simpler::Value(x0)));
+        }
+    }
+    None
+}
+
+fn i8x16_blend(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value, x2: Value) -> Option<Found> {
+    if x0 == x1 {
+        // blend_same_i8x16
+        {
+            return Some((367, Simpler::Value(x0)));
+        }
+    }
+    None
+}
+
+fn i32x4_blend(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value, x2: Value) -> Option<Found> {
+    if x0 == x1 {
+        // blend_same_i32x4
+        {
+            return Some((368, Simpler::Value(x0)));
+        }
+    }
+    None
+}
+
+fn i64x2_blend(s: &mut Site<'_>, _ty: Type, x0: Value, x1: Value, x2: Value) -> Option<Found> {
+    if x0 == x1 {
+        // blend_same_i64x2
+        {
+            return Some((369, Simpler::Value(x0)));
+        }
+    }
+    None
+}
+
+fn i8x16_shuffle(s: &mut Site<'_>, _ty: Type, x0: [u8; 16], x1: Value, x2: Value) -> Option<Found> {
+    if u128::from_le_bytes(x0) == 0xf0e0d0c0b0a09080706050403020100u128 {
+        // shuffle_first
+        {
+            return Some((438, Simpler::Value(x1)));
+        }
+    }
+    if u128::from_le_bytes(x0) == 0x1f1e1d1c1b1a19181716151413121110u128 {
+        // shuffle_second
+        {
+            return Some((439, Simpler::Value(x2)));
+        }
+    }
+    if x1 == x2 {
+        // shuffle_same
+        if CompareOp::Ne.eval(Type::I32, fold_vector(VectorOp::V128AnyTrue, &[fold_vector(VectorOp::V128And, &[u128::from_le_bytes(x0), 0x10101010101010101010101010101010u128])]) as u64, 0) {
+            return Some((440, Simpler::Inst(InstData::Shuffle { mask: (fold_vector(VectorOp::V128And, &[u128::from_le_bytes(x0), 0xf0f0f0f0f0f0f0f0f0f0f0f0f0f0f0fu128])).to_le_bytes(), args: [x1, x1] })));
+        }
+    }
+    match s.definition(x1) {
+        Some(InstData::Vector { op: VectorOp::I16x8Splat, lane: _, args: [x1_0, ..] }) => {
+            let _ = x1_0;
+            // shuffle_of_splat_i16x8_1
+            if CompareOp::Eq.eval(Type::I32, fold_vector(VectorOp::V128AnyTrue, &[fold_vector(VectorOp::V128And, &[u128::from_le_bytes(x0), 0x10101010101010101010101010101010u128])]) as u64, 0) && CompareOp::Eq.eval(Type::I32, fold_vector(VectorOp::I8x16AllTrue, &[fold_vector(VectorOp::I8x16Eq, &[fold_vector(VectorOp::V128And, &[u128::from_le_bytes(x0), fold_vector(VectorOp::I8x16Splat, &[1u128])]), fold_vector(VectorOp::V128And, &[0xf0e0d0c0b0a09080706050403020100u128, fold_vector(VectorOp::I8x16Splat, &[1u128])])])]) as u64, 1) {
+                return Some((441, Simpler::Value(x1)));
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I32x4Splat, lane: _, args: [x1_0, ..] }) => {
+            let _ = x1_0;
+            // shuffle_of_splat_i32x4_3
+            if CompareOp::Eq.eval(Type::I32, fold_vector(VectorOp::V128AnyTrue, &[fold_vector(VectorOp::V128And, &[u128::from_le_bytes(x0), 0x10101010101010101010101010101010u128])]) as u64, 0) && CompareOp::Eq.eval(Type::I32, fold_vector(VectorOp::I8x16AllTrue, &[fold_vector(VectorOp::I8x16Eq, &[fold_vector(VectorOp::V128And, &[u128::from_le_bytes(x0), fold_vector(VectorOp::I8x16Splat, &[3u128])]), fold_vector(VectorOp::V128And, &[0xf0e0d0c0b0a09080706050403020100u128, fold_vector(VectorOp::I8x16Splat, &[3u128])])])]) as u64, 1) {
+                return Some((442, Simpler::Value(x1)));
+            }
+        }
+        Some(InstData::Vector { op: VectorOp::I64x2Splat, lane: _, args: [x1_0, ..] }) => {
+            let _ = x1_0;
+            // shuffle_of_splat_i64x2_7
+            if CompareOp::Eq.eval(Type::I32, fold_vector(VectorOp::V128AnyTrue, &[fold_vector(VectorOp::V128And, &[u128::from_le_bytes(x0), 0x10101010101010101010101010101010u128])]) as u64, 0) && CompareOp::Eq.eval(Type::I32, fold_vector(VectorOp::I8x16AllTrue, &[fold_vector(VectorOp::I8x16Eq, &[fold_vector(VectorOp::V128And, &[u128::from_le_bytes(x0), fold_vector(VectorOp::I8x16Splat, &[7u128])]), fold_vector(VectorOp::V128And, &[0xf0e0d0c0b0a09080706050403020100u128, fold_vector(VectorOp::I8x16Splat, &[7u128])])])]) as u64, 1) {
+                return Some((443, Simpler::Value(x1)));
             }
         }
         _ => {}

@@ -6,7 +6,7 @@
 
 use super::{generated, vectors};
 use cellwall_base::EntityId;
-use cellwall_ir::{BinaryOp, CompareOp, Func, Inst, InstData, LoadOp, Type, UnaryOp, Value};
+use cellwall_ir::{BinaryOp, CompareOp, Func, Inst, InstData, LoadOp, Type, UnaryOp, Value, VectorOp};
 
 /// Rules applied to one instruction and to what is made for it, at most.
 const STEPS_MAX: u32 = 24;
@@ -116,12 +116,11 @@ impl Site<'_> {
                 return None;
             }
             let ty = self.func.ty(self.func.result(inst));
-            let simpler = match self.constants(ty, data) {
+            let simpler = match self
+                .constants(ty, data)
+                .or_else(|| vectors::constants(self, data))
+            {
                 Some(simpler) => simpler,
-                None if matches!(data, InstData::Vector { .. } | InstData::Shuffle { .. }) => {
-                    self.steps = self.steps.saturating_sub(1);
-                    vectors::simplify(self, data)?
-                }
                 None => {
                     let (rule, simpler) = generated::simplify(self, ty, data)?;
                     self.facts.fired.count(rule);
@@ -184,6 +183,20 @@ impl Site<'_> {
         self.func.constant(value)
     }
 
+    /// The bits of a constant vector.
+    pub(super) fn vector(&self, value: Value) -> Option<u128> {
+        match self.definition(value)? {
+            InstData::VectorConst { bytes } => Some(u128::from_le_bytes(bytes)),
+            _ => None,
+        }
+    }
+
+    /// The lane of a constant vector whose lanes of so many bits are equal.
+    pub(super) fn splat(&self, value: Value, bits: u32) -> Option<u64> {
+        let all = self.vector(value)?;
+        (all.rotate_right(bits) == all).then_some(all as u64 & (u64::MAX >> (64 - bits)))
+    }
+
     /// Whether a value has one user only. What this pass made has one.
     pub(super) fn once(&self, value: Value) -> bool {
         self.facts
@@ -203,6 +216,16 @@ impl Site<'_> {
         if let Some(value) = self.settle(inst) {
             return value;
         }
+        self.before.push(inst);
+        self.func.result(inst)
+    }
+
+    /// A new constant vector.
+    pub(super) fn number_of_lanes(&mut self, bits: u128) -> Value {
+        let bytes = bits.to_le_bytes();
+        let inst = self
+            .func
+            .make_inst(InstData::VectorConst { bytes }, &[Type::V128], self.source);
         self.before.push(inst);
         self.func.result(inst)
     }
@@ -290,4 +313,10 @@ pub(super) fn fold_binary(op: BinaryOp, ty: Type, x: u64, y: u64) -> u64 {
 /// A comparison of two constants.
 pub(super) fn fold_compare(op: CompareOp, ty: Type, x: u64, y: u64) -> u64 {
     u64::from(op.eval(ty, x, y))
+}
+
+/// An operator on vectors of constants.
+pub(super) fn fold_vector(op: VectorOp, operands: &[u128]) -> u128 {
+    let of = |i: usize| operands.get(i).copied().unwrap_or(0);
+    op.eval(0, [of(0), of(1), of(2)])
 }

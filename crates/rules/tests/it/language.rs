@@ -1,6 +1,6 @@
 //! Rule files that are accepted, and their neighbours that are refused, with place and reason.
 
-use cellwall_rules::{check, generate};
+use cellwall_rules::{Mutant, Verdict, check, generate, judge};
 
 /// The canonical text of the only rule, or what is wrong with it.
 fn said(text: &str) -> String {
@@ -206,6 +206,139 @@ fn types_must_fit_and_be_known() {
             "{}",
             said(&rule(body, example))
         );
+    }
+}
+
+#[test]
+fn a_rule_for_several_choices_is_a_rule_for_each() {
+    let text = ";; Why.\nrule r for L/M in i8x16/7 i32x4/31, O in shl shr_u: (L.O x k) => x\n \
+        if (eq (fold.and k M) 0)\n example: (L.O v 32) => v\n";
+    let rules = check([("", text)]).expect("they are right");
+    let texts: Vec<String> = rules.iter().map(|typed| typed.rule.to_string()).collect();
+    assert_eq!(
+        texts,
+        [
+            "rule r_i8x16_7_shl: (i8x16.shl x k) => x if (eq (fold.and k 7) 0)",
+            "rule r_i32x4_31_shl: (i32x4.shl x k) => x if (eq (fold.and k 31) 0)",
+            "rule r_i8x16_7_shr_u: (i8x16.shr_u x k) => x if (eq (fold.and k 7) 0)",
+            "rule r_i32x4_31_shr_u: (i32x4.shr_u x k) => x if (eq (fold.and k 31) 0)",
+        ]
+    );
+    for (head, error) in [
+        ("r for: ", "2:6: expected a name and `:`"),
+        ("r for l in i8x16: ", "2:12: expected capital letters, each once"),
+        (
+            "r for L in i8x16, L in a: ",
+            "2:24: expected capital letters, each once",
+        ),
+        ("r for L/M in i8x16: ", "2:19: expected as many words as names"),
+        ("r for L i8x16: ", "2:14: expected `in`"),
+        ("r for L in (: ", "2:17: expected a choice"),
+    ] {
+        let text = format!(";; Why.\nrule {head}(L.add x 0) => x\n example: (L.add v 0) => v\n");
+        assert_eq!(said(&text), error, "{head}");
+    }
+}
+
+#[test]
+fn lanes_are_constants_and_vectors_have_their_own_numbers() {
+    let good = |body: &str, example: &str| {
+        let said = said(&rule(body, example));
+        assert!(said.starts_with("rule r: "), "{body}: {said}");
+    };
+    let bad =
+        |body: &str, example: &str, error: &str| assert_eq!(said(&rule(body, example)), error, "{body}");
+    let set = "(i32x4.extract_lane 3 (i32x4.replace_lane 3 v w)) => w";
+    good("(i32x4.extract_lane k (i32x4.replace_lane k x y)) => y", set);
+    bad(
+        "(i32x4.extract_lane x (i32x4.replace_lane 3 x y)) => y",
+        set,
+        "2:29: this is no constant",
+    );
+    bad(
+        "(i32x4.extract_lane 4 (i32x4.replace_lane 4 x y)) => y",
+        set,
+        "2:29: the literal is too large for its type",
+    );
+    let eight = "(i32x4.mul v 0x00000008000000080000000800000008) => (i32x4.shl v 3)";
+    good(
+        "(i32x4.mul x (fold.i32x4.splat k)) => (i32x4.shl x (fold.ctz k))",
+        eight,
+    );
+    // Its lanes are not equal.
+    bad(
+        "(i32x4.mul x (fold.i32x4.splat k)) => (i32x4.shl x (fold.ctz k))",
+        "(i32x4.mul v 0x00000008000000080000000800000004) => (i32x4.shl v 3)",
+        "3:12: the rule gives nothing for this example",
+    );
+    // No operator that computes with floats has a meaning that a solver could be asked about.
+    bad(
+        "(f32x4.add x y) => (f32x4.add y x)",
+        "(f32x4.add v w) => (f32x4.add w v)",
+        "2:9: `f32x4.add` has no encoding as bit-vectors",
+    );
+    bad(
+        "(i64x2.sub x y) => (i64x2.mul y x)",
+        "(i64x2.sub v w) => (i64x2.mul w v)",
+        "2:28: the right side costs 8, the left side 1",
+    );
+    // A number of either is a scalar, and no vector is.
+    bad(
+        "(v128.not (add x 0)) => x",
+        "(v128.not v) => v",
+        "2:6: no types fit",
+    );
+    let code =
+        generate(&check([("", &rule("(v128.and x -1) => x", "(v128.and v -1) => v")[..])]).expect("right"));
+    assert!(
+        code.contains("s.vector(x1)") && code.contains("0xffffffffffffffffffffffffffffffffu128"),
+        "{code}"
+    );
+}
+
+#[test]
+fn wrong_rules_of_vectors_are_refuted_by_values() {
+    let judged = |body: &str| {
+        let all = format!(";; Why.\nrule r: {body}\n");
+        let rules = check([("", &all[..])]).unwrap_or_else(|(_, error)| panic!("{body}: {error}"));
+        let unchanged = Mutant {
+            name: String::new(),
+            what: String::new(),
+            rule: rules[0].rule.clone(),
+        };
+        judge(&unchanged)
+    };
+    for (right, wrong) in [
+        (
+            "(i8x16.sub_sat_s x 0) => x\n example: (i8x16.sub_sat_s v 0) => v",
+            "(i8x16.sub_sat_s 0 x) => x\n example: (i8x16.sub_sat_s 0 v) => v",
+        ),
+        (
+            "(i16x8.mul x (fold.i16x8.splat k)) => (i16x8.shl x (fold.ctz k))\n if (eq (fold.popcnt k) 1)\n \
+          example: (i16x8.mul v (fold.i16x8.splat 2)) => (i16x8.shl v 1)",
+            "(i16x8.mul x (fold.i16x8.splat k)) => (i16x8.shl x (fold.ctz k))\n \
+          example: (i16x8.mul v (fold.i16x8.splat 2)) => (i16x8.shl v 1)",
+        ),
+        (
+            "(v128.bitselect 0 y m) => (v128.andnot y m)\n example: (v128.bitselect 0 v w) => (v128.andnot v w)",
+            "(v128.bitselect 0 y m) => (v128.and y m)\n example: (v128.bitselect 0 v w) => (v128.and v w)",
+        ),
+        (
+            "(i8x16.narrow_i16x8_u (i16x8.extend_low_i8x16_u x) (i16x8.extend_high_i8x16_u x)) => x\n \
+          example: (i8x16.narrow_i16x8_u (i16x8.extend_low_i8x16_u v) (i16x8.extend_high_i8x16_u v)) => v",
+            "(i8x16.narrow_i16x8_u (i16x8.extend_low_i8x16_s x) (i16x8.extend_high_i8x16_s x)) => x\n \
+          example: (i8x16.narrow_i16x8_u (i16x8.extend_low_i8x16_s v) (i16x8.extend_high_i8x16_s v)) => v",
+        ),
+        // A lane beyond the last is no instruction: that is refuted as well.
+        (
+            "(i64x2.extract_lane k (i64x2.replace_lane k x y)) => y\n \
+          example: (i64x2.extract_lane 1 (i64x2.replace_lane 1 v w)) => w",
+            "(i64x2.extract_lane k x) => (i64x2.extract_lane (fold.add k 1) x)\n \
+          example: (i64x2.extract_lane 0 v) => (i64x2.extract_lane 1 v)",
+        ),
+    ] {
+        assert!(judged(right).is_err(), "only a solver can tell: {right}");
+        assert!(matches!(judged(wrong), Ok(Verdict::Refuted(_))), "{wrong}");
     }
 }
 
