@@ -17,6 +17,8 @@ const HEAD_MAX: usize = 8;
 
 /// Rotates loops.
 pub(crate) fn rotate(func: &mut MFunc<Phys>) {
+    let entered = entered(func);
+    let head_of = |func: &MFunc<Phys>, block: Block| head_of(func, &entered, block);
     let is_rotated = |block: Block| head_of(func, block).is_some();
     if !func.blocks.ids().any(is_rotated) {
         return;
@@ -46,14 +48,26 @@ pub(crate) fn rotate(func: &mut MFunc<Phys>) {
     }
 }
 
+/// Whether a block before it leads to each block. What only later blocks jump to, as landing pads do, is
+/// no head of a loop: repeated in all of them it would be reached from nowhere.
+fn entered(func: &MFunc<Phys>) -> Vec<bool> {
+    let mut entered = vec![false; func.blocks.len()];
+    for block in func.blocks.ids() {
+        for edge in func.edges_of(block).iter().filter(|edge| edge.to > block) {
+            entered[edge.to.index()] = true;
+        }
+    }
+    entered
+}
+
 /// The head of a loop to which a block jumps back, if it is one to be repeated there: itself no
 /// block that is changed, and not more than straight code and a branch out of the loop.
-fn head_of(func: &MFunc<Phys>, block: Block) -> Option<Block> {
+fn head_of(func: &MFunc<Phys>, entered: &[bool], block: Block) -> Option<Block> {
     let last = func.insts_of(block).last()?;
     let [edge] = func.edges_of(block) else { return None };
     let insts = func.insts_of(edge.to);
     let is_back = edge.to.index() < block.index();
-    if last.row != Row::Jump || !is_back || insts.len() > HEAD_MAX || edge.to.index() == 0 {
+    if last.row != Row::Jump || !is_back || insts.len() > HEAD_MAX || !entered[edge.to.index()] {
         return None;
     }
     let (end, rest) = insts.split_last()?;

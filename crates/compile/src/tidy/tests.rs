@@ -333,3 +333,13 @@ fn a_test_of_what_was_just_computed_goes_unless_it_asks_for_more_than_the_flags_
         );
     }
 }
+
+/// Landing pads come last, so what only they jump to has no block before it that leads there.
+#[test]
+fn what_only_later_blocks_jump_to_stays() {
+    let mut func = looping(2, 3);
+    // The entry goes past the head.
+    let first = func.blocks[Block::from_u32(0)].edges.start as usize;
+    func.edges[first].to = Block::from_u32(2);
+    assert_eq!(rotated(func), (vec![2, 3, 2, 1], vec![1]));
+}
