@@ -5,7 +5,7 @@
 //! may do with it.
 //!
 //! ```text
-//! header    store, block, base of memory 0, stub of calls by reference, library slots
+//! header    store, block, base of memory 0, stub of calls by reference, library slots, entries of calls by reference
 //! sigs      one u32 per type: the engine-wide signature number, never 0
 //! imports   one function entry per imported function
 //! memories  16 bytes each: owned { base, length }, imported or shared { base, pointer to { base, length } }
@@ -39,8 +39,16 @@ pub const fn library_offset(call: LibCall) -> u32 {
     LIBRARY + 8 * call as u32
 }
 
+/// Offset of the address of the entries of calls by reference: [`CALLABLE_ENTRIES`] function entries, of
+/// functions that were called so lately, the one of a reference at its remainder. Each has the engine-wide
+/// number of the type as which it was called.
+pub const CALLABLE: u32 = LIBRARY + 8 * LibCall::COUNT as u32;
+
+/// How many entries of calls by reference there are; a power of two.
+pub const CALLABLE_ENTRIES: u32 = 1024;
+
 /// End of the fixed part.
-pub const HEADER_BYTES: u32 = (LIBRARY + 8 * LibCall::COUNT as u32).next_multiple_of(16);
+pub const HEADER_BYTES: u32 = (CALLABLE + 8).next_multiple_of(16);
 
 /// Function entries: what imports and table elements are made of. Written by the runtime alone.
 pub mod func_entry {
@@ -108,6 +116,8 @@ pub enum FieldKind {
     /// Stub that calls the function of a reference, if it has the type whose number is in the scratch
     /// register (or one below it); only as the target of a call.
     CallRef,
+    /// Address of the entries of calls by reference; only to be added to a scaled index.
+    Callable,
     /// Stub of a library call; only as the target of a call.
     Library(LibCall),
     /// The start of the entry of an imported function; its first field only as the target of a
@@ -216,6 +226,7 @@ impl ContextLayout {
                 STORE => field(8, FieldKind::Host),
                 BLOCK => field(8, FieldKind::BlockPointer),
                 CALL_REF => field(8, FieldKind::CallRef),
+                CALLABLE => field(8, FieldKind::Callable),
                 BASE if !self.memory_elsewhere.is_empty() => {
                     field(8, FieldKind::MemoryBase(MemoryIdx::from_u32(0)))
                 }

@@ -9,6 +9,7 @@ use crate::arena::{ArenaPages, arena};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::frozen::{Frozen, FrozenPages};
+use crate::func::FuncEntry;
 use crate::image::MemoryImages;
 use crate::sys::{self, page_up};
 use cellwall_abi::artifact::{Artifact, PADDING};
@@ -311,6 +312,10 @@ fn template(shape: &Shape, layout: &ContextLayout, signatures: &IdMap<TypeIdx, u
         );
     }
     put(context::CALL_REF, &sys::call_ref_stub().to_ne_bytes());
+    put(
+        context::CALLABLE,
+        &FuncEntry::none_callable().as_ptr().addr().to_ne_bytes(),
+    );
     for ty in shape.types.ids() {
         put(layout.signature(ty), &signatures[ty].to_ne_bytes());
     }

@@ -12,10 +12,9 @@ use crate::slots::Slot;
 use crate::store::StoreOpaque;
 use crate::sys::{Stub, Width, stub_address};
 use crate::value::{FuncRef, RawList};
-use cellwall_abi::context::func_entry;
+use cellwall_abi::context::{CALLABLE_ENTRIES, func_entry};
 use cellwall_abi::{Signature, TrapCode};
 use cellwall_base::FuncIdx;
-use std::collections::HashMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -62,6 +61,12 @@ impl FuncEntry {
         }
     }
 
+    /// The entries of calls by reference of an instance that has made none.
+    pub(crate) fn none_callable() -> &'static [Self; CALLABLE_ENTRIES as usize] {
+        static NONE: [FuncEntry; CALLABLE_ENTRIES as usize] = [FuncEntry::NULL; CALLABLE_ENTRIES as usize];
+        &NONE
+    }
+
     /// The bytes of the entry.
     pub(crate) fn to_bytes(self) -> [u8; func_entry::BYTES as usize] {
         let mut bytes = [0; func_entry::BYTES as usize];
@@ -106,8 +111,6 @@ pub(crate) struct FuncSpace {
     /// First number of each range, ascending.
     ranges: Vec<(u32, Owner)>,
     hosts: Vec<Arc<HostRecord>>,
-    /// Entries of functions that were called by reference.
-    entries: HashMap<u32, Box<FuncEntry>>,
     /// How many numbers are in use; numbers start at 1.
     used: u32,
 }
@@ -153,6 +156,8 @@ pub(crate) enum View {
     Shared,
     /// A private table of an instance.
     Private(u32),
+    /// The entries with which an instance calls by reference.
+    Callable(u32),
 }
 
 /// A function whose types are known to the Rust compiler, ready to be called.
@@ -307,7 +312,7 @@ impl StoreOpaque {
                 let owner = &self.fields.instances[instance as usize];
                 let (code, context) = (owner.code.function(func)?, owner.context.address());
                 let ty = owner.code.shape().funcs[func];
-                if matches!(view, View::Private(reader) if reader == instance) {
+                if matches!(view, View::Private(reader) | View::Callable(reader) if reader == instance) {
                     return Ok(FuncEntry {
                         call: code,
                         code,
@@ -325,7 +330,7 @@ impl StoreOpaque {
             }
         };
         let signature = match view {
-            View::Shared => number,
+            View::Shared | View::Callable(_) => number,
             View::Private(reader) => self.local_number(reader, number),
         };
         Ok(FuncEntry {
@@ -337,12 +342,17 @@ impl StoreOpaque {
         })
     }
 
-    /// The address of an entry for the function of a reference, which stays valid as long as the
-    /// store lives.
+    /// The address of the entry with which an instance calls the function of a reference as one of this
+    /// type. It is the function's until the instance calls another one whose entry has the same place.
     ///
     /// # Errors
     /// A trap if the reference is null, or the function neither of this type nor of one below it.
-    pub(crate) fn callable_entry(&mut self, reference: u32, number: u32) -> Result<usize, Error> {
+    pub(crate) fn callable_entry(
+        &mut self,
+        instance: u32,
+        reference: u32,
+        number: u32,
+    ) -> Result<usize, Error> {
         if self.resolve(reference).is_none() {
             return Err(Error::trap(TrapCode::NullReference));
         }
@@ -350,12 +360,14 @@ impl StoreOpaque {
         if !self.engine().is_subtype(found, number) {
             return Err(Error::trap(TrapCode::BadSignature));
         }
-        if !self.fields.funcs.entries.contains_key(&reference) {
-            let entry = Box::new(self.func_entry(reference, View::Shared)?);
-            self.fields.funcs.entries.insert(reference, entry);
-        }
-        let entry: &FuncEntry = &self.fields.funcs.entries[&reference];
-        Ok(std::ptr::from_ref(entry) as usize)
+        let entry = FuncEntry {
+            signature: number,
+            ..self.func_entry(reference, View::Callable(instance))?
+        };
+        let caller = &mut self.fields.instances[instance as usize];
+        let slot = caller.callable_slot(reference);
+        *slot = entry;
+        Ok(std::ptr::from_mut(slot) as usize)
     }
 
     /// The module-local number of an engine-wide one.

@@ -7,14 +7,14 @@
 use crate::code::Code;
 use crate::context::Context;
 use crate::error::Error;
-use crate::func::View;
+use crate::func::{FuncEntry, View};
 use crate::id::{Extern, FuncId, GlobalId, InstanceId, MemoryId, TableId, TagId, assert_store};
 use crate::limits::Ask;
 use crate::memory::MemoryType;
 use crate::store::StoreOpaque;
 use crate::table::TableType;
 use crate::value::RawVal;
-use cellwall_abi::context::{self, definition};
+use cellwall_abi::context::{self, CALLABLE_ENTRIES, definition};
 use cellwall_abi::shape::{ElementItems, ElementMode, Item};
 use cellwall_abi::{TrapCode, ValType};
 use cellwall_base::{DataIdx, ElemIdx, EntityId, FuncIdx, GlobalIdx, IdMap, MemoryIdx, TableIdx, TagIdx};
@@ -36,6 +36,8 @@ pub(crate) struct Instance {
     /// Reference of the first defined function.
     first_reference: u32,
     own: InstanceId,
+    /// Entries of calls by reference; none before the first such call. They stay where they are.
+    callable: Option<Box<[FuncEntry]>>,
     /// Segments that are empty by now.
     pub(crate) data_dropped: IdMap<DataIdx, bool>,
     pub(crate) elem_dropped: IdMap<ElemIdx, bool>,
@@ -50,6 +52,17 @@ impl Instance {
             Some(imported) => imported.index() as u32,
             None => self.first_reference + (func.as_u32() - shape.imported_funcs),
         })
+    }
+
+    /// The place of the entry with which the function of a reference is called.
+    pub(crate) fn callable_slot(&mut self, reference: u32) -> &mut FuncEntry {
+        let context = &mut self.context;
+        let entries = self.callable.get_or_insert_with(|| {
+            let entries: Box<[FuncEntry]> = Box::new(*FuncEntry::none_callable());
+            context.write(context::CALLABLE, entries.as_ptr().addr().to_ne_bytes());
+            entries
+        });
+        &mut entries[(reference % CALLABLE_ENTRIES) as usize]
     }
 
     /// A global; `None` if there is no such global.
@@ -182,6 +195,7 @@ impl StoreOpaque {
             funcs_imported: Vec::with_capacity(shape.imported_funcs as usize),
             first_reference,
             own: InstanceId::new(self.id(), index),
+            callable: None,
             data_dropped: IdMap::filled(false, shape.data.len()),
             elem_dropped: IdMap::filled(false, shape.elements.len()),
             context,

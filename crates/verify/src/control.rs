@@ -37,8 +37,14 @@ impl Function<'_> {
     /// of the entry.
     fn compare_signature(&mut self, entry: Kind, at: u32, row: &Row) -> Check<Next> {
         let number = self.op.base;
+        if at == func_entry::REFERENCE && self.op.width == 4 {
+            // Which function it is matters to nobody but the program.
+            self.data(1, row)?;
+            self.set_flags(row, Fact::Nothing);
+            return Ok(Next::Continue);
+        }
         if at != func_entry::SIGNATURE || self.op.width != 4 {
-            return refuse(Rule::Kind, "entries are compared by signature only");
+            return refuse(Rule::Kind, "entries are compared by signature and reference only");
         }
         let is_constant = self.op.operands[1] == Operand::Immediate;
         let ty = match (entry, self.read(1, row)?) {

@@ -126,7 +126,7 @@
 //! * `[base m + x + d]`, scale 1, `d ≥ 0`, with `x` up to *n* and *n* + *d* + width inside
 //!   reservation and guard, or `x` a memory index *m* and *d* + width inside the guard, or no `x`;
 //! * `[definition + 8]`, `[global]`, an overflow place of the block; `[entry + signature]` to compare,
-//!   `[entry + reference]` to load, which is data;
+//!   `[entry + reference]` to load and to compare with data, which it is;
 //!   `[r11]` with a typed entry to call or to jump through; `[jump table + 4 x]` with `x` below its length;
 //! * `[rip + d]`: inside the constants, loads only.
 //!

@@ -11,7 +11,7 @@ use crate::function::{Check, Function, Next, refuse};
 use crate::operand::check_gpr;
 use crate::rows::{First, Form, Row};
 use crate::violation::Rule;
-use cellwall_abi::context::func_entry;
+use cellwall_abi::context::{CALLABLE_ENTRIES, func_entry};
 use cellwall_abi::convention::{CONTEXT, STACK};
 use cellwall_abi::{FieldKind, TrapCode};
 use cellwall_base::{EntityId, limits};
@@ -364,6 +364,17 @@ impl Function<'_> {
         let table = match self.operand_place(row)? {
             Place::Context(field) => match field.kind {
                 FieldKind::TableBase(table) => table,
+                FieldKind::Callable => {
+                    return match index {
+                        Kind::ScaledUpTo(max) if max < CALLABLE_ENTRIES => {
+                            Ok(Some(Kind::Entry { private: false }))
+                        }
+                        _ => refuse(
+                            Rule::Address,
+                            format!("the index is not known to be below {CALLABLE_ENTRIES}"),
+                        ),
+                    };
+                }
                 _ => return Ok(None),
             },
             Place::Definition(Kind::TableDefinition(table), 0) => {

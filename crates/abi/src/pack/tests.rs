@@ -306,7 +306,7 @@ fn refusals_say_what_and_where() {
     };
     let cases = [
         (0, 1, 0, "no compiled artifact"),
-        (8, 9, 8, "version 9 of the format"),
+        (8, 10, 8, "version 10 of the format"),
         (12, 9, 12, "must be 19 sections"),
         (
             HEADER_BYTES + 16,
@@ -354,5 +354,5 @@ fn the_format_names_what_it_relies_on() {
         "MemoryGrow MemoryCopy MemoryFill MemoryInit DataDrop TableGet TableSet TableGrow TableFill \
          TableCopy TableInit ElemDrop ThrowRef RefFunc AtomicWait32 AtomicWait64 AtomicNotify"
     );
-    assert_eq!((FORMAT_VERSION, TrapCode::ALL.len(), SECTIONS.len()), (8, 13, 19));
+    assert_eq!((FORMAT_VERSION, TrapCode::ALL.len(), SECTIONS.len()), (9, 13, 19));
 }

@@ -297,3 +297,42 @@ fn calls_through_tables_match_types_below() {
         );
     }
 }
+
+/// More functions than an instance keeps entries for, each called as its own type and as the one above.
+#[test]
+fn many_functions_are_called_by_reference() {
+    let funcs = 1100;
+    let mut text = String::from(
+        "(module (type $above (sub (func (param i32) (result i32))))
+         (type $f (sub final $above (func (param i32) (result i32))))",
+    );
+    for i in 0..funcs {
+        text += &format!("(func $f{i} (type $f) (i32.add (local.get 0) (i32.const {i})))");
+    }
+    let all: String = (0..funcs).map(|i| format!("(ref.func $f{i})")).collect();
+    text += &format!(
+        r#"(table $t {funcs} (ref null $f))
+        (elem (table $t) (i32.const 0) (ref null $f) {all})
+        (func (export "f") (param i32) (result i32)
+          (call_ref $f (i32.const 5) (table.get $t (local.get 0))))
+        (func (export "above") (param i32) (result i32)
+          (call_ref $above (i32.const 6) (table.get $t (local.get 0)))))"#
+    );
+    let (mut store, instance) = instantiate(&text);
+    let (mut store2, other) = instantiate(&text);
+    for round in 0..3 {
+        for (name, argument) in [("f", 5), ("above", 6)] {
+            let func = instance
+                .get_typed_func::<i32, i32>(&mut store, name)
+                .expect("exported");
+            let also = other
+                .get_typed_func::<i32, i32>(&mut store2, name)
+                .expect("exported");
+            for i in [0, 1, 1023, 1024, 1025, 76, 1099, 75] {
+                let expected = i + argument;
+                assert_eq!(func.call(&mut store, i).expect("no trap"), expected, "{round}");
+                assert_eq!(also.call(&mut store2, i).expect("no trap"), expected, "{round}");
+            }
+        }
+    }
+}

@@ -244,6 +244,12 @@ impl Lower<'_> {
             reference: Reg::gpr(convention::REFERENCE),
             stub: context::CALL_REF as i32,
             signature: self.unit.layout.signature(ty) as i32,
+            callable: context::CALLABLE as i32,
+            callable_mask: (context::CALLABLE_ENTRIES - 1) as i32,
+            entry_shift: func_entry::SHIFT,
+            call_offset: func_entry::CALL as i32,
+            signature_offset: func_entry::SIGNATURE as i32,
+            reference_offset: func_entry::REFERENCE as i32,
             trap_null: trap_code(null),
         }
     }
@@ -252,7 +258,6 @@ impl Lower<'_> {
     fn below(&self, ty: TypeIdx) -> Option<Below> {
         let exact = self.unit.shape.exact_types.get(ty)?;
         (!exact.is_final).then(|| Below {
-            reference_offset: func_entry::REFERENCE as i32,
             call: self.reference(ty, Trap::IndirectCallToNull),
         })
     }

@@ -9,7 +9,7 @@ fn a_wide_index_is_compared_once() {
         "(module (memory i64 1) (func (param i64) (result i64)
            (i64.add (i64.load offset=8 (local.get 0)) (i64.load (local.get 0)))))",
         &expect![[r#"
-            0    cmp rdi,[r15+200]
+            0    cmp rdi,[r15+216]
             7    ja 19
             9    mov rax,[r14+rdi+8] ; MemoryOutOfBounds
             14   add rax,[r14+rdi] ; MemoryOutOfBounds
@@ -43,7 +43,7 @@ fn a_far_offset_may_wrap() {
             13   mov rsi,4294967296
             23   cmp rdi,rsi
             26   jb 42
-            28   cmp rdi,[r15+200]
+            28   cmp rdi,[r15+216]
             35   ja 42
             37   mov eax,[r14+rdi] ; MemoryOutOfBounds
             41   ret
@@ -59,7 +59,7 @@ fn in_pages_of_one_byte_the_last_byte_is_compared() {
            (i32.load offset=8 (local.get 0))))",
         &expect![[r#"
             0    lea rsi,[rdi+12]
-            4    cmp rsi,[r15+200]
+            4    cmp rsi,[r15+216]
             11   ja 19
             13   mov eax,[r14+rdi+8] ; MemoryOutOfBounds
             18   ret
@@ -70,10 +70,10 @@ fn in_pages_of_one_byte_the_last_byte_is_compared() {
         "(module (memory i64 1 (pagesize 1)) (func (param i64) (result i32)
            (i32.load offset=8 (local.get 0))))",
         &expect![[r#"
-            0    cmp rdi,[r15+200]
+            0    cmp rdi,[r15+216]
             7    ja 28
             9    lea rsi,[rdi+12]
-            13   cmp rsi,[r15+200]
+            13   cmp rsi,[r15+216]
             20   ja 28
             22   mov eax,[r14+rdi+8] ; MemoryOutOfBounds
             27   ret
@@ -87,7 +87,7 @@ fn sizes_are_in_pages_of_the_memory() {
     check(
         "(module (memory i64 1) (func (result i64) (memory.size)))",
         &expect![[r#"
-            0    mov rax,[r15+200]
+            0    mov rax,[r15+216]
             7    shr rax,16
             11   ret
         "#]],
@@ -95,7 +95,7 @@ fn sizes_are_in_pages_of_the_memory() {
     check(
         "(module (memory 1 (pagesize 1)) (func (result i32) (memory.size)))",
         &expect![[r#"
-            0    mov rdx,[r15+200]
+            0    mov rdx,[r15+216]
             7    mov eax,edx
             9    ret
         "#]],
@@ -110,10 +110,10 @@ fn a_table_with_wide_indexes_compares_all_of_them() {
         &expect![[r#"
             0    sub rsp,8
             4    mov r11,rdi
-            7    cmp r11,[r15+200]
+            7    cmp r11,[r15+216]
             14   jae 42
             16   shl r11,5
-            20   add r11,[r15+192]
+            20   add r11,[r15+208]
             27   cmp dword [r11+24],1
             32   jne 44
             34   call qword [r11]

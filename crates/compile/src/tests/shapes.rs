@@ -177,8 +177,8 @@ fn calls_are_direct_through_the_context_or_through_a_table() {
         &expect![[r#"
             0    sub rsp,8
             4    mov edi,5
-            9    lea r11,[r15+192]
-            16   call qword [r15+192]
+            9    lea r11,[r15+208]
+            16   call qword [r15+208]
             23   add rsp,8
             27   ret
         "#]],
@@ -189,10 +189,10 @@ fn calls_are_direct_through_the_context_or_through_a_table() {
         &expect![[r#"
             0    sub rsp,8
             4    mov r11,rdi
-            7    cmp r11,[r15+200]
+            7    cmp r11,[r15+216]
             14   jae 42
             16   shl r11,5
-            20   add r11,[r15+192]
+            20   add r11,[r15+208]
             27   cmp dword [r11+24],1
             32   jne 44
             34   call qword [r11]
@@ -211,12 +211,12 @@ fn calls_are_direct_through_the_context_or_through_a_table() {
         &expect![[r#"
             0    sub rsp,8
             4    mov r11,rdi
-            7    mov r10,[r15+192]
+            7    mov r10,[r15+208]
             14   cmp r11,[r10+8]
             18   jae 48
             20   shl r11,5
             24   add r11,[r10]
-            27   mov r10d,[r15+176]
+            27   mov r10d,[r15+192]
             34   cmp [r11+24],r10d
             38   jne 50
             40   call qword [r11]
@@ -362,7 +362,7 @@ fn other_memories_and_imported_ones_have_their_base_loaded() {
     check(
         "(module (memory 1) (memory 1) (func (param i32) (result i32) (i32.load 1 offset=8 (local.get 0))))",
         &expect![[r#"
-            0    mov rdx,[r15+208]
+            0    mov rdx,[r15+224]
             7    mov eax,[rdx+rdi+8] ; MemoryOutOfBounds
             11   ret
         "#]],
@@ -370,7 +370,7 @@ fn other_memories_and_imported_ones_have_their_base_loaded() {
     check(
         r#"(module (import "a" "m" (memory 1)) (func (result i32) (memory.size)))"#,
         &expect![[r#"
-            0    mov rsi,[r15+200]
+            0    mov rsi,[r15+216]
             7    mov rsi,[rsi+8]
             11   shr rsi,16
             15   mov eax,esi
@@ -387,7 +387,7 @@ fn a_small_reservation_is_checked_and_a_full_one_is_not() {
     };
     let wat = "(module (memory 1) (func (param i32) (result i32) (i32.load (local.get 0))))";
     expect![[r#"
-        0    cmp rdi,[r15+200]
+        0    cmp rdi,[r15+216]
         7    ja 14
         9    mov eax,[r14+rdi] ; MemoryOutOfBounds
         13   ret

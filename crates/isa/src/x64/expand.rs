@@ -15,6 +15,8 @@ pub(super) enum Cold {
     Trap(u8),
     /// The entry in the entry register is null or of another signature.
     Signature(Box<Mismatch>),
+    /// A reference whose function is not among the entries that are looked at first.
+    Reference(Box<Missing>),
     /// Equal or unordered operands of a minimum or maximum.
     MinMax { inst: Inst, back: Label },
     /// A truncation gave the smallest integer.
@@ -31,11 +33,31 @@ pub(super) enum Cold {
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Mismatch {
     call: IndirectCall,
+    around: Around,
+}
+
+/// What a call is part of.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Around {
     /// The block with the call, and the call: for what it may throw, and where it goes on.
     block: Block,
     inst: Inst,
     /// Behind the call; `None` if it is a tail call.
     back: Option<Label>,
+}
+
+impl Around {
+    /// The extension of the opcode that goes through memory: a call or a jump.
+    fn digit(&self) -> u8 {
+        if self.back.is_some() { 2 } else { 4 }
+    }
+}
+
+/// A call by reference that the stub makes.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Missing {
+    call: ReferenceCall,
+    around: Around,
 }
 
 impl Asm<'_> {
@@ -156,6 +178,7 @@ impl Asm<'_> {
         match cold {
             Cold::Trap(code) => self.ud2(code, origin),
             Cold::Signature(mismatch) => self.mismatch(origin, &mismatch),
+            Cold::Reference(missing) => self.missing(origin, &missing),
             Cold::MinMax { inst, back } => {
                 let nan = self.label();
                 self.jump_if(Cond::P, nan);
@@ -216,12 +239,7 @@ impl Asm<'_> {
 
     /// Traps, or calls the function of the entry if its type is below the wanted one.
     fn mismatch(&mut self, origin: u32, mismatch: &Mismatch) {
-        let Mismatch {
-            call,
-            block,
-            inst,
-            back,
-        } = mismatch;
+        let Mismatch { call, around } = mismatch;
         let entry = self.func.pins.entry;
         let Some(below) = call.below else {
             let signature = RmOperand::base(entry, call.signature_offset);
@@ -232,25 +250,59 @@ impl Asm<'_> {
             return self.ud2(call.trap_signature, origin);
         };
         let load = Inst::new(Row::Mov, W32).dst(below.call.reference);
-        self.emit(load.mem(entry, below.reference_offset));
-        let Some(back) = *back else {
-            return self.through_reference(&below.call, origin, 4);
-        };
-        self.through_reference(&below.call, origin, 2);
-        self.call_site(origin);
-        self.land(*block, inst);
-        self.jump(back);
+        self.emit(load.mem(entry, below.call.reference_offset));
+        self.through_reference(&below.call, origin, *around);
+        self.go_back(origin, around);
     }
 
-    /// Goes to the function of a reference, through the stub that finds it.
-    fn through_reference(&mut self, call: &ReferenceCall, origin: u32, digit: u8) {
+    /// Behind a call of which there are several in the code.
+    fn go_back(&mut self, origin: u32, around: &Around) {
+        if let Some(back) = around.back {
+            self.call_site(origin);
+            self.land(around.block, &around.inst);
+            self.jump(back);
+        }
+    }
+
+    /// Goes to the function of a reference, if it is among those that were called lately.
+    fn through_reference(&mut self, call: &ReferenceCall, origin: u32, around: Around) {
+        let pins = self.func.pins;
+        let (entry, scratch) = (pins.entry, pins.scratch);
+        let missing = Missing { call: *call, around };
+        let missing = self.cold_label(origin, Cold::Reference(Box::new(missing)));
+        self.emit(Inst::new(Row::Mov, W32).dst(entry).rm(call.reference));
+        let mask = Inst::new(Row::AndImm, W32).imm(i64::from(call.callable_mask));
+        self.emit(mask.dst(entry).src(entry));
+        let shift = Inst::new(Row::ShlImm, W64).imm(i64::from(call.entry_shift));
+        self.emit(shift.dst(entry).src(entry));
+        self.emit(
+            Inst::new(Row::Add, W64)
+                .dst(entry)
+                .src(entry)
+                .mem(pins.context, call.callable),
+        );
+        let reference = RmOperand::base(entry, call.reference_offset);
+        self.out.row(Row::CmpStore, W32, call.reference, reference);
+        self.jump_if(Cond::Ne, missing);
+        let number = Inst::new(Row::Mov, W32).dst(scratch);
+        self.emit(number.mem(pins.context, call.signature));
+        let signature = RmOperand::base(entry, call.signature_offset);
+        self.out.row(Row::CmpStore, W32, scratch, signature);
+        self.jump_if(Cond::Ne, missing);
+        self.go_through(around.digit(), entry, call.call_offset);
+    }
+
+    /// Traps for null, otherwise goes to the function of a reference through the stub that finds it.
+    fn missing(&mut self, origin: u32, missing: &Missing) {
+        let Missing { call, around } = missing;
         let pins = self.func.pins;
         self.emit(Inst::new(Row::Test, W32).src(call.reference).rm(call.reference));
         let null = self.trap_label(call.trap_null, origin);
         self.jump_if(Cond::E, null);
         let number = Inst::new(Row::Mov, W32).dst(pins.scratch);
         self.emit(number.mem(pins.context, call.signature));
-        self.go_through(digit, pins.context, call.stub);
+        self.go_through(around.digit(), pins.context, call.stub);
+        self.go_back(origin, around);
     }
 
     fn ud2(&mut self, code: u8, origin: u32) {
@@ -323,6 +375,17 @@ impl Asm<'_> {
         self.enter_callee(inst, 0xe9, 4);
     }
 
+    /// What there is to know of a call here, with a label to which others like it return, if there may be
+    /// any.
+    fn around(&mut self, inst: &Inst, others: bool) -> Around {
+        let is_call = inst.row != Row::TailCall;
+        Around {
+            block: self.block,
+            inst: *inst,
+            back: (is_call && others).then(|| self.label()),
+        }
+    }
+
     /// Goes to a callee by an opcode with a displacement, or by this extension of the indirect one. The
     /// label to which a call that is made elsewhere returns, if there is one.
     fn enter_callee(&mut self, inst: &Inst, opcode: u8, digit: u8) -> Option<Label> {
@@ -343,19 +406,17 @@ impl Asm<'_> {
                 );
                 self.go_through(digit, pins.context, *offset);
             }
-            Target::Reference(call) => self.through_reference(call, inst.origin, digit),
+            Target::Reference(call) => {
+                let around = self.around(inst, true);
+                self.through_reference(call, inst.origin, around);
+                return around.back;
+            }
             Target::Indirect(indirect) => {
-                let is_call = inst.row != Row::TailCall;
-                let back = (is_call && indirect.below.is_some()).then(|| self.label());
-                let mismatch = Mismatch {
-                    call: indirect.clone(),
-                    block: self.block,
-                    inst: *inst,
-                    back,
-                };
-                self.find_entry(indirect, inst.origin, mismatch);
+                let around = self.around(inst, indirect.below.is_some());
+                let call = indirect.clone();
+                self.find_entry(indirect, inst.origin, Mismatch { call, around });
                 self.go_through(digit, pins.entry, indirect.call_offset);
-                return back;
+                return around.back;
             }
         }
         None

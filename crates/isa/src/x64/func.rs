@@ -139,6 +139,19 @@ pub struct ReferenceCall {
     /// The field of the context with the signature number, which the stub takes in the scratch
     /// register.
     pub signature: i32,
+    /// The field of the context with the address of the entries that are looked at before the stub is
+    /// asked.
+    pub callable: i32,
+    /// How many of them there are, less one: the one of a reference is at these bits of it.
+    pub callable_mask: i32,
+    /// log2 of the size of an entry.
+    pub entry_shift: u8,
+    /// Offset in an entry of the address to call.
+    pub call_offset: i32,
+    /// Offset in an entry of the signature number.
+    pub signature_offset: i32,
+    /// Offset in an entry of the reference to its function.
+    pub reference_offset: i32,
     /// Trap code for null.
     pub trap_null: u8,
 }
@@ -173,9 +186,7 @@ pub struct IndirectCall {
 /// Where a call through a table goes if the signature is not exactly the wanted one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Below {
-    /// Offset in an entry of the reference to its function.
-    pub reference_offset: i32,
-    /// The call of that reference, which compares types with regard to those above.
+    /// The call of the reference in the entry, which compares types with regard to those above.
     pub call: ReferenceCall,
 }
 

@@ -488,6 +488,113 @@ fn of_an_entry_the_reference_is_loaded_and_nothing_else() {
     );
 }
 
+/// What is left out or done otherwise in a call by reference through the entries of the context.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Lookup {
+    Whole,
+    /// Which function it is decides the program, not its walls.
+    NoReference,
+    NoMask,
+    WideMask,
+    NoShift,
+    NarrowShift,
+    NoSignature,
+    OtherSignature,
+    LocalSignature,
+    SignatureOfOther,
+    OtherField,
+    Loaded,
+}
+
+fn looked_up(flaw: Lookup, tail: bool) -> impl FnOnce(&mut Fun) {
+    use cellwall_abi::context::{CALLABLE, CALLABLE_ENTRIES};
+    move |f| {
+        let mut missing = f.a.create_label();
+        if !tail {
+            f.a.sub(rsp, 24).unwrap();
+            f.frame(24);
+        }
+        f.a.mov(eax, edi).unwrap();
+        f.a.mov(r11d, eax).unwrap();
+        match flaw {
+            Lookup::NoMask => {}
+            Lookup::WideMask => f.a.and(r11d, 2 * CALLABLE_ENTRIES as i32 - 1).unwrap(),
+            _ => f.a.and(r11d, CALLABLE_ENTRIES as i32 - 1).unwrap(),
+        }
+        match flaw {
+            Lookup::NoShift => {}
+            Lookup::NarrowShift => f.a.shl(r11d, i32::from(func_entry::SHIFT)).unwrap(),
+            _ => f.a.shl(r11, i32::from(func_entry::SHIFT)).unwrap(),
+        }
+        match flaw {
+            Lookup::OtherField => f.a.add(r11, qword_ptr(r15 + CALL_REF as i32)).unwrap(),
+            Lookup::Loaded => {
+                f.a.mov(r10, qword_ptr(r15 + CALLABLE as i32)).unwrap();
+                f.a.add(r11, r10).unwrap();
+            }
+            _ => f.a.add(r11, qword_ptr(r15 + CALLABLE as i32)).unwrap(),
+        }
+        if flaw != Lookup::NoReference {
+            f.a.cmp(dword_ptr(r11 + func_entry::REFERENCE), eax).unwrap();
+            f.a.jne(missing).unwrap();
+        }
+        let ty = if flaw == Lookup::OtherSignature {
+            FLOAT
+        } else {
+            I32_TO_I32
+        };
+        f.a.mov(r10d, dword_ptr(r15 + At::signature(ty))).unwrap();
+        match flaw {
+            Lookup::NoSignature => f.a.test(eax, eax).unwrap(),
+            Lookup::LocalSignature => f.a.cmp(dword_ptr(r11 + func_entry::SIGNATURE), ty + 1).unwrap(),
+            Lookup::SignatureOfOther => f.a.cmp(dword_ptr(r11 + func_entry::REFERENCE), r10d).unwrap(),
+            _ => f.a.cmp(dword_ptr(r11 + func_entry::SIGNATURE), r10d).unwrap(),
+        }
+        f.a.jne(missing).unwrap();
+        if tail {
+            f.a.jmp(qword_ptr(r11)).unwrap();
+        } else {
+            f.a.call(qword_ptr(r11)).unwrap();
+            f.a.add(rsp, 24).unwrap();
+            f.frame(0);
+            f.a.ret().unwrap();
+            f.frame(24);
+        }
+        f.trap(&mut missing, TrapCode::NullReference);
+    }
+}
+
+#[test]
+fn entries_of_calls_by_reference_are_bounded_and_matched() {
+    for tail in [false, true] {
+        accept(I32_TO_I32, looked_up(Lookup::Whole, tail));
+        accept(I32_TO_I32, looked_up(Lookup::NoReference, tail));
+        let way = if tail {
+            Rule::IndirectJump
+        } else {
+            Rule::IndirectCall
+        };
+        for (flaw, rule) in [
+            (Lookup::NoMask, Rule::Address),
+            (Lookup::WideMask, Rule::Address),
+            (Lookup::NoSignature, way),
+            (
+                Lookup::OtherSignature,
+                if tail { Rule::TailCall } else { Rule::Undefined },
+            ),
+            (Lookup::LocalSignature, Rule::IndirectCall),
+            (Lookup::SignatureOfOther, Rule::Kind),
+            (Lookup::Loaded, Rule::ContextAccess),
+        ] {
+            refuse(I32_TO_I32, rule, looked_up(flaw, tail));
+        }
+        for flaw in [Lookup::NoShift, Lookup::NarrowShift, Lookup::OtherField] {
+            let answer = answer(I32_TO_I32, looked_up(flaw, tail));
+            assert!(answer.is_err(), "{flaw:?} is accepted");
+        }
+    }
+}
+
 #[test]
 fn the_number_of_no_type_matches_nothing() {
     // The private table's number of a type that is not the first of its kind, of no type, of null
