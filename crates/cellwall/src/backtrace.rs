@@ -5,7 +5,7 @@
 //! for, and printed.
 
 use crate::module::FrameSymbol;
-use crate::{AsContext, Module, StoreContext};
+use crate::{AsContext, Instance, Module, StoreContext};
 use cellwall_runtime as runtime;
 use std::fmt::{self, Write};
 use std::sync::OnceLock;
@@ -42,6 +42,7 @@ impl WasmBacktrace {
             module: store.module_of(&frame.code).clone(),
             func: frame.func.as_u32(),
             offset: frame.wasm_offset,
+            instance: frame.instance.map(|id| Instance { id }),
             symbols: OnceLock::new(),
         };
         Self {
@@ -88,6 +89,7 @@ pub struct FrameInfo {
     module: Module,
     func: u32,
     offset: Option<u32>,
+    instance: Option<Instance>,
     symbols: OnceLock<Vec<FrameSymbol>>,
 }
 
@@ -100,6 +102,12 @@ impl FrameInfo {
     /// The module of the function.
     pub fn module(&self) -> &Module {
         &self.module
+    }
+
+    /// The instance of the function; `None` if it has several in the store and which it is was not kept:
+    /// below a host function that was still running.
+    pub fn instance(&self) -> Option<Instance> {
+        self.instance
     }
 
     /// The name of the function, from the name section, as it is there (not demangled).

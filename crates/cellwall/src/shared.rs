@@ -80,6 +80,11 @@ impl SharedMemory {
         self.raw.same(&other.raw)
     }
 
+    /// A number that no other memory has while this one is there.
+    pub fn id(&self) -> usize {
+        self.raw.id()
+    }
+
     /// Its current size in pages; another thread may grow it at any time.
     pub fn size(&self) -> u64 {
         self.raw.pages()

@@ -243,24 +243,32 @@ impl StoreOpaque {
 
     /// Why a call ended; its stack is still as it was.
     fn ended(&mut self, status: Status, activation: &Activation) -> Ended {
-        let at_boundary = Start::Return(activation.guest_rsp.get());
+        let returning = |context| Start::Return(activation.guest_rsp.get(), context);
+        // Whose code called is not known there.
+        let at_boundary = returning(None);
         let stopped = Start::Machine(activation.machine.get());
         let trap = |code, frames: Vec<Frame>| Ended::Error(Error::Trap { code, frames });
         match status {
             Status::Returned => unreachable!("handled by the caller"),
-            Status::Outcome => match self.fields.outcome.take().expect("left before the stub was told") {
-                Outcome::Trap(code) => trap(code, self.frames(activation, at_boundary)),
-                Outcome::Panic(panic) => Ended::Panic(panic),
-                Outcome::Limit(text) => Ended::Error(Error::Limit(text)),
-                Outcome::Thrown => Ended::Error(Error::Thrown {
-                    frames: self.frames(activation, at_boundary),
-                }),
-                Outcome::Caught => unreachable!("the stub goes on in the guest"),
-                Outcome::Host(error) => Ended::Error(Error::Host {
-                    error,
-                    frames: self.frames(activation, at_boundary),
-                }),
-            },
+            Status::Outcome => {
+                let left = self.fields.outcome.take();
+                let (outcome, context) = left.expect("left before the stub was told");
+                // SAFETY: it is that of the caller of a function or library call of this store.
+                let start = returning(unsafe { self.instance_of(context) });
+                match outcome {
+                    Outcome::Trap(code) => trap(code, self.frames(activation, start)),
+                    Outcome::Panic(panic) => Ended::Panic(panic),
+                    Outcome::Limit(text) => Ended::Error(Error::Limit(text)),
+                    Outcome::Thrown => Ended::Error(Error::Thrown {
+                        frames: self.frames(activation, start),
+                    }),
+                    Outcome::Caught => unreachable!("the stub goes on in the guest"),
+                    Outcome::Host(error) => Ended::Error(Error::Host {
+                        error,
+                        frames: self.frames(activation, start),
+                    }),
+                }
+            }
             Status::Fault => {
                 let code = self.classify(activation);
                 let in_stub = activation.machine.get().pc == 0;

@@ -489,17 +489,17 @@ pub(crate) unsafe extern "C" fn throw_entry(env: usize, context: usize) -> u32 {
         store.unwind(context)
     }));
     let outcome = thrown.unwrap_or_else(Outcome::Panic);
-    store.leave_by(outcome)
+    store.leave_by(outcome, context)
 }
 
 impl StoreOpaque {
     /// Notes why host code leaves its caller, for the stub: what to return to it.
     #[cold]
-    pub(crate) fn leave_by(&mut self, outcome: Outcome) -> u32 {
+    pub(crate) fn leave_by(&mut self, outcome: Outcome, context: usize) -> u32 {
         if let Outcome::Caught = outcome {
             return CAUGHT;
         }
-        self.fields.outcome = Some(outcome);
+        self.fields.outcome = Some((outcome, context));
         1
     }
 }

@@ -229,7 +229,7 @@ fn leave(store: &mut StoreOpaque, context: usize, why: std::thread::Result<HostE
         Ok(error) => Outcome::Host(error),
         Err(panic) => Outcome::Panic(panic),
     };
-    store.leave_by(outcome)
+    store.leave_by(outcome, context)
 }
 
 unsafe extern "C" fn typed_entry<T, P, R, F>(env: usize, context: usize) -> u32
@@ -324,7 +324,8 @@ impl StoreOpaque {
         if unsafe { entry(env, context) } == 0 {
             return Ok(());
         }
-        match self.fields.outcome.take().expect("left by the entry") {
+        let (outcome, _) = self.fields.outcome.take().expect("left by the entry");
+        match outcome {
             Outcome::Host(error) => Err(Error::host(error)),
             Outcome::Trap(code) => Err(Error::trap(code)),
             Outcome::Limit(text) => Err(Error::Limit(text)),

@@ -52,7 +52,7 @@ unsafe fn run(context: usize, body: impl FnOnce(&mut Call<'_>) -> Result<u64, Ou
         Ok(Err(outcome)) => outcome,
         Err(panic) => Outcome::Panic(panic),
     };
-    let status = u64::from(store.leave_by(outcome));
+    let status = u64::from(store.leave_by(outcome, context));
     Answer { value: 0, status }
 }
 
@@ -324,7 +324,9 @@ pub(crate) unsafe extern "C" fn call_ref(reference: u64, number: u64, context: u
     // SAFETY: the caller's promise.
     unsafe {
         run(context, |call| {
-            let entry = call.store.callable_entry(reference as u32, number as u32);
+            let entry = call
+                .store
+                .callable_entry(call.instance, reference as u32, number as u32);
             Ok(entry.map_err(outcome)? as u64)
         })
     }

@@ -99,6 +99,11 @@ impl SharedMemory {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
+    /// A number that no other memory has while this one is there.
+    pub fn id(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
     pub(crate) fn definition(&self) -> NonNull<Definition> {
         NonNull::from(&self.0.definition).cast()
     }

@@ -46,8 +46,8 @@ pub(crate) struct Fields {
     pub(crate) exceptions: Exceptions,
     pub(crate) funcs: FuncSpace,
     pub(crate) externs: Vec<Arc<dyn Any + Send + Sync>>,
-    /// Why a host function or library call leaves the guest.
-    pub(crate) outcome: Option<Outcome>,
+    /// Why a host function or library call leaves the guest, and the context of the caller.
+    pub(crate) outcome: Option<(Outcome, usize)>,
     /// The context for host functions that the host calls.
     pub(crate) host_context: Context,
     ask: Option<unsafe fn(NonNull<Fields>, Ask<'_>) -> Answer>,

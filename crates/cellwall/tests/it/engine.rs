@@ -59,13 +59,25 @@ fn interruption_stops_loops_of_every_kind() {
         "(loop (call_indirect (i32.const 0)) br 0)",
         "(loop (memory.fill (i32.const 0) (i32.const 1) (i32.const 65536)) br 0)",
         "(loop (drop (memory.grow (i32.const 0))) br 0)",
+        // In a handler, around it, and while exceptions are thrown and caught.
+        "(block (try_table (catch_all 0) (call $throw))) (loop br 0)",
+        "(loop (block (try_table (catch_all 0) (call $throw))) br 0)",
+        "(loop (block (result exnref) (try_table (catch_all_ref 0) (call $throw)) (ref.null exn)) drop br 0)",
+        "try call $throw catch_all loop br 0 end end",
+        "loop try call $throw catch $e end br 0 end",
+        "(block (try_table (catch_all 0) (loop br 0)))",
+        "(loop (return_call $spin))",
+        "(loop (call_ref $t (ref.func $leaf)) br 0)",
     ] {
         let wat = format!(
             r#"(module
                  (memory 1)
                  (table funcref (elem $leaf))
+                 (type $t (func))
+                 (tag $e)
                  (func $leaf)
-                 (func (export "spin") {body}))"#
+                 (func $throw (throw $e))
+                 (func $spin (export "spin") {body}))"#
         );
         let (mut store, instance) = instantiate(&wat);
         let (error, _) = interrupted(&mut store, instance, "spin");

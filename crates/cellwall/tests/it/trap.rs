@@ -316,3 +316,41 @@ fn names_stay_on_their_line() {
         "as it is in the module"
     );
 }
+
+/// Two instances of one module and one of another, which call one another: each frame knows whose it is.
+#[test]
+fn frames_know_their_instances() {
+    let engine = Engine::default();
+    let module = Module::new(
+        &engine,
+        r#"(module (import "" "next" (func $next)) (memory 1)
+             (func (export "go") (call $next) (memory.fill (i32.const 0) (i32.const 0) (i32.const 0))))"#,
+    );
+    let module = module.expect("valid");
+    let end = r#"(module (import "" "host" (func $host)) (memory 1)
+        (func (export "trap") unreachable)
+        (func (export "fill") (memory.fill (i32.const -1) (i32.const 0) (i32.const 2)))
+        (func (export "host") (call $host)))"#;
+    let end = Module::new(&engine, end).expect("valid");
+    for name in ["trap", "fill", "host"] {
+        let mut store = Store::new(&engine, ());
+        let host = Func::wrap(&mut store, || -> cellwall::Result<()> { cellwall::bail!("no") });
+        let last = Instance::new(&mut store, &end, &[host.into()]).expect("it links");
+        // Another one of the same module, so that the code alone does not say it.
+        Instance::new(&mut store, &end, &[host.into()]).expect("it links");
+        let func = last.get_func(&mut store, name).expect("exported");
+        let middle = Instance::new(&mut store, &module, &[func.into()]).expect("it links");
+        let func = middle.get_func(&mut store, "go").expect("exported");
+        let first = Instance::new(&mut store, &module, &[func.into()]).expect("it links");
+        let go = first
+            .get_typed_func::<(), ()>(&mut store, "go")
+            .expect("exported");
+        let error = go.call(&mut store, ()).expect_err("it traps");
+        let frames = error
+            .downcast_ref::<WasmBacktrace>()
+            .expect("it has one")
+            .frames();
+        let instances: Vec<_> = frames.iter().map(|frame| frame.instance()).collect();
+        assert_eq!(instances, [Some(last), Some(middle), Some(first)], "{name}");
+    }
+}
