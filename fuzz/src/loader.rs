@@ -44,7 +44,7 @@ pub fn next(rng: &mut Rng, corpus: &[Vec<u8>]) -> Vec<u8> {
         1 => sections(rng),
         _ => {
             let parent = match corpus.len() {
-                0 => generate::module(rng.bits()).unwrap_or_default(),
+                0 => generate::any(rng.bits()).unwrap_or_default(),
                 n => corpus[rng.below(n)].clone(),
             };
             mutate::mutate(rng, &parent)

@@ -27,7 +27,7 @@ pub fn run(data: &[u8]) {
 pub fn next(rng: &mut Rng, corpus: &[Vec<u8>]) -> Vec<u8> {
     let parent = match corpus.len() {
         n if n > 0 && rng.below(2) == 0 => corpus[rng.below(n)].clone(),
-        _ => generate::module(rng.bits()).unwrap_or_default(),
+        _ => generate::any(rng.bits()).unwrap_or_default(),
     };
     mutate::mutate(rng, &parent)
 }

@@ -23,6 +23,8 @@ pub enum Seen {
     Values(Vec<u128>),
     /// A call trapped; the name of the trap is Wasmtime's.
     Trap(String),
+    /// The values of the exception that it ended with, as bits.
+    Exception(Vec<u128>),
     /// A call used up the stack. Nothing more is observed.
     StackOverflow,
     /// A memory at the end: its size in bytes and a digest.
@@ -77,7 +79,7 @@ fn digest(bytes: &[u8]) -> u64 {
 }
 
 /// Defines `observe` for the crate `$api`. The module around it defines `Engine`-specific helpers:
-/// `engine`, `instantiate`, `kinds`, `value`, `bits` and `trap`.
+/// `engine`, `instantiate`, `kinds`, `value`, `bits`, `trap` and `thrown`.
 macro_rules! observer {
     ($api:ident) => {
         /// What is seen of each exported function.
@@ -135,7 +137,10 @@ macro_rules! observer {
                     Ok(()) => seen.push(Seen::Values(values.iter().map(bits).collect())),
                     Err(error) => match trap(&error) {
                         name if name == "StackOverflow" => return Some(vec![Seen::StackOverflow]),
-                        name => seen.push(Seen::Trap(name)),
+                        name => {
+                            seen.push(Seen::Trap(name));
+                            seen.extend(thrown(&mut store).map(Seen::Exception));
+                        }
                     },
                 }
             }
@@ -211,13 +216,22 @@ macro_rules! like_wasmtime {
                 Val::V128(bits) => bits.as_u128(),
                 Val::FuncRef(func) => u128::from(func.is_some()),
                 Val::ExternRef(value) => u128::from(value.is_some()),
+                Val::ExnRef(value) => u128::from(value.is_some()),
                 _ => unreachable!("other types are not generated"),
             }
+        }
+
+        /// The values of the exception that is under way, which is over then.
+        fn thrown(store: &mut Store<StoreLimits>) -> Option<Vec<u128>> {
+            let exception = store.take_pending_exception()?;
+            let fields = exception.fields(&mut *store).expect("it is of this store");
+            Some(fields.map(|value| bits(&value)).collect())
         }
 
         fn trap(error: &Error) -> String {
             match error.downcast_ref::<$api::Trap>() {
                 Some(trap) => format!("{trap:?}"),
+                None if error.is::<$api::ThrownException>() => "an exception".to_string(),
                 None => format!("{error:#}"),
             }
         }
@@ -238,7 +252,17 @@ pub mod wasmtime {
     like_wasmtime!(wasmtime);
 
     fn engine() -> ::wasmtime::Engine {
-        ::wasmtime::Engine::default()
+        let mut config = ::wasmtime::Config::new();
+        config
+            .wasm_custom_page_sizes(true)
+            .wasm_exceptions(true)
+            .wasm_function_references(true)
+            .wasm_gc(true)
+            .wasm_memory64(true)
+            .wasm_multi_memory(true)
+            .wasm_threads(true)
+            .wasm_wide_arithmetic(true);
+        ::wasmtime::Engine::new(&config).expect("the configuration is valid")
     }
 }
 
@@ -298,6 +322,11 @@ pub mod wasmi {
             Val::FuncRef(func) => u128::from(!func.is_null()),
             Val::ExternRef(value) => u128::from(!value.is_null()),
         }
+    }
+
+    /// It has no exceptions.
+    fn thrown(_: &mut Store<StoreLimits>) -> Option<Vec<u128>> {
+        None
     }
 
     fn trap(error: &Error) -> String {

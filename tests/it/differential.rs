@@ -1,6 +1,7 @@
 //! The bounded twin of `cargo xtask differential`, and the proof that it finds mistakes.
 
 use cellwall::{Config, CpuFeature, Engine, Module};
+use cellwall_tests::control::{self, Parts};
 use cellwall_tests::vectors::{self, Relaxed};
 use cellwall_tests::{aliasing, differential, generate, pressure, small};
 
@@ -107,6 +108,20 @@ fn what_is_known_of_memory_agrees_with_the_interpreter() {
         seen.trapped += one.trapped;
     }
     assert!(seen.returned > 500 && seen.trapped > 200, "{seen:?}");
+}
+
+#[test]
+fn control_agrees_with_the_interpreter() {
+    let engine = engine();
+    let compile = |engine: &Engine, bytes: &[u8]| Module::new(engine, bytes);
+    let mut seen = differential::Seen::default();
+    for seed in SEED..SEED + MODULES {
+        let one = differential::compare(&engine, &control::module(seed, Parts::All), &compile, seed);
+        let one = one.unwrap_or_else(|difference| panic!("seed {seed:#x}: {difference}"));
+        seen.returned += one.returned;
+        seen.trapped += one.trapped;
+    }
+    assert!(seen.returned > 1000 && seen.trapped > 1000, "{seen:?}");
 }
 
 #[test]

@@ -305,10 +305,19 @@ fn same_state(
         let name = &export.name;
         match export.item {
             Item::Memory(memory) => {
-                let ours = instance
-                    .get_memory(&mut *store, name)
-                    .ok_or("the memory is exported")?;
-                let (ours, theirs) = (ours.data(&*store), &oracle.memories[memory]);
+                let shared = instance.get_shared_memory(&mut *store, name);
+                let mut bytes = vec![0; shared.as_ref().map_or(0, |memory| memory.data_size())];
+                let ours = match &shared {
+                    Some(memory) => {
+                        memory.read(0, &mut bytes).map_err(|e| e.to_string())?;
+                        &bytes[..]
+                    }
+                    None => {
+                        let memory = instance.get_memory(&mut *store, name);
+                        memory.ok_or("the memory is exported")?.data(&*store)
+                    }
+                };
+                let theirs = &oracle.memories[memory];
                 if ours.len() != theirs.len() {
                     return Err(format!(
                         "{name}: {} bytes compiled, {} interpreted",

@@ -4,6 +4,7 @@
 pub mod aliasing;
 pub mod bombs;
 pub mod breach;
+pub mod control;
 pub mod differential;
 pub mod generate;
 pub mod honest;

@@ -78,9 +78,9 @@ pub fn run(seed: u64, count: u64, time_max: Duration, corpus: &[Vec<u8>]) -> Tal
     for number in 0..count {
         if number % 16 == 0 {
             parent = match corpus.len() {
-                0 => generate::module(rng.bits()).unwrap_or_default(),
+                0 => generate::any(rng.bits()).unwrap_or_default(),
                 n if rng.below(4) == 0 => corpus[rng.below(n)].clone(),
-                _ => generate::module(rng.bits()).unwrap_or_default(),
+                _ => generate::any(rng.bits()).unwrap_or_default(),
             };
         }
         let mutant = mutate(&mut rng, &parent);

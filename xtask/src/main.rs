@@ -5,6 +5,7 @@ mod rules;
 
 use anyhow::{Context, Result, ensure};
 use cellwall::Module;
+use cellwall_tests::control::{self, Parts};
 use cellwall_tests::differential::{Way, compare_in};
 use cellwall_tests::mutate::Tally;
 use cellwall_tests::vectors::{self, Relaxed};
@@ -249,13 +250,14 @@ fn differential(seconds: u64, seed: u64) -> Result<()> {
             break;
         }
         // In turn: what a general generator writes, and what our own write.
-        let bytes = match seed % 6 {
+        let bytes = match seed % 8 {
+            6 | 7 => Some(control::module(seed, Parts::All)),
             0 => Some(pressure::module(seed)),
             1 | 2 => Some(aliasing::module(seed)),
             3 | 4 => Some(vectors::module(seed, Relaxed::With)),
             _ => generate::module(seed),
         };
-        let way = &ways[(seed / 6 % ways.len() as u64) as usize];
+        let way = &ways[(seed / 8 % ways.len() as u64) as usize];
         let Some(bytes) = bytes else {
             continue;
         };

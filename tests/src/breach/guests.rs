@@ -345,7 +345,7 @@ pub fn guests(generated: usize) -> Vec<Guest> {
         // As often as many of the others.
         modules.extend((0..1 + generated / 5).map(|_| written.clone()));
     }
-    let seeds = (0u64..).filter_map(|seed| Some((format!("seed {seed}"), generate::module(seed)?)));
+    let seeds = (0u64..).filter_map(|seed| Some((format!("seed {seed}"), generate::any(seed)?)));
     let small = |binary: &[u8]| {
         let (_, target) = honest::targets()[0];
         honest::artifact(binary, &target).is_some_and(|artifact| artifact.text.len() <= TEXT_BYTES_MAX)
