@@ -66,6 +66,9 @@ fn measure_one(job: &Job, engines: &[&dyn Engine], rounds: usize, failures: &mut
                 continue;
             }
             let name = engines[which].name();
+            if job.not_on.contains(&name) {
+                continue;
+            }
             match engines[which].run(job) {
                 Ok(None) => {}
                 Ok(Some(run)) => {

@@ -1,6 +1,7 @@
 //! The command: which programs, engines and parts, and where the tables go.
 
 use anyhow::{Context, Result, bail, ensure};
+use cellwall_bench::engines::scratch::Scratch;
 use cellwall_bench::engines::{self, Engine};
 #[cfg(feature = "cellwall")]
 use cellwall_bench::proof;
@@ -13,7 +14,7 @@ use std::process::ExitCode;
 const HELP: &str = "\
 Measures Cellwall against other WebAssembly engines.
 
-Usage: cargo run --release --features peers -- [OPTIONS] [exec|passes|load|verify|calls|process|all]
+Usage: cargo run --release --features peers -- [OPTIONS] [exec|features|passes|load|verify|calls|process|all]
 
   --filter RE       only the programs whose name matches
   --rounds N        rounds per program (default and at least 9, else it is a trial)
@@ -86,10 +87,13 @@ fn options() -> Result<Options> {
         }
     }
     for part in &options.parts {
-        let known = ["exec", "passes", "load", "verify", "calls", "process", "all"].contains(&part.as_str());
+        let known = [
+            "exec", "features", "passes", "load", "verify", "calls", "process", "all",
+        ]
+        .contains(&part.as_str());
         ensure!(
             known,
-            "no part {part}: exec, passes, load, verify, calls, process or all"
+            "no part {part}: exec, features, passes, load, verify, calls, process or all"
         );
     }
     Ok(options)
@@ -134,6 +138,7 @@ fn run(options: &Options) -> Result<bool> {
         engines: &chosen,
         rounds,
         exec: None,
+        features: None,
         passes: None,
         load: None,
         proof: None,
@@ -146,6 +151,13 @@ fn run(options: &Options) -> Result<bool> {
         let jobs = set::load(options.all_programs, wanted)?;
         let rows = exec::measure(&jobs, &executing, rounds, &mut report.failures);
         report.exec = Some((&executing, rows));
+    }
+    if asked("features") {
+        ensure!(!executing.is_empty(), "none of the engines executes programs");
+        let scratch = Scratch::new()?;
+        let jobs = set::features(scratch.folder(), wanted)?;
+        let rows = exec::measure(&jobs, &executing, rounds, &mut report.failures);
+        report.features = Some((&executing, rows));
     }
     #[cfg(feature = "cellwall")]
     if asked("passes") {

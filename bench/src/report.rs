@@ -26,6 +26,8 @@ pub struct Report<'a> {
     pub rounds: usize,
     /// The part `exec`: the engines there, and the programs.
     pub exec: Option<(&'a [&'a dyn Engine], Vec<Row>)>,
+    /// The part `features`, likewise.
+    pub features: Option<(&'a [&'a dyn Engine], Vec<Row>)>,
     /// The part `passes`: all passes, then all but one, by its name; and the programs.
     pub passes: Option<(&'a [&'a dyn Engine], Vec<Row>)>,
     /// The part `load`.
@@ -73,6 +75,25 @@ pub fn markdown(report: &Report) -> String {
         if !kernels.is_empty() {
             let heading = "Kernels: the region that they measure themselves";
             text += &phase_table(heading, engines, kernels, region, KERNEL_BASELINE);
+        }
+    }
+    if let Some((engines, rows)) = &report.features {
+        // A table has the engines that run all its programs.
+        let tables: [(&str, fn(&str) -> bool); 4] = [
+            ("Exceptions and calls by reference", |name| {
+                !name.contains('/') && !name.contains("legacy") && !name.contains("tail") && name != "atomics"
+            }),
+            ("Exceptions in the older encoding", |name| name.contains("legacy")),
+            ("Tail calls and atomic accesses", |name| {
+                name.contains("tail") || name == "atomics"
+            }),
+            ("64-bit memories", |name| name.contains('/')),
+        ];
+        for (heading, belongs) in tables {
+            let rows: Vec<&Row> = rows.iter().filter(|row| belongs(&row.name)).collect();
+            if !rows.is_empty() {
+                text += &phase_table(heading, engines, rows, |times| times.execute.as_ref(), BASELINE);
+            }
         }
     }
     if let Some((sets, rows)) = &report.passes {
@@ -340,6 +361,7 @@ pub fn json(report: &Report) -> Value {
         "unit": "nanoseconds of CPU time on one thread",
         "engines": engines,
         "exec": report.exec.as_ref().map(|(engines, rows)| exec_json(engines, rows)),
+        "features": report.features.as_ref().map(|(engines, rows)| exec_json(engines, rows)),
         "passes": report.passes.as_ref().map(|(sets, rows)| exec_json(sets, rows)),
         "load": report.load.as_ref().map(|costs| load_json(costs)),
         "verify": report.proof.as_ref().map(|rows| proof_json(rows)),

@@ -76,6 +76,28 @@ const MORE: [&str; 29] = [
     "libsodium/libsodium-xchacha20.wasm",
 ];
 
+/// The part `features`, below `bench/features`: what programs in the set above do not do. With each, the
+/// engines that cannot run it.
+const FEATURES: [(&str, &[&str]); 17] = [
+    ("throw1.wat", &["winch", "wasmi", "node"]),
+    ("throw10.wat", &["winch", "wasmi", "node"]),
+    ("nothrow.wat", &["winch", "wasmi", "node"]),
+    ("notry.wat", &["winch", "wasmi", "node"]),
+    ("throw1-legacy.wat", &["wasmtime", "winch", "wasmi"]),
+    ("throw10-legacy.wat", &["wasmtime", "winch", "wasmi"]),
+    ("tailcall.wat", &["winch"]),
+    ("tailindirect.wat", &["winch"]),
+    ("callref.wat", &["winch", "wasmi", "node"]),
+    ("atomics.wat", &["winch", "wasmi"]),
+    ("memory64/bigmul.wasm", &["winch", "node"]),
+    ("memory64/fib.wasm", &["winch", "node"]),
+    ("memory64/icall.wasm", &["winch", "node"]),
+    ("memory64/sha256.wasm", &["winch", "node"]),
+    ("memory64/sieve.wasm", &["winch", "node"]),
+    ("memory64/strscan.wasm", &["winch", "node"]),
+    ("memory64/switchvm.wasm", &["winch", "node"]),
+];
+
 /// One program, read into memory.
 #[derive(Debug)]
 pub struct Job {
@@ -93,6 +115,8 @@ pub struct Job {
     pub expected_stdout: Option<Vec<u8>>,
     /// The same for standard error.
     pub expected_stderr: Option<Vec<u8>>,
+    /// Engines that cannot run it, by name.
+    pub not_on: &'static [&'static str],
     files: Files,
 }
 
@@ -132,6 +156,7 @@ impl Job {
             source: None,
             expected_stdout: None,
             expected_stderr: None,
+            not_on: &[],
             files: Files::default(),
         })
     }
@@ -196,6 +221,31 @@ pub fn load(all: bool, wanted: impl Fn(&str) -> bool) -> Result<Vec<Job>> {
         if wanted(&job.name) {
             jobs.push(job);
         }
+    }
+    ensure!(!jobs.is_empty(), "the filter leaves no program");
+    Ok(jobs)
+}
+
+/// The programs of the part `features`, where the name passes `wanted`. Those in the text format are
+/// written in the binary one to the folder `scratch`, where a child finds them.
+///
+/// # Errors
+///
+/// If a file is missing or cannot be written.
+pub fn features(scratch: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<Job>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("features");
+    let mut jobs = Vec::new();
+    for (relative, not_on) in FEATURES {
+        let name = relative.rsplit_once('.').map_or(relative, |(name, _)| name);
+        if !wanted(name) {
+            continue;
+        }
+        let wasm = wat::parse_file(folder.join(relative))?;
+        let path = scratch.join(format!("{}.wasm", name.replace('/', "-")));
+        std::fs::write(&path, wasm).with_context(|| path.display().to_string())?;
+        let mut job = Job::lone(&path)?;
+        (job.name, job.not_on) = (name.to_string(), not_on);
+        jobs.push(job);
     }
     ensure!(!jobs.is_empty(), "the filter leaves no program");
     Ok(jobs)

@@ -11,8 +11,7 @@ mod cellwall;
 mod embedded;
 mod native;
 mod node;
-#[cfg(any(feature = "cellwall", feature = "peers"))]
-mod scratch;
+pub mod scratch;
 #[cfg(feature = "peers")]
 mod wasmi;
 #[cfg(feature = "peers")]

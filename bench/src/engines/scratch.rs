@@ -4,13 +4,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-pub(super) struct Scratch {
+/// The folder.
+pub struct Scratch {
     folder: PathBuf,
 }
 
 impl Scratch {
     /// A new folder that only this user can enter: a cache accepts no other.
-    pub(super) fn new() -> io::Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be made.
+    pub fn new() -> io::Result<Self> {
         use std::os::unix::fs::DirBuilderExt;
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!(
@@ -23,12 +28,17 @@ impl Scratch {
         Ok(Self { folder })
     }
 
-    pub(super) fn folder(&self) -> &Path {
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// A file of these bytes.
-    pub(super) fn file(&self, bytes: &[u8]) -> io::Result<PathBuf> {
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn file(&self, bytes: &[u8]) -> io::Result<PathBuf> {
         let file = self.folder.join("module");
         std::fs::write(&file, bytes)?;
         Ok(file)

@@ -1,0 +1,20 @@
+;; The same without `try_table`.
+(module
+  (import "bench" "start" (func $start))
+  (import "bench" "end" (func $end))
+  (memory (export "memory") 1)
+  (tag $e (param i32))
+  (func $maybe (param i32) (result i32)
+    (if (i32.eq (local.get 0) (i32.const -1)) (then (throw $e (local.get 0))))
+    (if (i32.eq (local.get 0) (i32.const -2)) (then (drop (call $maybe (local.get 0)))))
+    (i32.add (local.get 0) (i32.const 1)))
+  (func $caller (param $i i32) (result i32)
+    (block (result i32)
+      (call $maybe (local.get $i))))
+  (func (export "_start") (local $i i32) (local $sum i32)
+    (call $start)
+    (loop $next
+      (local.set $sum (i32.add (local.get $sum) (call $caller (local.get $i))))
+      (br_if $next (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 100000000))))
+    (call $end)
+    (if (i32.ne (local.get $sum) (i32.const 987459712)) (then unreachable))))

@@ -1,0 +1,16 @@
+;; A hundred million tail calls, between two functions.
+(module
+  (import "bench" "start" (func $start))
+  (import "bench" "end" (func $end))
+  (memory (export "memory") 1)
+  (func $even (param i32 i32) (result i32)
+    (if (i32.eqz (local.get 0)) (then (return (local.get 1))))
+    (return_call $odd (i32.sub (local.get 0) (i32.const 1)) (i32.add (local.get 1) (i32.const 3))))
+  (func $odd (param i32 i32) (result i32)
+    (if (i32.eqz (local.get 0)) (then (return (i32.const 7))))
+    (return_call $even (i32.sub (local.get 0) (i32.const 1)) (i32.xor (local.get 1) (i32.const 5))))
+  (func (export "_start") (local $r i32)
+    (call $start)
+    (local.set $r (call $even (i32.const 100000000) (i32.const 0)))
+    (call $end)
+    (if (i32.eqz (local.get $r)) (then unreachable))))

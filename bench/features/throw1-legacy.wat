@@ -1,0 +1,22 @@
+;; Throws and catches across one frame in the older encoding, a million times.
+(module
+  (import "bench" "start" (func $start))
+  (import "bench" "end" (func $end))
+  (memory (export "memory") 1)
+  (tag $e (param i32))
+  (func $throw (param i32) (throw $e (local.get 0)))
+  (func (export "_start") (local $i i32) (local $sum i32)
+    (call $start)
+    loop $next
+      try (result i32)
+        (call $throw (local.get $i))
+        i32.const 0
+      catch $e
+      end
+      local.get $sum
+      i32.add
+      local.set $sum
+      (br_if $next (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 1000000)))
+    end
+    (call $end)
+    (if (i32.ne (local.get $sum) (i32.const 1783293664)) (then unreachable))))
