@@ -10,6 +10,7 @@ mod cache;
 mod commands;
 mod component_run;
 mod escape;
+mod exception;
 mod failure;
 mod grants;
 mod input;

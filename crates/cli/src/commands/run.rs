@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use cellwall::{
     Engine, Error, Extern, Func, Instance, Linker, Module, ProfilingStrategy, Store, StoreLimits,
-    StoreLimitsBuilder, Trap, Val,
+    StoreLimitsBuilder, ThrownException, Trap, Val,
 };
 use cellwall_wasi::{DirPerms, FilePerms, I32Exit, WasiCtx, WasiCtxBuilder};
 
@@ -14,7 +14,7 @@ use crate::grants::{self, Need};
 use crate::input::Input;
 use crate::options::{Cpu, DirGrant, parse_duration, parse_env, parse_size};
 use crate::watchdog::{self, TimeLimit};
-use crate::{cache, component_run, escape, output, progress, values, wit};
+use crate::{cache, component_run, escape, exception, output, progress, values, wit};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -104,7 +104,13 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
     let ended = linker
         .instantiate(&mut store, &module)
         .map_err(Stop::Instantiate)
-        .and_then(|instance| call(&args, &words, &mut store, &instance));
+        .and_then(|instance| {
+            let ended = call(&args, &words, &mut store, &instance);
+            ended.map_err(|stop| match stop {
+                Stop::Call(error) => Stop::Call(exception::describe(error, &mut store, &instance)),
+                stop => stop,
+            })
+        });
     let ended = finish(ended, &args, &input, limit);
     log_end(&ended);
     ended
@@ -257,7 +263,7 @@ fn finish(
         }
         Err(Stop::Call(error)) => (error, true),
         Err(Stop::Instantiate(error)) => {
-            let ran = error.is::<Trap>() || error.is::<I32Exit>();
+            let ran = error.is::<Trap>() || error.is::<I32Exit>() || error.is::<ThrownException>();
             (error, ran)
         }
     };

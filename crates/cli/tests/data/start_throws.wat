@@ -1,0 +1,1 @@
+(module $early (tag (export "")) (func $throw (throw 0)) (start $throw))
