@@ -49,7 +49,7 @@ fn table(it: &wasm_table_t) -> Option<(&Arc<StoreCell>, rt::Table)> {
     }
 }
 
-fn memory(it: &wasm_memory_t) -> Option<(&Arc<StoreCell>, rt::Memory)> {
+pub(crate) fn memory(it: &wasm_memory_t) -> Option<(&Arc<StoreCell>, rt::Memory)> {
     match it.object {
         Object::Memory(memory) => Some((&it.store, memory)),
         _ => None,
@@ -137,32 +137,34 @@ c_api! {
     fn wasm_memory_new(store: *mut wasm_store_t, ty: *const wasm_memorytype_t) -> *mut wasm_memory_t {
         let cell = &unsafe { get(store) }?.cell;
         let ty = unsafe { get(ty) }?.to_memory()?;
-        let memory = error::ok(cell.with(|context| rt::Memory::new(context, ty)))?;
-        give(wasm_ref_t::new(cell, Object::Memory(memory)))
+        let object = if ty.is_shared() {
+            Object::Shared(error::ok(rt::SharedMemory::new(cell.engine(), ty))?)
+        } else {
+            Object::Memory(error::ok(cell.with(|context| rt::Memory::new(context, ty)))?)
+        };
+        give(wasm_ref_t::new(cell, object))
     }
     /// Its type.
     fn wasm_memory_type(it: *const wasm_memory_t) -> *mut wasm_memorytype_t {
         type_of(it)?
     }
-    /// Its first byte. It stays there as long as the store lives, also when the memory grows.
+    /// Its first byte; null of a shared one. It stays there as long as the store lives, also when the memory grows.
     fn wasm_memory_data(it: *mut wasm_memory_t) -> *mut u8 {
         let (cell, memory) = memory(unsafe { get(it) }?)?;
         cell.with(|context| memory.data_mut(context).as_mut_ptr())
     }
-    /// Its size in bytes.
+    /// Its size in bytes; 0 of a shared one.
     fn wasm_memory_data_size(it: *const wasm_memory_t) -> usize {
         let (cell, memory) = memory(unsafe { get(it) }?)?;
         cell.with(|context| memory.data_size(&context))
     }
     /// Its size in pages.
     fn wasm_memory_size(it: *const wasm_memory_t) -> u32 {
-        let (cell, memory) = memory(unsafe { get(it) }?)?;
-        cell.with(|context| memory.size(&context)) as u32
+        u32::try_from(crate::memory::pages(unsafe { get(it) }?)?).unwrap_or(u32::MAX)
     }
     /// Grows it by so many pages; false if it cannot.
     fn wasm_memory_grow(it: *mut wasm_memory_t, delta: u32) -> bool {
-        let (cell, memory) = memory(unsafe { get(it) }?)?;
-        error::ok(cell.with(|context| memory.grow(context, u64::from(delta))))?;
+        crate::memory::grow(unsafe { get(it) }?, u64::from(delta))?;
         true
     }
 

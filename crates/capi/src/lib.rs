@@ -24,6 +24,7 @@ mod extra;
 mod func;
 mod instance;
 mod linker;
+mod memory;
 mod module;
 mod raw;
 mod refs;

@@ -26,6 +26,7 @@ pub(crate) enum Object {
     Global(rt::Global),
     Table(rt::Table),
     Memory(rt::Memory),
+    Shared(rt::SharedMemory),
     Tag(rt::Tag),
     Instance(rt::Instance),
     Module(rt::Module),
@@ -40,6 +41,8 @@ pub(crate) enum Key {
     Global(rt::Global),
     Table(rt::Table),
     Memory(rt::Memory),
+    /// By its number, which is its own as long as it is there.
+    Shared(usize),
     Tag(rt::Tag),
     Instance(rt::Instance),
     /// By the address of its code, which lives as long as it.
@@ -59,6 +62,7 @@ impl Object {
             Self::Global(it) => Key::Global(*it),
             Self::Table(it) => Key::Table(*it),
             Self::Memory(it) => Key::Memory(*it),
+            Self::Shared(it) => Key::Shared(it.id()),
             Self::Tag(it) => Key::Tag(*it),
             Self::Instance(it) => Key::Instance(*it),
             Self::Module(it) => Key::Module(it.text().as_ptr() as usize),
@@ -98,6 +102,7 @@ pub(crate) fn external(object: &Object) -> Option<rt::Extern> {
         Object::Global(it) => (*it).into(),
         Object::Table(it) => (*it).into(),
         Object::Memory(it) => (*it).into(),
+        Object::Shared(it) => it.clone().into(),
         Object::Tag(it) => (*it).into(),
         _ => return None,
     })
@@ -111,7 +116,7 @@ pub(crate) fn object(external: rt::Extern) -> Object {
         rt::Extern::Table(it) => Object::Table(it),
         rt::Extern::Memory(it) => Object::Memory(it),
         rt::Extern::Tag(it) => Object::Tag(it),
-        rt::Extern::SharedMemory(_) => unreachable!("engines of the C API refuse shared memories"),
+        rt::Extern::SharedMemory(it) => Object::Shared(it),
     }
 }
 
@@ -206,10 +211,11 @@ references! {
     wasm_table_t is Object::Table(_) => wasm_table_delete wasm_table_copy wasm_table_same
         wasm_table_get_host_info wasm_table_set_host_info wasm_table_set_host_info_with_finalizer
         wasm_table_as_ref wasm_table_as_ref_const wasm_ref_as_table wasm_ref_as_table_const;
-    wasm_memory_t is Object::Memory(_) => wasm_memory_delete wasm_memory_copy wasm_memory_same
+    wasm_memory_t is Object::Memory(_) | Object::Shared(_) => wasm_memory_delete wasm_memory_copy wasm_memory_same
         wasm_memory_get_host_info wasm_memory_set_host_info wasm_memory_set_host_info_with_finalizer
         wasm_memory_as_ref wasm_memory_as_ref_const wasm_ref_as_memory wasm_ref_as_memory_const;
-    wasm_extern_t is Object::Func(_) | Object::Global(_) | Object::Table(_) | Object::Memory(_) =>
+    wasm_extern_t is Object::Func(_) | Object::Global(_) | Object::Table(_) | Object::Memory(_)
+        | Object::Shared(_) =>
         wasm_extern_delete wasm_extern_copy wasm_extern_same
         wasm_extern_get_host_info wasm_extern_set_host_info wasm_extern_set_host_info_with_finalizer
         wasm_extern_as_ref wasm_extern_as_ref_const wasm_ref_as_extern wasm_ref_as_extern_const;

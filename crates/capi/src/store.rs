@@ -235,16 +235,14 @@ c_api! {
     fn wasm_config_delete(config: *mut wasm_config_t) {
         drop(unsafe { take(config) });
     }
-    /// An engine with the default options. As all engines of this API it refuses shared memories, for
-    /// which there is no object here.
+    /// An engine with the default options.
     fn wasm_engine_new() -> *mut wasm_engine_t {
-        let engine = rt::Engine::new(rt::Config::default().wasm_threads(false));
+        let engine = rt::Engine::new(&rt::Config::default());
         give(wasm_engine_t { engine: crate::error::ok(engine)? })
     }
     /// An engine with these options, which it takes.
     fn wasm_engine_new_with_config(config: *mut wasm_config_t) -> *mut wasm_engine_t {
-        let mut config = unsafe { take(config) }?;
-        config.config.wasm_threads(false);
+        let config = unsafe { take(config) }?;
         give(wasm_engine_t { engine: crate::error::ok(rt::Engine::new(&config.config))? })
     }
     /// Deletes it; stores and modules of it live on.

@@ -133,7 +133,7 @@ pub(crate) fn causes(error: &Error) -> String {
 
 fn frame(frame: &rt::FrameInfo) -> Frame {
     Frame {
-        instance: None,
+        instance: frame.instance(),
         func_index: frame.func_index(),
         func_offset: frame.func_offset().unwrap_or(0),
         module_offset: frame.module_offset().unwrap_or(0),

@@ -123,7 +123,9 @@ enum Kind {
         limits: wasm_limits_t,
     },
     Memory {
+        /// As far as they fit.
         limits: wasm_limits_t,
+        ty: rt::MemoryType,
     },
     Tag {
         functype: Box<wasm_externtype_t>,
@@ -142,7 +144,10 @@ impl Clone for wasm_externtype_t {
             },
             &Kind::Global { content, mutability } => Kind::Global { content, mutability },
             &Kind::Table { element, limits } => Kind::Table { element, limits },
-            &Kind::Memory { limits } => Kind::Memory { limits },
+            Kind::Memory { limits, ty } => Kind::Memory {
+                limits: *limits,
+                ty: ty.clone(),
+            },
             Kind::Tag { functype } => Kind::Tag {
                 functype: functype.clone(),
             },
@@ -199,9 +204,7 @@ impl wasm_externtype_t {
                 },
                 limits: wasm_limits_t::new(ty.minimum(), ty.maximum()),
             },
-            ExternType::Memory(ty) => Kind::Memory {
-                limits: wasm_limits_t::new(ty.minimum(), ty.maximum()),
-            },
+            ExternType::Memory(ty) => return Self::from_memory(ty.clone()),
             ExternType::Tag(ty) => Kind::Tag {
                 functype: Box::new(Self::from_func(ty.ty())),
             },
@@ -260,9 +263,16 @@ impl wasm_externtype_t {
     }
 
     /// To the Rust API, if it is a memory type.
+    pub(crate) fn from_memory(ty: rt::MemoryType) -> Self {
+        let limits = wasm_limits_t::new(ty.minimum(), ty.maximum());
+        Self {
+            ty: Kind::Memory { limits, ty },
+        }
+    }
+
     pub(crate) fn to_memory(&self) -> Option<rt::MemoryType> {
         match &self.ty {
-            Kind::Memory { limits } => Some(rt::MemoryType::new(limits.min, limits.max())),
+            Kind::Memory { ty, .. } => Some(ty.clone()),
             _ => None,
         }
     }
@@ -338,12 +348,13 @@ c_api! {
     }
     /// A memory type.
     fn wasm_memorytype_new(limits: *const wasm_limits_t) -> *mut wasm_memorytype_t {
-        give(wasm_externtype_t { ty: Kind::Memory { limits: *unsafe { get(limits) }? } })
+        let limits = unsafe { get(limits) }?;
+        give(wasm_externtype_t::from_memory(rt::MemoryType::new(limits.min, limits.max())))
     }
     /// Its limits, in pages.
     fn wasm_memorytype_limits(ty: *const wasm_memorytype_t) -> *const wasm_limits_t {
         match &unsafe { get(ty) }?.ty {
-            Kind::Memory { limits } => limits,
+            Kind::Memory { limits, .. } => limits,
             _ => return None,
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::refs::{Object, Payload, wasm_ref_t};
 use crate::store::StoreCell;
-use crate::types::{EXTERNREF, F32, F64, FUNCREF, I32, I64, wasm_valkind_t};
+use crate::types::{EXTERNREF, F32, F64, FUNCREF, I32, I64, V128, wasm_valkind_t};
 use crate::vec::{Element, put, vector};
 use crate::{c_api, get, give, take};
 use cellwall_rs::{self as rt, Val, bail};
@@ -27,6 +27,8 @@ pub union Of {
     pub(crate) f32: u32,
     pub(crate) f64: u64,
     pub(crate) reference: *mut wasm_ref_t,
+    /// Of a vector, its bytes; null is zero.
+    pub(crate) v128: *mut [u8; 16],
 }
 
 impl wasm_val_t {
@@ -38,11 +40,14 @@ impl wasm_val_t {
     /// The zero or null of a kind.
     pub(crate) fn default_of(kind: wasm_valkind_t) -> Self {
         // All fields of the union are there, the widest zero.
-        let of = match kind >= EXTERNREF {
-            true => Of {
+        let of = match kind {
+            V128 => Of {
+                v128: ptr::null_mut(),
+            },
+            EXTERNREF.. => Of {
                 reference: ptr::null_mut(),
             },
-            false => Of { i64: 0 },
+            _ => Of { i64: 0 },
         };
         Self { kind, of }
     }
@@ -68,6 +73,7 @@ impl wasm_val_t {
                     None => Val::ExternRef(None),
                     Some(it) => Val::ExternRef(Some(externref(store, it)?)),
                 },
+                V128 => Val::V128(u128::from_le_bytes(get(self.of.v128).copied().unwrap_or_default()).into()),
                 kind => bail!("there is no kind {kind} of values"),
             }
         })
@@ -85,8 +91,12 @@ impl wasm_val_t {
                 EXTERNREF,
                 of_ref(store, value.and_then(|value| referent(store, value))),
             ),
+            Val::V128(bits) => {
+                let v128 = give(bits.as_u128().to_le_bytes());
+                (V128, Of { v128 })
+            }
             // No function of this API has such a type.
-            Val::V128(_) | Val::ExnRef(_) => return Self::default_of(I32),
+            Val::ExnRef(_) => return Self::default_of(I32),
         };
         Self { kind, of }
     }
@@ -149,12 +159,19 @@ impl Element for wasm_val_t {
         Self::default_of(I32)
     }
     unsafe fn copied(&self) -> Self {
-        let of = match self.is_ref() {
+        let of = match self.kind {
             // SAFETY: the caller says that the value is valid.
-            true => Of {
+            V128 => match unsafe { get(self.of.v128) } {
+                Some(bytes) => Of { v128: give(*bytes) },
+                None => Of {
+                    v128: ptr::null_mut(),
+                },
+            },
+            // SAFETY: as above.
+            EXTERNREF.. => Of {
                 reference: unsafe { self.of.reference.copied() },
             },
-            false => self.of,
+            _ => self.of,
         };
         Self { kind: self.kind, of }
     }
@@ -163,6 +180,10 @@ impl Element for wasm_val_t {
             // SAFETY: the caller says that the value is valid and owned.
             drop(unsafe { take(self.of.reference) });
             self.of.reference = ptr::null_mut();
+        } else if self.kind == V128 {
+            // SAFETY: as above.
+            drop(unsafe { take(self.of.v128) });
+            self.of.v128 = ptr::null_mut();
         }
     }
 }
@@ -171,6 +192,22 @@ vector!(wasm_val_vec_t of wasm_val_t: wasm_val_vec_new_empty wasm_val_vec_new_un
     wasm_val_vec_new wasm_val_vec_copy wasm_val_vec_delete);
 
 c_api! {
+    /// See `val.api`.
+    fn cellwall_val_set_v128(out: *mut wasm_val_t, bytes: *const u8) {
+        let bytes = unsafe { get(bytes.cast::<[u8; 16]>()) }?;
+        let of = Of { v128: give(*bytes) };
+        unsafe { put(out, wasm_val_t { kind: V128, of }) }?;
+    }
+    /// See `val.api`.
+    fn cellwall_val_v128(value: *const wasm_val_t, bytes: *mut u8) -> bool {
+        let value = unsafe { get(value) }?;
+        if value.kind != V128 {
+            return None;
+        }
+        let from = unsafe { get(value.of.v128) }.copied().unwrap_or_default();
+        unsafe { put(bytes.cast::<[u8; 16]>(), from) }?;
+        true
+    }
     /// Deletes what a value owns.
     fn wasm_val_delete(value: *mut wasm_val_t) {
         unsafe { value.as_mut()?.deleted() };

@@ -45,13 +45,13 @@ class Memory:
     def grow(self, store: Storelike, delta: int) -> int:
         """Grows it by so many pages; the answer is its size before."""
         before = self.size(store)
-        if not 0 <= delta <= 0xFFFFFFFF or not lib.wasm_memory_grow(self._live(store), delta):
+        if not 0 <= delta < 2**64 or not lib.cellwall_memory_grow(self._live(store), delta):
             raise CellwallError(f"the memory cannot grow by {delta} pages from {before}")
         return before
 
     def size(self, store: Storelike) -> int:
         """Its size in pages of 64 KiB."""
-        return int(lib.wasm_memory_size(self._live(store)))
+        return int(lib.cellwall_memory_size(self._live(store)))
 
     def data_len(self, store: Storelike) -> int:
         """Its size in bytes."""

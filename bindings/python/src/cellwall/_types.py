@@ -6,7 +6,10 @@ from typing import Any, List, Optional, Sequence, Union
 
 from ._lib import NULL, ffi, lib, text_of
 
-_NAMES = {0: "i32", 1: "i64", 2: "f32", 3: "f64", 128: "externref", 129: "funcref"}
+#: In C, the maximum of a memory without one.
+NO_MAXIMUM = 2**64 - 1
+
+_NAMES = {0: "i32", 1: "i64", 2: "f32", 3: "f64", 4: "v128", 128: "externref", 129: "funcref"}
 
 
 class ValType:
@@ -34,6 +37,10 @@ class ValType:
     @staticmethod
     def f64() -> ValType:
         return _VALTYPES[3]
+
+    @staticmethod
+    def v128() -> ValType:
+        return _VALTYPES[4]
 
     @staticmethod
     def externref() -> ValType:
@@ -101,12 +108,14 @@ class Limits(_Data):
     max: Optional[int]
 
     def __init__(self, min: int, max: Optional[int] = None):
-        if not 0 <= min <= 0xFFFFFFFF or (max is not None and not 0 <= max < 0xFFFFFFFF):
-            raise ValueError("limits are numbers of 32 bits")
+        if not 0 <= min < NO_MAXIMUM or (max is not None and not 0 <= max < NO_MAXIMUM):
+            raise ValueError("limits are numbers of 64 bits")
         self.min = min
         self.max = max
 
     def to_c(self) -> Any:
+        if self.min > 0xFFFFFFFF or (self.max or 0) >= 0xFFFFFFFF:
+            raise ValueError("limits of tables are numbers of 32 bits")
         return ffi.new("wasm_limits_t *", (self.min, 0xFFFFFFFF if self.max is None else self.max))
 
     @staticmethod
@@ -204,23 +213,38 @@ class TableType(_Data):
 
 
 class MemoryType(_Data):
-    """Type of a memory; limits are in pages of 64 KiB."""
+    """Type of a memory; limits are in pages of 64 KiB. With `is_64` its addresses have 64 bits."""
 
-    __slots__ = ("limits",)
+    __slots__ = ("limits", "is_64", "shared")
 
     limits: Limits
+    is_64: bool
+    #: Whether threads share it; such a memory can be looked at, not made.
+    shared: bool
 
-    def __init__(self, limits: Limits):
+    def __init__(self, limits: Limits, is_64: bool = False):
         if not isinstance(limits, Limits):
             raise TypeError("expected Limits")
         self.limits = limits
+        self.is_64 = bool(is_64)
+        self.shared = False
 
     def to_c(self) -> Any:
-        return ffi.gc(lib.wasm_memorytype_new(self.limits.to_c()), lib.wasm_memorytype_delete)
+        if self.shared:
+            raise NotImplementedError("shared memories cannot be made from Python")
+        maximum = NO_MAXIMUM if self.limits.max is None else self.limits.max
+        ptr = lib.cellwall_memorytype_new(self.limits.min, maximum, self.is_64, False)
+        if ptr == NULL:
+            raise ValueError(f"there is no memory with {self.limits}")
+        return ffi.gc(ptr, lib.wasm_memorytype_delete)
 
     @staticmethod
     def of(ptr: Any) -> MemoryType:
-        return MemoryType(Limits.of(lib.wasm_memorytype_limits(ptr)))
+        maximum = lib.cellwall_memorytype_max(ptr)
+        limits = Limits(lib.cellwall_memorytype_min(ptr), None if maximum == NO_MAXIMUM else maximum)
+        ty = MemoryType(limits, lib.cellwall_memorytype_is_64(ptr))
+        ty.shared = lib.cellwall_memorytype_is_shared(ptr)
+        return ty
 
 
 AsExternType = Union[FuncType, GlobalType, TableType, MemoryType]

@@ -9,7 +9,7 @@ from ._error import CellwallError, failed
 from ._lib import NULL, ffi, lib
 from ._types import ValType
 
-I32, I64, F32, F64, EXTERNREF, FUNCREF = 0, 1, 2, 3, 128, 129
+I32, I64, F32, F64, V128, EXTERNREF, FUNCREF = 0, 1, 2, 3, 4, 128, 129
 
 
 def signed(value: Any, bits: int, what: str) -> int:
@@ -31,6 +31,22 @@ def number(value: Any, what: str) -> float:
     return float(value)
 
 
+def vector(value: Any, what: str) -> bytes:
+    """The 16 bytes of a vector, the first lane first."""
+    try:
+        octets = bytes(memoryview(value).cast("B"))
+    except TypeError:
+        raise TypeError(f"{what}: expected 16 bytes, got {type(value).__name__}") from None
+    if len(octets) != 16:
+        raise ValueError(f"{what}: expected 16 bytes, got {len(octets)}")
+    return octets
+
+
+def _place(val: Any) -> Any:
+    """The address of a value, which may be given by it."""
+    return val if ffi.typeof(val).kind == "pointer" else ffi.addressof(val)
+
+
 def write_val(state: State, val: Any, kind: int, value: Any, what: str) -> None:
     """Writes a value of this kind; a reference in it is owned by it."""
     if isinstance(value, Val):
@@ -46,6 +62,8 @@ def write_val(state: State, val: Any, kind: int, value: Any, what: str) -> None:
         val.of.f32 = number(value, what)
     elif kind == F64:
         val.of.f64 = number(value, what)
+    elif kind == V128:
+        lib.cellwall_val_set_v128(_place(val), vector(value, what))
     elif kind == FUNCREF:
         val.of.ref = func_ref(state, value, what)
     elif value is None:
@@ -94,6 +112,10 @@ def read_val(state: State, val: Any) -> Any:
         return val.of.f32
     if kind == F64:
         return val.of.f64
+    if kind == V128:
+        octets = ffi.new("uint8_t[16]")
+        lib.cellwall_val_v128(_place(val), octets)
+        return bytes(octets)
     return read_ref(state, val.of.ref)
 
 
@@ -112,7 +134,7 @@ def read_ref(state: State, ref: Any) -> Any:
 
 
 def kind_name(kind: int) -> str:
-    return {I32: "i32", I64: "i64", F32: "f32", F64: "f64", EXTERNREF: "externref"}.get(kind, "funcref")
+    return {I32: "i32", I64: "i64", F32: "f32", F64: "f64", V128: "v128", EXTERNREF: "externref"}.get(kind, "funcref")
 
 
 class Val:
@@ -139,6 +161,10 @@ class Val:
     @classmethod
     def f64(cls, val: float) -> Val:
         return cls(F64, number(val, "f64"))
+
+    @classmethod
+    def v128(cls, val: bytes) -> Val:
+        return cls(V128, vector(val, "v128"))
 
     @classmethod
     def externref(cls, extern: Optional[Any]) -> Val:
@@ -176,6 +202,9 @@ class Val:
 
     def as_f64(self) -> Optional[float]:
         return self._as(F64)
+
+    def as_v128(self) -> Optional[bytes]:
+        return self._as(V128)
 
     def as_externref(self) -> Optional[Any]:
         return self._as(EXTERNREF)

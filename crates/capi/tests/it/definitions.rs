@@ -6,8 +6,8 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 /// The nouns in the order of the header: what is used is declared before.
-const NOUNS: [&str; 8] = [
-    "error", "config", "module", "wasi", "engine", "func", "trap", "linker",
+const NOUNS: [&str; 10] = [
+    "error", "config", "module", "wasi", "engine", "val", "memory", "func", "trap", "linker",
 ];
 
 /// One definition file.

@@ -1,0 +1,151 @@
+//! Memories beyond the standard: sizes of 64 bits, and those that threads share.
+
+use crate::externals::memory;
+use crate::refs::{Object, wasm_extern_t, wasm_memory_t, wasm_ref_t};
+use crate::store::{wasm_engine_t, wasm_store_t};
+use crate::types::{wasm_externtype_t, wasm_memorytype_t};
+use crate::{c_api, error, get, give, take};
+use cellwall_rs::{MemoryType, MemoryTypeBuilder, SharedMemory};
+use std::slice;
+
+/// A memory of an engine.
+pub struct cellwall_sharedmemory_t {
+    memory: SharedMemory,
+}
+
+/// The size of a memory in pages.
+pub(crate) fn pages(it: &wasm_memory_t) -> Option<u64> {
+    if let Object::Shared(shared) = &it.object {
+        return Some(shared.size());
+    }
+    let (cell, memory) = memory(it)?;
+    Some(cell.with(|context| memory.size(&context)))
+}
+
+/// Grows a memory by so many pages.
+pub(crate) fn grow(it: &wasm_memory_t, delta: u64) -> Option<u64> {
+    if let Object::Shared(shared) = &it.object {
+        return error::ok(shared.grow(delta));
+    }
+    let (cell, memory) = memory(it)?;
+    error::ok(cell.with(|context| memory.grow(context, delta)))
+}
+
+/// The type behind a pointer of C.
+///
+/// # Safety
+/// The pointer is valid or null.
+unsafe fn memory_type(ty: *const wasm_memorytype_t) -> Option<MemoryType> {
+    // SAFETY: the caller's promise.
+    unsafe { get(ty) }?.to_memory()
+}
+
+c_api! {
+    /// See `memory.api`.
+    fn cellwall_memorytype_new(min: u64, max: u64, is_64: bool, is_shared: bool) -> *mut wasm_memorytype_t {
+        let mut builder = MemoryTypeBuilder::new();
+        builder.min(min).max((max != u64::MAX).then_some(max));
+        let ty = builder.memory64(is_64).shared(is_shared).build();
+        give(wasm_externtype_t::from_memory(error::ok(ty)?))
+    }
+    /// See `memory.api`.
+    fn cellwall_memorytype_min(ty: *const wasm_memorytype_t) -> u64 {
+        unsafe { memory_type(ty) }?.minimum()
+    }
+    /// See `memory.api`.
+    fn cellwall_memorytype_max(ty: *const wasm_memorytype_t) -> u64 {
+        unsafe { memory_type(ty) }?.maximum().unwrap_or(u64::MAX)
+    }
+    /// See `memory.api`.
+    fn cellwall_memorytype_is_64(ty: *const wasm_memorytype_t) -> bool {
+        unsafe { memory_type(ty) }?.is_64()
+    }
+    /// See `memory.api`.
+    fn cellwall_memorytype_is_shared(ty: *const wasm_memorytype_t) -> bool {
+        unsafe { memory_type(ty) }?.is_shared()
+    }
+    /// See `memory.api`.
+    fn cellwall_memory_size(it: *const wasm_memory_t) -> u64 {
+        pages(unsafe { get(it) }?)?
+    }
+    /// See `memory.api`.
+    fn cellwall_memory_grow(it: *mut wasm_memory_t, delta: u64) -> bool {
+        grow(unsafe { get(it) }?, delta)?;
+        true
+    }
+    /// See `memory.api`.
+    fn cellwall_sharedmemory_new(
+        engine: *const wasm_engine_t,
+        ty: *const wasm_memorytype_t,
+    ) -> *mut cellwall_sharedmemory_t {
+        let engine = &unsafe { get(engine) }?.engine;
+        let memory = error::ok(SharedMemory::new(engine, unsafe { memory_type(ty) }?))?;
+        give(cellwall_sharedmemory_t { memory })
+    }
+    /// See `memory.api`.
+    fn cellwall_sharedmemory_delete(it: *mut cellwall_sharedmemory_t) {
+        drop(unsafe { take(it) });
+    }
+    /// See `memory.api`.
+    fn cellwall_sharedmemory_copy(it: *const cellwall_sharedmemory_t) -> *mut cellwall_sharedmemory_t {
+        let memory = unsafe { get(it) }?.memory.clone();
+        give(cellwall_sharedmemory_t { memory })
+    }
+    /// See `memory.api`.
+    fn cellwall_sharedmemory_data_size(it: *const cellwall_sharedmemory_t) -> usize {
+        unsafe { get(it) }?.memory.data_size()
+    }
+    /// See `memory.api`.
+    fn cellwall_sharedmemory_grow(it: *mut cellwall_sharedmemory_t, delta: u64) -> bool {
+        error::ok(unsafe { get(it) }?.memory.grow(delta))?;
+        true
+    }
+    /// See `memory.api`.
+    fn cellwall_sharedmemory_read(
+        it: *const cellwall_sharedmemory_t,
+        offset: usize,
+        bytes: *mut u8,
+        size: usize,
+    ) -> bool {
+        let memory = &unsafe { get(it) }?.memory;
+        let bytes = match bytes.is_null() {
+            true if size > 0 => return None,
+            true => &mut [],
+            false => unsafe { slice::from_raw_parts_mut(bytes, size) },
+        };
+        error::ok(memory.read(offset, bytes).map_err(Into::into))?;
+        true
+    }
+    /// See `memory.api`.
+    fn cellwall_sharedmemory_write(
+        it: *const cellwall_sharedmemory_t,
+        offset: usize,
+        bytes: *const u8,
+        size: usize,
+    ) -> bool {
+        let memory = &unsafe { get(it) }?.memory;
+        let bytes = match bytes.is_null() {
+            true if size > 0 => return None,
+            true => &[],
+            false => unsafe { slice::from_raw_parts(bytes, size) },
+        };
+        error::ok(memory.write(offset, bytes).map_err(Into::into))?;
+        true
+    }
+    /// See `memory.api`.
+    fn cellwall_sharedmemory_as_extern(
+        it: *const cellwall_sharedmemory_t,
+        store: *mut wasm_store_t,
+    ) -> *mut wasm_extern_t {
+        let memory = unsafe { get(it) }?.memory.clone();
+        give(wasm_ref_t::new(&unsafe { get(store) }?.cell, Object::Shared(memory)))
+    }
+    /// See `memory.api`.
+    fn cellwall_extern_as_sharedmemory(it: *const wasm_extern_t) -> *mut cellwall_sharedmemory_t {
+        let Object::Shared(memory) = &unsafe { get(it) }?.object else {
+            return None;
+        };
+        let memory = memory.clone();
+        give(cellwall_sharedmemory_t { memory })
+    }
+}
