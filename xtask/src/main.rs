@@ -257,7 +257,9 @@ fn differential(seconds: u64, seed: u64) -> Result<()> {
             3 | 4 => Some(vectors::module(seed, Relaxed::With)),
             _ => generate::module(seed),
         };
-        let way = &ways[(seed / 8 % ways.len() as u64) as usize];
+        // In the deterministic profile relaxed operators give NaNs that nothing makes canonical.
+        let count = if seed % 8 == 5 { ways.len() - 1 } else { ways.len() };
+        let way = &ways[(seed / 8 % count as u64) as usize];
         let Some(bytes) = bytes else {
             continue;
         };

@@ -4,8 +4,8 @@ use cellwall_base::Invalid;
 use wasmparser::WasmFeatures;
 
 /// What a module may use: the core specification 2.0, relaxed vector instructions, extended constant
-/// expressions, multiple memories, tail calls, typed function references, wide arithmetic, 64-bit memories and tables, and pages
-/// of one byte.
+/// expressions, multiple memories, tail calls, typed function references, wide arithmetic, 64-bit memories and tables, pages
+/// of one byte, and imports that name their module once.
 pub(crate) const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
     .union(WasmFeatures::SIGN_EXTENSION)
@@ -25,6 +25,7 @@ pub(crate) const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::MEMORY64)
     .union(WasmFeatures::CUSTOM_PAGE_SIZES)
     .union(WasmFeatures::EXCEPTIONS)
+    .union(WasmFeatures::COMPACT_IMPORTS)
     .union(WasmFeatures::LEGACY_EXCEPTIONS);
 
 /// What the sections may use: function types in recursion groups and below one another come with

@@ -443,3 +443,17 @@ fn only_known_features_can_be_skipped() {
             .starts_with("no such feature; the features are component-model, ")
     );
 }
+
+#[test]
+fn imports_may_name_their_module_once() {
+    let script = r#"
+        (module $m (func (export "x") (result i32) (i32.const 1)) (func (export "y") (result i32) (i32.const 2)))
+        (register "a" $m)
+        (module
+          (import "a" (item "x" (func $x (result i32))) (item "y" (func $y (result i32))))
+          (func (export "sum") (result i32) (i32.add (call $x) (call $y))))
+        (assert_return (invoke "sum") (i32.const 3))
+        (assert_unlinkable (module (import "a" (item "x" (func (result i32))) (item "z" (func)))) "unknown import")
+    "#;
+    assert_eq!(whole(script, &[]), "5/0/0");
+}
