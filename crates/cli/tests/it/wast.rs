@@ -457,3 +457,19 @@ fn imports_may_name_their_module_once() {
     "#;
     assert_eq!(whole(script, &[]), "5/0/0");
 }
+
+/// More than there could ever be: what the table itself forbids fails as any growth does.
+#[test]
+fn a_table_grows_up_to_its_maximum() {
+    let grow = |max: &str| {
+        format!(
+            r#"(module (table i64 0 {max} funcref) (func (export "grow") (param i64) (result i64)
+              (table.grow (ref.null func) (local.get 0))))"#
+        )
+    };
+    let call = r#"(invoke "grow" (i64.const 0x2000_0000_0000_0000))"#;
+    let bounded = format!("{} (assert_return {call} (i64.const -1))", grow("10"));
+    assert_eq!(whole(&bounded, &[]), "2/0/0");
+    let unbounded = format!(r#"{} (assert_trap {call} "failed to allocate")"#, grow(""));
+    assert_eq!(whole(&unbounded, &[]), "2/0/0");
+}
