@@ -1,11 +1,12 @@
 //! Cellwall measured against other WebAssembly engines.
 //!
 //! `set` says what is run, `engines` by whom, `wasi` in which world; `exec`,
-//! `load`, `proof`, `calls` and `process` are the parts; `report` writes them down.
+//! `load`, `proof`, `calls`, `components` and `process` are the parts; `report` writes them down.
 //! README.md has the commands.
 
 pub mod calls;
 pub mod clock;
+pub mod components;
 pub mod engines;
 pub mod exec;
 pub mod load;

@@ -6,7 +6,7 @@ use cellwall_bench::engines::{self, Engine};
 #[cfg(feature = "cellwall")]
 use cellwall_bench::proof;
 use cellwall_bench::report::{self, Report};
-use cellwall_bench::{calls, exec, load, process, set};
+use cellwall_bench::{calls, components, exec, load, process, set};
 use lexopt::prelude::*;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,7 +14,7 @@ use std::process::ExitCode;
 const HELP: &str = "\
 Measures Cellwall against other WebAssembly engines.
 
-Usage: cargo run --release --features peers -- [OPTIONS] [exec|features|passes|load|verify|calls|process|all]
+Usage: cargo run --release --features peers -- [OPTIONS] [exec|features|passes|load|verify|calls|components|process|all]
 
   --filter RE       only the programs whose name matches
   --rounds N        rounds per program (default and at least 9, else it is a trial)
@@ -88,12 +88,20 @@ fn options() -> Result<Options> {
     }
     for part in &options.parts {
         let known = [
-            "exec", "features", "passes", "load", "verify", "calls", "process", "all",
-        ]
-        .contains(&part.as_str());
+            "exec",
+            "features",
+            "passes",
+            "load",
+            "verify",
+            "calls",
+            "components",
+            "process",
+            "all",
+        ];
         ensure!(
-            known,
-            "no part {part}: exec, features, passes, load, verify, calls, process or all"
+            known.contains(&part.as_str()),
+            "no part {part}: {}",
+            known.join(", ")
         );
     }
     Ok(options)
@@ -143,6 +151,7 @@ fn run(options: &Options) -> Result<bool> {
         load: None,
         proof: None,
         calls: None,
+        components: None,
         process: None,
         failures: Vec::new(),
     };
@@ -182,6 +191,9 @@ fn run(options: &Options) -> Result<bool> {
     }
     if asked("calls") {
         report.calls = Some(calls::measure(&chosen, rounds, &mut report.failures)?);
+    }
+    if asked("components") {
+        report.components = Some(components::measure(&chosen, rounds, &mut report.failures)?);
     }
     if asked("process") {
         let program = options.program.as_deref();

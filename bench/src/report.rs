@@ -4,7 +4,8 @@
 //! failed on one has "failed" there and a dash for a mean.
 
 use crate::calls::Costs;
-use crate::engines::{CALL_ROWS, Engine, LOAD_ROWS};
+use crate::components;
+use crate::engines::{CALL_ROWS, COMPONENT_ROWS, Engine, LOAD_ROWS};
 use crate::exec::{Outcome, Row, Times};
 use crate::load;
 use crate::process::Cost;
@@ -36,6 +37,8 @@ pub struct Report<'a> {
     pub proof: Option<Vec<proof::Row>>,
     /// The part `calls`.
     pub calls: Option<Vec<Costs>>,
+    /// The part `components`.
+    pub components: Option<Vec<components::Costs>>,
     /// The part `process`.
     pub process: Option<Vec<Cost>>,
     /// What went wrong, one sentence each.
@@ -111,7 +114,12 @@ pub fn markdown(report: &Report) -> String {
         text += &proof_table(rows);
     }
     if let Some(costs) = &report.calls {
-        text += &calls_table(costs);
+        let columns = costs.iter().map(|cost| (cost.engine, &*cost.rows));
+        text += &rows_table("Calls and instances", &CALL_ROWS, columns.collect());
+    }
+    if let Some(costs) = &report.components {
+        let columns = costs.iter().map(|cost| (cost.engine, &*cost.rows));
+        text += &rows_table("Components", &COMPONENT_ROWS, columns.collect());
     }
     if let Some(costs) = &report.process {
         text += &process_table(costs);
@@ -314,16 +322,16 @@ fn proof_table(rows: &[proof::Row]) -> String {
     text
 }
 
-fn calls_table(costs: &[Costs]) -> String {
-    let mut text = String::from("\n## Calls and instances (nanoseconds each)\n\n| what |");
-    for cost in costs {
-        let _ = write!(text, " {} |", cost.engine);
+fn rows_table(title: &str, rows: &[&str], columns: Vec<(&str, &[Stat])>) -> String {
+    let mut text = format!("\n## {title} (nanoseconds each)\n\n| what |");
+    for (engine, _) in &columns {
+        let _ = write!(text, " {engine} |");
     }
-    text += &format!("\n|---|{}\n", "---:|".repeat(costs.len()));
-    for (index, row) in CALL_ROWS.iter().enumerate() {
+    text += &format!("\n|---|{}\n", "---:|".repeat(columns.len()));
+    for (index, row) in rows.iter().enumerate() {
         let _ = write!(text, "| {row} |");
-        for cost in costs {
-            let stat = &cost.rows[index];
+        for (_, stats) in &columns {
+            let stat = &stats[index];
             let show = |at: f64| significant(stat.quantile(at));
             let _ = write!(text, " {} ({}–{}) |", show(0.5), show(0.25), show(0.75));
         }
@@ -365,7 +373,12 @@ pub fn json(report: &Report) -> Value {
         "passes": report.passes.as_ref().map(|(sets, rows)| exec_json(sets, rows)),
         "load": report.load.as_ref().map(|costs| load_json(costs)),
         "verify": report.proof.as_ref().map(|rows| proof_json(rows)),
-        "calls": report.calls.as_ref().map(|costs| calls_json(costs)),
+        "calls": report.calls.as_ref().map(|costs| {
+            rows_json(&CALL_ROWS, costs.iter().map(|cost| (cost.engine, &*cost.rows)))
+        }),
+        "components": report.components.as_ref().map(|costs| {
+            rows_json(&COMPONENT_ROWS, costs.iter().map(|cost| (cost.engine, &*cost.rows)))
+        }),
         "process": report.process.as_ref().map(|costs| process_json(costs)),
         "failures": report.failures,
     })
@@ -439,18 +452,17 @@ fn proof_json(rows: &[proof::Row]) -> Value {
     Value::Object(rows.iter().map(row).collect())
 }
 
-fn calls_json(costs: &[Costs]) -> Value {
-    let by_row = |cost: &Costs| {
-        let rows = CALL_ROWS.iter().zip(&cost.rows);
+fn rows_json<'a>(rows: &[&str], columns: impl Iterator<Item = (&'a str, &'a [Stat])>) -> Value {
+    let by_row = |stats: &[Stat]| {
+        let rows = rows.iter().zip(stats);
         Value::Object(
             rows.map(|(row, stat)| ((*row).to_string(), stat.json()))
                 .collect(),
         )
     };
     Value::Object(
-        costs
-            .iter()
-            .map(|cost| (cost.engine.to_string(), by_row(cost)))
+        columns
+            .map(|(engine, stats)| (engine.to_string(), by_row(stats)))
             .collect(),
     )
 }

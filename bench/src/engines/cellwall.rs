@@ -10,6 +10,9 @@ use cellwall_abi::pack;
 use cellwall_compile::{self as compiler, Passes, Unit};
 
 super::embedded::embedded_engine!(cellwall);
+super::component::component_engine!(cellwall);
+
+const COMPONENTS: Option<Components> = Some(components);
 
 type Ready = InstancePre<super::Cell<cellwall::Memory>>;
 

@@ -12,7 +12,8 @@
 //! - `fn compile(&Way, &Engine, &[u8]) -> Result<(u64, Module), Error>`: a module, and the nanoseconds
 //!   of CPU time that it took; `type Way` is what the engine's configurations differ in there,
 //! - `fn loads(&Engine, &[u8]) -> Result<[Option<f64>; LOAD_ROWS.len()], Error>`: nanoseconds of each
-//!   way to runnable code.
+//!   way to runnable code,
+//! - `const COMPONENTS: Option<Components>`: what measures components, if it has them.
 
 /// Operations per sample in the rows that enter or leave a guest from a loop in
 /// the guest or around it.
@@ -31,6 +32,12 @@ macro_rules! embedded_engine {
             engine: fn() -> Result<$api::Engine, $api::Error>,
             way: Way,
         }
+
+        /// Measures the part `components`.
+        type Components = fn(
+            fn() -> Result<$api::Engine, $api::Error>,
+            &$crate::components::Binaries,
+        ) -> Result<[f64; $crate::engines::COMPONENT_ROWS.len()], $api::Error>;
 
         type Store = $api::Store<$crate::engines::Cell<$api::Memory>>;
         type Linker = $api::Linker<$crate::engines::Cell<$api::Memory>>;
@@ -63,6 +70,16 @@ macro_rules! embedded_engine {
                 calls(self.engine, &modules.calls, &mut costs[..6])
                     .and_then(|()| instances(self.engine, modules, &mut costs[6..]))
                     .map(|()| Some(costs))
+                    .map_err(|error| anyhow::anyhow!("{error:#}"))
+            }
+
+            fn component_costs(
+                &self,
+                binaries: &$crate::components::Binaries,
+            ) -> anyhow::Result<Option<[f64; $crate::engines::COMPONENT_ROWS.len()]>> {
+                COMPONENTS
+                    .map(|components| components(self.engine, binaries))
+                    .transpose()
                     .map_err(|error| anyhow::anyhow!("{error:#}"))
             }
 

@@ -8,6 +8,8 @@
 #[cfg(feature = "cellwall")]
 mod cellwall;
 #[cfg(any(feature = "cellwall", feature = "peers"))]
+mod component;
+#[cfg(any(feature = "cellwall", feature = "peers"))]
 mod embedded;
 mod native;
 mod node;
@@ -17,6 +19,7 @@ mod wasmi;
 #[cfg(feature = "peers")]
 mod wasmtime;
 
+use crate::components::Binaries;
 use crate::set::Job;
 use crate::wasi::World;
 use anyhow::Result;
@@ -106,6 +109,16 @@ pub trait Engine {
         Ok(None)
     }
 
+    /// One sample of each row of [`COMPONENT_ROWS`], in nanoseconds of CPU time for one operation.
+    /// `None` if the engine has no components.
+    ///
+    /// # Errors
+    ///
+    /// If the engine refuses a component or computes something wrong.
+    fn component_costs(&self, _binaries: &Binaries) -> Result<Option<[f64; COMPONENT_ROWS.len()]>> {
+        Ok(None)
+    }
+
     /// Whether the engine takes part in the part `exec`.
     fn executes(&self) -> bool {
         true
@@ -141,6 +154,18 @@ pub const CALL_ROWS: [&str; 9] = [
     "store + instantiate + drop, empty",
     "store + instantiate + drop, 64 KiB of data",
     "the same, one page written",
+];
+
+/// What the part `components` measures.
+pub const COMPONENT_ROWS: [&str; 8] = [
+    "component to component, u32",
+    "component to component, string of 64 bytes",
+    "component to component, list<u8> of 1 MiB",
+    "component to component, a borrowed handle",
+    "component to component, an owned handle made and dropped",
+    "host to component, u32",
+    "host to component, string of 64 bytes",
+    "store + instantiate + drop, a small component",
 ];
 
 /// What the part `load` measures. The code of Cellwall is proven in each of them; that of others is

@@ -8,6 +8,8 @@ use wasmi::{CompilationMode, Config, Error, Instance, Module};
 
 super::embedded::embedded_engine!(wasmi);
 
+const COMPONENTS: Option<Components> = None;
+
 /// wasmi has no instance prepared in advance: the imports are resolved anew.
 type Ready = (Linker, Module);
 

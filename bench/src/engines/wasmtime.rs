@@ -9,6 +9,9 @@ use crate::engines::scratch::Scratch;
 use wasmtime::{Config, Engine, Error, Instance, InstancePre, Module, PoolingAllocationConfig, Strategy};
 
 super::embedded::embedded_engine!(wasmtime);
+super::component::component_engine!(wasmtime);
+
+const COMPONENTS: Option<Components> = Some(components);
 
 const VERSION: &str = "48.0.8";
 
