@@ -1,17 +1,18 @@
-//! The on-disk cache: compiled modules by the hash of what they were made of.
+//! The on-disk cache: compiled modules and components by the hash of what they were made of.
 //!
 //! Requires a folder that only its user can change. Guarantees that an entry is used only if it was
 //! written by this user for this module, compiler, processor and options, and that even then its
 //! code is proven again before it runs: the cache is trusted with *which* program runs, never with
 //! what a program may do. Survives anything that may happen to it: entries appear whole (a
 //! temporary file is renamed), whatever is found broken is dropped and made again, and no error of
-//! the disk reaches who compiles a module. Concurrent processes share a folder without locks.
+//! the disk reaches who compiles. Concurrent processes share a folder without locks.
 //!
-//! An entry is the bytes of [`Module::serialize`] and then a MAC; its name is its key. The last use of
+//! An entry is the bytes of [`Module::serialize`] or [`Component::serialize`] and then a MAC; its name is its key. The last use of
 //! an entry is its time of modification; beyond the size limit the least recently used ones go.
 
 mod folder;
 
+use crate::component::Component;
 use crate::{Context, Engine, Module, Result, format_err};
 use blake3::Hasher;
 use cellwall_abi::pack;
@@ -84,7 +85,7 @@ impl CacheConfig {
     }
 }
 
-/// Compiled modules in a folder; see [`Config::cache`](crate::Config::cache). Cheap to clone; clones
+/// Compiled modules and components in a folder; see [`Config::cache`](crate::Config::cache). Cheap to clone; clones
 /// are the same cache.
 #[derive(Clone)]
 pub struct Cache {
@@ -105,10 +106,18 @@ struct Inner {
 /// What a cache holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct CacheUsage {
-    /// How many compiled modules.
+    /// How many compiled modules and components.
     pub entries: usize,
     /// Bytes of all of them together.
     pub bytes: u64,
+}
+
+/// What entries hold, and how it comes into being.
+struct Kind<C> {
+    name: &'static str,
+    load: fn(&Engine, Frozen, usize) -> Result<C>,
+    compile: fn(&Engine, &[u8]) -> Result<C>,
+    serialize: fn(&C) -> Result<Vec<u8>>,
 }
 
 /// What an entry was made of.
@@ -163,12 +172,12 @@ impl Cache {
         self.inner.size_limit_bytes
     }
 
-    /// How many modules were found here since it was opened.
+    /// How many modules and components were found here since it was opened.
     pub fn cache_hits(&self) -> usize {
         self.inner.hits.load(Relaxed)
     }
 
-    /// How many modules were not found here since it was opened.
+    /// How many modules and components were not found here since it was opened.
     pub fn cache_misses(&self) -> usize {
         self.inner.misses.load(Relaxed)
     }
@@ -197,24 +206,51 @@ impl Cache {
 
     /// The module of a binary: from here, or compiled and then kept here.
     pub(crate) fn module(&self, engine: &Engine, binary: &[u8]) -> Result<Module> {
-        let Some(key) = self.key(engine, binary) else {
-            return Module::compile(engine, binary);
+        self.entry(
+            engine,
+            binary,
+            &Kind {
+                name: "module",
+                load: Module::from_frozen,
+                compile: Module::compile,
+                serialize: Module::serialize,
+            },
+        )
+    }
+
+    /// The component of a binary, with its adapters: from here, or compiled and then kept here.
+    pub(crate) fn component(&self, engine: &Engine, binary: &[u8]) -> Result<Component> {
+        self.entry(
+            engine,
+            binary,
+            &Kind {
+                name: "component",
+                load: Component::from_frozen,
+                compile: Component::compile,
+                serialize: Component::serialize,
+            },
+        )
+    }
+
+    fn entry<C>(&self, engine: &Engine, binary: &[u8], kind: &Kind<C>) -> Result<C> {
+        let Some(key) = self.key(engine, binary, kind.name) else {
+            return (kind.compile)(engine, binary);
         };
-        if let Some(module) = self.load(engine, &key) {
+        if let Some(compiled) = self.load(engine, &key, kind) {
             self.inner.hits.fetch_add(1, Relaxed);
-            return Ok(module);
+            return Ok(compiled);
         }
         self.inner.misses.fetch_add(1, Relaxed);
-        let module = Module::compile(engine, binary)?;
-        self.store(&key, &module.serialize()?);
-        Ok(module)
+        let compiled = (kind.compile)(engine, binary)?;
+        self.store(&key, &(kind.serialize)(&compiled)?);
+        Ok(compiled)
     }
 
     /// Everything that the code depends on.
-    fn key(&self, engine: &Engine, binary: &[u8]) -> Option<Key> {
+    fn key(&self, engine: &Engine, binary: &[u8], kind: &str) -> Option<Key> {
         let build = self.inner.build.as_ref()?;
         let facts = format!(
-            "{} {} {build} {:?} features={:?}",
+            "{kind} {} {} {build} {:?} features={:?}",
             pack::COMPILER,
             pack::FORMAT_VERSION,
             engine.target(),
@@ -236,19 +272,19 @@ impl Cache {
         hasher.finalize()
     }
 
-    /// The module of an entry; whatever does not lead to one is dropped.
-    fn load(&self, engine: &Engine, key: &Key) -> Option<Module> {
+    /// What an entry holds; whatever does not lead to it is dropped.
+    fn load<C>(&self, engine: &Engine, key: &Key, kind: &Kind<C>) -> Option<C> {
         let folder = &self.inner.folder;
         let file = folder.entry(&key.file(), self.inner.size_limit_bytes)?;
-        let module = self.accept(engine, key, &file);
-        match module {
+        let loaded = self.accept(engine, key, &file, kind);
+        match loaded {
             Some(_) => folder.touch(&file),
             None => folder.remove(&key.file()),
         }
-        module
+        loaded
     }
 
-    fn accept(&self, engine: &Engine, key: &Key, file: &File) -> Option<Module> {
+    fn accept<C>(&self, engine: &Engine, key: &Key, file: &File, kind: &Kind<C>) -> Option<C> {
         // Nobody can change what was hashed before it is used.
         let frozen = Frozen::of(file).ok()?;
         let bytes = frozen.bytes();
@@ -256,7 +292,7 @@ impl Cache {
         // The comparison takes the same time wherever they differ.
         let is_ours = self.mac(key, contents) == blake3::Hash::from_bytes(*mac);
         let len = contents.len();
-        is_ours.then(|| Module::from_frozen(engine, frozen, len).ok())?
+        is_ours.then(|| (kind.load)(engine, frozen, len).ok())?
     }
 
     /// Keeps an entry if that is possible, and makes room.

@@ -1,5 +1,6 @@
 //! The engine: options, the target of compilation, and the handle to stop guest code.
 
+use crate::component::Component;
 use crate::{Config, Error, Module, Result};
 use cellwall_abi::{Target, pack};
 use cellwall_base::limits::PAGE_BYTES;
@@ -122,10 +123,23 @@ impl Engine {
         Module::compile(self, &crate::module::binary(bytes)?)?.serialize()
     }
 
+    /// Compiles a component, binary or text, to bytes that [`Component::deserialize`] loads without
+    /// compiling, as [`precompile_module`](Self::precompile_module) does with a module.
+    ///
+    /// # Errors
+    /// As [`Component::new`].
+    pub fn precompile_component(&self, bytes: &[u8]) -> Result<Vec<u8>> {
+        Component::compile(self, &crate::module::binary(bytes)?)?.serialize()
+    }
+
     /// What these bytes are, if they begin as something that was compiled before. Whether the rest
-    /// is sound is for [`Module::deserialize`] to say.
+    /// is sound is for [`Module::deserialize`] and [`Component::deserialize`] to say.
     pub fn detect_precompiled(bytes: &[u8]) -> Option<Precompiled> {
-        pack::is_packed(bytes).then_some(Precompiled::Module)
+        match bytes {
+            bytes if pack::is_packed(bytes) => Some(Precompiled::Module),
+            bytes if crate::component::is_serialized(bytes) => Some(Precompiled::Component),
+            _ => None,
+        }
     }
 
     pub(crate) fn runtime(&self) -> &runtime::Engine {
@@ -143,6 +157,8 @@ impl Engine {
 pub enum Precompiled {
     /// A compiled module, for [`Module::deserialize`].
     Module,
+    /// A compiled component, for [`Component::deserialize`].
+    Component,
 }
 
 impl Default for Engine {

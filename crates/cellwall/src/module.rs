@@ -172,7 +172,12 @@ impl Module {
         Self::accept(engine, unpacked, Some(file))
     }
 
-    fn accept(engine: &Engine, unpacked: (Artifact, Origin), file: Option<Frozen>) -> Result<Self> {
+    /// Proves and maps what was read; in the file that it was read from, if that is frozen.
+    pub(crate) fn accept(
+        engine: &Engine,
+        unpacked: (Artifact, Origin),
+        file: Option<Frozen>,
+    ) -> Result<Self> {
         let (artifact, origin) = unpacked;
         Ok(Self::announced(Inner {
             engine: engine.clone(),
@@ -331,6 +336,8 @@ fn what_is(bytes: &[u8]) -> Option<&'static str> {
     const WASM: &[u8] = b"\0asm";
     if bytes.starts_with(WASM) {
         Some("this is a WebAssembly binary, which `Module::new` compiles")
+    } else if crate::component::is_serialized(bytes) {
+        Some("this is a compiled component, which `Component::deserialize` loads")
     } else if bytes.trim_ascii_start().starts_with(b"(") {
         Some("this is a module in the text format, which `Module::new` compiles")
     } else {
@@ -343,6 +350,11 @@ pub(crate) fn binary(bytes: &[u8]) -> Result<Cow<'_, [u8]>> {
     if pack::is_packed(bytes) {
         return Err(Error::msg(
             "this is a compiled module, which `Module::deserialize` loads",
+        ));
+    }
+    if crate::component::is_serialized(bytes) {
+        return Err(Error::msg(
+            "this is a compiled component, which `Component::deserialize` loads",
         ));
     }
     from_text(bytes)

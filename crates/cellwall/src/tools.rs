@@ -9,9 +9,9 @@ mod proof;
 pub use objdump::{ObjdumpOptions, objdump};
 pub use proof::{Proof, verify};
 
-use crate::module::{binary, decode, refused};
-use crate::{Engine, Result, format_err};
-use cellwall_abi::{CodeBlob, ContextLayout, RelocKind, Shape, convention};
+use crate::module::{binary, compile as compile_module, decode, refused};
+use crate::{Engine, Precompiled, Result, component, format_err};
+use cellwall_abi::{Artifact, CodeBlob, ContextLayout, RelocKind, Shape, convention, pack};
 use cellwall_base::FuncIdx;
 use cellwall_compile as compile;
 use cellwall_wasm as wasm;
@@ -92,6 +92,23 @@ pub fn explain_passes(engine: &Engine, wasm: &[u8], function: u32) -> Result<Vec
     let steps = compile::explain_passes(&unit, func).map_err(refused)?;
     let step = |(name, text)| Step { name, text };
     Ok(steps.into_iter().map(step).collect())
+}
+
+/// The artifacts of these bytes, not yet proven, each with what it is: of a compiled module or
+/// component, or of a module or component in the binary format as it would be compiled. A module is
+/// nameless.
+fn artifacts(engine: &Engine, bytes: &[u8]) -> Result<Vec<(String, Artifact)>> {
+    Ok(match Engine::detect_precompiled(bytes) {
+        Some(Precompiled::Module) => vec![(String::new(), pack::unpack(bytes)?.0)],
+        Some(Precompiled::Component) => component::modules_of(bytes)?,
+        None if is_component(bytes) => component::modules_of(&engine.precompile_component(bytes)?)?,
+        None => vec![(String::new(), compile_module(engine, &decode(engine, bytes)?)?)],
+    })
+}
+
+/// Whether bytes in the binary format begin like a component.
+fn is_component(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\0asm") && bytes.get(6..8) == Some(&[1, 0])
 }
 
 /// The decoded module, and the index as that of a function with a body.

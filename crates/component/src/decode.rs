@@ -59,29 +59,7 @@ pub(crate) struct Decoded<'a> {
     pub(crate) modules: Vec<Range<usize>>,
 }
 
-#[cold]
-fn refused(error: wasmparser::Error) -> Invalid {
-    let mut reason = error.message().to_owned();
-    if let Some(features) = error.missing_wasm_feature() {
-        let names: Vec<String> = features
-            .iter_names()
-            .map(|(name, _)| name.to_lowercase().replace('_', "-"))
-            .collect();
-        reason = format!("{reason} (feature not supported: {})", names.join(", "));
-    }
-    Invalid {
-        offset: error.offset() as usize,
-        reason,
-    }
-}
-
-#[cold]
-pub(crate) fn invalid(offset: u64, reason: impl Into<String>) -> Invalid {
-    Invalid {
-        offset: offset as usize,
-        reason: reason.into(),
-    }
-}
+pub(crate) use cellwall_wasm::{invalid, refused};
 
 /// Decodes and validates all but the bodies of core modules.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Decoded<'_>, Invalid> {

@@ -20,6 +20,7 @@ mod fault;
 mod handles;
 pub mod limits;
 mod plan;
+mod skeleton;
 mod types;
 
 pub use evaluate::plan;
@@ -30,6 +31,7 @@ pub use plan::{
     Builtin, CoreDef, CoreInstance, CoreKind, CoreType, Encoding, FuncRef, Import, Item, Items, Lift,
     ModuleRef, ModuleType, Options, Plan, ResourceOrigin, Step, Trampoline, TypeItem,
 };
+pub use skeleton::skeleton;
 pub use types::{
     Case, Fields, Flags, Flat, FuncType, Layout, List, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, ResourceId, Side,
     ValType, Variant, align_to,

@@ -34,6 +34,35 @@ pub struct Plan {
     pub exports: Items,
 }
 
+impl Plan {
+    /// Component instances that at times may not call out: while they are asked for memory, or clean
+    /// up after a call.
+    pub fn locked(&self) -> BTreeSet<u32> {
+        let cleans = |options: &Options| options.realloc.is_some() || options.post_return.is_some();
+        let lifts = self
+            .lifts
+            .iter()
+            .filter_map(|lift| cleans(&lift.options).then_some(lift.instance));
+        let lowered = self.trampolines.iter().filter_map(|trampoline| {
+            let (instance, options) = match trampoline {
+                Trampoline::Host {
+                    instance, options, ..
+                }
+                | Trampoline::Adapter {
+                    instance, options, ..
+                } => (instance, options),
+                Trampoline::Builtin {
+                    instance,
+                    builtin: Builtin::ErrorContextNew(options) | Builtin::ErrorContextDebugMessage(options),
+                } => (instance, options),
+                Trampoline::Builtin { .. } => return None,
+            };
+            cleans(options).then_some(*instance)
+        });
+        lifts.chain(lowered).collect()
+    }
+}
+
 /// One thing that the host is asked for.
 #[derive(Clone, Debug)]
 pub struct Import {

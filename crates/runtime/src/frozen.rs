@@ -16,7 +16,9 @@ use std::sync::Arc;
 /// Bytes of the largest file.
 pub const FILE_BYTES_MAX: u64 = 8 << 30;
 
-/// The contents of a file, frozen. See the module documentation.
+/// The contents of a file, frozen. See the module documentation. Cheap to clone; clones are the same
+/// bytes.
+#[derive(Clone)]
 pub struct Frozen {
     pages: Arc<FrozenPages>,
 }

@@ -35,7 +35,7 @@ pub(crate) const SECTION_FEATURES: WasmFeatures = FEATURES.union(WasmFeatures::G
 
 /// The refusal of a validator or reader; names the feature that would be needed, if one would.
 #[cold]
-pub(crate) fn refused(error: wasmparser::Error) -> Invalid {
+pub fn refused(error: wasmparser::Error) -> Invalid {
     let mut reason = error.message().to_owned();
     if let Some(features) = error.missing_wasm_feature() {
         let names: Vec<String> = features
@@ -50,9 +50,9 @@ pub(crate) fn refused(error: wasmparser::Error) -> Invalid {
     }
 }
 
-/// A refusal of our own.
+/// A refusal of our own, of what is at this offset.
 #[cold]
-pub(crate) fn invalid(offset: u64, reason: impl Into<String>) -> Invalid {
+pub fn invalid(offset: u64, reason: impl Into<String>) -> Invalid {
     Invalid {
         offset: offset as usize,
         reason: reason.into(),

@@ -21,6 +21,7 @@ mod tries;
 mod walk;
 
 pub use decode::decode;
+pub use error::{invalid, refused};
 pub use module::{
     ConstExpr, ConstOp, CustomSection, DataSegment, ElementItems, ElementMode, ElementSegment, Export,
     FuncType, Global, Import, Item, Memory, Module, Table, Tag, ValType,

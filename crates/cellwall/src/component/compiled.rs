@@ -1,13 +1,16 @@
 //! Components, compiled.
 
-use super::ResourceType;
+use super::parts::Parts;
 use super::types::ComponentItem;
+use super::{ResourceType, serialized};
 use crate::{Context, Engine, Module, Result};
-use cellwall_component::adapter::{self, Adapter, Request};
-use cellwall_component::{Plan, Trampoline};
-use std::borrow::Cow;
+use cellwall_abi::pack;
+use cellwall_component::{Plan, adapter};
+use cellwall_runtime::{FILE_BYTES_MAX, Frozen};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::File;
+use std::io::{Read, Seek};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,10 +24,14 @@ pub struct Component {
 struct Inner {
     engine: Engine,
     plan: Plan,
-    /// By their numbers in the plan.
-    modules: Vec<Module>,
-    /// Of the trampolines that are adapters.
-    adapters: BTreeMap<u32, (Module, Vec<adapter::Import>)>,
+    /// What the plan was made of, without code.
+    skeleton: Vec<u8>,
+    /// Each module that was compiled, once.
+    compiled: Vec<Module>,
+    /// Rows of `compiled` by their numbers in the plan.
+    modules: Vec<u32>,
+    /// Rows of `compiled`, and imports, of the trampolines that are adapters.
+    adapters: BTreeMap<u32, (u32, Vec<adapter::Import>)>,
 }
 
 impl Component {
@@ -48,53 +55,160 @@ impl Component {
         Self::new(engine, bytes).with_context(|| format!("cannot compile `{}`", file.display()))
     }
 
-    /// Compiles a component in the binary format.
+    /// Compiles a component in the binary format, or takes it from the engine's
+    /// [`Cache`](crate::Cache), whole: with its adapters.
     ///
     /// # Errors
     /// As [`new`](Self::new).
     pub fn from_binary(engine: &Engine, binary: &[u8]) -> Result<Self> {
+        match &engine.config().cache {
+            None => Self::compile(engine, binary),
+            Some(cache) => cache.component(engine, binary),
+        }
+    }
+
+    /// Compiles a component in the binary format, whatever the cache has.
+    pub(crate) fn compile(engine: &Engine, binary: &[u8]) -> Result<Self> {
         let plan = cellwall_component::plan(binary)?;
-        // Equal modules and adapters are compiled once.
-        let mut known: BTreeMap<Cow<'_, [u8]>, Module> = BTreeMap::new();
-        let mut modules = Vec::with_capacity(plan.modules.len());
-        for range in &plan.modules {
-            let bytes = &binary[range.clone()];
-            let module = match known.get(bytes) {
-                Some(module) => module.clone(),
-                None => {
-                    let module = Module::from_binary(engine, bytes);
-                    let at = || format!("in the core module at offset 0x{:x}", range.start);
-                    module.with_context(at)?
-                }
+        let parts = Parts::of(&plan, binary)?;
+        let mut compiled = Vec::with_capacity(parts.wasm.len());
+        for part in &parts.wasm {
+            let module = match part.offset {
+                Some(offset) => Module::compile(engine, &part.binary)
+                    .with_context(|| format!("in the core module at offset 0x{offset:x}"))?,
+                None => Module::compile_internal(engine, &part.binary)
+                    .context("in an adapter between components")?,
             };
-            known.insert(Cow::Borrowed(bytes), module.clone());
-            modules.push(module);
+            compiled.push(module);
         }
-        let mut adapters = BTreeMap::new();
-        for (index, trampoline) in plan.trampolines.iter().enumerate() {
-            let Some(Adapter { wasm, imports }) = adapter_of(&plan, trampoline)? else {
-                continue;
-            };
-            let module = match known.get(&*wasm) {
-                Some(module) => module.clone(),
-                None => {
-                    let module = Module::compile_internal(engine, &wasm);
-                    module.context("in an adapter between components")?
-                }
-            };
-            known.insert(Cow::Owned(wasm), module.clone());
-            adapters.insert(index as u32, (module, imports));
-        }
-        drop(known);
-        let inner = Inner {
+        let (modules, adapters) = (parts.modules, parts.adapters);
+        Ok(Self::made(Inner {
             engine: engine.clone(),
+            skeleton: cellwall_component::skeleton(binary)?,
             plan,
+            compiled,
             modules,
             adapters,
-        };
-        Ok(Self {
+        }))
+    }
+
+    fn made(inner: Inner) -> Self {
+        Self {
             inner: Arc::new(inner),
-        })
+        }
+    }
+
+    /// The compiled component as bytes, from which [`deserialize`](Self::deserialize) makes it again:
+    /// the machine code of modules and adapters, and the component without what was compiled. Equal
+    /// components, options and processors give equal bytes.
+    ///
+    /// # Errors
+    /// None today.
+    pub fn serialize(&self) -> Result<Vec<u8>> {
+        let inner = &*self.inner;
+        let compiled: Result<Vec<_>> = inner.compiled.iter().map(Module::serialize).collect();
+        let adapters = inner.adapters.values().map(|(part, _)| *part);
+        Ok(serialized::write(
+            &inner.skeleton,
+            &inner.modules,
+            &adapters.collect::<Vec<_>>(),
+            &compiled?,
+        ))
+    }
+
+    /// Makes a component from the bytes of [`serialize`](Self::serialize) or
+    /// [`Engine::precompile_component`], without compiling.
+    ///
+    /// Any bytes may be given, from anyone, as to [`Module::deserialize`]: the component is planned and
+    /// checked again, and all machine code in it, that of adapters too, is proven before it is mapped.
+    ///
+    /// # Errors
+    /// As [`Module::deserialize`]; [`Invalid`](crate::Invalid) also if a compiled module is not the one
+    /// that its place in the component asks for.
+    ///
+    /// ```
+    /// use cellwall::component::{Component, Linker};
+    /// use cellwall::{Engine, Invalid, Store};
+    ///
+    /// let engine = Engine::default();
+    /// let bytes = engine.precompile_component(br#"(component
+    ///     (core module $m (func (export "six") (result i32) (i32.const 6)))
+    ///     (core instance $i (instantiate $m))
+    ///     (func (export "six") (result u8) (canon lift (core func $i "six"))))"#)?;
+    ///
+    /// let component = Component::deserialize(&engine, &bytes)?;
+    /// let mut store = Store::new(&engine, ());
+    /// let instance = Linker::new(&engine).instantiate(&mut store, &component)?;
+    /// let six = instance.get_typed_func::<(), (u8,)>(&mut store, "six")?;
+    /// assert_eq!(six.call(&mut store, ())?, (6,));
+    ///
+    /// let error = Component::deserialize(&engine, &bytes[..100]).unwrap_err();
+    /// assert!(error.is::<Invalid>());
+    /// # cellwall::Ok(())
+    /// ```
+    pub fn deserialize(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Self> {
+        let bytes = bytes.as_ref();
+        let contents = serialized::read(bytes)?;
+        Self::accept(engine, &contents, |range| pack::unpack(&bytes[range]), None)
+    }
+
+    /// Makes a component from the start of a frozen file, up to `len`.
+    pub(crate) fn from_frozen(engine: &Engine, file: Frozen, len: usize) -> Result<Self> {
+        let bytes = file.bytes().slice(..len);
+        let contents = serialized::read(&bytes)?;
+        let unpack = |range| pack::unpack_frozen(&bytes.slice(range));
+        Self::accept(engine, &contents, unpack, Some(&file))
+    }
+
+    fn accept(
+        engine: &Engine,
+        contents: &serialized::Contents<'_>,
+        unpack: impl Fn(std::ops::Range<usize>) -> Result<serialized::Unpacked, crate::Invalid>,
+        file: Option<&Frozen>,
+    ) -> Result<Self> {
+        let accepted = contents.check(unpack)?;
+        let mut compiled = Vec::with_capacity(accepted.parts.len());
+        for part in accepted.parts {
+            compiled.push(Module::accept(engine, part, file.cloned())?);
+        }
+        Ok(Self::made(Inner {
+            engine: engine.clone(),
+            skeleton: contents.skeleton.to_vec(),
+            plan: accepted.plan,
+            compiled,
+            modules: accepted.modules,
+            adapters: accepted.adapters,
+        }))
+    }
+
+    /// Like [`deserialize`](Self::deserialize), from a file, which is treated as by
+    /// [`Module::deserialize_file`].
+    ///
+    /// # Errors
+    /// If the file cannot be read; otherwise as [`deserialize`](Self::deserialize).
+    pub fn deserialize_file(engine: &Engine, file: impl AsRef<Path>) -> Result<Self> {
+        let path = file.as_ref();
+        let file = File::open(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        Self::deserialize_open_file(engine, file).with_context(|| format!("cannot load `{}`", path.display()))
+    }
+
+    /// Like [`deserialize_file`](Self::deserialize_file), from a file that is open for reading.
+    ///
+    /// # Errors
+    /// As [`deserialize_file`](Self::deserialize_file).
+    pub fn deserialize_open_file(engine: &Engine, mut file: File) -> Result<Self> {
+        let metadata = file.metadata()?;
+        if !metadata.is_file() || metadata.len() < pack::IN_PLACE_BYTES_MIN as u64 {
+            let mut bytes = Vec::new();
+            if metadata.is_file() {
+                file.rewind()?;
+            }
+            file.by_ref().take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
+            return Self::deserialize(engine, bytes);
+        }
+        let frozen = Frozen::of(&file)?;
+        let len = frozen.bytes().len();
+        Self::from_frozen(engine, frozen, len)
     }
 
     /// Whether these bytes are a valid component in the binary format, as far as that can be said
@@ -131,12 +245,13 @@ impl Component {
     }
 
     pub(crate) fn module(&self, index: u32) -> &Module {
-        &self.inner.modules[index as usize]
+        &self.inner.compiled[self.inner.modules[index as usize] as usize]
     }
 
-    pub(crate) fn adapter(&self, trampoline: u32) -> (&Module, &[adapter::Import]) {
-        let (module, imports) = &self.inner.adapters[&trampoline];
-        (module, imports)
+    /// The adapter that a trampoline needs; `None` if the function that is called can take its place.
+    pub(crate) fn adapter(&self, trampoline: u32) -> Option<(&Module, &[adapter::Import])> {
+        let (part, imports) = self.inner.adapters.get(&trampoline)?;
+        Some((&self.inner.compiled[*part as usize], imports))
     }
 }
 
@@ -144,38 +259,4 @@ impl fmt::Debug for Component {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Component").finish_non_exhaustive()
     }
-}
-
-/// The adapter that a trampoline is, if it is one.
-fn adapter_of(plan: &Plan, trampoline: &Trampoline) -> Result<Option<Adapter>> {
-    let Trampoline::Adapter {
-        instance,
-        lift,
-        options,
-    } = trampoline
-    else {
-        return Ok(None);
-    };
-    let lift = &plan.lifts[*lift as usize];
-    let request = Request {
-        ty: &lift.ty,
-        lower: options,
-        lift: &lift.options,
-        with_context: plan.with_context.contains(&lift.instance),
-        nested: lies_in(plan, *instance, lift.instance) || lies_in(plan, lift.instance, *instance),
-    };
-    Ok(Some(adapter::adapter(&request)?))
-}
-
-/// Whether a component instance is another one or lies inside of it.
-fn lies_in(plan: &Plan, inner: u32, outer: u32) -> bool {
-    let mut current = Some(inner);
-    // Ends because parents come before their children.
-    while let Some(instance) = current {
-        if instance == outer {
-            return true;
-        }
-        current = plan.parents[instance as usize];
-    }
-    false
 }

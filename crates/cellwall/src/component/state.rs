@@ -96,7 +96,8 @@ impl State {
 
     /// Ends a call: what was lent to it must be given back.
     pub(crate) fn exit_call(&mut self) -> Result<(), Fault> {
-        let scope = self.calls.pop().expect("calls end that began");
+        // An adapter from a file may end what it has not begun.
+        let scope = self.calls.pop().ok_or(Fault::BorrowsRemain)?;
         for (instance, index) in scope.lenders {
             self.handles(instance).give_back(index);
         }
@@ -145,13 +146,11 @@ impl State {
 
     /// Lends a handle to the innermost call, and returns its representation.
     pub(crate) fn lend(&mut self, from: Option<usize>, index: u32, ty: ResourceType) -> Result<u32, Fault> {
+        // Only an adapter from a file lends outside of a call.
+        let last = self.calls.len().checked_sub(1).ok_or(Fault::UnknownHandle)?;
         let (rep, owned) = self.handles(from).lend(index, ty)?;
         if owned {
-            let scope = self
-                .calls
-                .last_mut()
-                .expect("a call with borrows begins before its values");
-            scope.lenders.push((from, index));
+            self.calls[last].lenders.push((from, index));
         }
         Ok(rep)
     }
@@ -162,7 +161,8 @@ impl State {
         if entry.owner == Some(to) {
             return Ok(rep);
         }
-        let call = self.calls.len() as u32 - 1;
+        let call = (self.calls.len() as u32).checked_sub(1);
+        let call = call.ok_or(Fault::UnknownHandle)?;
         self.calls[call as usize].borrows += 1;
         self.handles(Some(to)).add(Handle::Borrow {
             resource: entry.ty,
@@ -208,7 +208,7 @@ impl State {
             Handle::Own { rep, .. } => Ok(Some(rep)),
             Handle::Borrow { call, .. } => {
                 if let Some(scope) = self.calls.get_mut(call as usize) {
-                    scope.borrows -= 1;
+                    scope.borrows = scope.borrows.saturating_sub(1);
                 }
                 Ok(None)
             }

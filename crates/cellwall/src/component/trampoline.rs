@@ -160,7 +160,9 @@ pub(crate) fn adapter<T: 'static>(
         Party::Caller => options,
         Party::Callee => &lift.options,
     };
-    let (module, imports) = making.component().adapter(trampoline);
+    let Some((module, imports)) = making.component().adapter(trampoline) else {
+        return making.func(&lift.func);
+    };
     let mut externs: Vec<Extern> = Vec::with_capacity(imports.len());
     for &import in imports {
         externs.push(match import {
@@ -246,8 +248,11 @@ pub(crate) fn adapter<T: 'static>(
 
 fn trap<T: 'static>(store: &mut StoreContextMut<'_, T>) -> Func {
     Func::wrap(store.as_context_mut(), |number: u32| -> Result<()> {
-        let fault = Fault::from_number(number);
-        Err(fault.expect("adapters name faults of the table").into())
+        match Fault::from_number(number) {
+            Some(fault) => Err(fault.into()),
+            // Not one that was made here: it came from a file.
+            None => crate::bail!("an adapter ended with a fault that is not in the table: {number}"),
+        }
     })
 }
 

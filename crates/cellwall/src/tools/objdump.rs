@@ -3,12 +3,11 @@
 //! Requires nothing of the bytes: what is printed need not be proven. Guarantees nothing about the
 //! text, which is for people.
 
-use super::{annotated, field_name};
-use crate::module::{compile, decode};
+use super::{annotated, artifacts, field_name};
 use crate::{Engine, Result, format_err};
 use cellwall_abi::artifact::FuncRange;
 use cellwall_abi::shape::Item;
-use cellwall_abi::{Artifact, ContextLayout, pack};
+use cellwall_abi::{Artifact, ContextLayout};
 use cellwall_base::FuncIdx;
 use iced_x86::{Decoder, DecoderOptions, Formatter, Instruction, NasmFormatter};
 use std::fmt::Write;
@@ -27,8 +26,8 @@ pub struct ObjdumpOptions {
 /// Bytes of an instruction at most.
 const INSTRUCTION_BYTES_MAX: usize = 15;
 
-/// The machine code of a compiled module, or of a module in the binary format as it would be
-/// compiled; function by function, with what the tables beside the code say.
+/// The machine code of a compiled module or component, or of one in the binary format as it would be
+/// compiled; module by module, function by function, with what the tables beside the code say.
 ///
 /// # Errors
 /// If the bytes are neither, or have no code for the wanted function. The code is not proven.
@@ -47,30 +46,34 @@ const INSTRUCTION_BYTES_MAX: usize = 15;
 /// # cellwall::Ok(())
 /// ```
 pub fn objdump(engine: &Engine, bytes: &[u8], options: &ObjdumpOptions) -> Result<String> {
-    let artifact = match pack::is_packed(bytes) {
-        true => pack::unpack(bytes)?.0,
-        false => compile(engine, &decode(engine, bytes)?)?,
-    };
-    let mut ranges = artifact.funcs.clone();
-    if let Some(wanted) = &options.function {
-        let func = find(&artifact, wanted);
-        ranges.retain(|range| Some(range.func) == func);
-        if ranges.is_empty() {
-            return Err(format_err!(
-                "there is no code for a function `{}`",
-                wanted.escape_debug()
-            ));
-        }
-    }
-    let layout = ContextLayout::new(&artifact.shape);
     let mut text = String::new();
-    for range in ranges {
-        if !text.is_empty() {
-            text.push('\n');
+    let mut is_found = false;
+    for (name, artifact) in artifacts(engine, bytes)? {
+        let mut ranges = artifact.funcs.clone();
+        if let Some(wanted) = &options.function {
+            let func = find(&artifact, wanted);
+            ranges.retain(|range| Some(range.func) == func);
         }
-        function(&artifact, &layout, range, options.bytes, &mut text);
+        is_found |= !ranges.is_empty();
+        if !name.is_empty() && !ranges.is_empty() {
+            let between = if text.is_empty() { "" } else { "\n" };
+            let _ = writeln!(text, "{between};; {name}");
+        }
+        let layout = ContextLayout::new(&artifact.shape);
+        for range in ranges {
+            if !text.is_empty() {
+                text.push('\n');
+            }
+            function(&artifact, &layout, range, options.bytes, &mut text);
+        }
     }
-    Ok(text)
+    match &options.function {
+        Some(wanted) if !is_found => Err(format_err!(
+            "there is no code for a function `{}`",
+            wanted.escape_debug()
+        )),
+        _ => Ok(text),
+    }
 }
 
 /// The function that the user means.

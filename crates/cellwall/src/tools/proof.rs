@@ -4,9 +4,10 @@
 //! all of the code. Maps nothing, so that it also judges code for processors and options that this
 //! machine does not have.
 
-use crate::module::{compile, decode, prove};
-use crate::{Engine, Result};
-use cellwall_abi::{CpuFeatures, Target, pack};
+use super::artifacts;
+use crate::module::prove;
+use crate::{Context, Engine, Result};
+use cellwall_abi::{Artifact, CpuFeatures, Target};
 use std::time::{Duration, Instant};
 
 /// What the verifier proves of every function.
@@ -45,8 +46,8 @@ pub struct Proof {
     pub time: Duration,
 }
 
-/// Proves the code of a compiled module, or of a module in the binary format as it would be
-/// compiled; runs nothing.
+/// Proves the code of a compiled module or component, or of one in the binary format as it would be
+/// compiled; runs nothing. A component is proven with its adapters.
 ///
 /// # Errors
 /// [`Violation`](crate::Violation) if the code is refused; otherwise as [`Module::from_binary`] and
@@ -65,33 +66,52 @@ pub struct Proof {
 /// # cellwall::Ok(())
 /// ```
 pub fn verify(engine: &Engine, bytes: &[u8]) -> Result<Proof> {
-    let artifact = match pack::is_packed(bytes) {
-        true => pack::unpack(bytes)?.0,
-        false => compile(engine, &decode(engine, bytes)?)?,
-    };
-    let begin = Instant::now();
-    let verified = prove(engine, artifact)?;
-    let time = begin.elapsed();
-    let artifact = verified.artifact();
-    let Target {
-        features,
-        memory_reservation_bytes,
-        memory_guard_bytes,
-        stack_guard_bytes,
-        relaxed_simd_deterministic: _,
-        canonical_nans: _,
-    } = artifact.target;
-    Ok(Proof {
-        functions: artifact.funcs.len(),
-        code_bytes: artifact.text.len(),
-        constant_bytes: artifact.rodata.len(),
+    let mut proof = Proof {
+        functions: 0,
+        code_bytes: 0,
+        constant_bytes: 0,
         rules: RULES,
-        features: names(features),
-        memory_reservation_bytes,
-        memory_guard_bytes,
-        stack_guard_bytes,
-        time,
-    })
+        features: Vec::new(),
+        memory_reservation_bytes: 0,
+        memory_guard_bytes: 0,
+        stack_guard_bytes: 0,
+        time: Duration::ZERO,
+    };
+    for (name, artifact) in artifacts(engine, bytes)? {
+        let begin = Instant::now();
+        let verified = match name.is_empty() {
+            true => prove(engine, artifact)?,
+            false => prove(engine, artifact).with_context(|| format!("in {name}"))?,
+        };
+        proof.time += begin.elapsed();
+        proof.add(verified.artifact());
+    }
+    Ok(proof)
+}
+
+impl Proof {
+    /// What holds of this module too.
+    fn add(&mut self, artifact: &Artifact) {
+        let Target {
+            features,
+            memory_reservation_bytes,
+            memory_guard_bytes,
+            stack_guard_bytes,
+            relaxed_simd_deterministic: _,
+            canonical_nans: _,
+        } = artifact.target;
+        self.functions += artifact.funcs.len();
+        self.code_bytes += artifact.text.len();
+        self.constant_bytes += artifact.rodata.len();
+        for name in names(features) {
+            if !self.features.contains(&name) {
+                self.features.push(name);
+            }
+        }
+        self.memory_reservation_bytes = self.memory_reservation_bytes.max(memory_reservation_bytes);
+        self.memory_guard_bytes = self.memory_guard_bytes.max(memory_guard_bytes);
+        self.stack_guard_bytes = self.stack_guard_bytes.max(stack_guard_bytes);
+    }
 }
 
 fn names(features: CpuFeatures) -> Vec<&'static str> {

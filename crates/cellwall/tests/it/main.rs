@@ -4,6 +4,7 @@ mod allocation;
 mod artifact;
 mod cache;
 mod component;
+mod component_artifact;
 mod engine;
 mod exception;
 mod frozen;

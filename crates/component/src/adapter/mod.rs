@@ -49,7 +49,8 @@ pub enum Import {
     Realloc(Party),
     /// The memory of a side.
     Memory(Party),
-    /// Whether a side may call out: a mutable global, 0 or 1.
+    /// Whether a side may call out: a mutable global, 0 or 1. (A side that is called may: who may not
+    /// calls nobody who could call it.)
     MayLeave(Party),
     /// Function of the handle table: moves an owned handle to this side and returns its new number.
     TransferOwn(ResourceId, Party),
@@ -99,6 +100,8 @@ pub struct Request<'a> {
     pub nested: bool,
     /// The side that is called uses the words of its task.
     pub with_context: bool,
+    /// There are times at which the side that calls may not call out.
+    pub locked: bool,
 }
 
 /// Makes an adapter.
@@ -141,9 +144,11 @@ fn call(
     let ty = request.ty;
     let there = Direction::new(request, Party::Callee);
     let back = Direction::new(request, Party::Caller);
-    let caller_leaves = builder.import(Import::MayLeave(Party::Caller));
-    f.code().global_get(caller_leaves).i32_eqz();
-    f.trap_if(builder, Fault::CannotLeave);
+    if request.locked {
+        let caller_leaves = builder.import(Import::MayLeave(Party::Caller));
+        f.code().global_get(caller_leaves).i32_eqz();
+        f.trap_if(builder, Fault::CannotLeave);
+    }
     if ty.borrows() {
         let enter = builder.import(Import::EnterCall);
         f.code().call(enter);
@@ -157,7 +162,9 @@ fn call(
     // Parameters, with the other side unable to call out while it gives memory.
     let (flat, spilled) = ty.flat_params();
     let asks = spilled || ty.params.layout().pointers;
-    set_may_leave(builder, f, Party::Callee, !asks);
+    if asks {
+        set_may_leave(builder, f, Party::Callee, false);
+    }
     let mut args: Vec<Var> = flat.iter().map(|&ty| f.var(ty)).collect();
     if spilled {
         let layout = ty.params.layout();
@@ -175,7 +182,9 @@ fn call(
             at += count;
         }
     }
-    set_may_leave(builder, f, Party::Callee, !asks);
+    if asks {
+        set_may_leave(builder, f, Party::Callee, true);
+    }
 
     // The call.
     let (flat_results, indirect) = ty.flat_results();
@@ -183,6 +192,10 @@ fn call(
     args.drain(..).for_each(|arg| {
         f.code().local_get(arg.local);
     });
+    if ends_with_call(request) {
+        f.code().return_call(callee);
+        return Ok(());
+    }
     f.code().call(callee);
     let returned: Vec<Var> = flat_results.iter().map(|&ty| f.var(ty)).collect();
     returned.iter().rev().for_each(|var| {
@@ -198,7 +211,9 @@ fn call(
     if let Some(result) = &ty.result {
         let layout = result.layout();
         let asks = layout.pointers;
-        set_may_leave(builder, f, Party::Caller, !asks);
+        if asks {
+            set_may_leave(builder, f, Party::Caller, false);
+        }
         if indirect {
             let to = params.len() as u32 - 1;
             back.check_pointer(builder, f, returned[0].local, layout.size, layout.align);
@@ -208,7 +223,9 @@ fn call(
             answers = flat_results.iter().map(|&ty| f.var(ty)).collect();
             back.flat(builder, f, result, &returned, &answers)?;
         }
-        set_may_leave(builder, f, Party::Caller, !asks);
+        if asks {
+            set_may_leave(builder, f, Party::Caller, true);
+        }
     }
     if request.lift.post_return.is_some() {
         let post_return = builder.import(Import::PostReturn);
@@ -225,13 +242,37 @@ fn call(
     Ok(())
 }
 
-/// Takes the right to call out away, or gives it back: alternating, and not at all if `idle`.
-fn set_may_leave(builder: &mut Builder<'_>, f: &mut Function, party: Party, idle: bool) {
-    if idle {
-        return;
-    }
+/// Whether nothing is left to do when the function that is called returns: what it returns is what
+/// the side that calls gets.
+fn ends_with_call(request: &Request<'_>) -> bool {
+    let ty = request.ty;
+    !ty.borrows() && request.lift.post_return.is_none() && ty.result.as_ref().is_none_or(passes)
+}
+
+/// Whether every core value is a value of this type, and means the same on each side.
+fn passes(ty: &ValType) -> bool {
+    matches!(
+        ty,
+        ValType::U32 | ValType::S32 | ValType::U64 | ValType::S64 | ValType::F32 | ValType::F64
+    )
+}
+
+/// Whether the function that is called can take the place of the adapter: there is nothing to do
+/// before the call either.
+pub fn is_idle(request: &Request<'_>) -> bool {
+    let params = &request.ty.params.fields;
+    !request.nested
+        && !request.locked
+        && !request.with_context
+        && params.len() <= crate::types::MAX_FLAT_PARAMS
+        && params.iter().all(|(_, ty, _)| passes(ty))
+        && ends_with_call(request)
+}
+
+/// Gives a side the right to call out, or takes it away.
+fn set_may_leave(builder: &mut Builder<'_>, f: &mut Function, party: Party, may: bool) {
     let flag = builder.import(Import::MayLeave(party));
-    f.code().global_get(flag).i32_eqz().global_set(flag);
+    f.code().i32_const(may.into()).global_set(flag);
 }
 
 /// The encoding of the strings of a side.

@@ -218,13 +218,50 @@
         (local.set $left (i32.sub (local.get $left) (local.get $used)))
         (br $next))))
 
+  ;; Copies while it checks, 16 bytes at a time as long as they are ASCII; what is written before a
+  ;; trap nobody reads. The last bytes are read with some of those before them, if there are 16.
   (func (export "utf8-utf8") (param $ptr i32) (param $len i32) (result i32 i32)
-    (local $to i32)
+    (local $to i32) (local $at i32) (local $left i32) (local $last i32)
+    (local $bytes v128) (local $word i64)
     (drop (call $bounded (i64.extend_i32_u (local.get $len))))
     (call $inside (local.get $ptr) (local.get $len))
     (local.set $to (call $alloc (i32.const 0) (i32.const 0) (i32.const 1) (local.get $len)))
-    (call $valid8 (local.get $ptr) (local.get $len))
-    (memory.copy $dst $src (local.get $to) (local.get $ptr) (local.get $len))
+    (local.set $left (local.get $len))
+    (block $done
+      (block $slow
+        (if (i32.ge_u (local.get $len) (i32.const 16))
+          (then
+            (loop $blocks
+              (local.set $bytes (v128.load $src align=1 (i32.add (local.get $ptr) (local.get $at))))
+              (v128.store $dst align=1 (i32.add (local.get $to) (local.get $at)) (local.get $bytes))
+              (br_if $slow (i8x16.bitmask (local.get $bytes)))
+              (local.set $at (i32.add (local.get $at) (i32.const 16)))
+              (local.set $left (i32.sub (local.get $left) (i32.const 16)))
+              (br_if $blocks (i32.ge_u (local.get $left) (i32.const 16))))
+            (br_if $done (i32.eqz (local.get $left)))
+            (local.set $last (i32.sub (local.get $len) (i32.const 16)))
+            (local.set $bytes (v128.load $src align=1 (i32.add (local.get $ptr) (local.get $last))))
+            (v128.store $dst align=1 (i32.add (local.get $to) (local.get $last)) (local.get $bytes))
+            (br_if $slow (i8x16.bitmask (local.get $bytes)))
+            (br $done)))
+        (br_if $slow (i32.lt_u (local.get $len) (i32.const 8)))
+        (local.set $word (i64.load $src align=1 (local.get $ptr)))
+        (i64.store $dst align=1 (local.get $to) (local.get $word))
+        (br_if $slow
+          (i64.ne (i64.and (local.get $word) (i64.const 0x8080808080808080)) (i64.const 0)))
+        (local.set $last (i32.sub (local.get $len) (i32.const 8)))
+        (local.set $word
+          (i64.load $src align=1 (i32.add (local.get $ptr) (local.get $last))))
+        (i64.store $dst align=1 (i32.add (local.get $to) (local.get $last)) (local.get $word))
+        (br_if $slow
+          (i64.ne (i64.and (local.get $word) (i64.const 0x8080808080808080)) (i64.const 0)))
+        (br $done))
+      ;; All bytes before `$at` are ASCII, so that a character starts there.
+      (call $valid8 (i32.add (local.get $ptr) (local.get $at)) (local.get $left))
+      (memory.copy $dst $src
+        (i32.add (local.get $to) (local.get $at))
+        (i32.add (local.get $ptr) (local.get $at))
+        (local.get $left)))
     (local.get $to) (local.get $len))
 
   (func $utf16_utf16 (export "utf16-utf16") (param $ptr i32) (param $len i32) (result i32 i32)

@@ -33,6 +33,7 @@ fn made(ty: &FuncType, from: Encoding, to: Encoding) -> Adapter {
         lift: &options(to),
         nested: false,
         with_context: true,
+        locked: true,
     };
     let adapter = adapter::adapter(&request).expect("it is small");
     let valid = wasmparser::Validator::new().validate_all(&adapter.wasm);
@@ -175,6 +176,7 @@ fn a_call_into_an_instance_under_way_only_traps() {
         lift: &options,
         nested: true,
         with_context: false,
+        locked: true,
     };
     let adapter = adapter::adapter(&request).expect("it is small");
     assert_eq!(adapter.imports, [Import::Trap]);
