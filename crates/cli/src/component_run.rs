@@ -6,7 +6,7 @@ use cellwall::{Engine, Error, Store, StoreLimits, Trap};
 
 use crate::failure::Failure;
 use crate::input::Input;
-use crate::{escape, output, wave};
+use crate::{escape, output, progress, wave};
 
 /// Instantiates a component and calls what the user asked for; prints the result.
 pub(crate) fn run(
@@ -17,8 +17,7 @@ pub(crate) fn run(
     limits: StoreLimits,
     explain: impl Fn(Error) -> Error,
 ) -> Result<u8, Failure> {
-    let code = input.wasm()?;
-    let component = Component::new(engine, &code).map_err(|e| input.refused(e))?;
+    let component = load(engine, input)?;
     let linker = Linker::new(engine);
     let pre = linker.instantiate_pre(&component).map_err(|e| input.refused(e))?;
     let Some(call) = invoke else {
@@ -66,6 +65,17 @@ pub(crate) fn run(
         output::print(&format!("{text}\n"))?;
     }
     Ok(0)
+}
+
+/// The component, compiled here, before or already in the file.
+fn load(engine: &Engine, input: &Input) -> Result<Component, Failure> {
+    let code = input.code()?;
+    let what = format!("compiling {}", input.name());
+    let component = progress::during(&what, || match input.is_compiled() {
+        true => Component::deserialize(engine, &code),
+        false => Component::from_binary(engine, &code),
+    });
+    component.map_err(|e| input.refused(e))
 }
 
 /// The functions that a component exports, as they are called, and the instance that each is in.

@@ -6,10 +6,10 @@ use std::ffi::OsStr;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use cellwall::Engine;
+use cellwall::{Engine, Precompiled};
 
-use crate::escape;
 use crate::failure::Failure;
+use crate::{escape, wit};
 
 /// What was read, not yet looked into.
 #[derive(Debug)]
@@ -43,6 +43,11 @@ impl Input {
             .map_err(|e| Failure::load(e, format!("cannot read `{}`", show(&path))))
     }
 
+    /// The same file, with other contents: what was made of them.
+    pub(crate) fn with(self, bytes: Vec<u8>) -> Input {
+        Input { bytes, ..self }
+    }
+
     /// How to call it in messages.
     pub(crate) fn name(&self) -> String {
         show(&self.path)
@@ -59,7 +64,7 @@ impl Input {
     /// the loader says at which offset it stops making sense.
     pub(crate) fn wasm(&self) -> Result<Cow<'_, [u8]>, Failure> {
         if self.is_compiled() {
-            let message = "it is a compiled module: `cellwall verify` checks it, `cellwall run` runs it";
+            let message = "it is compiled already: `cellwall verify` checks it, `cellwall run` runs it";
             return Err(self.refused(cellwall::Error::msg(message)));
         }
         self.code()
@@ -68,6 +73,14 @@ impl Input {
     /// Whether it was compiled by `cellwall compile`, or begins so.
     pub(crate) fn is_compiled(&self) -> bool {
         Engine::detect_precompiled(&self.bytes).is_some()
+    }
+
+    /// Whether it is a component, compiled or in the binary or the text format.
+    pub(crate) fn is_component(&self) -> Result<bool, Failure> {
+        Ok(match Engine::detect_precompiled(&self.bytes) {
+            Some(compiled) => compiled == Precompiled::Component,
+            None => wit::is_component(&self.code()?),
+        })
     }
 
     /// Like [`wasm`](Self::wasm), or what was compiled already, as it is.

@@ -9,6 +9,7 @@
 mod cache;
 mod commands;
 mod component_run;
+mod compose;
 mod escape;
 mod exception;
 mod failure;
@@ -41,6 +42,7 @@ Examples:
   cellwall run --invoke add add.wat 2 3     call one function
   cellwall inspect prog.wasm                see what it would need
   cellwall wit component.wasm               print the world of a component
+  cellwall run --link a:b/c=dep.wasm app.wasm   link a component to another and run it
   cellwall compile prog.wasm -o prog.cwall  compile it once
   cellwall verify prog.cwall                prove that it is safe to run
 

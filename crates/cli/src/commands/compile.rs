@@ -1,4 +1,4 @@
-//! `cellwall compile`: a module to machine code in a file.
+//! `cellwall compile`: a module or component to machine code in a file.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::failure::Failure;
 use crate::input::Input;
 use crate::options::Cpu;
-use crate::{output, progress};
+use crate::{output, progress, wit};
 
 const EXAMPLE: &str = "\
 Example:
@@ -16,11 +16,11 @@ Example:
 The result is for processors with the features of this one, without those that
 were to be left unused, and for this version of cellwall. It is proven to be safe again whenever it is run.";
 
-/// Compile a module to a file that runs without compiling
+/// Compile a module or component to a file that runs without compiling
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
 pub(crate) struct Args {
-    /// The module, `.wasm` or `.wat`; `-` is standard input
+    /// The module or component, `.wasm` or `.wat`; `-` is standard input
     #[arg(value_name = "FILE")]
     file: OsString,
     /// Write to this file (`.cwall`), not to standard output
@@ -39,7 +39,10 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
     let wasm = input.wasm()?;
     let what = format!("compiling {}", input.name());
     let engine = args.cpu.engine()?;
-    let compiled = progress::during(&what, || engine.precompile_module(&wasm));
+    let compiled = progress::during(&what, || match wit::is_component(&wasm) {
+        true => engine.precompile_component(&wasm),
+        false => engine.precompile_module(&wasm),
+    });
     let compiled = compiled.map_err(|e| input.refused(e))?;
     output::save(args.output.as_deref(), &compiled)?;
     Ok(0)

@@ -4,6 +4,8 @@
 mod cache;
 mod compile;
 mod completion;
+mod componentize;
+mod compose;
 mod explain;
 mod inspect;
 mod objdump;
@@ -24,6 +26,8 @@ use crate::failure::Failure;
 pub(crate) enum Command {
     Run(run::Args),
     Compile(compile::Args),
+    Compose(compose::Args),
+    Componentize(componentize::Args),
     Verify(verify::Args),
     Cache(cache::Args),
     Wast(wast::Args),
@@ -42,6 +46,8 @@ pub(crate) fn dispatch(command: Command) -> Result<u8, Failure> {
     match command {
         Command::Run(args) => run::run(args),
         Command::Compile(args) => compile::run(args),
+        Command::Compose(args) => compose::run(args),
+        Command::Componentize(args) => componentize::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Cache(args) => cache::run(args),
         Command::Wast(args) => wast::run(args),

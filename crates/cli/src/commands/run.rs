@@ -9,12 +9,13 @@ use cellwall::{
 };
 use cellwall_wasi::{DirPerms, FilePerms, I32Exit, WasiCtx, WasiCtxBuilder};
 
+use crate::compose::{self, Link};
 use crate::failure::Failure;
 use crate::grants::{self, Need};
 use crate::input::Input;
 use crate::options::{Cpu, DirGrant, parse_duration, parse_env, parse_size};
 use crate::watchdog::{self, TimeLimit};
-use crate::{cache, component_run, escape, exception, output, progress, values, wit};
+use crate::{cache, component_run, escape, exception, output, progress, values};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,6 +24,7 @@ Examples:
   cellwall run --timeout 2s --max-memory-size 64M prog.wasm < input
   cellwall run --invoke add add.wat 2 3
   cellwall run --invoke 'area(3, 4)' component.wasm
+  cellwall run --link docs:math/add=add.wasm app.wasm
 
 A program gets its arguments, the standard streams, clocks and random numbers;
 directories and environment variables only as granted here.";
@@ -44,6 +46,9 @@ pub(crate) struct Args {
     /// written here, as `f(1, "x")`
     #[arg(long, value_name = "CALL")]
     invoke: Option<String>,
+    /// Give a component this import from another component; may be repeated
+    #[arg(long = "link", value_name = "NAME=FILE", value_parser = Link::parse)]
+    links: Vec<Link>,
     /// Stop everything after this time: 500ms, 2s, 1.5m, 1h
     #[arg(long, value_name = "D", value_parser = parse_duration)]
     timeout: Option<Duration>,
@@ -87,8 +92,8 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
     let words = guest_words(words)?;
     let engine = engine(&args)?;
     let limit = args.timeout.map(|limit| start_time_limit(&engine, limit));
-    let input = Input::read(file)?;
-    if !input.is_compiled() && wit::is_component(&input.code()?) {
+    let input = compose::linked(Input::read(file)?, &args.links)?;
+    if input.is_component()? {
         return run_component(&args, &engine, &input, &words, limit);
     }
     let module = load(&engine, &input)?;

@@ -23,7 +23,7 @@ Exit status: 0 proven, 1 refused or no such module, 2 wrong usage.";
 /// Prove that machine code is safe to run, or say what is not
 ///
 /// Takes what `cellwall compile` wrote, or anything that claims to be that; of a
-/// module it proves the code that it would be compiled to.
+/// module or component it proves the code that it would be compiled to.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
 pub(crate) struct Args {

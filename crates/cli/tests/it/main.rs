@@ -4,6 +4,7 @@ mod artifact;
 mod components;
 mod escapes;
 mod golden;
+mod link;
 mod process;
 mod profile;
 mod programs;

@@ -1,0 +1,10 @@
+;; Gives `docs:math/add` in a version that fits nobody.
+(component
+  (core module $m
+    (func (export "add") (param i32 i32) (result i32)
+      (i32.add (local.get 0) (local.get 1))))
+  (core instance $i (instantiate $m))
+  (func $add (param "a" u32) (param "b" u32) (result u32)
+    (canon lift (core func $i "add")))
+  (instance $math (export "add" (func $add)))
+  (export "docs:math/add@2.0.0" (instance $math)))

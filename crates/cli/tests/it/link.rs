@@ -1,0 +1,138 @@
+//! Components linked on the command line, and made of modules, through files.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+fn output(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_cellwall"))
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data"))
+        .env_clear()
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the command can be started")
+}
+
+/// What it prints; it must succeed.
+fn printed(args: &[&str]) -> String {
+    let done = output(args);
+    let error = String::from_utf8_lossy(&done.stderr);
+    assert_eq!((done.status.code(), &*error), (Some(0), ""), "{args:?}");
+    String::from_utf8_lossy(&done.stdout).into_owned()
+}
+
+/// A folder of this test's own, empty.
+fn scratch(test: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(&dir).expect("the target folder can be written");
+    dir
+}
+
+#[test]
+fn what_is_composed_runs_and_compiles_and_is_proven() {
+    let dir = scratch("compose");
+    let all = dir.join("all.wasm").display().to_string();
+    let compiled = dir.join("all.cwall").display().to_string();
+    printed(&[
+        "compose",
+        "link/app.wat",
+        "--link",
+        "docs:math/add=link/add.wat",
+        "-o",
+        &all,
+    ]);
+    assert_eq!(printed(&["run", "--invoke", "sum(1, 2, 3)", &all]), "6\n");
+    // Nothing is imported any more.
+    assert!(!printed(&["wit", &all]).contains("import"));
+
+    printed(&["compile", &all, "-o", &compiled]);
+    assert_eq!(printed(&["run", "--invoke", "sum(1, 2, 3)", &compiled]), "6\n");
+    let proof = printed(&["verify", &compiled]);
+    assert!(proof.contains("proven to be safe"), "{proof}");
+    let code = printed(&["objdump", &compiled]);
+    assert!(
+        code.contains(";; core module 0") && code.contains(";; adapter"),
+        "{code}"
+    );
+
+    // The same links by what files export, in the order that stands one between.
+    printed(&[
+        "compose",
+        "link/app.wat",
+        "-d",
+        "link/twice.wat",
+        "-d",
+        "link/add.wat",
+        "-o",
+        &all,
+    ]);
+    assert_eq!(printed(&["run", "--invoke", "sum(1, 2, 3)", &all]), "18\n");
+    // What nobody gives stays an import.
+    printed(&["compose", "link/app.wat", "-d", "link/twice.wat", "-o", &all]);
+    assert!(printed(&["wit", &all]).contains("import docs:math/add@1.0.0"));
+    // It can be linked later.
+    let linked = [
+        "run",
+        "--link",
+        "docs:math/add=link/add.wat",
+        "--invoke",
+        "sum(1, 2, 3)",
+        &all,
+    ];
+    assert_eq!(printed(&linked), "18\n");
+}
+
+#[test]
+fn modules_become_components() {
+    let dir = scratch("componentize");
+    let made = dir.join("made.wasm").display().to_string();
+    printed(&[
+        "componentize",
+        "link/area.wat",
+        "--wit",
+        "link/area.wit",
+        "-o",
+        &made,
+    ]);
+    assert_eq!(
+        printed(&["run", "--invoke", "area(70000, 70000)", &made]),
+        "4900000000\n"
+    );
+    printed(&["componentize", "link/preview1.wat", "-o", &made]);
+    let world = printed(&["wit", &made]);
+    assert!(world.contains("export wasi:cli/run@0.2"), "{world}");
+    assert!(world.contains("import wasi:cli/stdout@0.2"), "{world}");
+    // A library gets the adapter without a main function.
+    printed(&[
+        "componentize",
+        "link/preview1.wat",
+        "--adapter",
+        "proxy",
+        "-o",
+        &made,
+    ]);
+    assert!(!printed(&["wit", &made]).contains("wasi:filesystem"));
+}
+
+#[test]
+fn a_compiled_component_is_checked_where_it_lies() {
+    let dir = scratch("compiled-component");
+    let file = dir.join("c.cwall");
+    let name = file.display().to_string();
+    printed(&["compile", "component.wat", "-o", &name]);
+    assert_eq!(
+        printed(&["run", "--invoke", "pair(1, \"x\")", &name]),
+        "(1, \"x\")\n"
+    );
+    let mut bytes = std::fs::read(&file).expect("it was written");
+    bytes.pop();
+    std::fs::write(&file, &bytes).expect("it is ours");
+    let refused = output(&["verify", &name]);
+    assert_eq!(refused.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&refused.stderr);
+    assert!(error.contains("the file has another length"), "{error}");
+    // Linking wants what is not compiled yet.
+    let refused = output(&["run", "--link", "a:b/c=component.wat", &name]);
+    assert_eq!(refused.status.code(), Some(1));
+}
