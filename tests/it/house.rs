@@ -19,6 +19,7 @@ const MATRIX: &[(&str, &[&str])] = &[
     ("verify", &["base", "abi"]),
     ("runtime", &["base", "abi", "verify"]),
     ("component", &["base", "wasm"]),
+    ("bindgen", &[]),
     (
         "cellwall",
         &[
@@ -31,6 +32,7 @@ const MATRIX: &[(&str, &[&str])] = &[
             "verify",
             "runtime",
             "component",
+            "bindgen",
         ],
     ),
     ("wasi", &["cellwall"]),

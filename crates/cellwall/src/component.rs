@@ -5,8 +5,8 @@
 //! [`Instance`] has [functions](Func) that take and return values of interface types: as a [`Val`],
 //! or as Rust types through a [`TypedFunc`].
 //!
-//! The nouns and habits are those of the `component` module of the `wasmtime` crate. What is not there
-//! yet: asynchronous functions, streams and futures, and a macro that makes bindings of WIT.
+//! The nouns and habits are those of the `component` module of the `wasmtime` crate. [`bindgen!`]
+//! makes bindings of WIT. What is not there yet: streams and futures.
 //!
 //! ```
 //! use cellwall::component::{Component, Linker};
@@ -36,8 +36,16 @@
 //! # cellwall::Ok(())
 //! ```
 
+#[doc(hidden)]
+#[allow(
+    missing_docs,
+    clippy::missing_errors_doc,
+    reason = "only what is derived names it"
+)]
+pub mod __internal;
 mod compiled;
 mod func;
+mod has_data;
 mod instance;
 mod instantiate;
 mod lift;
@@ -53,9 +61,12 @@ mod typed;
 pub mod types;
 mod val;
 
+#[cfg(feature = "bindgen")]
+pub use cellwall_bindgen::{ComponentType, Lift, Lower, bindgen, flags};
 pub use cellwall_component::Fault;
 pub use compiled::Component;
 pub use func::{Func, TypedFunc};
+pub use has_data::{HasData, HasSelf};
 pub use instance::{ComponentExportIndex, Instance, InstanceExportLookup};
 pub use linker::{InstancePre, Linker, LinkerInstance};
 pub use resource::{Resource, ResourceAny, ResourceType};

@@ -263,6 +263,15 @@ impl<Params, Return> fmt::Debug for TypedFunc<Params, Return> {
 }
 
 impl<Params: ComponentNamedList, Return: ComponentNamedList> TypedFunc<Params, Return> {
+    /// A function whose types were compared before; for what `bindgen!` makes.
+    #[doc(hidden)]
+    pub fn of_checked(func: Func) -> Self {
+        Self {
+            func,
+            types: PhantomData,
+        }
+    }
+
     /// The function, its type no longer known to Rust.
     pub fn func(&self) -> &Func {
         &self.func

@@ -2,6 +2,7 @@
 
 mod allocation;
 mod artifact;
+mod bindgen;
 mod cache;
 mod component;
 mod component_artifact;
