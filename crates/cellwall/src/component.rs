@@ -5,8 +5,11 @@
 //! [`Instance`] has [functions](Func) that take and return values of interface types: as a [`Val`],
 //! or as Rust types through a [`TypedFunc`].
 //!
+//! Functions of the host may be futures ([`LinkerInstance::func_wrap_async`]), which guests wait for that
+//! are called by [`Func::call_async`].
+//!
 //! The nouns and habits are those of the `component` module of the `wasmtime` crate. [`bindgen!`]
-//! makes bindings of WIT. What is not there yet: streams and futures.
+//! makes bindings of WIT. What is not there yet: asynchronous functions of components, streams and futures.
 //!
 //! ```
 //! use cellwall::component::{Component, Linker};

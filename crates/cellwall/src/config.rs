@@ -16,6 +16,7 @@ use cellwall_abi::Target;
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) max_wasm_stack: usize,
+    pub(crate) async_calls_max: usize,
     pub(crate) memory_reservation: u64,
     pub(crate) memory64_reservation: u64,
     pub(crate) memory_guard_size: u64,
@@ -37,6 +38,7 @@ impl Default for Config {
         let target = Target::new(Default::default());
         Self {
             max_wasm_stack: 1 << 20,
+            async_calls_max: 20_000,
             memory_reservation: target.memory_reservation_bytes,
             memory64_reservation: 16 << 30,
             memory_guard_size: target.memory_guard_bytes,
@@ -66,6 +68,16 @@ impl Config {
     /// functions do not use this one.
     pub fn max_wasm_stack(&mut self, bytes: usize) -> &mut Self {
         self.max_wasm_stack = bytes;
+        self
+    }
+
+    /// How many asynchronous calls (`call_async`, `instantiate_async`) can be under way in the engine at a
+    /// time; 20,000 by default. One more is an error. Each has a stack, of which it pays for the pages that
+    /// it has touched; the operating system counts two mappings for it (Linux allows 65,530 of them
+    /// in a process, unless `vm.max_map_count` says otherwise). A call inside of another one uses
+    /// the stack of that one, and does not count.
+    pub fn async_calls_max(&mut self, calls: usize) -> &mut Self {
+        self.async_calls_max = calls;
         self
     }
 

@@ -58,6 +58,7 @@ impl Engine {
             target,
             memory64_reservation_bytes: config.memory64_reservation,
             stack_bytes: config.max_wasm_stack,
+            async_calls_max: config.async_calls_max,
             backtrace: config.wasm_backtrace,
         });
         let runtime =
@@ -82,7 +83,8 @@ impl Engine {
 
     /// Stops every call of guest code that is now running in this engine, on whatever thread, with
     /// [`Trap::Interrupt`](crate::Trap::Interrupt). Returns at once; guest code stops within
-    /// milliseconds, wherever it is; a host function first returns. Calls that start later run.
+    /// milliseconds, wherever it is; a host function first returns, and a guest that waits for a future
+    /// ends when it would go on. Calls that start later run.
     ///
     /// An instance that was stopped in the middle of its code is in an unknown state: calling it
     /// again is an error.

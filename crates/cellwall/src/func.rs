@@ -6,11 +6,12 @@ mod typed;
 
 pub use convert::{WasmParams, WasmResults, WasmRet, WasmTy, WasmTyList};
 pub use host::{Caller, IntoFunc};
-pub(crate) use host::{HostFunc, raw, untyped, wrapped};
+pub(crate) use host::{HostFunc, begun, raw, raw_async, untyped, untyped_async, wrapped, wrapped_async};
 pub use typed::TypedFunc;
 
 use crate::{AsContext, AsContextMut, FuncType, Result, StoreContextMut, Val, bail};
 use cellwall_runtime as runtime;
+use std::future::Future;
 
 /// A function of a store: an export of an instance, or of the host. Just a name for it: cheap to
 /// copy.
@@ -88,6 +89,82 @@ impl Func {
         wrapped(store.engine(), func).in_store(&mut store)
     }
 
+    /// Makes a function of this type from a closure that returns a future, for guests that are called by
+    /// [`call_async`](Self::call_async). The rest is as in [`new`](Self::new).
+    pub fn new_async<T: Send + 'static>(
+        mut store: impl AsContextMut<Data = T>,
+        ty: FuncType,
+        func: impl for<'a> Fn(
+            Caller<'a, T>,
+            &'a [Val],
+            &'a mut [Val],
+        ) -> Box<dyn Future<Output = Result<()>> + Send + 'a>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        let mut store = store.as_context_mut();
+        untyped_async(store.engine(), ty, func).in_store(&mut store)
+    }
+
+    /// Makes a function from a closure that returns a future. It takes a [`Caller`] and a tuple of
+    /// parameters; types are as in [`wrap`](Self::wrap).
+    ///
+    /// The future is polled on the stack of the thread. While it is pending, the guest waits: its stack is
+    /// parked, and [`call_async`](Self::call_async), which called it, is pending, too. If the guest was
+    /// called by [`call`](Self::call), a future that is ready at once is as good as a plain function, and
+    /// one that is not ends the call with an error.
+    ///
+    /// ```
+    /// use cellwall::{Caller, Engine, Func, Instance, Module, Store};
+    ///
+    /// # fn block_on<F: Future>(future: F) -> F::Output {
+    /// #     let mut task = std::task::Context::from_waker(std::task::Waker::noop());
+    /// #     let mut future = std::pin::pin!(future);
+    /// #     loop {
+    /// #         if let std::task::Poll::Ready(output) = future.as_mut().poll(&mut task) {
+    /// #             return output;
+    /// #         }
+    /// #     }
+    /// # }
+    /// # /// Stands for what an executor has: pending once.
+    /// # async fn answer_of_a_server() -> i32 {
+    /// #     let mut polls = 0;
+    /// #     std::future::poll_fn(|task| {
+    /// #         polls += 1;
+    /// #         task.waker().wake_by_ref();
+    /// #         if polls > 1 { std::task::Poll::Ready(41) } else { std::task::Poll::Pending }
+    /// #     }).await
+    /// # }
+    /// let engine = Engine::default();
+    /// let mut store = Store::new(&engine, 1i32);
+    /// let ask = Func::wrap_async(&mut store, |caller: Caller<'_, i32>, (times,): (i32,)| {
+    ///     Box::new(async move { (answer_of_a_server().await + *caller.data()) * times })
+    /// });
+    /// let module = Module::new(&engine, r#"
+    ///     (module
+    ///       (import "" "ask" (func $ask (param i32) (result i32)))
+    ///       (func (export "run") (result i32) (call $ask (i32.const 2))))
+    /// "#)?;
+    /// let instance = Instance::new(&mut store, &module, &[ask.into()])?;
+    /// let run = instance.get_typed_func::<(), i32>(&mut store, "run")?;
+    /// assert_eq!(block_on(run.call_async(&mut store, ()))?, 84);
+    ///
+    /// let error = run.call(&mut store, ()).unwrap_err();
+    /// assert!(format!("{error:#}").contains("use `call_async`"), "{error:#}");
+    /// # cellwall::Ok(())
+    /// ```
+    pub fn wrap_async<T: 'static, Params: WasmTyList, Results: WasmRet + 'static>(
+        mut store: impl AsContextMut<Data = T>,
+        func: impl for<'a> Fn(Caller<'a, T>, Params) -> Box<dyn Future<Output = Results> + Send + 'a>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        let mut store = store.as_context_mut();
+        wrapped_async(store.engine(), func).in_store(&mut store)
+    }
+
     /// Its type.
     ///
     /// # Panics
@@ -123,6 +200,37 @@ impl Func {
                 Ok(())
             })
         })
+    }
+
+    /// Calls it, where host functions may wait: while one does, the future is pending, and may be polled
+    /// on another thread next. Dropping it abandons the call: what the guest was doing does not go on, what
+    /// it has done stays, and its instance and the store can be used as after a trap.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call); and if too many such calls are under way
+    /// ([`Config::async_calls_max`](crate::Config::async_calls_max)).
+    ///
+    /// # Panics
+    /// If it belongs to another store. A panic of a host function, or of its future, goes on in the poll.
+    pub async fn call_async(
+        &self,
+        mut store: impl AsContextMut<Data: Send>,
+        params: &[Val],
+        results: &mut [Val],
+    ) -> Result<()> {
+        let store = store.as_context_mut();
+        self.check_call(&store, params, results)?;
+        let mut raw_params = Vec::with_capacity(params.len());
+        for value in params {
+            raw_params.push(value.to_raw(store.as_context())?);
+        }
+        let mut raw_results = vec![runtime::RawVal::I32(0); results.len()];
+        let done = store.0.call_async(self.id, &raw_params, &mut raw_results).await;
+        done.map_err(|error| store.error(error))?;
+        for (result, &raw) in results.iter_mut().zip(&raw_results) {
+            *result = Val::from_raw(store.0, raw);
+        }
+        Ok(())
     }
 
     fn check_call<T>(&self, store: &StoreContextMut<'_, T>, params: &[Val], results: &[Val]) -> Result<()> {

@@ -40,19 +40,24 @@ impl Instance {
     /// # cellwall::Ok(())
     /// ```
     pub fn new(mut store: impl AsContextMut, module: &Module, imports: &[Extern]) -> Result<Self> {
-        let store = store.as_context_mut();
-        check_engine(store.engine(), module)?;
-        let expected = module.imports().len();
-        if imports.len() != expected {
-            bail!("expected {expected} imports, found {}", imports.len());
-        }
-        for (import, item) in module.imports().zip(imports) {
-            item.check_store(store.as_context())?;
-            check_import(&import, &item.ty(store.as_context()))?;
-        }
-        let imports = imports.iter().map(|item| item.raw(&mut *store.0));
-        let imports = imports.collect::<Result<Vec<_>>>()?;
+        let mut store = store.as_context_mut();
+        let imports = check_imports(&mut store, module, imports)?;
         Self::start(store, module, &imports)
+    }
+
+    /// Likewise, where host functions may wait that the start function calls.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); and if too many such calls are under way
+    /// ([`Config::async_calls_max`](crate::Config::async_calls_max)).
+    pub async fn new_async(
+        mut store: impl AsContextMut<Data: Send>,
+        module: &Module,
+        imports: &[Extern],
+    ) -> Result<Self> {
+        let mut store = store.as_context_mut();
+        let imports = check_imports(&mut store, module, imports)?;
+        Self::start_async(store, module, &imports).await
     }
 
     /// Makes an instance from imports that were compared with the module's.
@@ -63,6 +68,17 @@ impl Instance {
     ) -> Result<Self> {
         store.remember(module);
         let id = store.0.instantiate(module.code(), imports);
+        let id = id.map_err(|error| store.error(error))?;
+        Ok(Self { id })
+    }
+
+    async fn start_async<T: Send + 'static>(
+        mut store: StoreContextMut<'_, T>,
+        module: &Module,
+        imports: &[runtime::Extern],
+    ) -> Result<Self> {
+        store.remember(module);
+        let id = store.0.instantiate_async(module.code(), imports).await;
         let id = id.map_err(|error| store.error(error))?;
         Ok(Self { id })
     }
@@ -144,6 +160,23 @@ impl Instance {
     }
 }
 
+fn check_imports<T: 'static>(
+    store: &mut StoreContextMut<'_, T>,
+    module: &Module,
+    imports: &[Extern],
+) -> Result<Vec<runtime::Extern>> {
+    check_engine(store.engine(), module)?;
+    let expected = module.imports().len();
+    if imports.len() != expected {
+        bail!("expected {expected} imports, found {}", imports.len());
+    }
+    for (import, item) in module.imports().zip(imports) {
+        item.check_store(store.as_context())?;
+        check_import(&import, &item.ty(store.as_context()))?;
+    }
+    imports.iter().map(|item| item.raw(&mut *store.0)).collect()
+}
+
 pub(crate) fn check_engine(engine: &Engine, module: &Module) -> Result<()> {
     if !Engine::same(engine, module.engine()) {
         bail!("a module of one engine cannot be instantiated in a store of another");
@@ -210,15 +243,34 @@ impl<T: 'static> InstancePre<T> {
     /// and whatever ends the start function.
     pub fn instantiate(&self, mut store: impl AsContextMut<Data = T>) -> Result<Instance> {
         let mut store = store.as_context_mut();
+        let imports = self.imports_in(&mut store)?;
+        Instance::start(store, &self.module, &imports)
+    }
+
+    /// Likewise, where host functions may wait that the start function calls.
+    ///
+    /// # Errors
+    /// As [`instantiate`](Self::instantiate); and if too many such calls are under way
+    /// ([`Config::async_calls_max`](crate::Config::async_calls_max)).
+    pub async fn instantiate_async(&self, mut store: impl AsContextMut<Data = T>) -> Result<Instance>
+    where
+        T: Send,
+    {
+        let mut store = store.as_context_mut();
+        let imports = self.imports_in(&mut store)?;
+        Instance::start_async(store, &self.module, &imports).await
+    }
+
+    fn imports_in(&self, store: &mut StoreContextMut<'_, T>) -> Result<Vec<runtime::Extern>> {
         check_engine(store.engine(), &self.module)?;
         let mut imports = Vec::with_capacity(self.imports.len());
         for (index, definition) in self.imports.iter().enumerate() {
-            let item = definition.in_store(&mut store)?;
+            let item = definition.in_store(store)?;
             if definition.may_have_changed() {
                 check_import(&self.module.import_at(index), &item.ty(store.as_context()))?;
             }
             imports.push(item.raw(&mut *store.0)?);
         }
-        Instance::start(store, &self.module, &imports)
+        Ok(imports)
     }
 }

@@ -3,15 +3,16 @@
 //! Requires that everything defined is of one engine. Guarantees that host functions defined here
 //! belong to no store: one linker serves any number of stores on any number of threads.
 
-use crate::func::{HostFunc, untyped, wrapped};
+use crate::func::{HostFunc, untyped, untyped_async, wrapped, wrapped_async};
 use crate::instance::check_engine;
 use crate::matching::check_import;
 use crate::{
     AsContext, AsContextMut, Caller, Engine, Extern, ExternType, Func, FuncType, ImportType, Instance,
-    InstancePre, IntoFunc, Module, Result, StoreContextMut, Val, bail, format_err,
+    InstancePre, IntoFunc, Module, Result, StoreContextMut, Val, WasmRet, WasmTyList, bail, format_err,
 };
 use std::collections::BTreeMap;
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 
 type Names<T> = BTreeMap<Arc<str>, BTreeMap<Arc<str>, Definition<T>>>;
@@ -206,6 +207,49 @@ impl<T: 'static> Linker<T> {
         self.insert(module, name, Definition::Host(func))
     }
 
+    /// Defines a name as a host function that is a future, whose type is known at run time; see
+    /// [`Func::new_async`].
+    ///
+    /// # Errors
+    /// If the name is already defined.
+    pub fn func_new_async(
+        &mut self,
+        module: &str,
+        name: &str,
+        ty: FuncType,
+        func: impl for<'a> Fn(
+            Caller<'a, T>,
+            &'a [Val],
+            &'a mut [Val],
+        ) -> Box<dyn Future<Output = Result<()>> + Send + 'a>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Result<&mut Self>
+    where
+        T: Send,
+    {
+        let func = untyped_async(&self.engine, ty, func);
+        self.insert(module, name, Definition::Host(func))
+    }
+
+    /// Defines a name as a closure that returns a future; see [`Func::wrap_async`].
+    ///
+    /// # Errors
+    /// If the name is already defined.
+    pub fn func_wrap_async<Params: WasmTyList, Results: WasmRet + 'static>(
+        &mut self,
+        module: &str,
+        name: &str,
+        func: impl for<'a> Fn(Caller<'a, T>, Params) -> Box<dyn Future<Output = Results> + Send + 'a>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Result<&mut Self> {
+        let func = wrapped_async(&self.engine, func);
+        self.insert(module, name, Definition::Host(func))
+    }
+
     /// Defines all exports of an instance under a module name.
     ///
     /// # Errors
@@ -274,6 +318,61 @@ impl<T: 'static> Linker<T> {
         self.instance(store, module_name, instance)
     }
 
+    /// Likewise, where host functions may wait: those that a start function or `_initialize` calls, and
+    /// those that a function of a *command* calls, if that is called by a `call_async`.
+    ///
+    /// # Errors
+    /// As [`module`](Self::module).
+    pub async fn module_async(
+        &mut self,
+        mut store: impl AsContextMut<Data = T>,
+        module_name: &str,
+        module: &Module,
+    ) -> Result<&mut Self>
+    where
+        T: Send,
+    {
+        let has = |name| matches!(module.get_export(name), Some(ExternType::Func(_)));
+        if has("_start") {
+            return self.command_async(module_name, module);
+        }
+        let mut store = store.as_context_mut();
+        let instance = self.instantiate_async(store.as_context_mut(), module).await?;
+        if has("_initialize") {
+            let initialize = instance.get_typed_func::<(), ()>(&mut store, "_initialize")?;
+            initialize.call_async(&mut store, ()).await?;
+        }
+        self.instance(store, module_name, instance)
+    }
+
+    fn command_async(&mut self, module_name: &str, module: &Module) -> Result<&mut Self>
+    where
+        T: Send,
+    {
+        let pre = self.instantiate_pre(module)?;
+        for export in module.exports() {
+            let ExternType::Func(ty) = export.ty() else {
+                continue;
+            };
+            let (pre, export_name) = (pre.clone(), Arc::<str>::from(export.name()));
+            self.func_new_async(
+                module_name,
+                export.name(),
+                ty,
+                move |mut caller, params, results| {
+                    let (pre, export_name) = (pre.clone(), export_name.clone());
+                    Box::new(async move {
+                        let instance = pre.instantiate_async(&mut caller).await?;
+                        let func = instance.get_func(&mut caller, &export_name);
+                        let func = func.expect("the module exports a function of this name");
+                        func.call_async(&mut caller, params, results).await
+                    })
+                },
+            )?;
+        }
+        self.default_export(module_name, module)
+    }
+
     fn command(&mut self, module_name: &str, module: &Module) -> Result<&mut Self> {
         let pre = self.instantiate_pre(module)?;
         for export in module.exports() {
@@ -289,6 +388,11 @@ impl<T: 'static> Linker<T> {
             };
             self.func_new(module_name, export.name(), ty, call)?;
         }
+        self.default_export(module_name, module)
+    }
+
+    /// A command has a main function even if it does not say so.
+    fn default_export(&mut self, module_name: &str, module: &Module) -> Result<&mut Self> {
         if module.get_export("").is_none() {
             self.alias(module_name, "_start", module_name, "")?;
         }
@@ -343,6 +447,22 @@ impl<T: 'static> Linker<T> {
     /// An [`UnknownImportError`] if an import is not defined; otherwise as [`Instance::new`].
     pub fn instantiate(&self, store: impl AsContextMut<Data = T>, module: &Module) -> Result<Instance> {
         self.instantiate_pre(module)?.instantiate(store)
+    }
+
+    /// Likewise, where host functions may wait that the start function calls.
+    ///
+    /// # Errors
+    /// As [`instantiate`](Self::instantiate); and if too many such calls are under way
+    /// ([`Config::async_calls_max`](crate::Config::async_calls_max)).
+    pub async fn instantiate_async(
+        &self,
+        store: impl AsContextMut<Data = T>,
+        module: &Module,
+    ) -> Result<Instance>
+    where
+        T: Send,
+    {
+        self.instantiate_pre(module)?.instantiate_async(store).await
     }
 
     /// Finds the imports of a module, to make many instances from.

@@ -195,6 +195,10 @@ impl<'a, T: 'static> StoreContext<'a, T> {
                 Err(_) => panic!("host functions of this crate fail with its error type"),
             },
             runtime::Error::Thrown { frames } => (Error::new(ThrownException), frames),
+            runtime::Error::Waits { frames } => {
+                let error = runtime::Error::Waits { frames: Vec::new() };
+                (Error::new(error), frames)
+            }
             other => return Error::new(other),
         };
         if frames.is_empty() || error.is::<WasmBacktrace>() {

@@ -1,5 +1,6 @@
-//! Activations: one per call from host to guest that is under way, on the host's stack, known to
-//! the stubs, to the signal handlers of its thread and to the walk of frames.
+//! Activations: one per call from host to guest that is under way, on the host's stack (on the heap
+//! if the call may be parked), known to the stubs, to the signal handlers of its thread and to the walk
+//! of frames.
 //!
 //! Guarantees that what handlers read is always whole: an activation is complete before it is the
 //! top of its thread, and every field that changes later is one word. The decisions of the
@@ -11,6 +12,7 @@ use crate::stack::StackRange;
 use crate::sys::{StubPlace, stub_at};
 use crate::thread::{self, Thread};
 use std::cell::Cell;
+use std::ffi::c_void;
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -32,6 +34,8 @@ pub(crate) enum Status {
     Poisoned = 5,
     /// Interrupted before anything ran.
     Early = 6,
+    /// A host function has to wait: the guest goes on later.
+    Parked = 7,
 }
 
 impl Status {
@@ -44,6 +48,7 @@ impl Status {
             4 => Self::Marked,
             5 => Self::Poisoned,
             6 => Self::Early,
+            7 => Self::Parked,
             _ => unreachable!("the stubs return statuses of the table only"),
         }
     }
@@ -94,6 +99,14 @@ pub(crate) struct Activation {
     pub(crate) resume_context: Cell<usize>,
     /// and the address of the landing pad.
     pub(crate) resume_pc: Cell<usize>,
+    /// What else the guest had in registers when it was parked: callee-saved ones,
+    pub(crate) guest_rbp: Cell<usize>,
+    pub(crate) guest_r12: Cell<usize>,
+    pub(crate) guest_r13: Cell<usize>,
+    /// and the pinned context.
+    pub(crate) guest_context: Cell<usize>,
+    /// The [`Context`](std::task::Context) of the poll that the call is part of, if it may be parked; null otherwise.
+    pub(crate) task: Cell<*mut c_void>,
     /// How many exceptions there had been when the call started; 0 for an outermost one.
     pub(crate) births: Cell<u64>,
     /// Not 0 once the call is to end with an interruption.
@@ -106,8 +119,8 @@ pub(crate) struct Activation {
     /// compiler knows that they may.
     store: Cell<usize>,
     pub(crate) engine: *const EngineInner,
-    /// The activation below on this thread.
-    pub(crate) below_on_thread: *const Activation,
+    /// The activation below on this thread: what was on top when this one was put there last.
+    pub(crate) below_on_thread: Cell<*const Activation>,
     /// The activation below in this store.
     pub(crate) below_in_store: *const Activation,
     /// What was going on when a handler ended the call.
@@ -124,6 +137,11 @@ impl Activation {
             guest_rbx: Cell::new(0),
             resume_context: Cell::new(0),
             resume_pc: Cell::new(0),
+            guest_rbp: Cell::new(0),
+            guest_r12: Cell::new(0),
+            guest_r13: Cell::new(0),
+            guest_context: Cell::new(0),
+            task: Cell::new(ptr::null_mut()),
             births: Cell::new(0),
             mark: AtomicU32::new(0),
             start_epoch: Cell::new(u64::MAX),
@@ -134,7 +152,7 @@ impl Activation {
             },
             store: Cell::new(0),
             engine: ptr::null(),
-            below_on_thread: ptr::null(),
+            below_on_thread: Cell::new(ptr::null()),
             below_in_store: ptr::null(),
             machine: Cell::new(Machine {
                 pc: 0,
@@ -168,13 +186,18 @@ impl Activation {
             guest_rbx: Cell::new(0),
             resume_context: Cell::new(0),
             resume_pc: Cell::new(0),
+            guest_rbp: Cell::new(0),
+            guest_r12: Cell::new(0),
+            guest_r13: Cell::new(0),
+            guest_context: Cell::new(0),
+            task: Cell::new(ptr::null_mut()),
             births: Cell::new(0),
             mark: AtomicU32::new(0),
             start_epoch: Cell::new(u64::MAX),
             stack,
             store: Cell::new(store),
             engine,
-            below_on_thread: thread.top.get(),
+            below_on_thread: Cell::new(thread.top.get()),
             below_in_store,
             machine: Cell::new(Machine::default()),
             fault: Cell::new((FaultKind::Other, 0)),
@@ -190,7 +213,7 @@ impl Activation {
     /// Whether no call is under way below it.
     #[inline]
     pub(crate) fn is_outermost(&self) -> bool {
-        self.below_on_thread.is_null() && self.below_in_store.is_null()
+        self.below_on_thread.get().is_null() && self.below_in_store.is_null()
     }
 
     /// When the oldest call started that this one is part of, at most `epoch`: a call inside an
@@ -199,7 +222,7 @@ impl Activation {
         // SAFETY: the activation below in the store, if any, is under way.
         let outer = unsafe { self.below_in_store.as_ref() };
         // SAFETY: the activation below on the thread, if any, is under way.
-        let under = unsafe { self.below_on_thread.as_ref() };
+        let under = unsafe { self.below_on_thread.get().as_ref() };
         let under = under.filter(|under| ptr::eq(under.engine, self.engine));
         let starts = [outer, under]
             .into_iter()
@@ -248,7 +271,7 @@ pub(crate) fn interruption(machine: Machine) -> Option<Leave> {
         if activation.start_epoch.get() < epoch {
             activation.mark.store(1, Ordering::Relaxed);
         }
-        next = activation.below_on_thread;
+        next = activation.below_on_thread.get();
     }
     // SAFETY: as above.
     let activation = unsafe { top.as_ref() }?;

@@ -23,10 +23,10 @@ use std::any::Any;
 use std::ptr;
 
 /// Least stack with which a nested call starts.
-const NESTED_STACK_BYTES_MIN: usize = 4096;
+pub(crate) const NESTED_STACK_BYTES_MIN: usize = 4096;
 
 /// How a call ended that did not return.
-enum Ended {
+pub(crate) enum Ended {
     Error(Error),
     Panic(Box<dyn Any + Send>),
 }
@@ -65,6 +65,20 @@ impl StoreOpaque {
     /// # Panics
     /// As for [`StoreOpaque::call_typed`].
     pub fn call(&mut self, func: FuncId, params: &[RawVal], results: &mut [RawVal]) -> Result<(), Error> {
+        let (target, width) = self.begin_call(func, params, results)?;
+        self.call_target_now(target, width)?;
+        self.read_results(results);
+        Ok(())
+    }
+
+    /// Puts the arguments of a call into the block. `results` have the types that the function returns
+    /// afterwards.
+    pub(crate) fn begin_call(
+        &mut self,
+        func: FuncId,
+        params: &[RawVal],
+        results: &mut [RawVal],
+    ) -> Result<(CallTarget, Width), Error> {
         let signature = self.func_signature(func);
         if !params
             .iter()
@@ -101,13 +115,16 @@ impl StoreOpaque {
             let place = places.next(value.ty());
             self.block_mut().write_val(place.block_offset(), value);
         }
-        self.call_target_now(target, width)?;
+        Ok((target, width))
+    }
+
+    /// Takes the results of a call out of the block; each place has the type of its result.
+    pub(crate) fn read_results(&self, results: &mut [RawVal]) {
         let mut places = Assigner::results();
         for result in results {
             let ty = result.ty();
             *result = self.block().read_val(places.next(ty).block_offset(), ty);
         }
-        Ok(())
     }
 
     #[inline]
@@ -234,7 +251,7 @@ impl StoreOpaque {
     }
 
     #[cold]
-    fn stack_overflow(&self) -> Error {
+    pub(crate) fn stack_overflow(&self) -> Error {
         Error::Trap {
             code: TrapCode::StackOverflow,
             frames: self.backtrace(),
@@ -242,14 +259,14 @@ impl StoreOpaque {
     }
 
     /// Why a call ended; its stack is still as it was.
-    fn ended(&mut self, status: Status, activation: &Activation) -> Ended {
+    pub(crate) fn ended(&mut self, status: Status, activation: &Activation) -> Ended {
         let returning = |context| Start::Return(activation.guest_rsp.get(), context);
         // Whose code called is not known there.
         let at_boundary = returning(None);
         let stopped = Start::Machine(activation.machine.get());
         let trap = |code, frames: Vec<Frame>| Ended::Error(Error::Trap { code, frames });
         match status {
-            Status::Returned => unreachable!("handled by the caller"),
+            Status::Returned | Status::Parked => unreachable!("handled by the caller"),
             Status::Outcome => {
                 let left = self.fields.outcome.take();
                 let (outcome, context) = left.expect("left before the stub was told");
@@ -260,6 +277,9 @@ impl StoreOpaque {
                     Outcome::Panic(panic) => Ended::Panic(panic),
                     Outcome::Limit(text) => Ended::Error(Error::Limit(text)),
                     Outcome::Thrown => Ended::Error(Error::Thrown {
+                        frames: self.frames(activation, start),
+                    }),
+                    Outcome::Waits => Ended::Error(Error::Waits {
                         frames: self.frames(activation, start),
                     }),
                     Outcome::Caught => unreachable!("the stub goes on in the guest"),

@@ -6,7 +6,7 @@ use crate::stack::{self, CellStack};
 use crate::sys::{self, Parker};
 use crate::types::TypeRegistry;
 use cellwall_abi::{CpuFeatures, Target};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How an engine runs code.
@@ -21,17 +21,23 @@ pub struct EngineConfig {
     pub stack_bytes: usize,
     /// Whether traps and errors carry guest frames.
     pub backtrace: bool,
+    /// How many calls that may wait can be under way at a time; each has a stack.
+    pub async_calls_max: usize,
 }
+
+/// Without another wish: two mappings each, and the system's usual limit is 65,530.
+const ASYNC_CALLS_MAX: usize = 20_000;
 
 impl Default for EngineConfig {
     /// This processor's features, full reservations (16 GiB for 64-bit indexes), 1 MiB of stack,
-    /// backtraces.
+    /// backtraces, 20,000 calls that may wait.
     fn default() -> Self {
         Self {
             target: Target::new(host_features()),
             memory64_reservation_bytes: 16 << 30,
             stack_bytes: 1 << 20,
             backtrace: true,
+            async_calls_max: ASYNC_CALLS_MAX,
         }
     }
 }
@@ -58,6 +64,8 @@ pub(crate) struct EngineInner {
     /// Bytes of stack and of guard.
     pub(crate) stack_sizes: (usize, usize),
     pub(crate) memories: MemoryPool,
+    /// Calls that may wait and have a stack.
+    async_calls: AtomicUsize,
     /// Who waits in a shared memory, to be told of interruptions.
     waiters: Mutex<Vec<Arc<Parker>>>,
 }
@@ -101,6 +109,7 @@ impl Engine {
             types: TypeRegistry::default(),
             stacks: Mutex::default(),
             memories: MemoryPool::default(),
+            async_calls: AtomicUsize::new(0),
             waiters: Mutex::default(),
         })))
     }
@@ -153,6 +162,28 @@ impl EngineInner {
     pub(crate) fn take_stack(&self) -> Result<Box<CellStack>, Error> {
         let kept = self.stacks.lock().unwrap_or_else(PoisonError::into_inner).pop();
         kept.map_or_else(|| CellStack::new(self).map(Box::new), Ok)
+    }
+
+    /// Counts one more call that may wait.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] if there are too many.
+    pub(crate) fn begin_async_call(&self) -> Result<(), Error> {
+        let max = self.config.async_calls_max;
+        let more = |calls: usize| (calls < max).then_some(calls + 1);
+        let counted = self
+            .async_calls
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        counted.map(drop).map_err(|_| {
+            Error::Limit(format!(
+                "no more than {max} asynchronous calls can be under way in an engine at a time"
+            ))
+        })
+    }
+
+    /// One of them has ended.
+    pub(crate) fn end_async_call(&self) {
+        self.async_calls.fetch_sub(1, Ordering::Relaxed);
     }
 
     pub(crate) fn keep_stack(&self, stack: Box<CellStack>) {

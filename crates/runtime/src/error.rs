@@ -32,6 +32,11 @@ pub enum Error {
         /// Guest frames where it was thrown last, innermost first.
         frames: Vec<Frame>,
     },
+    /// A host function has to wait, but the guest was not called by something that can.
+    Waits {
+        /// Guest frames, innermost first.
+        frames: Vec<Frame>,
+    },
     /// Imports do not fit.
     Link(String),
     /// A limit was reached.
@@ -74,6 +79,10 @@ impl fmt::Display for Error {
             Self::Trap { code, .. } => write!(f, "wasm trap: {code}"),
             Self::Thrown { .. } => f.write_str("thrown Wasm exception"),
             Self::Host { .. } => f.write_str("a host function returned an error"),
+            Self::Waits { .. } => f.write_str(
+                "an asynchronous host function has to wait, which a plain call cannot: use `call_async` or \
+                 `instantiate_async`",
+            ),
             Self::Link(text) | Self::Limit(text) | Self::Type(text) => f.write_str(text),
             Self::Interrupted => f.write_str(
                 "the instance was interrupted in the middle of its code and cannot be entered again",
@@ -89,6 +98,7 @@ impl fmt::Debug for Error {
             Self::Trap { frames, .. } => return write!(f, "Trap({self}, {} frames)", frames.len()),
             Self::Host { .. } => "Host",
             Self::Thrown { .. } => "Thrown",
+            Self::Waits { .. } => "Waits",
             Self::Link(_) => "Link",
             Self::Limit(_) => "Limit",
             Self::Type(_) => "Type",

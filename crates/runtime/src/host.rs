@@ -15,6 +15,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::DerefMut;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
 use std::sync::Arc;
 
 /// Why the host side of a call leaves the guest.
@@ -29,6 +30,8 @@ pub(crate) enum Outcome {
     Thrown,
     /// An exception was caught: the stub goes on there.
     Caught,
+    /// A host function has to wait where it cannot.
+    Waits,
     /// A host function or limiter panicked.
     Panic(Box<dyn Any + Send>),
 }
@@ -160,7 +163,7 @@ impl<T: 'static> HostFunc<T> {
         Self::new(engine, number, signature, entry, Arc::new(env))
     }
 
-    fn new<E: Send + Sync + 'static>(
+    pub(crate) fn new<E: Send + Sync + 'static>(
         engine: &Engine,
         number: u32,
         signature: Signature,
@@ -214,7 +217,7 @@ impl<T: 'static> StoreInner<T> {
 
 /// Puts away why a host function leaves the guest.
 #[cold]
-fn leave(store: &mut StoreOpaque, context: usize, why: std::thread::Result<HostError>) -> u32 {
+pub(crate) fn leave(store: &mut StoreOpaque, context: usize, why: std::thread::Result<HostError>) -> u32 {
     // SAFETY: the stub, or the call from the host, passed it.
     let is_guest = unsafe { store.instance_of(context) }.is_some();
     let outcome = match why {
@@ -319,17 +322,27 @@ impl StoreOpaque {
     pub(crate) fn call_host(&mut self, entry: HostEntry, env: usize) -> Result<(), Error> {
         self.expose();
         let context = self.fields.host_context.address();
+        let task = self.fields.host_task.replace(ptr::null_mut());
         // SAFETY: entry and environment belong together, in a record of this store; the context
         // is the store's own.
-        if unsafe { entry(env, context) } == 0 {
+        let answer = unsafe { entry(env, context) };
+        self.fields.host_task.set(task);
+        if answer == 0 {
             return Ok(());
         }
+        Err(self.left_host())
+    }
+
+    /// Why a host function that the host called did not end well.
+    #[cold]
+    pub(crate) fn left_host(&mut self) -> Error {
         let (outcome, _) = self.fields.outcome.take().expect("left by the entry");
         match outcome {
-            Outcome::Host(error) => Err(Error::host(error)),
-            Outcome::Trap(code) => Err(Error::trap(code)),
-            Outcome::Limit(text) => Err(Error::Limit(text)),
-            Outcome::Thrown => Err(Error::Thrown { frames: Vec::new() }),
+            Outcome::Host(error) => Error::host(error),
+            Outcome::Trap(code) => Error::trap(code),
+            Outcome::Limit(text) => Error::Limit(text),
+            Outcome::Thrown => Error::Thrown { frames: Vec::new() },
+            Outcome::Waits => Error::Waits { frames: Vec::new() },
             Outcome::Caught => unreachable!("nothing is caught where no guest called"),
             Outcome::Panic(panic) => std::panic::resume_unwind(panic),
         }

@@ -109,6 +109,19 @@ impl StoreOpaque {
     /// # Panics
     /// If code or imports belong to another engine or store.
     pub fn instantiate(&mut self, code: &Arc<Code>, imports: &[Extern]) -> Result<InstanceId, Error> {
+        let (id, start) = self.make_instance(code, imports)?;
+        if let Some(start) = start {
+            self.call(start, &[], &mut [])?;
+        }
+        Ok(id)
+    }
+
+    /// Makes an instance; returns the start function that is to be run, too.
+    pub(crate) fn make_instance(
+        &mut self,
+        code: &Arc<Code>,
+        imports: &[Extern],
+    ) -> Result<(InstanceId, Option<FuncId>), Error> {
         assert!(
             code.engine().same(self.engine()),
             "code used with a store of another engine"
@@ -131,13 +144,15 @@ impl StoreOpaque {
         self.init_tables(instance)?;
         self.write_elements(instance)?;
         self.write_data(instance)?;
-        let id = InstanceId::new(self.id(), instance);
-        if let Some(start) = shape.start {
-            let owner = &self.fields.instances[instance as usize];
-            let reference = owner.func_reference(start).ok_or_else(out_of_range)?;
-            self.call(FuncId::new(self.id(), reference), &[], &mut [])?;
-        }
-        Ok(id)
+        let start = match shape.start {
+            Some(start) => {
+                let owner = &self.fields.instances[instance as usize];
+                let reference = owner.func_reference(start).ok_or_else(out_of_range)?;
+                Some(FuncId::new(self.id(), reference))
+            }
+            None => None,
+        };
+        Ok((InstanceId::new(self.id(), instance), start))
     }
 
     /// The code of an instance.

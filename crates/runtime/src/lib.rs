@@ -7,7 +7,7 @@
 //!
 //! * [`Engine`], [`Code`]: what stores share; mapped code. [`Frozen`]: files that it comes from.
 //! * [`Store`]: instances, memories, tables, globals and functions, named by ids; the host's data.
-//! * [`HostFunc`], [`Caller`]: Rust closures that guests call.
+//! * [`HostFunc`], [`Caller`]: Rust closures that guests call. [`Begun`]: those that are futures.
 //! * [`Error`], [`Frame`]: how a call ends badly, and where.
 //! * [`Limiter`]: the embedder's say on growth.
 //!
@@ -46,6 +46,7 @@ mod table;
 mod thread;
 mod types;
 mod value;
+mod wait;
 
 pub use backtrace::{FRAMES_MAX, Frame};
 pub use code::Code;
@@ -65,3 +66,4 @@ pub use sys::mark_for_profiler;
 pub use table::TableType;
 pub use types::{TypeRecord, plain_ref};
 pub use value::{Block, ExnRef, ExternRef, FuncRef, Raw, RawList, RawVal};
+pub use wait::{Begun, HostFuture};

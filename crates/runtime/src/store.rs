@@ -19,10 +19,12 @@ use crate::limits::{self, Answer, Ask, Limiter};
 use crate::memory::Memory;
 use crate::table::Table;
 use crate::value::{Block, ExternRef};
+use crate::wait::Unended;
 use cellwall_abi::context;
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::any::Any;
 use std::cell::Cell;
+use std::ffi::c_void;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::ptr::{self, NonNull};
@@ -48,6 +50,11 @@ pub(crate) struct Fields {
     pub(crate) externs: Vec<Arc<dyn Any + Send + Sync>>,
     /// Why a host function or library call leaves the guest, and the context of the caller.
     pub(crate) outcome: Option<(Outcome, usize)>,
+    /// The host function that has to wait, between its stub and the call that is parked.
+    pub(crate) unended: Option<Box<dyn Unended>>,
+    /// The [`Context`](std::task::Context) of the poll that a call from host to host is part of, if
+    /// that may wait; null otherwise.
+    pub(crate) host_task: Cell<*mut c_void>,
     /// The context for host functions that the host calls.
     pub(crate) host_context: Context,
     ask: Option<unsafe fn(NonNull<Fields>, Ask<'_>) -> Answer>,
@@ -127,6 +134,8 @@ impl<T: 'static> Store<T> {
             funcs: FuncSpace::default(),
             externs: Vec::new(),
             outcome: None,
+            unended: None,
+            host_task: Cell::new(ptr::null_mut()),
             host_context: Context::new(&[]),
             ask: None,
         };

@@ -138,6 +138,11 @@ impl Thread {
         }
     }
 
+    /// Whether this thread was prepared for guest code, and is not ending.
+    pub(crate) fn is_prepared(&self) -> bool {
+        !self.slot.get().is_null()
+    }
+
     /// Whether [`with_own`](Self::with_own) can be used for a call in this engine.
     #[inline(always)]
     pub(crate) fn is_ready(&self, engine: &EngineInner) -> bool {
@@ -195,8 +200,8 @@ impl Thread {
         result
     }
 
-    /// Runs `body` with the activation on top of this prepared thread. `body` ends by returning
-    /// only.
+    /// Runs `body` with the activation, whose one below is on top, on top of this prepared thread.
+    /// `body` ends by returning only.
     #[inline(always)]
     pub(crate) fn with_top<R>(
         &self,
@@ -222,12 +227,14 @@ impl Thread {
             true => epoch,
             false => activation.oldest_start(epoch),
         };
+        // One that was parked has started long ago.
+        let start = start.min(activation.start_epoch.get());
         activation.start_epoch.set(start);
         if start < epoch {
             activation.mark.store(1, Ordering::Relaxed);
         }
         let result = body();
-        self.top.set(activation.below_on_thread);
+        self.top.set(activation.below_on_thread.get());
         slot.engine.store(before, Ordering::Relaxed);
         result
     }

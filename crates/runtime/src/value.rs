@@ -139,7 +139,7 @@ mod sealed {
 }
 
 /// A value of a fixed type. Sealed.
-pub trait Raw: Copy + 'static + sealed::Sealed {
+pub trait Raw: Copy + Send + Sync + 'static + sealed::Sealed {
     /// Its type.
     const TYPE: ValType;
     #[doc(hidden)]
@@ -199,7 +199,7 @@ raw! {
 }
 
 /// A fixed list of values: a tuple of up to 17 [`Raw`]s. Sealed.
-pub trait RawList: Copy + 'static + sealed::Sealed {
+pub trait RawList: Copy + Send + Sync + 'static + sealed::Sealed {
     /// Their types.
     const TYPES: &'static [ValType];
     #[doc(hidden)]

@@ -3,6 +3,7 @@
 use super::Val;
 use super::lift::{Abi, Lifting};
 use super::lower::{Lowering, typed};
+use super::trampoline::set_may_leave;
 use super::typed::ComponentNamedList;
 use super::types::{ComponentFunc, names_in};
 use crate::{AsContext, AsContextMut, Error, Result, StoreContextMut, Trap, bail};
@@ -53,6 +54,20 @@ pub(crate) struct Lifted {
     pub(crate) post_return: Option<crate::Func>,
 }
 
+impl Lifted {
+    fn check_call(&self, params: &[Val], results: &[Val]) -> Result<()> {
+        let expected = self.ty.params.fields.len();
+        if params.len() != expected {
+            bail!("expected {expected} arguments, got {}", params.len());
+        }
+        let expected = usize::from(self.ty.result.is_some());
+        if results.len() != expected {
+            bail!("expected room for {expected} results, got {}", results.len());
+        }
+        Ok(())
+    }
+}
+
 impl Func {
     fn lifted<T>(&self, store: &StoreContextMut<'_, T>) -> Arc<Lifted> {
         assert_eq!(self.store, store.0.id(), "a function used with another store");
@@ -80,15 +95,34 @@ impl Func {
     pub fn call(&self, mut store: impl AsContextMut, params: &[Val], results: &mut [Val]) -> Result<()> {
         let mut store = store.as_context_mut();
         let lifted = self.lifted(&store);
-        let expected = lifted.ty.params.fields.len();
-        if params.len() != expected {
-            bail!("expected {expected} arguments, got {}", params.len());
-        }
-        let expected = usize::from(lifted.ty.result.is_some());
-        if results.len() != expected {
-            bail!("expected room for {expected} results, got {}", results.len());
-        }
+        lifted.check_call(params, results)?;
         let result = entering(&mut store, Some(self.root), |store| call(store, &lifted, params))?;
+        if let (Some(result), Some(to)) = (result, results.first_mut()) {
+            *to = result;
+        }
+        Ok(())
+    }
+
+    /// Calls it, where host functions may wait: while one does, the future is pending, and may be polled on
+    /// another thread next. Dropping it abandons the call, and the instance cannot be entered any more, as
+    /// after a trap.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call); and if too many such calls are under way
+    /// ([`Config::async_calls_max`](crate::Config::async_calls_max)).
+    ///
+    /// # Panics
+    /// A panic of a host function, or of its future, goes on in the poll.
+    pub async fn call_async(
+        &self,
+        mut store: impl AsContextMut<Data: Send>,
+        params: &[Val],
+        results: &mut [Val],
+    ) -> Result<()> {
+        let mut store = store.as_context_mut();
+        let lifted = self.lifted(&store);
+        lifted.check_call(params, results)?;
+        let result = call_async(&mut store, self.root, &lifted, params).await?;
         if let (Some(result), Some(to)) = (result, results.first_mut()) {
             *to = result;
         }
@@ -124,6 +158,14 @@ impl Func {
         let _ = store;
         Ok(())
     }
+
+    /// Does nothing, as [`post_return`](Self::post_return).
+    ///
+    /// # Errors
+    /// None.
+    pub async fn post_return_async(&self, store: impl AsContextMut) -> Result<()> {
+        self.post_return(store)
+    }
 }
 
 /// Runs a call into a root; a trap leaves it so that it cannot be entered again.
@@ -132,27 +174,58 @@ pub(crate) fn entering<T, R>(
     root: Option<usize>,
     call: impl FnOnce(&mut StoreContextMut<'_, T>) -> Result<R>,
 ) -> Result<R> {
-    let state = &mut store.0.data_mut().components;
-    let depth = state.call_depth();
-    if let Some(root) = root {
-        if state.roots[root].entered {
-            return Err(Fault::CannotEnter.into());
+    let entered = Entered::new(store, root)?;
+    let done = call(entered.store);
+    entered.end(done)
+}
+
+/// A call into a root that is under way. If it is dropped before its [end](Self::end), as when nobody polls
+/// it any more, then the root cannot be entered again.
+pub(crate) struct Entered<'a, 's, T: 'static> {
+    pub(crate) store: &'a mut StoreContextMut<'s, T>,
+    root: Option<usize>,
+    depth: usize,
+    ended: bool,
+}
+
+impl<'a, 's, T: 'static> Entered<'a, 's, T> {
+    pub(crate) fn new(store: &'a mut StoreContextMut<'s, T>, root: Option<usize>) -> Result<Self> {
+        let state = &mut store.0.data_mut().components;
+        let depth = state.call_depth();
+        if let Some(root) = root {
+            if state.roots[root].entered {
+                return Err(Fault::CannotEnter.into());
+            }
+            state.roots[root].entered = true;
         }
-        state.roots[root].entered = true;
+        Ok(Self {
+            store,
+            root,
+            depth,
+            ended: false,
+        })
     }
-    let done = call(store);
-    let state = &mut store.0.data_mut().components;
-    let harmless = match &done {
-        Ok(_) => true,
-        Err(error) => {
-            state.unwind_calls(depth);
-            error.is::<Unlowered>() && !error.is::<Trap>() && !error.is::<Fault>()
+
+    /// Leaves it, if the call has ended well, or has not begun.
+    pub(crate) fn end<R>(mut self, done: Result<R>) -> Result<R> {
+        self.ended = done.is_ok();
+        let harmless = match &done {
+            Ok(_) => true,
+            Err(error) => error.is::<Unlowered>() && !error.is::<Trap>() && !error.is::<Fault>(),
+        };
+        if let (Some(root), true) = (self.root, harmless) {
+            self.store.0.data_mut().components.roots[root].entered = false;
         }
-    };
-    if let (Some(root), true) = (root, harmless) {
-        state.roots[root].entered = false;
+        done
     }
-    done
+}
+
+impl<T: 'static> Drop for Entered<'_, '_, T> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.store.0.data_mut().components.unwind_calls(self.depth);
+        }
+    }
 }
 
 /// The context of an error that came before the guest's function was called.
@@ -165,17 +238,41 @@ impl fmt::Display for Unlowered {
     }
 }
 
-/// Sets whether a component instance may call out.
-fn set_may_leave<T>(store: &mut StoreContextMut<'_, T>, instance: usize, may: bool) -> Result<()> {
-    let global = store.0.data().components.instances[instance].may_leave;
-    global.set(store.as_context_mut(), crate::Val::I32(may.into()))
-}
-
 /// The whole of a call ("canon lift").
 fn call<T>(store: &mut StoreContextMut<'_, T>, lifted: &Lifted, params: &[Val]) -> Result<Option<Val>> {
+    let (flat, mut raw) = lower(store, lifted, params)?;
+    let done = store.0.call(lifted.func.id, &flat, &mut raw);
+    done.map_err(|error| store.error(error))?;
+    lift(store, lifted, &raw)
+}
+
+/// Likewise, where host functions may wait.
+async fn call_async<T: Send>(
+    store: &mut StoreContextMut<'_, T>,
+    root: usize,
+    lifted: &Lifted,
+    params: &[Val],
+) -> Result<Option<Val>> {
+    let entered = Entered::new(store, Some(root))?;
+    let store = &mut *entered.store;
+    let done = async {
+        let (flat, mut raw) = lower(store, lifted, params)?;
+        let done = store.0.call_async(lifted.func.id, &flat, &mut raw).await;
+        done.map_err(|error| store.error(error))?;
+        lift(store, lifted, &raw)
+    };
+    let done = done.await;
+    entered.end(done)
+}
+
+/// Begins a call: the core arguments, and room for the core results.
+fn lower<T>(
+    store: &mut StoreContextMut<'_, T>,
+    lifted: &Lifted,
+    params: &[Val],
+) -> Result<(Vec<RawVal>, Vec<RawVal>)> {
     let (ty, abi) = (&*lifted.ty, &lifted.abi);
-    let borrows = ty.borrows();
-    if borrows {
+    if ty.borrows() {
         store.0.data_mut().components.enter_call();
     }
     store.0.data_mut().components.instances[abi.instance].context = Default::default();
@@ -189,11 +286,13 @@ fn call<T>(store: &mut StoreContextMut<'_, T>, lifted: &Lifted, params: &[Val]) 
     }
     let flat = flat.map_err(|error| error.context(Unlowered))?;
     let (_, results) = ty.core_signature(Side::Lift);
-    let mut raw = [RawVal::I32(0)];
-    let raw = &mut raw[..results.len()];
-    let done = store.0.call(lifted.func.id, &flat, raw);
-    done.map_err(|error| store.error(error))?;
-    if borrows {
+    Ok((flat, vec![RawVal::I32(0); results.len()]))
+}
+
+/// Ends a call with these core results.
+fn lift<T>(store: &mut StoreContextMut<'_, T>, lifted: &Lifted, raw: &[RawVal]) -> Result<Option<Val>> {
+    let (ty, abi) = (&*lifted.ty, &lifted.abi);
+    if ty.borrows() {
         store.0.data_mut().components.exit_call()?;
     }
     let mut lifting = Lifting::new(store, abi);
@@ -208,6 +307,7 @@ fn call<T>(store: &mut StoreContextMut<'_, T>, lifted: &Lifted, params: &[Val]) 
         }),
     };
     if let Some(post_return) = lifted.post_return {
+        // It may not call out, so that there is nothing to wait for.
         set_may_leave(store, abi.instance, false)?;
         let done = store.0.call(post_return.id, raw, &mut []);
         done.map_err(|error| store.error(error))?;
@@ -292,5 +392,39 @@ impl<Params: ComponentNamedList, Return: ComponentNamedList> TypedFunc<Params, R
             call(store, &lifted, &params)
         })?;
         Return::from_vals(&mut store, result.into_iter().collect())
+    }
+    /// Calls it, where host functions may wait; see [`Func::call_async`].
+    ///
+    /// # Errors
+    /// As [`Func::call_async`].
+    ///
+    /// # Panics
+    /// If it belongs to another store. A panic of a host function, or of its future, goes on in the poll.
+    pub async fn call_async(
+        &self,
+        mut store: impl AsContextMut<Data: Send>,
+        params: Params,
+    ) -> Result<Return> {
+        let mut store = store.as_context_mut();
+        let lifted = self.func.lifted(&store);
+        let params = params.into_vals(&mut store)?;
+        let result = call_async(&mut store, self.func.root, &lifted, &params).await?;
+        Return::from_vals(&mut store, result.into_iter().collect())
+    }
+
+    /// Does nothing, as [`Func::post_return`].
+    ///
+    /// # Errors
+    /// None.
+    pub fn post_return(&self, store: impl AsContextMut) -> Result<()> {
+        self.func.post_return(store)
+    }
+
+    /// Does nothing, as [`Func::post_return`].
+    ///
+    /// # Errors
+    /// None.
+    pub async fn post_return_async(&self, store: impl AsContextMut) -> Result<()> {
+        self.func.post_return(store)
     }
 }

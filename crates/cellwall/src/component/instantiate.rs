@@ -6,77 +6,55 @@ use super::linker::{Definition, InstancePre};
 use super::state::{InstanceState, ResourceEntry, RootState};
 use super::{Component, Instance, trampoline};
 use crate::{
-    AsContextMut, Engine, Extern, ExternType, Func, Global, GlobalType, Memory, Module, Mutability, Result,
-    StoreContextMut, Val, ValType, bail, format_err,
+    AsContextMut, Engine, Extern, ExternType, Func, Global, Memory, Module, Result, StoreContextMut, bail,
+    format_err,
 };
+use cellwall_abi::ValType;
 use cellwall_component::{
     CoreDef, CoreInstance, CoreType, FuncRef, Item, Items, ModuleRef, ModuleType, Options, Plan, ResourceId,
     ResourceOrigin, Step, Trampoline,
 };
+use cellwall_runtime::{GlobalType, RawVal};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Instantiates a component with its imports.
 pub(crate) fn instantiate<T: 'static>(
-    mut store: StoreContextMut<'_, T>,
+    store: StoreContextMut<'_, T>,
     pre: &InstancePre<T>,
 ) -> Result<Instance> {
-    let component = pre.component();
-    if !Engine::same(store.engine(), component.engine()) {
-        bail!("a component of one engine cannot be instantiated in a store of another");
-    }
-    let plan = component.plan();
-    let first = store.0.data().components.instances.len();
-    let root = store.0.data().components.roots.len();
-    for _ in &plan.parents {
-        let ty = GlobalType::new(ValType::I32, Mutability::Var);
-        let may_leave = Global::new(store.as_context_mut(), ty, Val::I32(1))?;
-        store.0.data_mut().components.instances.push(InstanceState {
-            handles: Default::default(),
-            may_leave,
-            context: Default::default(),
-            backpressure: 0,
-        });
-    }
-    store.0.data_mut().components.roots.push(RootState {
-        // Nothing can be called before all is there.
-        entered: true,
-        resources: vec![None; plan.resources.len()],
-        lifted: BTreeMap::new(),
-        modules: BTreeMap::new(),
-    });
-    let mut making = Making {
-        pre,
-        store,
-        root,
-        first,
-        cores: Vec::with_capacity(plan.core_instances as usize),
-        trampolines: vec![None; plan.trampolines.len()],
-    };
-    making.imported_resources()?;
-    for step in &plan.steps {
-        match step {
-            Step::Instantiate { module, args } => {
-                let module = making.module(module)?;
-                let made = making.core(&module, args)?;
-                making.cores.push(made);
-            }
-            Step::Trampoline(index) => {
-                let func = making.trampoline(*index)?;
-                making.trampolines[*index as usize] = Some(func);
-            }
-            Step::Resource(id) => making.resource(*id)?,
+    let mut making = Making::new(store, pre)?;
+    for step in &making.plan().steps {
+        if let Some((module, imports)) = making.step(step)? {
+            let made = crate::Instance::new(making.store.as_context_mut(), &module, &imports)?;
+            making.cores.push(made);
         }
     }
-    making.exports(&plan.exports)?;
-    let state = &mut making.store.0.data_mut().components;
-    state.roots[root].entered = false;
-    Ok(Instance {
-        store: making.store.0.id(),
-        root,
-        component: component.clone(),
-    })
+    making.end()
 }
+
+/// Likewise, where host functions may wait that start functions call.
+pub(crate) async fn instantiate_async<T: Send + 'static>(
+    store: StoreContextMut<'_, T>,
+    pre: &InstancePre<T>,
+) -> Result<Instance> {
+    let mut making = Making::new(store, pre)?;
+    for step in &making.plan().steps {
+        if let Some((module, imports)) = making.step(step)? {
+            let made = crate::Instance::new_async(making.store.as_context_mut(), &module, &imports);
+            let made = made.await?;
+            making.cores.push(made);
+        }
+    }
+    making.end()
+}
+
+/// The type of the flag that says whether a component instance may call out.
+const FLAG: GlobalType = GlobalType {
+    ty: ValType::I32,
+    exact: None,
+    mutable: true,
+};
 
 /// An instantiation under way.
 pub(crate) struct Making<'a, 's, T: 'static> {
@@ -89,7 +67,73 @@ pub(crate) struct Making<'a, 's, T: 'static> {
     trampolines: Vec<Option<Func>>,
 }
 
-impl<'a, T: 'static> Making<'a, '_, T> {
+impl<'a, 's, T: 'static> Making<'a, 's, T> {
+    fn new(mut store: StoreContextMut<'s, T>, pre: &'a InstancePre<T>) -> Result<Self> {
+        let component = pre.component();
+        if !Engine::same(store.engine(), component.engine()) {
+            bail!("a component of one engine cannot be instantiated in a store of another");
+        }
+        let plan = component.plan();
+        let first = store.0.data().components.instances.len();
+        let root = store.0.data().components.roots.len();
+        for _ in &plan.parents {
+            let id = store.0.new_global(FLAG, RawVal::I32(1));
+            let id = id.map_err(|error| store.error(error))?;
+            let may_leave = Global { id };
+            store.0.data_mut().components.instances.push(InstanceState {
+                handles: Default::default(),
+                may_leave,
+                context: Default::default(),
+                backpressure: 0,
+            });
+        }
+        store.0.data_mut().components.roots.push(RootState {
+            // Nothing can be called before all is there.
+            entered: true,
+            resources: vec![None; plan.resources.len()],
+            lifted: BTreeMap::new(),
+            modules: BTreeMap::new(),
+        });
+        let mut making = Making {
+            pre,
+            store,
+            root,
+            first,
+            cores: Vec::with_capacity(plan.core_instances as usize),
+            trampolines: vec![None; plan.trampolines.len()],
+        };
+        making.imported_resources()?;
+        Ok(making)
+    }
+
+    /// Takes a step; or returns the core module that is to be instantiated next, with its imports.
+    fn step(&mut self, step: &Step) -> Result<Option<(Module, Vec<Extern>)>> {
+        match step {
+            Step::Instantiate { module, args } => {
+                let module = self.module(module)?;
+                let imports = self.core_imports(&module, args)?;
+                return Ok(Some((module, imports)));
+            }
+            Step::Trampoline(index) => {
+                let func = self.trampoline(*index)?;
+                self.trampolines[*index as usize] = Some(func);
+            }
+            Step::Resource(id) => self.resource(*id)?,
+        }
+        Ok(None)
+    }
+
+    /// Makes the exports callable, and lets calls in.
+    fn end(mut self) -> Result<Instance> {
+        self.exports(&self.plan().exports)?;
+        self.store.0.data_mut().components.roots[self.root].entered = false;
+        Ok(Instance {
+            store: self.store.0.id(),
+            root: self.root,
+            component: self.component().clone(),
+        })
+    }
+
     pub(crate) fn plan(&self) -> &'a Plan {
         self.pre.component().plan()
     }
@@ -120,8 +164,8 @@ impl<'a, T: 'static> Making<'a, '_, T> {
         })
     }
 
-    /// Instantiates a core module.
-    fn core(&mut self, module: &Module, args: &[(Arc<str>, CoreInstance)]) -> Result<crate::Instance> {
+    /// What a core module imports.
+    fn core_imports(&mut self, module: &Module, args: &[(Arc<str>, CoreInstance)]) -> Result<Vec<Extern>> {
         let args: BTreeMap<&str, CoreInstance> = args.iter().map(|(name, from)| (&**name, *from)).collect();
         let mut imports = Vec::with_capacity(module.imports().len());
         for import in module.imports() {
@@ -140,7 +184,7 @@ impl<'a, T: 'static> Making<'a, '_, T> {
             let missing = || format_err!("unknown import: `{}::{}`", import.module(), import.name());
             imports.push(found.ok_or_else(missing)?);
         }
-        crate::Instance::new(self.store.as_context_mut(), module, &imports)
+        Ok(imports)
     }
 
     /// A core item.

@@ -5,19 +5,45 @@ use super::types::{ComponentFunc, ComponentItem};
 use super::{Component, Instance, ResourceType, Val};
 use crate::{AsContextMut, Engine, Module, Result, StoreContextMut, bail, format_err};
 use cellwall_component::{FuncType, Item, Items, ModuleRef, ResourceId, TypeItem, compatible_name};
+use cellwall_runtime::HostFuture;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::future::Future;
 use std::ops::Bound;
 use std::sync::Arc;
 
 type Call<T> = dyn Fn(StoreContextMut<'_, T>, &ComponentFunc, &[Val], &mut [Val]) -> Result<()> + Send + Sync;
+/// The results of a host function that is a future, once there is a store to make them in.
+pub(crate) type Returned<T> = Box<dyn FnOnce(&mut StoreContextMut<'_, T>) -> Result<Vec<Val>>>;
+type CallAsync<T> = dyn for<'a> Fn(
+        StoreContextMut<'a, T>,
+        &ComponentFunc,
+        Vec<Val>,
+    ) -> Result<HostFuture<'a, Result<Returned<T>>>>
+    + Send
+    + Sync;
 type Check = dyn Fn(&ComponentFunc) -> Result<()> + Send + Sync;
-pub(crate) type Drop<T> = dyn Fn(StoreContextMut<'_, T>, u32) -> Result<()> + Send + Sync;
+type DropNow<T> = dyn Fn(StoreContextMut<'_, T>, u32) -> Result<()> + Send + Sync;
+type DropAsync<T> = dyn for<'a> Fn(StoreContextMut<'a, T>, u32) -> Box<dyn Future<Output = Result<()>> + Send + 'a>
+    + Send
+    + Sync;
 
 /// A function of the host.
 pub(crate) struct HostFunc<T: 'static> {
-    pub(crate) call: Box<Call<T>>,
+    pub(crate) body: Body<T>,
     check: Box<Check>,
+}
+
+/// What a function of the host does.
+pub(crate) enum Body<T: 'static> {
+    Plain(Box<Call<T>>),
+    Async(Box<CallAsync<T>>),
+}
+
+/// The destructor of a resource of the host.
+pub(crate) enum Drop<T: 'static> {
+    Plain(Box<DropNow<T>>),
+    Async(Box<DropAsync<T>>),
 }
 
 /// Something defined in a linker.
@@ -163,6 +189,21 @@ impl<T: 'static> Linker<T> {
         self.instantiate_pre(component)?.instantiate(store)
     }
 
+    /// [`instantiate_pre`](Self::instantiate_pre), then [`InstancePre::instantiate_async`].
+    ///
+    /// # Errors
+    /// As both.
+    pub async fn instantiate_async(
+        &self,
+        store: impl AsContextMut<Data = T>,
+        component: &Component,
+    ) -> Result<Instance>
+    where
+        T: Send,
+    {
+        self.instantiate_pre(component)?.instantiate_async(store).await
+    }
+
     /// Defines what a component imports and is not there yet: functions that trap, and resources of
     /// their own.
     ///
@@ -192,6 +233,28 @@ impl<T: 'static> Linker<T> {
         let items = component.plan().imports.clone();
         define(&mut self.root(), &items)
     }
+}
+
+/// Whether a function of the component is of these types.
+fn check<Params: ComponentNamedList, Return: ComponentNamedList>(ty: &ComponentFunc) -> Result<()> {
+    let params: Vec<_> = ty.params().map(|(_, ty)| ty).collect();
+    Params::typecheck(&params).map_err(|error| error.context("type mismatch with parameters"))?;
+    let results: Vec<_> = ty.results().collect();
+    Return::typecheck(&results).map_err(|error| error.context("type mismatch with results"))
+}
+
+/// Tells the Rust compiler how the lifetimes of a closure belong together.
+fn box_async<T: 'static>(
+    call: impl for<'a> Fn(
+        StoreContextMut<'a, T>,
+        &ComponentFunc,
+        Vec<Val>,
+    ) -> Result<HostFuture<'a, Result<Returned<T>>>>
+    + Send
+    + Sync
+    + 'static,
+) -> Box<CallAsync<T>> {
+    Box::new(call)
 }
 
 /// Finds a name, or a compatible version of it.
@@ -233,12 +296,6 @@ impl<'a, T: 'static> LinkerInstance<'a, T> {
         Params: ComponentNamedList,
         Return: ComponentNamedList,
     {
-        let check = |ty: &ComponentFunc| {
-            let params: Vec<_> = ty.params().map(|(_, ty)| ty).collect();
-            Params::typecheck(&params).map_err(|error| error.context("type mismatch with parameters"))?;
-            let results: Vec<_> = ty.results().collect();
-            Return::typecheck(&results).map_err(|error| error.context("type mismatch with results"))
-        };
         let call = move |mut store: StoreContextMut<'_, T>,
                          _: &ComponentFunc,
                          params: &[Val],
@@ -251,8 +308,43 @@ impl<'a, T: 'static> LinkerInstance<'a, T> {
             Ok(())
         };
         let func = HostFunc {
-            call: Box::new(call),
-            check: Box::new(check),
+            body: Body::Plain(Box::new(call)),
+            check: Box::new(check::<Params, Return>),
+        };
+        self.insert(name, Definition::Func(Arc::new(func)))
+    }
+
+    /// Defines a function that is a future, whose types are known to Rust. Parameters and results are
+    /// tuples.
+    ///
+    /// The future is polled on the stack of the thread. While it is pending, the guest waits: its stack is
+    /// parked, and the [`call_async`](super::Func::call_async) that called it is pending, too. If it was
+    /// called by [`call`](super::Func::call), a future that is ready at once is as good as a plain
+    /// function, and one that is not ends the call with an error.
+    ///
+    /// # Errors
+    /// If the name is defined already.
+    pub fn func_wrap_async<F, Params, Return>(&mut self, name: &str, func: F) -> Result<()>
+    where
+        F: for<'f> Fn(StoreContextMut<'f, T>, Params) -> Box<dyn Future<Output = Result<Return>> + Send + 'f>
+            + Send
+            + Sync
+            + 'static,
+        Params: ComponentNamedList,
+        Return: ComponentNamedList,
+    {
+        let call = box_async(move |mut store, _, params| {
+            let params = Params::from_vals(&mut store, params)?;
+            let returns = Box::into_pin(func(store, params));
+            Ok(Box::pin(async move {
+                let returned = returns.await?;
+                let later: Returned<T> = Box::new(|store| returned.into_vals(store));
+                Ok(later)
+            }))
+        });
+        let func = HostFunc {
+            body: Body::Async(call),
+            check: Box::new(check::<Params, Return>),
         };
         self.insert(name, Definition::Func(Arc::new(func)))
     }
@@ -271,7 +363,43 @@ impl<'a, T: 'static> LinkerInstance<'a, T> {
         + 'static,
     ) -> Result<()> {
         let func = HostFunc {
-            call: Box::new(func),
+            body: Body::Plain(Box::new(func)),
+            check: Box::new(|_| Ok(())),
+        };
+        self.insert(name, Definition::Func(Arc::new(func)))
+    }
+
+    /// Defines a function that is a future, and takes values of any type. It gets its type as the
+    /// component has it, the parameters, and a slice of results to fill. See
+    /// [`func_wrap_async`](Self::func_wrap_async).
+    ///
+    /// # Errors
+    /// If the name is defined already.
+    pub fn func_new_async<F>(&mut self, name: &str, func: F) -> Result<()>
+    where
+        T: Send,
+        F: for<'f> Fn(
+                StoreContextMut<'f, T>,
+                ComponentFunc,
+                &'f [Val],
+                &'f mut [Val],
+            ) -> Box<dyn Future<Output = Result<()>> + Send + 'f>
+            + Send
+            + Sync
+            + 'static,
+    {
+        let func = Arc::new(func);
+        let call = box_async(move |store, ty, params| {
+            let (func, ty) = (func.clone(), ty.clone());
+            Ok(Box::pin(async move {
+                let mut results = vec![Val::Bool(false); ty.results().len()];
+                Box::into_pin(func(store, ty, &params, &mut results)).await?;
+                let later: Returned<T> = Box::new(|_| Ok(results));
+                Ok(later)
+            }))
+        });
+        let func = HostFunc {
+            body: Body::Async(call),
             check: Box::new(|_| Ok(())),
         };
         self.insert(name, Definition::Func(Arc::new(func)))
@@ -288,6 +416,22 @@ impl<'a, T: 'static> LinkerInstance<'a, T> {
         ty: ResourceType,
         dtor: impl Fn(StoreContextMut<'_, T>, u32) -> Result<()> + Send + Sync + 'static,
     ) -> Result<()> {
+        let dtor = Drop::Plain(Box::new(dtor));
+        self.insert(name, Definition::Resource(ty, Arc::new(dtor)))
+    }
+
+    /// Defines a resource whose destructor is a future; the guest that drops a handle waits for it.
+    ///
+    /// # Errors
+    /// If the name is defined already.
+    pub fn resource_async<F>(&mut self, name: &str, ty: ResourceType, dtor: F) -> Result<()>
+    where
+        F: for<'f> Fn(StoreContextMut<'f, T>, u32) -> Box<dyn Future<Output = Result<()>> + Send + 'f>
+            + Send
+            + Sync
+            + 'static,
+    {
+        let dtor = Drop::Async(Box::new(dtor));
         self.insert(name, Definition::Resource(ty, Arc::new(dtor)))
     }
 
@@ -467,6 +611,19 @@ impl<T: 'static> InstancePre<T> {
     /// What the instantiation of its core modules fails with.
     pub fn instantiate(&self, mut store: impl AsContextMut<Data = T>) -> Result<Instance> {
         super::instantiate::instantiate(store.as_context_mut(), self)
+    }
+
+    /// Instantiates it in a store, where host functions may wait that start functions call. If the future
+    /// is dropped before it is ready, there is no instance.
+    ///
+    /// # Errors
+    /// As [`instantiate`](Self::instantiate); and if too many asynchronous calls are under way
+    /// ([`Config::async_calls_max`](crate::Config::async_calls_max)).
+    pub async fn instantiate_async(&self, mut store: impl AsContextMut<Data = T>) -> Result<Instance>
+    where
+        T: Send,
+    {
+        super::instantiate::instantiate_async(store.as_context_mut(), self).await
     }
 }
 

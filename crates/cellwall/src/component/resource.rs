@@ -150,22 +150,48 @@ impl ResourceAny {
     /// If it is of another store, is gone, or is lent; what the destructor traps with.
     pub fn resource_drop(self, mut store: impl AsContextMut) -> Result<()> {
         let mut store = store.as_context_mut();
-        self.check(&store)?;
-        if self.direct {
+        let Some((dtor, rep, root)) = self.dropped(&mut store)? else {
             return Ok(());
+        };
+        super::func::entering(&mut store, root, |store| {
+            dtor.call(store.as_context_mut(), &[crate::Val::I32(rep as i32)], &mut [])
+        })
+    }
+
+    /// Likewise, where the destructor may wait.
+    ///
+    /// # Errors
+    /// As [`resource_drop`](Self::resource_drop).
+    pub async fn resource_drop_async(self, mut store: impl AsContextMut<Data: Send>) -> Result<()> {
+        let mut store = store.as_context_mut();
+        let Some((dtor, rep, root)) = self.dropped(&mut store)? else {
+            return Ok(());
+        };
+        let entered = super::func::Entered::new(&mut store, root)?;
+        let params = [crate::Val::I32(rep as i32)];
+        let done = dtor
+            .call_async(entered.store.as_context_mut(), &params, &mut [])
+            .await;
+        entered.end(done)
+    }
+
+    /// Takes it out of the table: its destructor, if there is one to call, what it is called with, and the
+    /// root that it is a call into.
+    fn dropped<T>(
+        &self,
+        store: &mut StoreContextMut<'_, T>,
+    ) -> Result<Option<(crate::Func, u32, Option<usize>)>> {
+        self.check(store)?;
+        if self.direct {
+            return Ok(None);
         }
         let state = &mut store.0.data_mut().components;
         let rep = state.drop_handle(None, self.index, self.ty)?;
         let (Some(rep), Some((root, id))) = (rep, self.origin) else {
-            return Ok(());
+            return Ok(None);
         };
-        let Some(dtor) = state.resource(root, id).dtor else {
-            return Ok(());
-        };
-        let guest = self.ty.is_guest();
-        super::func::entering(&mut store, guest.then_some(root), |store| {
-            dtor.call(store.as_context_mut(), &[crate::Val::I32(rep as i32)], &mut [])
-        })
+        let guest = self.ty.is_guest().then_some(root);
+        Ok(state.resource(root, id).dtor.map(|dtor| (dtor, rep, guest)))
     }
 
     /// What the host gets for a representation that is lent to it.

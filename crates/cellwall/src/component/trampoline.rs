@@ -4,22 +4,20 @@
 use super::Val;
 use super::instantiate::Making;
 use super::lift::{Abi, Lifting, core};
-use super::linker::{Drop, HostFunc, func_type_in};
+use super::linker::{Body, Drop, HostFunc, Returned, func_type_in};
 use super::lower::{Lowering, typed};
 use super::state::State;
-use crate::{AsContextMut, Caller, Error, Extern, Func, FuncType, Result, StoreContextMut, ValType};
+use crate::{AsContextMut, Caller, Error, Extern, Func, Result, StoreContextMut, ValType};
 use cellwall_component::adapter::{self, Import, Party};
-use cellwall_component::{Builtin, Fault, Flat, Handle, Options, Side};
-use cellwall_runtime::RawVal;
+use cellwall_component::{Builtin, Fault, Flat, FuncType, Handle, Options, Side};
+use cellwall_runtime::{Begun, RawVal};
 use std::sync::Arc;
 
-/// A core function of the host.
-fn func<T: 'static>(
-    store: &mut StoreContextMut<'_, T>,
+fn core_type<T: 'static>(
+    store: &StoreContextMut<'_, T>,
     params: &[Flat],
     results: &[Flat],
-    call: impl Fn(&mut StoreContextMut<'_, T>, &[RawVal], &mut [RawVal]) -> Result<()> + Send + Sync + 'static,
-) -> Func {
+) -> crate::FuncType {
     let types = |list: &[Flat]| {
         let ty = |ty: &Flat| match ty {
             Flat::I32 => ValType::I32,
@@ -29,15 +27,47 @@ fn func<T: 'static>(
         };
         list.iter().map(ty).collect::<Vec<_>>()
     };
-    let ty = FuncType::new(store.engine(), types(params), types(results));
+    crate::FuncType::new(store.engine(), types(params), types(results))
+}
+
+/// A core function of the host.
+fn func<T: 'static>(
+    store: &mut StoreContextMut<'_, T>,
+    params: &[Flat],
+    results: &[Flat],
+    call: impl Fn(&mut StoreContextMut<'_, T>, &[RawVal], &mut [RawVal]) -> Result<()> + Send + Sync + 'static,
+) -> Func {
+    let ty = core_type(store, params, results);
     crate::func::raw(store, &ty, call)
+}
+
+/// Likewise, one that may have to wait: it begins, and it ends with what it has come to.
+fn func_async<T: 'static, O: 'static>(
+    store: &mut StoreContextMut<'_, T>,
+    params: &[Flat],
+    results: &[Flat],
+    begin: impl for<'a> Fn(StoreContextMut<'a, T>, &[RawVal]) -> Result<Begun<'a, O>> + Send + Sync + 'static,
+    end: impl Fn(&mut StoreContextMut<'_, T>, &[RawVal], O, &mut [RawVal]) -> Result<()> + Send + Sync + 'static,
+) -> Func {
+    let ty = core_type(store, params, results);
+    crate::func::raw_async(store, &ty, begin, end)
 }
 
 /// What calls the destructor of a resource of the host.
 pub(crate) fn dtor<T: 'static>(store: &mut StoreContextMut<'_, T>, dtor: Arc<Drop<T>>) -> Func {
-    Func::wrap(
+    if let Drop::Plain(_) = &*dtor {
+        let call = move |mut caller: Caller<'_, T>, rep: u32| match &*dtor {
+            Drop::Plain(dtor) => dtor(caller.as_context_mut(), rep),
+            Drop::Async(_) => unreachable!("it was looked at"),
+        };
+        return Func::wrap(store.as_context_mut(), call);
+    }
+    Func::wrap_async(
         store.as_context_mut(),
-        move |mut caller: Caller<'_, T>, rep: u32| dtor(caller.as_context_mut(), rep),
+        move |caller, (rep,): (u32,)| match &*dtor {
+            Drop::Async(dtor) => dtor(caller.into(), rep),
+            Drop::Plain(_) => unreachable!("it was looked at"),
+        },
     )
 }
 
@@ -45,54 +75,99 @@ pub(crate) fn dtor<T: 'static>(store: &mut StoreContextMut<'_, T>, dtor: Arc<Dro
 pub(crate) fn host<T: 'static>(
     store: &mut StoreContextMut<'_, T>,
     abi: Abi,
-    ty: Arc<cellwall_component::FuncType>,
+    ty: Arc<FuncType>,
     host: Arc<HostFunc<T>>,
 ) -> Func {
     let (params, results) = ty.core_signature(Side::Lower);
     let described = func_type_in(&store.0.data().components, abi.root, &ty);
-    func(store, &params, &results, move |store, params, results| {
-        check_may_leave(store, abi.instance)?;
-        store.0.data_mut().components.enter_call();
-        let mut values = Vec::new();
-        let mut lifting = Lifting::new(store, &abi);
-        match ty.flat_params() {
-            (_, false) => {
-                let mut from = params.iter();
-                for (_, ty, _) in &ty.params.fields {
-                    values.push(lifting.flat(ty, &mut from)?);
-                }
+    if let Body::Plain(_) = &host.body {
+        return func(store, &params, &results, move |store, params, results| {
+            let values = host_params(store, &abi, &ty, params)?;
+            let mut returned = vec![Val::Bool(false); usize::from(ty.result.is_some())];
+            match &host.body {
+                Body::Plain(call) => call(store.as_context_mut(), &described, &values, &mut returned)?,
+                Body::Async(_) => unreachable!("it was looked at"),
+            }
+            host_results(store, &abi, &ty, params, &returned, results)
+        });
+    }
+    let (begin_abi, begin_ty) = (abi.clone(), ty.clone());
+    func_async(
+        store,
+        &params,
+        &results,
+        move |mut store, params| {
+            let values = host_params(&mut store, &begin_abi, &begin_ty, params)?;
+            match &host.body {
+                Body::Async(call) => Ok(Begun::Waits(call(store, &described, values)?)),
+                Body::Plain(_) => unreachable!("it was looked at"),
+            }
+        },
+        move |store, params, returned: Result<Returned<T>>, results| {
+            let returned = returned?(store)?;
+            host_results(store, &abi, &ty, params, &returned, results)
+        },
+    )
+}
+
+/// Begins a call of a function of the host: its arguments.
+fn host_params<T: 'static>(
+    store: &mut StoreContextMut<'_, T>,
+    abi: &Abi,
+    ty: &FuncType,
+    params: &[RawVal],
+) -> Result<Vec<Val>> {
+    check_may_leave(store, abi.instance)?;
+    store.0.data_mut().components.enter_call();
+    let mut values = Vec::new();
+    let mut lifting = Lifting::new(store, abi);
+    match ty.flat_params() {
+        (_, false) => {
+            let mut from = params.iter();
+            for (_, ty, _) in &ty.params.fields {
+                values.push(lifting.flat(ty, &mut from)?);
+            }
+        }
+        (_, true) => {
+            let ptr = pointer(params[0]);
+            let layout = ty.params.layout();
+            lifting.check(ptr, layout.size, layout.align)?;
+            for (_, ty, offset) in &ty.params.fields {
+                values.push(lifting.memory(ty, ptr + offset)?);
+            }
+        }
+    }
+    Ok(values)
+}
+
+/// Ends it: its results go to the guest.
+fn host_results<T: 'static>(
+    store: &mut StoreContextMut<'_, T>,
+    abi: &Abi,
+    ty: &FuncType,
+    params: &[RawVal],
+    returned: &[Val],
+    results: &mut [RawVal],
+) -> Result<()> {
+    if let (Some(ty_of), Some(val)) = (&ty.result, returned.first()) {
+        set_may_leave(store, abi.instance, false)?;
+        let mut lowering = Lowering { store, abi };
+        match ty.flat_results() {
+            (types, false) => {
+                let mut bits = Vec::new();
+                lowering.flat(ty_of, val, &mut bits)?;
+                results.copy_from_slice(&typed(&bits, &types));
             }
             (_, true) => {
-                let ptr = pointer(params[0]);
-                let layout = ty.params.layout();
-                lifting.check(ptr, layout.size, layout.align)?;
-                for (_, ty, offset) in &ty.params.fields {
-                    values.push(lifting.memory(ty, ptr + offset)?);
-                }
+                let last = params.last().expect("a pointer for the results is passed");
+                let ptr = pointer(*last);
+                lowering.check(ty_of, ptr)?;
+                lowering.memory(ty_of, val, ptr)?;
             }
         }
-        let mut returned = vec![Val::Bool(false); usize::from(ty.result.is_some())];
-        (host.call)(store.as_context_mut(), &described, &values, &mut returned)?;
-        if let (Some(ty_of), Some(val)) = (&ty.result, returned.first()) {
-            set_may_leave(store, abi.instance, false)?;
-            let mut lowering = Lowering { store, abi: &abi };
-            match ty.flat_results() {
-                (types, false) => {
-                    let mut bits = Vec::new();
-                    lowering.flat(ty_of, val, &mut bits)?;
-                    results.copy_from_slice(&typed(&bits, &types));
-                }
-                (_, true) => {
-                    let last = params.last().expect("a pointer for the results is passed");
-                    let ptr = pointer(*last);
-                    lowering.check(ty_of, ptr)?;
-                    lowering.memory(ty_of, val, ptr)?;
-                }
-            }
-            set_may_leave(store, abi.instance, true)?;
-        }
-        Ok(store.0.data_mut().components.exit_call()?)
-    })
+        set_may_leave(store, abi.instance, true)?;
+    }
+    Ok(store.0.data_mut().components.exit_call()?)
 }
 
 fn pointer(value: RawVal) -> u32 {
@@ -104,15 +179,17 @@ fn pointer(value: RawVal) -> u32 {
 
 fn check_may_leave<T>(store: &mut StoreContextMut<'_, T>, instance: usize) -> Result<()> {
     let flag = store.0.data().components.instances[instance].may_leave;
-    match flag.get(store.as_context_mut()) {
-        crate::Val::I32(0) => Err(Fault::CannotLeave.into()),
+    match store.0.global_get(flag.id) {
+        RawVal::I32(0) => Err(Fault::CannotLeave.into()),
         _ => Ok(()),
     }
 }
 
-fn set_may_leave<T>(store: &mut StoreContextMut<'_, T>, instance: usize, may: bool) -> Result<()> {
+/// Sets whether a component instance may call out.
+pub(crate) fn set_may_leave<T>(store: &mut StoreContextMut<'_, T>, instance: usize, may: bool) -> Result<()> {
     let flag = store.0.data().components.instances[instance].may_leave;
-    flag.set(store.as_context_mut(), crate::Val::I32(may.into()))
+    let done = store.0.global_set(flag.id, RawVal::I32(may.into()));
+    done.map_err(|error| store.error(error))
 }
 
 /// A fault with the number that it is about.
@@ -285,19 +362,25 @@ pub(crate) fn builtin<T: 'static>(
         }
         Builtin::ResourceDrop(id) => {
             let id = *id;
-            let call = move |mut caller: Caller<'_, T>, index: u32| -> Result<()> {
-                let mut store = caller.as_context_mut();
-                check_may_leave(&mut store, number)?;
-                let state = &mut store.0.data_mut().components;
-                let entry = state.resource(root, id);
-                let dropped = state.drop_handle(Some(number), index, entry.ty);
-                let rep = dropped.map_err(|fault| about(fault, index))?;
-                match (rep, entry.dtor) {
-                    (Some(rep), Some(dtor)) => dtor.call(store, &[crate::Val::I32(rep as i32)], &mut []),
-                    _ => Ok(()),
-                }
-            };
-            Func::wrap(making.store.as_context_mut(), call)
+            crate::func::begun(
+                &mut making.store,
+                move |mut store, (index,): (u32,)| {
+                    check_may_leave(&mut store, number)?;
+                    let state = &mut store.0.data_mut().components;
+                    let entry = state.resource(root, id);
+                    let dropped = state.drop_handle(Some(number), index, entry.ty);
+                    let rep = dropped.map_err(|fault| about(fault, index))?;
+                    Ok(match (rep, entry.dtor) {
+                        (Some(rep), Some(dtor)) => Begun::Calls {
+                            func: dtor.id,
+                            params: [RawVal::I32(rep as i32)].into(),
+                            then: |ended| ended,
+                        },
+                        _ => Begun::Done(Ok(())),
+                    })
+                },
+                |store, ended: Result<_, _>| ended.map_err(|error| store.error(error)),
+            )
         }
         Builtin::ErrorContextNew(options) => error_context_new(making, instance, options)?,
         Builtin::ErrorContextDebugMessage(options) => error_context_message(making, instance, options)?,

@@ -1,12 +1,14 @@
 //! Functions of the host, and what they see of their caller.
 
 use super::convert::{WasmRet, WasmTy, WasmTyList};
-use crate::store::Data;
+use crate::store::{Data, Inner};
 use crate::{
     AsContext, AsContextMut, Engine, Error, Extern, Func, FuncType, Instance, Result, StoreContext,
     StoreContextMut, Val, format_err,
 };
-use cellwall_runtime as runtime;
+use cellwall_runtime::{self as runtime, Begun};
+use std::future::Future;
+use std::sync::Arc;
 
 /// What a host function sees of the guest that called it, and the store.
 ///
@@ -149,26 +151,40 @@ pub(crate) fn untyped<T: 'static>(
         let mut caller = Caller::new(caller);
         let store = &**caller.store.0;
         let params: Vec<Val> = params.iter().map(|&raw| Val::from_raw(store, raw)).collect();
-        let mut values: Vec<Val> = ty
-            .results()
-            .map(|ty| match &ty {
-                crate::ValType::Ref(ty) => Val::null_ref(ty.heap_type()),
-                _ => ty.default_value().expect("every number has one"),
-            })
-            .collect();
+        let mut values = initial_results(&ty);
         func(caller.again(), &params, &mut values).map_err(host)?;
-        for ((value, raw), ty) in values.into_iter().zip(results).zip(ty.results()) {
-            if !value.matches_ty(caller.as_context(), &ty).map_err(host)? {
-                let found = value.plain_ty();
-                return Err(host(format_err!(
-                    "a host function returned {found} where its type says {ty}"
-                )));
-            }
-            *raw = value.to_raw(caller.as_context()).map_err(host)?;
-        }
-        Ok(())
+        leave_results(caller.as_context(), &ty, values, results)
     });
     HostFunc(func)
+}
+
+/// What a function finds in its results.
+fn initial_results(ty: &FuncType) -> Vec<Val> {
+    ty.results()
+        .map(|ty| match &ty {
+            crate::ValType::Ref(ty) => Val::null_ref(ty.heap_type()),
+            _ => ty.default_value().expect("every number has one"),
+        })
+        .collect()
+}
+
+/// Checks the results of a function, and hands them to the runtime.
+fn leave_results<T: 'static>(
+    store: StoreContext<'_, T>,
+    ty: &FuncType,
+    values: Vec<Val>,
+    results: &mut [runtime::RawVal],
+) -> Result<(), runtime::HostError> {
+    for ((value, raw), ty) in values.into_iter().zip(results).zip(ty.results()) {
+        if !value.matches_ty(store, &ty).map_err(host)? {
+            let found = value.plain_ty();
+            return Err(host(format_err!(
+                "a host function returned {found} where its type says {ty}"
+            )));
+        }
+        *raw = value.to_raw(store).map_err(host)?;
+    }
+    Ok(())
 }
 
 /// A host function of a store on values as the runtime has them. `func` leaves results of the types
@@ -186,6 +202,106 @@ pub(crate) fn raw<T: 'static>(
     let made = runtime::HostFunc::untyped(engine.runtime(), signature, move |caller, params, results| {
         func(&mut StoreContextMut(caller.store), params, results).map_err(host)
     });
+    HostFunc(made).in_store(store)
+}
+
+/// A host function that is a future, from a closure whose type is known to Rust.
+pub(crate) fn wrapped_async<T: 'static, Params: WasmTyList, Results: WasmRet + 'static>(
+    engine: &Engine,
+    func: impl for<'a> Fn(Caller<'a, T>, Params) -> Box<dyn Future<Output = Results> + Send + 'a>
+    + Send
+    + Sync
+    + 'static,
+) -> HostFunc<T> {
+    HostFunc(runtime::HostFunc::typed_async(
+        engine.runtime(),
+        move |caller, raw: Params::Raw| {
+            let caller = Caller::new(caller);
+            let params = Params::from_raw(caller.as_context(), raw).map_err(host)?;
+            Ok(Begun::Waits(Box::into_pin(func(caller, params))))
+        },
+        |caller, results: Results| -> Result<<Results::List as WasmTyList>::Raw, _> {
+            let results = results.into_fallible().map_err(host)?;
+            results.into_raw(StoreContext(caller.store)).map_err(host)
+        },
+    ))
+}
+
+/// A host function that is a future, whose type is known at run time.
+pub(crate) fn untyped_async<T: Send + 'static>(
+    engine: &Engine,
+    ty: FuncType,
+    func: impl for<'a> Fn(
+        Caller<'a, T>,
+        &'a [Val],
+        &'a mut [Val],
+    ) -> Box<dyn Future<Output = Result<()>> + Send + 'a>
+    + Send
+    + Sync
+    + 'static,
+) -> HostFunc<T> {
+    let number = ty.number(engine.runtime());
+    let func = Arc::new(func);
+    let own = ty.clone();
+    HostFunc(runtime::HostFunc::of_type_async(
+        engine.runtime(),
+        number,
+        move |caller, params| {
+            let caller = Caller::new(caller);
+            let store: &Inner<T> = caller.store.0;
+            let params: Vec<Val> = params.iter().map(|&raw| Val::from_raw(store, raw)).collect();
+            let mut values = initial_results(&own);
+            let func = func.clone();
+            Ok(Begun::Waits(Box::pin(async move {
+                Box::into_pin(func(caller, &params, &mut values)).await?;
+                Ok(values)
+            })))
+        },
+        move |caller, _, values: Result<Vec<Val>>, results| {
+            let store = StoreContext(caller.store);
+            leave_results(store, &ty, values.map_err(host)?, results)
+        },
+    ))
+}
+
+/// A host function of a store without results, of numbers, which may have to wait.
+pub(crate) fn begun<T: 'static, P: runtime::RawList, O: 'static>(
+    store: &mut StoreContextMut<'_, T>,
+    begin: impl for<'a> Fn(StoreContextMut<'a, T>, P) -> Result<Begun<'a, O>> + Send + Sync + 'static,
+    end: impl Fn(&mut StoreContextMut<'_, T>, O) -> Result<()> + Send + Sync + 'static,
+) -> Func {
+    let engine = store.engine().clone();
+    let made = runtime::HostFunc::typed_async::<P, (), O>(
+        engine.runtime(),
+        move |caller, params| begin(StoreContextMut(caller.store), params).map_err(host),
+        move |caller, output| end(&mut StoreContextMut(caller.store), output).map_err(host),
+    );
+    HostFunc(made).in_store(store)
+}
+
+/// A host function of a store on values as the runtime has them, which may have to wait.
+pub(crate) fn raw_async<T: 'static, O: 'static>(
+    store: &mut StoreContextMut<'_, T>,
+    ty: &FuncType,
+    begin: impl for<'a> Fn(StoreContextMut<'a, T>, &[runtime::RawVal]) -> Result<Begun<'a, O>>
+    + Send
+    + Sync
+    + 'static,
+    finish: impl Fn(&mut StoreContextMut<'_, T>, &[runtime::RawVal], O, &mut [runtime::RawVal]) -> Result<()>
+    + Send
+    + Sync
+    + 'static,
+) -> Func {
+    let signature = ty.abi().clone();
+    let engine = store.engine().clone();
+    let made = runtime::HostFunc::untyped_async(
+        engine.runtime(),
+        signature,
+        move |caller, params| begin(StoreContextMut(caller.store), params).map_err(host),
+        move |caller, params, output, results| {
+            finish(&mut StoreContextMut(caller.store), params, output, results).map_err(host)
+        },
+    );
     HostFunc(made).in_store(store)
 }
 

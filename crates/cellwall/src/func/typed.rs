@@ -99,4 +99,27 @@ impl<Params: WasmParams, Results: WasmResults> TypedFunc<Params, Results> {
             Err(error) => Err(store.error(error)),
         }
     }
+    /// Calls it, where host functions may wait; see [`Func::call_async`].
+    ///
+    /// # Errors
+    /// As [`call`](Self::call); and if too many such calls are under way
+    /// ([`Config::async_calls_max`](crate::Config::async_calls_max)).
+    ///
+    /// # Panics
+    /// If it belongs to another store. A panic of a host function, or of its future, goes on in the poll.
+    pub async fn call_async(
+        &self,
+        mut store: impl AsContextMut<Data: Send>,
+        params: Params,
+    ) -> Result<Results> {
+        let store = store.as_context_mut();
+        let params = params.into_list().into_raw(store.as_context())?;
+        match store.0.call_typed_async(&self.raw, params).await {
+            Ok(results) => {
+                let results = WasmTyList::from_raw(store.as_context(), results)?;
+                Ok(Results::from_list(results))
+            }
+            Err(error) => Err(store.error(error)),
+        }
+    }
 }

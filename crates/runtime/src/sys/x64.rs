@@ -10,6 +10,8 @@
 //! * `call_ref`: a call of the function of a reference, which the runtime looks for.
 //! * `library`: a library call, on the thread's own stack.
 //! * `resume`: where `host` and `library` go on if an exception was caught.
+//! * `unpark`: host to guest, where a host function that had to wait has ended. Its guest's registers
+//!   are in the activation, and its frames on the cell stack.
 //!
 //! From a stub's check of the interruption mark to its end ("tail"), an interruption may leave at
 //! once, as in guest code: nothing of the runtime is half done there. [`stub_at`] tells where a
@@ -29,6 +31,8 @@ use std::mem::offset_of;
 
 /// What a host or library function answers to its stub if an exception was caught.
 pub(crate) const CAUGHT_STATUS: u32 = 2;
+/// What a host function answers to its stub if it has not ended: the guest is parked.
+pub(crate) const WAITS_STATUS: u32 = 3;
 
 /// Vector registers that pass nothing need not be moved.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -101,8 +105,8 @@ macro_rules! enter_stub {
             "mov r10, [r15 + {BLOCK}]",
             "mov eax, {EARLY}",
             "cmp dword ptr [rdi + {MARK}], 0",
-            "jne cellwall_leave",
             concat!($name, "_tail:"),
+            "jne cellwall_leave",
             $load,
             "mov rdi, [r10 + {AG}]",
             "mov rsi, [r10 + {AG} + 8]",
@@ -159,8 +163,8 @@ global_asm!(
     "mov r14, [r15 + {BASE}]",
     "mov eax, {EARLY}",
     "cmp dword ptr [rdi + {MARK}], 0",
-    "jne cellwall_leave",
     "cellwall_enter_few_tail:",
+    "jne cellwall_leave",
     "mov rdi, r8",
     "mov rsi, r9",
     "call r11",
@@ -216,9 +220,9 @@ macro_rules! host_stub {
             "mov r10, [r15 + {BLOCK}]",
             "mov rsp, [rbx + {GUEST_RSP}]",
             "cmp dword ptr [rbx + {MARK}], 0",
+            concat!($name, "_tail:"),
             "jne cellwall_leave_marked",
             "mov rbx, [rbx + {GUEST_RBX}]",
-            concat!($name, "_tail:"),
             "mov rax, [r10 + {RG}]",
             "mov rdx, [r10 + {RG} + 8]",
             "mov rcx, [r10 + {RG} + 16]",
@@ -270,13 +274,15 @@ global_asm!(
     ".text",
     ".balign 16",
     hidden!("cellwall_leave" "cellwall_leave_outcome" "cellwall_leave_marked"),
-    hidden!("cellwall_host_unusual" "cellwall_library_unusual"),
+    hidden!("cellwall_host_unusual" "cellwall_library_unusual" "cellwall_park"),
     hidden!("cellwall_resume_tail" "cellwall_resume_jump" "cellwall_resume_end"),
     // (rbx = activation, eax = what the host function answered)
     "cellwall_host_unusual:",
     "mov edx, eax",
     // (rbx = activation, edx = what the library function answered)
     "cellwall_library_unusual:",
+    "cmp edx, {WAITS}",
+    "je cellwall_park",
     "cmp edx, {CAUGHT}",
     "jne cellwall_leave_outcome",
     // An exception was caught: goes on where the activation says, with what results of calls are
@@ -287,9 +293,9 @@ global_asm!(
     "mov r14, [r15 + {BASE}]",
     "mov r10, [r15 + {BLOCK}]",
     "cmp dword ptr [rbx + {MARK}], 0",
+    "cellwall_resume_tail:",
     "jne cellwall_leave_marked",
     "xor ebx, ebx",
-    "cellwall_resume_tail:",
     "mov rax, [r10 + {RG}]",
     "mov rdx, [r10 + {RG} + 8]",
     "mov rcx, [r10 + {RG} + 16]",
@@ -299,6 +305,15 @@ global_asm!(
     "cellwall_resume_jump:",
     "jmp r11",
     "cellwall_resume_end:",
+    // (rbx = activation) The frames stay where they are; what the guest has in registers is kept.
+    "cellwall_park:",
+    "mov [rbx + {GUEST_RBP}], rbp",
+    "mov [rbx + {GUEST_R12}], r12",
+    "mov [rbx + {GUEST_R13}], r13",
+    "mov [rbx + {GUEST_CONTEXT}], r15",
+    "mov rdi, rbx",
+    "mov eax, {PARKED}",
+    "jmp cellwall_leave",
     "cellwall_leave_outcome:",
     "mov rdi, rbx",
     "mov eax, {OUTCOME}",
@@ -317,6 +332,42 @@ global_asm!(
     "pop rbx",
     "pop rbp",
     "ret",
+    ".balign 16",
+    hidden!("cellwall_unpark" "cellwall_unpark_tail" "cellwall_unpark_end"),
+    // (rdi = activation, esi = what the host function answered) -> eax = status. The results are in
+    // the block.
+    "cellwall_unpark:",
+    "push rbp",
+    "push rbx",
+    "push r12",
+    "push r13",
+    "push r14",
+    "push r15",
+    "sub rsp, 8",
+    "mov [rdi + {HOST_RSP}], rsp",
+    "mov rbx, rdi",
+    "mov edx, esi",
+    "mov rbp, [rbx + {GUEST_RBP}]",
+    "mov r12, [rbx + {GUEST_R12}]",
+    "mov r13, [rbx + {GUEST_R13}]",
+    "mov r15, [rbx + {GUEST_CONTEXT}]",
+    "test edx, edx",
+    "jne cellwall_library_unusual",
+    "mov r14, [r15 + {BASE}]",
+    "mov r10, [r15 + {BLOCK}]",
+    "mov rsp, [rbx + {GUEST_RSP}]",
+    "cmp dword ptr [rbx + {MARK}], 0",
+    "cellwall_unpark_tail:",
+    "jne cellwall_leave_marked",
+    "mov rbx, [rbx + {GUEST_RBX}]",
+    "mov rax, [r10 + {RG}]",
+    "mov rdx, [r10 + {RG} + 8]",
+    "mov rcx, [r10 + {RG} + 16]",
+    "mov rsi, [r10 + {RG} + 24]",
+    xmms!(load "RX" 0 1 2 3),
+    "ret",
+    "cellwall_unpark_end:",
+    "nop",
     ".balign 16",
     hidden!("cellwall_foreign" "cellwall_foreign_frame" "cellwall_foreign_return"),
     hidden!("cellwall_foreign_unframe" "cellwall_foreign_end"),
@@ -372,9 +423,9 @@ global_asm!(
     "jne cellwall_library_unusual",
     "mov rsp, [rbx + {GUEST_RSP}]",
     "cmp dword ptr [rbx + {MARK}], 0",
+    "cellwall_library_tail:",
     "jne cellwall_leave_marked",
     "mov rbx, [rbx + {GUEST_RBX}]",
-    "cellwall_library_tail:",
     "ret",
     "cellwall_library_end:",
     "nop",
@@ -392,7 +443,13 @@ global_asm!(
     RESUME_PC = const offset_of!(Activation, resume_pc),
     RG = const block_result_gpr(0),
     RX = const block_result_xmm(0),
+    GUEST_RBP = const offset_of!(Activation, guest_rbp),
+    GUEST_R12 = const offset_of!(Activation, guest_r12),
+    GUEST_R13 = const offset_of!(Activation, guest_r13),
+    GUEST_CONTEXT = const offset_of!(Activation, guest_context),
     CAUGHT = const CAUGHT_STATUS,
+    WAITS = const WAITS_STATUS,
+    PARKED = const Status::Parked as u32,
     OUTCOME = const Status::Outcome as u32,
     MARKED = const Status::Marked as u32,
     POISONED = const Status::Poisoned as u32,
@@ -430,9 +487,9 @@ global_asm!(
     "mov r11, rax",
     "mov rsp, [rbx + {GUEST_RSP}]",
     "cmp dword ptr [rbx + {MARK}], 0",
+    "cellwall_call_ref_tail:",
     "jne cellwall_leave_marked",
     "mov rbx, [rbx + {GUEST_RBX}]",
-    "cellwall_call_ref_tail:",
     "mov r10, [r15 + {BLOCK}]",
     "mov rdi, [r10 + {AG}]",
     "mov rsi, [r10 + {AG} + 8]",
@@ -529,6 +586,9 @@ unsafe extern "C" {
     fn cellwall_enter_gprs_tail();
     fn cellwall_enter_gprs_return();
     fn cellwall_leave();
+    fn cellwall_unpark(activation: *const c_void, answer: u32) -> u32;
+    fn cellwall_unpark_tail();
+    fn cellwall_unpark_end();
     fn cellwall_foreign();
     fn cellwall_foreign_frame();
     fn cellwall_foreign_return();
@@ -599,6 +659,18 @@ pub(crate) unsafe fn enter_few(
     (answer.status as u32, answer.result)
 }
 
+/// Goes on in a guest that is parked in a host function, until it returns or leaves; the raw
+/// [`Status`]. `answer` is what the host function answers by now: 0 or [`CAUGHT_STATUS`].
+///
+/// # Safety
+/// The activation has ended with [`Status::Parked`], and is the top one of its store and of this
+/// thread again; its cell stack is as it was; the block holds the results, or the activation says
+/// where the exception was caught.
+pub(crate) unsafe fn unpark(activation: *const Activation, answer: u32) -> u32 {
+    // SAFETY: as the caller promises.
+    unsafe { cellwall_unpark(activation.cast(), answer) }
+}
+
 /// The stubs that function entries name.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Stub {
@@ -663,6 +735,7 @@ pub(crate) fn stub_at(pc: usize) -> Option<StubPlace> {
         || within(cellwall_library_tail, cellwall_library_end)
         || within(cellwall_resume_tail, cellwall_resume_jump)
         || within(cellwall_call_ref_tail, cellwall_call_ref_end)
+        || within(cellwall_unpark_tail, cellwall_unpark_end)
     {
         Some(StubPlace::Tail)
     } else if within(cellwall_resume_jump, cellwall_resume_end) {
