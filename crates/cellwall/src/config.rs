@@ -71,6 +71,13 @@ impl Config {
         self
     }
 
+    /// Does nothing: asynchronous calls and host functions are always there. For those who come from
+    /// Wasmtime.
+    pub fn async_support(&mut self, enable: bool) -> &mut Self {
+        let _ = enable;
+        self
+    }
+
     /// How many asynchronous calls (`call_async`, `instantiate_async`) can be under way in the engine at a
     /// time; 20,000 by default. One more is an error. Each has a stack, of which it pays for the pages that
     /// it has touched; the operating system counts two mappings for it (Linux allows 65,530 of them

@@ -61,7 +61,7 @@ impl Instance {
     }
 
     /// Makes an instance from imports that were compared with the module's.
-    fn start<T: 'static>(
+    pub(crate) fn start<T: 'static>(
         mut store: StoreContextMut<'_, T>,
         module: &Module,
         imports: &[runtime::Extern],
@@ -72,7 +72,7 @@ impl Instance {
         Ok(Self { id })
     }
 
-    async fn start_async<T: Send + 'static>(
+    pub(crate) async fn start_async<T: Send + 'static>(
         mut store: StoreContextMut<'_, T>,
         module: &Module,
         imports: &[runtime::Extern],

@@ -139,7 +139,9 @@ where
     let ran = catch_unwind(AssertUnwindSafe(|| {
         let begun = match begin(Caller { store, instance })? {
             // SAFETY: as above; what has begun has given the store back.
-            Begun::Calls { func, params, then } => unsafe { begin_call(context, func, &params, then) },
+            Begun::Calls { func, params, then } => unsafe {
+                begin_call(context, func, &params, then, !task.is_null())
+            },
             begun => begun,
         };
         let output = match begun {
@@ -185,9 +187,13 @@ unsafe fn begin_call<O: 'static>(
     func: FuncId,
     params: &[RawVal],
     then: fn(Result<(), Error>) -> O,
+    may_wait: bool,
 ) -> Begun<'static, O> {
     // SAFETY: the caller's promise.
     let store: &'static mut StoreOpaque = unsafe { StoreOpaque::of_context(context) };
+    if !may_wait {
+        return Begun::Done(then(store.call(func, params, &mut [])));
+    }
     match store.begin_call(func, params, &mut []) {
         Err(error) => Begun::Done(then(Err(error))),
         Ok((target, width)) => {
@@ -548,6 +554,20 @@ impl<'s> Call<'s> {
         Ok(activation)
     }
 
+    /// Drops what the guest is parked in. That may call, too: below the frames that are still there.
+    fn abandon(&mut self) -> std::thread::Result<()> {
+        let Some(unended) = self.unended.take() else {
+            return Ok(());
+        };
+        let thread = thread::current();
+        match self.activation {
+            Some(activation) if thread.is_prepared() => {
+                self.on_top(thread, activation, move |_| drop(unended))
+            }
+            _ => catch_unwind(AssertUnwindSafe(|| drop(unended))),
+        }
+    }
+
     /// Gives back what the call has.
     fn end(&mut self) {
         if let Some(activation) = self.activation.take() {
@@ -629,7 +649,8 @@ impl<'s> Call<'s> {
             Ok(Step::Left(status)) => self.store().ended(status, activation),
             Err(panic) => Ended::Panic(panic),
         };
-        self.unended = None;
+        // A panic goes on, whatever the future that panicked does when it is dropped.
+        drop(self.abandon());
         self.end();
         match ended {
             Ended::Error(error) => Poll::Ready(Err(error)),
@@ -719,20 +740,9 @@ impl Future for Call<'_> {
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
-        let mut panic = None;
-        if let Some(unended) = self.unended.take() {
-            let thread = thread::current();
-            // What is dropped may call, too: below the frames that are still there.
-            let dropped = match self.activation {
-                Some(activation) if thread.is_prepared() => {
-                    self.on_top(thread, activation, move |_| drop(unended))
-                }
-                _ => catch_unwind(AssertUnwindSafe(|| drop(unended))),
-            };
-            panic = dropped.err();
-        }
+        let dropped = self.abandon();
         self.end();
-        if let Some(panic) = panic
+        if let Err(panic) = dropped
             && !std::thread::panicking()
         {
             resume_unwind(panic);

@@ -393,6 +393,7 @@ impl<Params: ComponentNamedList, Return: ComponentNamedList> TypedFunc<Params, R
         })?;
         Return::from_vals(&mut store, result.into_iter().collect())
     }
+
     /// Calls it, where host functions may wait; see [`Func::call_async`].
     ///
     /// # Errors

@@ -2,8 +2,8 @@
 
 use super::func::Lifted;
 use super::lift::Abi;
-use super::linker::{Definition, InstancePre};
-use super::state::{InstanceState, ResourceEntry, RootState};
+use super::linker::{Definition, Drop, InstancePre};
+use super::state::{Dtor, InstanceState, ResourceEntry, RootState};
 use super::{Component, Instance, trampoline};
 use crate::{
     AsContextMut, Engine, Extern, ExternType, Func, Global, Memory, Module, Result, StoreContextMut, bail,
@@ -14,7 +14,7 @@ use cellwall_component::{
     CoreDef, CoreInstance, CoreType, FuncRef, Item, Items, ModuleRef, ModuleType, Options, Plan, ResourceId,
     ResourceOrigin, Step, Trampoline,
 };
-use cellwall_runtime::{GlobalType, RawVal};
+use cellwall_runtime::{self as runtime, GlobalType, RawVal};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub(crate) fn instantiate<T: 'static>(
     let mut making = Making::new(store, pre)?;
     for step in &making.plan().steps {
         if let Some((module, imports)) = making.step(step)? {
-            let made = crate::Instance::new(making.store.as_context_mut(), &module, &imports)?;
+            let made = crate::Instance::start(making.store.as_context_mut(), &module, &imports)?;
             making.cores.push(made);
         }
     }
@@ -41,7 +41,7 @@ pub(crate) async fn instantiate_async<T: Send + 'static>(
     let mut making = Making::new(store, pre)?;
     for step in &making.plan().steps {
         if let Some((module, imports)) = making.step(step)? {
-            let made = crate::Instance::new_async(making.store.as_context_mut(), &module, &imports);
+            let made = crate::Instance::start_async(making.store.as_context_mut(), &module, &imports);
             let made = made.await?;
             making.cores.push(made);
         }
@@ -68,7 +68,7 @@ pub(crate) struct Making<'a, 's, T: 'static> {
 }
 
 impl<'a, 's, T: 'static> Making<'a, 's, T> {
-    fn new(mut store: StoreContextMut<'s, T>, pre: &'a InstancePre<T>) -> Result<Self> {
+    fn new(store: StoreContextMut<'s, T>, pre: &'a InstancePre<T>) -> Result<Self> {
         let component = pre.component();
         if !Engine::same(store.engine(), component.engine()) {
             bail!("a component of one engine cannot be instantiated in a store of another");
@@ -107,7 +107,7 @@ impl<'a, 's, T: 'static> Making<'a, 's, T> {
     }
 
     /// Takes a step; or returns the core module that is to be instantiated next, with its imports.
-    fn step(&mut self, step: &Step) -> Result<Option<(Module, Vec<Extern>)>> {
+    fn step(&mut self, step: &Step) -> Result<Option<(Module, Vec<runtime::Extern>)>> {
         match step {
             Step::Instantiate { module, args } => {
                 let module = self.module(module)?;
@@ -164,44 +164,52 @@ impl<'a, 's, T: 'static> Making<'a, 's, T> {
         })
     }
 
-    /// What a core module imports.
-    fn core_imports(&mut self, module: &Module, args: &[(Arc<str>, CoreInstance)]) -> Result<Vec<Extern>> {
-        let args: BTreeMap<&str, CoreInstance> = args.iter().map(|(name, from)| (&**name, *from)).collect();
-        let mut imports = Vec::with_capacity(module.imports().len());
-        for import in module.imports() {
-            let from = args.get(import.module());
-            let found = from.and_then(|from| match from {
+    /// What a core module imports. The validator has compared the types.
+    fn core_imports(
+        &mut self,
+        module: &Module,
+        args: &[(Arc<str>, CoreInstance)],
+    ) -> Result<Vec<runtime::Extern>> {
+        let shape = module.code().shape();
+        let mut imports = Vec::with_capacity(shape.imports.len());
+        for import in &shape.imports {
+            let from = args.iter().find(|(name, _)| **name == *import.module);
+            let found = from.and_then(|(_, from)| match from {
                 CoreInstance::Real(index) => {
                     let instance = self.cores[*index as usize];
-                    instance.get_export(self.store.as_context_mut(), import.name())
+                    self.store.0.export(instance.id, &import.name)
                 }
                 CoreInstance::Bag(index) => {
                     let bag = &self.plan().bags[*index as usize];
-                    let def = bag.iter().find(|(name, _)| **name == *import.name())?;
-                    self.def(&def.1).ok()
+                    let def = bag.iter().find(|(name, _)| **name == *import.name)?;
+                    self.raw_def(&def.1).ok()
                 }
             });
-            let missing = || format_err!("unknown import: `{}::{}`", import.module(), import.name());
+            let missing = || format_err!("unknown import: `{}::{}`", import.module, import.name);
             imports.push(found.ok_or_else(missing)?);
         }
         Ok(imports)
     }
 
     /// A core item.
-    pub(crate) fn def(&mut self, def: &CoreDef) -> Result<Extern> {
+    pub(crate) fn raw_def(&self, def: &CoreDef) -> Result<runtime::Extern> {
         match def {
             CoreDef::Export(index, name) => {
                 let instance = self.cores[*index as usize];
-                let found = instance.get_export(self.store.as_context_mut(), name);
+                let found = self.store.0.export(instance.id, name);
                 found.ok_or_else(|| format_err!("a core instance has no export `{name}`"))
             }
             CoreDef::Trampoline(index) => {
                 let func = self.trampolines[*index as usize];
-                Ok(func
-                    .expect("the plan makes trampolines before they are used")
-                    .into())
+                let func = func.expect("the plan makes trampolines before they are used");
+                Ok(runtime::Extern::Func(func.id))
             }
         }
+    }
+
+    /// The same, for the host.
+    fn def(&self, def: &CoreDef) -> Result<Extern> {
+        Ok(Extern::from_raw(self.store.0, self.raw_def(def)?))
     }
 
     pub(crate) fn func(&mut self, def: &CoreDef) -> Result<Func> {
@@ -243,7 +251,10 @@ impl<'a, 's, T: 'static> Making<'a, 's, T> {
             };
             let entry = ResourceEntry {
                 ty: *ty,
-                dtor: Some(trampoline::dtor(&mut self.store, dtor.clone())),
+                dtor: Some(Dtor {
+                    func: trampoline::dtor(&mut self.store, dtor.clone()),
+                    may_wait: matches!(**dtor, Drop::Async(_)),
+                }),
                 owner: None,
             };
             let state = &mut self.store.0.data_mut().components;
@@ -257,7 +268,10 @@ impl<'a, 's, T: 'static> Making<'a, 's, T> {
             unreachable!("only own resources have a step");
         };
         let dtor = match dtor {
-            Some(def) => Some(self.func(def)?),
+            Some(def) => Some(Dtor {
+                func: self.func(def)?,
+                may_wait: true,
+            }),
             None => None,
         };
         let store = self.store.0.id();

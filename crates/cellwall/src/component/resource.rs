@@ -191,7 +191,7 @@ impl ResourceAny {
             return Ok(None);
         };
         let guest = self.ty.is_guest().then_some(root);
-        Ok(state.resource(root, id).dtor.map(|dtor| (dtor, rep, guest)))
+        Ok(state.resource(root, id).dtor.map(|dtor| (dtor.func, rep, guest)))
     }
 
     /// What the host gets for a representation that is lent to it.

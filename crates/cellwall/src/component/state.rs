@@ -55,9 +55,17 @@ pub(crate) struct RootState {
 pub(crate) struct ResourceEntry {
     pub(crate) ty: ResourceType,
     /// What is called with the representation when the last handle is dropped.
-    pub(crate) dtor: Option<Func>,
+    pub(crate) dtor: Option<Dtor>,
     /// The component instance that defines it.
     pub(crate) owner: Option<usize>,
+}
+
+/// A destructor.
+#[derive(Clone, Copy)]
+pub(crate) struct Dtor {
+    pub(crate) func: Func,
+    /// Whether it may have to wait: if it is a guest's, or a future of the host.
+    pub(crate) may_wait: bool,
 }
 
 /// A call that handles may be lent to.

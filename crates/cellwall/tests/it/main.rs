@@ -2,6 +2,7 @@
 
 mod allocation;
 mod artifact;
+mod asynchronous;
 mod bindgen;
 mod cache;
 mod component;
