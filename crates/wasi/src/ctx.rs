@@ -5,12 +5,14 @@
 //! Clocks and randomness are always there; the monotonic clock starts at 0 with the context.
 
 use crate::files::OpenDir;
+use crate::p2::Slots;
 use crate::perms::{DirPerms, FilePerms, Grant};
 use crate::streams::{InputStream, NullInput, NullOutput, OutputStream};
 use crate::sys;
 use crate::table::{Entry, Table};
 use crate::waiting::{Canceller, Waiting};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// How many descriptors a guest may have open unless the host says otherwise.
@@ -24,8 +26,32 @@ pub struct WasiCtx {
     /// `NAME=VALUE`.
     pub(crate) env: Vec<Vec<u8>>,
     pub(crate) table: Table,
+    pub(crate) stdin: Arc<dyn InputStream>,
+    pub(crate) stdout: Arc<dyn OutputStream>,
+    pub(crate) stderr: Arc<dyn OutputStream>,
+    pub(crate) preopens: Vec<Preopen>,
     pub(crate) waiting: Waiting,
+    /// Of what WASI 0.2 opens; `table` has its own limit.
+    pub(crate) slots: Slots,
+    /// What `insecure-seed` has answered.
+    pub(crate) seed: Option<(u64, u64)>,
     pub(crate) started: Instant,
+}
+
+/// A directory that the host granted, and what the guest calls it.
+#[derive(Clone)]
+pub(crate) struct Preopen {
+    dir: Arc<cap_std::fs::Dir>,
+    grant: Grant,
+    pub(crate) name: String,
+}
+
+impl Preopen {
+    /// A new descriptor of it.
+    pub(crate) fn open(&self) -> Entry {
+        let Preopen { dir, grant, name } = self.clone();
+        Entry::preopen(OpenDir::new(dir, grant, Some(name)))
+    }
 }
 
 impl WasiCtx {
@@ -72,10 +98,10 @@ impl std::fmt::Debug for WasiCtx {
 pub struct WasiCtxBuilder {
     args: Vec<Vec<u8>>,
     env: Vec<Vec<u8>>,
-    stdin: Box<dyn InputStream>,
-    stdout: Box<dyn OutputStream>,
-    stderr: Box<dyn OutputStream>,
-    preopens: Vec<OpenDir>,
+    stdin: Arc<dyn InputStream>,
+    stdout: Arc<dyn OutputStream>,
+    stderr: Arc<dyn OutputStream>,
+    preopens: Vec<Preopen>,
     blocking: bool,
     descriptors_max: usize,
 }
@@ -98,9 +124,9 @@ impl WasiCtxBuilder {
         WasiCtxBuilder {
             args: Vec::new(),
             env: Vec::new(),
-            stdin: Box::new(NullInput),
-            stdout: Box::new(NullOutput),
-            stderr: Box::new(NullOutput),
+            stdin: Arc::new(NullInput),
+            stdout: Arc::new(NullOutput),
+            stderr: Arc::new(NullOutput),
             preopens: Vec::new(),
             blocking: true,
             descriptors_max: DESCRIPTORS_MAX,
@@ -161,19 +187,19 @@ impl WasiCtxBuilder {
 
     /// Connects descriptor 0.
     pub fn stdin(&mut self, stream: impl InputStream + 'static) -> &mut Self {
-        self.stdin = Box::new(stream);
+        self.stdin = Arc::new(stream);
         self
     }
 
     /// Connects descriptor 1.
     pub fn stdout(&mut self, stream: impl OutputStream + 'static) -> &mut Self {
-        self.stdout = Box::new(stream);
+        self.stdout = Arc::new(stream);
         self
     }
 
     /// Connects descriptor 2.
     pub fn stderr(&mut self, stream: impl OutputStream + 'static) -> &mut Self {
-        self.stderr = Box::new(stream);
+        self.stderr = Arc::new(stream);
         self
     }
 
@@ -229,8 +255,11 @@ impl WasiCtxBuilder {
             cellwall::Error::from(error).context(what)
         })?;
         let name = guest_path.as_ref().to_owned();
-        self.preopens
-            .push(OpenDir::new(dir, Grant::new(dir_perms, file_perms), Some(name)));
+        self.preopens.push(Preopen {
+            dir: Arc::new(dir),
+            grant: Grant::new(dir_perms, file_perms),
+            name,
+        });
         Ok(self)
     }
 
@@ -252,17 +281,22 @@ impl WasiCtxBuilder {
     pub fn build(&mut self) -> WasiCtx {
         let granted = std::mem::take(self);
         let streams = [
-            Entry::input(granted.stdin),
-            Entry::output(granted.stdout),
-            Entry::output(granted.stderr),
+            Entry::input(granted.stdin.clone()),
+            Entry::output(granted.stdout.clone()),
+            Entry::output(granted.stderr.clone()),
         ];
-        let entries = streams
-            .into_iter()
-            .chain(granted.preopens.into_iter().map(Entry::preopen));
+        let preopens = granted.preopens.iter().map(Preopen::open);
+        let entries = streams.into_iter().chain(preopens);
         WasiCtx {
             args: granted.args,
             env: granted.env,
             table: Table::new(entries.collect(), granted.descriptors_max),
+            stdin: granted.stdin,
+            stdout: granted.stdout,
+            stderr: granted.stderr,
+            preopens: granted.preopens,
+            slots: Slots::new(granted.descriptors_max),
+            seed: None,
             waiting: Waiting {
                 in_place: false,
                 forbidden: !granted.blocking,

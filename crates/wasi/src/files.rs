@@ -17,17 +17,18 @@ use cap_std::fs::{Dir, File, Metadata, OpenOptions};
 use std::cell::RefCell;
 use std::io;
 use std::ops::Deref;
+use std::sync::Arc;
 
 /// An open file.
 pub(crate) struct OpenFile {
-    pub(crate) file: File,
+    pub(crate) file: Arc<File>,
     /// Not a regular file: a transfer may have to wait.
     pub(crate) waits: bool,
 }
 
 /// An open directory.
 pub(crate) struct OpenDir {
-    pub(crate) dir: Dir,
+    pub(crate) dir: Arc<Dir>,
     pub(crate) grant: Grant,
     /// The name by which the guest knows it, if the host opened it.
     pub(crate) preopen: Option<String>,
@@ -36,7 +37,7 @@ pub(crate) struct OpenDir {
 }
 
 impl OpenDir {
-    pub(crate) fn new(dir: Dir, grant: Grant, preopen: Option<String>) -> OpenDir {
+    pub(crate) fn new(dir: Arc<Dir>, grant: Grant, preopen: Option<String>) -> OpenDir {
         OpenDir {
             dir,
             grant,
@@ -116,7 +117,7 @@ impl<'a> GuestPath<'a> {
             Err(Errno::NotDir.into())
         } else {
             Ok(Opened::File(OpenFile {
-                file,
+                file: Arc::new(file),
                 waits: !metadata.is_file(),
             }))
         }

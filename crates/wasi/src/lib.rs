@@ -40,6 +40,7 @@
 //! ```
 
 mod ctx;
+mod descriptor;
 mod error;
 mod files;
 mod guest;

@@ -1,4 +1,5 @@
-//! Standard streams: what the guest's descriptors 0, 1 and 2 are connected to.
+//! Standard streams: what the guest's descriptors 0, 1 and 2, and the streams of `wasi:cli`, are
+//! connected to.
 //!
 //! Guarantees: nothing is connected unless the host said so; a memory pipe never holds more
 //! than its capacity.
@@ -10,7 +11,7 @@ use std::io::{self, IoSlice, IoSliceMut, IsTerminal, Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Something that a guest can read as its standard input.
-pub trait InputStream: Send {
+pub trait InputStream: Send + Sync {
     /// Reads into `buffers`, which are not empty, and returns the number of bytes; 0 is the end.
     ///
     /// # Errors
@@ -29,7 +30,7 @@ pub trait InputStream: Send {
 }
 
 /// Something that a guest can write as its standard output or error.
-pub trait OutputStream: Send {
+pub trait OutputStream: Send + Sync {
     /// Writes from `buffers`, which are not all empty, and returns the number of bytes taken.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use crate::files::{OpenDir, OpenFile};
 use crate::perms::{Rights, input_rights, output_rights};
 use crate::streams::{InputStream, OutputStream};
 use bitflags::bitflags;
+use std::sync::Arc;
 
 bitflags! {
     /// The `fdflags` of WASI 0.1 (`typenames.witx`, `$fdflags`).
@@ -24,8 +25,8 @@ bitflags! {
 
 /// What a descriptor stands for.
 pub(crate) enum Object {
-    Input(Box<dyn InputStream>),
-    Output(Box<dyn OutputStream>),
+    Input(Arc<dyn InputStream>),
+    Output(Arc<dyn OutputStream>),
     File(OpenFile),
     Dir(OpenDir),
 }
@@ -43,7 +44,7 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    pub(crate) fn input(stream: Box<dyn InputStream>) -> Entry {
+    pub(crate) fn input(stream: Arc<dyn InputStream>) -> Entry {
         Entry::new(
             Object::Input(stream),
             input_rights(),
@@ -52,7 +53,7 @@ impl Entry {
         )
     }
 
-    pub(crate) fn output(stream: Box<dyn OutputStream>) -> Entry {
+    pub(crate) fn output(stream: Arc<dyn OutputStream>) -> Entry {
         Entry::new(
             Object::Output(stream),
             output_rights(),

@@ -41,7 +41,6 @@ impl Canceller {
     }
 
     /// Waits, without a thread, until somebody cancels.
-    #[allow(dead_code, reason = "what binds it to components follows")]
     pub(crate) async fn cancelled(&self) {
         sys::ready(sys::handle_of(&self.0.bell), Interest::Read).await;
     }
@@ -57,7 +56,6 @@ impl Canceller {
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
     /// Futures are run to their end on the guest's thread. Set by each call, as it was linked.
-    #[allow(dead_code, reason = "what binds it to components follows")]
     pub(crate) in_place: bool,
     /// Set when the host forbids waits altogether.
     pub(crate) forbidden: bool,

@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// `clockid`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Clock {
+pub(crate) enum Clock {
     Realtime,
     Monotonic,
     ProcessCpu,
@@ -42,7 +42,7 @@ impl Clock {
     }
 
     /// Nanoseconds since 1970, since the context was built, or of processor time.
-    pub(super) fn now(self, ctx: &WasiCtx) -> u64 {
+    pub(crate) fn now(self, ctx: &WasiCtx) -> u64 {
         let since = match self {
             Clock::Realtime => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
             Clock::Monotonic => ctx.started.elapsed(),

@@ -2,6 +2,7 @@
 
 use super::types::{FileType, Filestat, FstFlags, dirent, fdstat};
 use crate::WasiCtx;
+use crate::descriptor::Durable;
 use crate::error::{Answer, Errno};
 use crate::files::OpenDir;
 use crate::guest::Guest;
@@ -22,7 +23,7 @@ pub(super) fn fd_renumber(ctx: &mut WasiCtx, from: u32, to: u32) -> Answer {
 }
 
 pub(super) fn fd_advise(ctx: &mut WasiCtx, fd: u32, offset: u64, len: u64, advice: u32) -> Answer {
-    let file = ctx.table.get(fd)?.file_with(Rights::FD_ADVISE)?;
+    let entry = ctx.table.get(fd)?;
     let advice = match advice {
         0 => Advice::Normal,
         1 => Advice::Sequential,
@@ -30,42 +31,26 @@ pub(super) fn fd_advise(ctx: &mut WasiCtx, fd: u32, offset: u64, len: u64, advic
         3 => Advice::WillNeed,
         4 => Advice::DontNeed,
         5 => Advice::NoReuse,
-        _ => return Err(Errno::Inval.into()),
+        _ => return entry.file_with(Rights::FD_ADVISE).and(Err(Errno::Inval.into())),
     };
-    range(offset, len)?;
-    Ok(sys::advise(&file.file, offset, len, advice)?)
+    entry.advise(offset, len, advice)
 }
 
 pub(super) fn fd_allocate(ctx: &mut WasiCtx, fd: u32, offset: u64, len: u64) -> Answer {
-    let entry = ctx.table.get(fd)?;
-    let file = entry.file_with(Rights::FD_ALLOCATE)?;
-    entry.require(Rights::FD_WRITE)?;
-    range(offset, len)?;
-    Ok(sys::allocate(&file.file, offset, len)?)
+    ctx.table.get(fd)?.allocate(offset, len)
 }
 
 pub(super) fn fd_sync(ctx: &mut WasiCtx, fd: u32) -> Answer {
-    let entry = ctx.table.get(fd)?;
-    entry
-        .require(Rights::FD_SYNC)
-        .or_else(|fault| not_a_stream(entry, fault))?;
-    match &entry.object {
-        Object::File(file) => Ok(file.file.sync_all()?),
-        Object::Dir(dir) => Ok(reopened(dir)?.sync_all()?),
-        Object::Input(_) | Object::Output(_) => Err(Errno::Inval.into()),
-    }
+    sync(ctx, fd, Durable::All)
 }
 
 pub(super) fn fd_datasync(ctx: &mut WasiCtx, fd: u32) -> Answer {
-    let entry = ctx.table.get(fd)?;
-    entry
-        .require(Rights::FD_DATASYNC)
-        .or_else(|fault| not_a_stream(entry, fault))?;
-    match &entry.object {
-        Object::File(file) => Ok(file.file.sync_data()?),
-        Object::Dir(dir) => Ok(reopened(dir)?.sync_data()?),
-        Object::Input(_) | Object::Output(_) => Err(Errno::Inval.into()),
-    }
+    sync(ctx, fd, Durable::Data)
+}
+
+fn sync(ctx: &WasiCtx, fd: u32, durable: Durable) -> Answer {
+    let file = ctx.table.get(fd)?.to_sync(durable)?;
+    Ok(durable.sync(&file)?)
 }
 
 pub(super) fn fd_fdstat_get(ctx: &mut WasiCtx, guest: &mut Guest<'_>, fd: u32, stat: u32) -> Answer {
@@ -106,34 +91,20 @@ pub(super) fn fd_fdstat_set_rights(ctx: &mut WasiCtx, fd: u32, base: u64, inheri
 
 pub(super) fn fd_filestat_get(ctx: &mut WasiCtx, guest: &mut Guest<'_>, fd: u32, stat: u32) -> Answer {
     let entry = ctx.table.get(fd)?;
-    entry.require(Rights::FD_FILESTAT_GET)?;
     let filestat = match &entry.object {
-        Object::File(file) => sys::filestat(&file.file.metadata()?),
-        Object::Dir(dir) => sys::filestat(&dir.dir.dir_metadata()?),
+        Object::File(_) | Object::Dir(_) => entry.stat()?,
         Object::Input(_) | Object::Output(_) => Filestat::of_stream(file_type(entry)?),
     };
     guest.set_record(stat, 8, &filestat.record())
 }
 
 pub(super) fn fd_filestat_set_size(ctx: &mut WasiCtx, fd: u32, size: u64) -> Answer {
-    let entry = ctx.table.get(fd)?;
-    let file = entry.file_with(Rights::FD_FILESTAT_SET_SIZE)?;
-    entry.require(Rights::FD_WRITE)?;
-    i64::try_from(size).map_err(|_| Errno::Inval)?;
-    Ok(file.file.set_len(size)?)
+    ctx.table.get(fd)?.set_size(size)
 }
 
 pub(super) fn fd_filestat_set_times(ctx: &mut WasiCtx, fd: u32, atim: u64, mtim: u64, flags: u32) -> Answer {
     let entry = ctx.table.get(fd)?;
-    let times = times(atim, mtim, flags)?;
-    entry
-        .require(Rights::FD_FILESTAT_SET_TIMES)
-        .or_else(|fault| not_a_stream(entry, fault))?;
-    match &entry.object {
-        Object::File(file) => Ok(sys::set_times(&file.file, times)?),
-        Object::Dir(dir) => Ok(sys::set_times(&dir.dir, times)?),
-        Object::Input(_) | Object::Output(_) => Err(Errno::Inval.into()),
-    }
+    entry.set_times(times(atim, mtim, flags)?)
 }
 
 pub(super) fn fd_prestat_get(ctx: &mut WasiCtx, guest: &mut Guest<'_>, fd: u32, prestat: u32) -> Answer {
@@ -173,13 +144,13 @@ pub(super) fn fd_seek(
         _ => return Err(Errno::Inval.into()),
     };
     let file = ctx.table.get(fd)?.file_with(Rights::FD_SEEK)?;
-    let at = (&file.file).seek(to)?;
+    let at = (&*file.file).seek(to)?;
     guest.set_u64(position, at)
 }
 
 pub(super) fn fd_tell(ctx: &mut WasiCtx, guest: &mut Guest<'_>, fd: u32, position: u32) -> Answer {
     let file = ctx.table.get(fd)?.file_with(Rights::FD_TELL)?;
-    let at = (&file.file).stream_position()?;
+    let at = (&*file.file).stream_position()?;
     guest.set_u64(position, at)
 }
 
@@ -272,24 +243,4 @@ fn file_type(entry: &Entry) -> Answer<FileType> {
     } else {
         FileType::Unknown
     })
-}
-
-/// A range of a file ends before the largest offset.
-fn range(offset: u64, len: u64) -> Answer {
-    let end = offset.checked_add(len).ok_or(Errno::Inval)?;
-    i64::try_from(end).map_err(|_| Errno::Inval)?;
-    Ok(())
-}
-
-/// On a stream the call makes no sense, which says more than a right that is missing.
-fn not_a_stream(entry: &Entry, fault: crate::error::Fault) -> Answer {
-    match &entry.object {
-        Object::Input(_) | Object::Output(_) => Err(Errno::Inval.into()),
-        Object::File(_) | Object::Dir(_) => Err(fault),
-    }
-}
-
-/// The directory as a file, which is what can be synchronised.
-fn reopened(dir: &OpenDir) -> std::io::Result<std::fs::File> {
-    Ok(dir.dir.try_clone()?.into_std_file())
 }

@@ -23,7 +23,7 @@ pub(super) fn fd_read(
     let buffers = guest.buffers(iovs, count)?;
     let read = guest.read_into(buffers, |slices| match &entry.object {
         Object::Input(stream) => ctx.waiting.read(side, || stream.read(slices)),
-        Object::File(file) => ctx.waiting.read(side, || (&file.file).read_vectored(slices)),
+        Object::File(file) => ctx.waiting.read(side, || (&*file.file).read_vectored(slices)),
         Object::Output(_) | Object::Dir(_) => Err(Errno::BadF.into()),
     })?;
     store_count(guest, nread, read.unwrap_or(0))
@@ -45,7 +45,7 @@ pub(super) fn fd_write(
         Object::Output(stream) => ctx.waiting.write(side, slices, |part| stream.write(part)),
         Object::File(file) => ctx
             .waiting
-            .write(side, slices, |part| (&file.file).write_vectored(part)),
+            .write(side, slices, |part| (&*file.file).write_vectored(part)),
         Object::Input(_) | Object::Dir(_) => Err(Errno::BadF.into()),
     })?;
     guest.set_u32(nwritten, written)
@@ -104,7 +104,7 @@ fn side(entry: &Entry) -> Side<'_> {
     let (handle, always_ask) = match &entry.object {
         Object::Input(stream) => (stream.handle(), false),
         Object::Output(stream) => (stream.handle(), false),
-        Object::File(file) => (file.waits.then(|| sys::handle_of(&file.file)), file.waits),
+        Object::File(file) => (file.waits.then(|| sys::handle_of(&*file.file)), file.waits),
         Object::Dir(_) => (None, false),
     };
     Side {

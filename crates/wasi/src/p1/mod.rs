@@ -8,7 +8,7 @@
 //! `subscription`).
 
 mod args;
-mod clock;
+pub(crate) mod clock;
 mod fd;
 mod io;
 mod path;

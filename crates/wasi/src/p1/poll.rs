@@ -183,7 +183,7 @@ fn look(ctx: &WasiCtx, fd: u32, interest: Interest) -> Answer<(&Entry, Ready<'_>
     let handle = match &entry.object {
         Object::Input(stream) => stream.handle(),
         Object::Output(stream) => stream.handle(),
-        Object::File(file) => file.waits.then(|| sys::handle_of(&file.file)),
+        Object::File(file) => file.waits.then(|| sys::handle_of(&*file.file)),
         Object::Dir(_) => return Err(Errno::BadF.into()),
     };
     match handle {
@@ -200,9 +200,9 @@ fn bytes_ready(entry: &Entry, interest: Interest) -> u64 {
     match &entry.object {
         Object::File(file) if !file.waits => {
             let size = file.file.metadata().map_or(0, |metadata| metadata.len());
-            size.saturating_sub((&file.file).stream_position().unwrap_or(0))
+            size.saturating_sub((&*file.file).stream_position().unwrap_or(0))
         }
-        Object::File(file) => sys::readable_bytes(sys::handle_of(&file.file)).unwrap_or(1),
+        Object::File(file) => sys::readable_bytes(sys::handle_of(&*file.file)).unwrap_or(1),
         Object::Input(stream) => stream.handle().and_then(sys::readable_bytes).unwrap_or(1),
         Object::Output(_) | Object::Dir(_) => 1,
     }

@@ -13,6 +13,18 @@ pub(crate) enum FileType {
     RegularFile = 4,
     SocketStream = 6,
     SymbolicLink = 7,
+    /// A pipe: WASI 0.1 has none, only later versions do.
+    Fifo,
+}
+
+impl FileType {
+    /// The number in the records of WASI 0.1.
+    fn number(self) -> u8 {
+        match self {
+            FileType::Fifo => FileType::Unknown as u8,
+            other => other as u8,
+        }
+    }
 }
 
 bitflags! {
@@ -74,7 +86,7 @@ impl Filestat {
         let mut record = [0; 64];
         put(&mut record, 0, self.device);
         put(&mut record, 8, self.inode);
-        record[16] = self.file_type as u8;
+        record[16] = self.file_type.number();
         put(&mut record, 24, self.links);
         put(&mut record, 32, self.size);
         put(&mut record, 40, self.access);
@@ -87,7 +99,7 @@ impl Filestat {
 /// `fdstat`: 24 bytes, aligned to 8.
 pub(crate) fn fdstat(file_type: FileType, flags: u16, base: u64, inheriting: u64) -> [u8; 24] {
     let mut record = [0; 24];
-    record[0] = file_type as u8;
+    record[0] = file_type.number();
     record[2..4].copy_from_slice(&flags.to_le_bytes());
     put(&mut record, 8, base);
     put(&mut record, 16, inheriting);
@@ -100,7 +112,7 @@ pub(crate) fn dirent(next: u64, inode: u64, name_bytes: u32, file_type: FileType
     put(&mut record, 0, next);
     put(&mut record, 8, inode);
     record[16..20].copy_from_slice(&name_bytes.to_le_bytes());
-    record[20] = file_type as u8;
+    record[20] = file_type.number();
     record
 }
 

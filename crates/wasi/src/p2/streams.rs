@@ -86,9 +86,6 @@ pub trait InputStream: Pollable {
     async fn blocking_skip(&mut self, size: usize) -> StreamResult<usize> {
         self.blocking_read(size).await.map(|bytes| bytes.len())
     }
-
-    /// Ends work in the background; called before the stream is dropped.
-    async fn cancel(&mut self) {}
 }
 
 #[async_trait]
@@ -166,9 +163,6 @@ pub trait OutputStream: Pollable {
         self.flush()?;
         self.write_ready().await.map(drop)
     }
-
-    /// Ends work in the background; called before the stream is dropped.
-    async fn cancel(&mut self) {}
 }
 
 #[async_trait]

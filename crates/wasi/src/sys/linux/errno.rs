@@ -6,7 +6,14 @@ use std::io;
 
 impl From<io::Error> for Errno {
     fn from(error: io::Error) -> Errno {
-        match Host::from_io_error(&error) {
+        Errno::of(&error)
+    }
+}
+
+impl Errno {
+    /// The number that says most of an error of the host.
+    pub(crate) fn of(error: &io::Error) -> Errno {
+        match Host::from_io_error(error) {
             Some(host) => from_host(host),
             None => from_kind(error.kind()),
         }

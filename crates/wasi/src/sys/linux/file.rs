@@ -56,6 +56,31 @@ pub(crate) fn read_at(file: &File, buffers: &mut [IoSliceMut<'_>], offset: u64) 
     Ok(rustix::io::preadv(file, buffers, offset)?)
 }
 
+/// Reads into the room that `bytes` has beyond its length, at an offset or at the position.
+pub(crate) fn read_into(file: &File, bytes: &mut Vec<u8>, offset: Option<u64>) -> io::Result<usize> {
+    let room = rustix::buffer::spare_capacity(bytes);
+    Ok(match offset {
+        Some(offset) => rustix::io::pread(file, room, offset)?,
+        None => rustix::io::read(file, room)?,
+    })
+}
+
+/// Writes at the position.
+pub(crate) fn write(file: &File, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+    Ok(rustix::io::writev(file, buffers)?)
+}
+
+/// Writes behind the end, wherever that is then, without moving the position.
+pub(crate) fn write_end(file: &File, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+    // The kernel takes the offset for nothing but the sign.
+    Ok(rustix::io::pwritev2(
+        file,
+        buffers,
+        0,
+        rustix::io::ReadWriteFlags::APPEND,
+    )?)
+}
+
 /// Writes at `offset` without moving the position; at the end if the file is open for `append`.
 pub(crate) fn write_at(file: &File, buffers: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
     Ok(rustix::io::pwritev(file, buffers, offset)?)
@@ -163,7 +188,6 @@ fn nanoseconds(seconds: i64, fraction: i64) -> u64 {
     u64::try_from(total.max(0)).unwrap_or(u64::MAX)
 }
 
-/// WASI has no pipes; they are of unknown type.
 pub(crate) fn file_type(host: rustix::fs::FileType) -> FileType {
     match host {
         rustix::fs::FileType::RegularFile => FileType::RegularFile,
@@ -171,6 +195,7 @@ pub(crate) fn file_type(host: rustix::fs::FileType) -> FileType {
         rustix::fs::FileType::Symlink => FileType::SymbolicLink,
         rustix::fs::FileType::BlockDevice => FileType::BlockDevice,
         rustix::fs::FileType::CharacterDevice => FileType::CharacterDevice,
+        rustix::fs::FileType::Fifo => FileType::Fifo,
         rustix::fs::FileType::Socket => FileType::SocketStream,
         _ => FileType::Unknown,
     }

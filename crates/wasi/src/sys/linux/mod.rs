@@ -12,12 +12,10 @@ mod wait;
 pub(crate) use dir::{DirItem, DirStream};
 pub(crate) use file::{
     Advice, SetTime, Times, advise, allocate, bytes_of_os_string, filestat, only_locate, open_flags, read_at,
-    set_flags, set_times, set_times_at, set_times_located, write_at,
+    read_into, set_flags, set_times, set_times_at, set_times_located, write, write_at, write_end,
 };
 pub(crate) use stdio::{inherited_stderr, inherited_stdin, inherited_stdout};
-pub(crate) use wait::{Bell, Interest, Wanted, handle_of, readable_bytes, wait};
-#[allow(unused_imports, reason = "what binds it to components follows")]
-pub(crate) use wait::{is_ready, ready};
+pub(crate) use wait::{Bell, Interest, Wanted, handle_of, is_ready, readable_bytes, ready, wait, wait_ready};
 
 /// A descriptor of the host that a stream lends for waiting.
 pub type Handle<'a> = std::os::fd::BorrowedFd<'a>;

@@ -3,19 +3,20 @@
 use super::Handle;
 use crate::streams::{InputStream, OutputStream};
 use std::io::{self, IoSlice, IoSliceMut, IsTerminal};
+use std::sync::Arc;
 
 struct Inherited(Handle<'static>);
 
-pub(crate) fn inherited_stdin() -> Box<dyn InputStream> {
-    Box::new(Inherited(rustix::stdio::stdin()))
+pub(crate) fn inherited_stdin() -> Arc<dyn InputStream> {
+    Arc::new(Inherited(rustix::stdio::stdin()))
 }
 
-pub(crate) fn inherited_stdout() -> Box<dyn OutputStream> {
-    Box::new(Inherited(rustix::stdio::stdout()))
+pub(crate) fn inherited_stdout() -> Arc<dyn OutputStream> {
+    Arc::new(Inherited(rustix::stdio::stdout()))
 }
 
-pub(crate) fn inherited_stderr() -> Box<dyn OutputStream> {
-    Box::new(Inherited(rustix::stdio::stderr()))
+pub(crate) fn inherited_stderr() -> Arc<dyn OutputStream> {
+    Arc::new(Inherited(rustix::stdio::stderr()))
 }
 
 impl InputStream for Inherited {

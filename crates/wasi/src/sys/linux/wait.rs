@@ -88,18 +88,21 @@ pub(crate) fn wait(
 }
 
 /// Whether a transfer would not wait now.
-#[allow(dead_code, reason = "what binds it to components follows")]
 pub(crate) fn is_ready(handle: Handle<'_>, interest: Interest) -> bool {
     let mut wanted = [Wanted::new(handle, interest)];
     // What cannot be polled says so when it is used.
     wait(&mut wanted, None, Some(Duration::ZERO)).is_err() || wanted[0].is_ready()
 }
 
+/// Waits on this thread until a transfer would not wait.
+pub(crate) fn wait_ready(handle: Handle<'_>, interest: Interest) -> io::Result<()> {
+    wait(&mut [Wanted::new(handle, interest)], None, None)
+}
+
 /// Waits in the runtime until a transfer would not wait.
 ///
 /// The registration is of a duplicate and made for each wait: the kernel then tells the present
 /// state first, several may wait on one descriptor, and nothing stays behind.
-#[allow(dead_code, reason = "what binds it to components follows")]
 pub(crate) async fn ready(handle: Handle<'_>, interest: Interest) {
     if is_ready(handle, interest) {
         return;
