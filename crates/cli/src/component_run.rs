@@ -1,39 +1,54 @@
-//! `cellwall run` of a component: calls one of its functions.
+//! `cellwall run` of a component: runs it as a program, or calls one of its functions.
 
 use cellwall::component::types::ComponentItem;
-use cellwall::component::{Component, Fault, Func, Instance, Linker, Val};
-use cellwall::{Engine, Error, Store, StoreLimits, Trap};
+use cellwall::component::{Component, Fault, Func, Instance, InstancePre, Linker, Val};
+use cellwall::{Engine, Error, Store, Trap};
+use cellwall_wasi::I32Exit;
 
 use crate::failure::Failure;
+use crate::host::Host;
 use crate::input::Input;
 use crate::{escape, output, progress, wave};
 
-/// Instantiates a component and calls what the user asked for; prints the result.
+/// What a program exports. Any version 0.2 of it is found under this name.
+const RUN: &str = "wasi:cli/run@0.2.0";
+
+/// Instantiates a component and runs what the user asked for; of a call the result is printed.
 pub(crate) fn run(
     engine: &Engine,
     input: &Input,
     invoke: Option<&str>,
     words: &[String],
-    limits: StoreLimits,
+    host: Host,
     explain: impl Fn(Error) -> Error,
 ) -> Result<u8, Failure> {
     let component = load(engine, input)?;
-    let linker = Linker::new(engine);
+    let mut linker = Linker::new(engine);
+    cellwall_wasi::p2::add_to_linker_sync(&mut linker)
+        .map_err(|e| Failure::load(e, "cannot define WASI".to_string()))?;
     let pre = linker.instantiate_pre(&component).map_err(|e| input.refused(e))?;
+    let mut store = Store::new(engine, host);
+    store.limiter(|host| &mut host.limits);
+    let ended = |error: Error| match error.downcast_ref::<I32Exit>() {
+        // An exit status has eight bits; the rest is lost as in every program.
+        Some(I32Exit(status)) => Ok(*status as u8),
+        None => Err(error),
+    };
     let Some(call) = invoke else {
+        if let Some(status) = command(&pre, &mut store) {
+            return status.or_else(ended).map_err(|e| Failure::Trap(explain(e)));
+        }
         let names: Vec<String> = functions(&component).into_iter().map(|(name, _)| name).collect();
         let help = match names.is_empty() {
             true => "it exports no function at all".to_string(),
             false => format!("choose one with --invoke: {}", names.join(", ")),
         };
-        let problem = format!("it is a component, of which one function can be called\nhelp: {help}");
+        let problem = format!("it is no program: it does not export `wasi:cli/run`\nhelp: {help}");
         return Err(Failure::load(
             Error::msg(problem),
             format!("cannot run `{}`", input.name()),
         ));
     };
-    let mut store = Store::new(engine, limits);
-    store.limiter(|limits| limits);
     let ran = |error: Error| match error.is::<Trap>() || error.is::<Fault>() {
         true => Failure::Trap(explain(error)),
         false => input.refused(error),
@@ -58,8 +73,9 @@ pub(crate) fn run(
     let params = wave::parse_args(&args, &ty)
         .map_err(|problem| Failure::usage(format!("cannot call `{name}`: {problem}; its type is {ty}")))?;
     let mut results = vec![Val::Bool(false); ty.results().len()];
-    func.call(&mut store, &params, &mut results)
-        .map_err(|e| Failure::Trap(explain(e)))?;
+    if let Err(error) = func.call(&mut store, &params, &mut results) {
+        return ended(error).map_err(|e| Failure::Trap(explain(e)));
+    }
     for (val, ty) in results.iter().zip(ty.results()) {
         let text = wave::show(val, &ty).unwrap_or_else(|_| format!("{val:?}"));
         output::print(&format!("{text}\n"))?;
@@ -76,6 +92,35 @@ fn load(engine: &Engine, input: &Input) -> Result<Component, Failure> {
         false => Component::from_binary(engine, &code),
     });
     component.map_err(|e| input.refused(e))
+}
+
+/// Runs a component that is a program; `None` if it is none.
+///
+/// Success is 0, failure 1, as the guest's own result says.
+fn command(pre: &InstancePre<Host>, store: &mut Store<Host>) -> Option<Result<u8, Error>> {
+    if !is_command(pre.component()) {
+        return None;
+    }
+    let run = |store: &mut Store<Host>| {
+        let instance = pre.instantiate(&mut *store)?;
+        let exports = instance.get_export_index(&mut *store, None, RUN);
+        let exports = exports.ok_or_else(|| Error::msg("`wasi:cli/run` is not what it should be"))?;
+        let run = instance.get_export_index(&mut *store, Some(&exports), "run");
+        let run = run.ok_or_else(|| Error::msg("`wasi:cli/run` has no function `run`"))?;
+        let run = instance.get_typed_func::<(), (Result<(), ()>,)>(&mut *store, run)?;
+        let (result,) = run.call(&mut *store, ())?;
+        Ok(if result.is_ok() { 0 } else { 1 })
+    };
+    Some(run(store))
+}
+
+/// Whether a component exports some version 0.2 of `wasi:cli/run`.
+fn is_command(component: &Component) -> bool {
+    let exports = component.exports();
+    exports.iter().any(|(name, _)| {
+        name.strip_prefix("wasi:cli/run@0.2.")
+            .is_some_and(|patch| patch.bytes().next().is_some_and(|first| first.is_ascii_digit()))
+    })
 }
 
 /// The functions that a component exports, as they are called, and the instance that each is in.
@@ -102,7 +147,7 @@ fn functions(component: &Component) -> Vec<(String, Option<String>)> {
 fn find(
     component: &Component,
     instance: &Instance,
-    store: &mut Store<StoreLimits>,
+    store: &mut Store<Host>,
     name: &str,
 ) -> Option<Func> {
     if let Some(func) = instance.get_func(&*store, name) {

@@ -14,6 +14,7 @@ mod escape;
 mod exception;
 mod failure;
 mod grants;
+mod host;
 mod input;
 mod log;
 mod module_info;

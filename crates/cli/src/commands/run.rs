@@ -1,4 +1,4 @@
-//! `cellwall run`: a program of WASI 0.1, or one function of a module.
+//! `cellwall run`: a program of WASI 0.1 or 0.2, or one function of a module or component.
 
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
@@ -7,11 +7,12 @@ use cellwall::{
     Engine, Error, Extern, Func, Instance, Linker, Module, ProfilingStrategy, Store, StoreLimits,
     StoreLimitsBuilder, ThrownException, Trap, Val,
 };
-use cellwall_wasi::{DirPerms, FilePerms, I32Exit, WasiCtx, WasiCtxBuilder};
+use cellwall_wasi::{DirPerms, FilePerms, I32Exit, WasiCtxBuilder};
 
 use crate::compose::{self, Link};
 use crate::failure::Failure;
 use crate::grants::{self, Need};
+use crate::host::Host;
 use crate::input::Input;
 use crate::options::{Cpu, DirGrant, parse_duration, parse_env, parse_size};
 use crate::watchdog::{self, TimeLimit};
@@ -42,6 +43,9 @@ pub(crate) struct Args {
     /// Set an environment variable; without a value it is inherited
     #[arg(long = "env", value_name = "K[=V]", value_parser = parse_env)]
     env: Vec<(String, String)>,
+    /// Let the program see all variables of this environment; --env goes before them
+    #[arg(long)]
+    inherit_env: bool,
     /// Call this function and print its results; ARGS are its arguments, if they are not
     /// written here, as `f(1, "x")`
     #[arg(long, value_name = "CALL")]
@@ -80,12 +84,6 @@ enum Profile {
     Jitdump,
 }
 
-/// What the functions of the host see.
-struct Host {
-    wasi: WasiCtx,
-    limits: StoreLimits,
-}
-
 pub(super) fn run(args: Args) -> Result<u8, Failure> {
     watchdog::exit_on_ctrl_c()?;
     let (file, words) = args.file_and_args.split_first().expect("clap requires one");
@@ -121,7 +119,8 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
     ended
 }
 
-/// A component: one of its functions is called, with values in WAVE syntax.
+/// A component: it is run as a program, or one of its functions is called, with values in WAVE
+/// syntax.
 fn run_component(
     args: &Args,
     engine: &Engine,
@@ -134,11 +133,11 @@ fn run_component(
         error.context(match (&args.timeout, &args.invoke) {
             (Some(timeout), _) if is_late => timeout_message(*timeout),
             (_, Some(call)) => format!("failed to invoke `{call}` of `{}`", input.name()),
-            (_, None) => format!("failed to instantiate `{}`", input.name()),
+            (_, None) => format!("failed to run `{}`", input.name()),
         })
     };
     let invoke = args.invoke.as_deref();
-    component_run::run(engine, input, invoke, words, limits(args), explain)
+    component_run::run(engine, input, invoke, words, host(args, input, words)?, explain)
 }
 
 fn limits(args: &Args) -> StoreLimits {
@@ -318,6 +317,10 @@ fn host(args: &Args, input: &Input, words: &[String]) -> Result<Host, Failure> {
     for word in words.iter().filter(|_| args.invoke.is_none()) {
         wasi.arg(word);
     }
+    if args.inherit_env {
+        tracing::info!(target: "cellwall", "grant all variables");
+        wasi.inherit_env();
+    }
     for (name, value) in &args.env {
         // Values are often secrets; the name says enough.
         tracing::info!(target: "cellwall", name = %escape::name(name), "grant a variable");
@@ -344,10 +347,7 @@ fn host(args: &Args, input: &Input, words: &[String]) -> Result<Host, Failure> {
         wasi.preopened_dir(host, guest, dir, file)
             .map_err(|e| Failure::load(e, format!("cannot grant the directory `{}`", host.display())))?;
     }
-    Ok(Host {
-        wasi: wasi.build(),
-        limits: limits(args),
-    })
+    Ok(Host::new(wasi.build(), limits(args)))
 }
 
 /// Every import that nobody provides, and what to do about it.

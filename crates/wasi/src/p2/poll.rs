@@ -96,7 +96,7 @@ pub(crate) async fn poll(
     pollables: &[Resource<DynPollable>],
 ) -> Result<Vec<u32>> {
     if pollables.is_empty() {
-        bail!("`poll` needs something to wait for");
+        bail!("empty poll list");
     }
     if pollables.len() > POLLABLES_MAX {
         bail!("`poll` waits for {POLLABLES_MAX} pollables at most");

@@ -32,9 +32,8 @@ impl WasiCtxView<'_> {
 
     /// Waits for something that takes long: on the guest's thread if that is what the host wants,
     /// else on one of the runtime's.
-    async fn sync_to_disk(&self, fd: &Fd, durable: Durable) -> FsResult<()> {
-        let entry = self.entry(fd)?;
-        let file = entry.to_sync(durable)?;
+    async fn sync_to_disk(&mut self, fd: &Fd, durable: Durable) -> FsResult<()> {
+        let file = self.entry(fd)?.to_sync(durable)?;
         let done = match self.ctx.waiting.in_place {
             true => durable.sync(&file),
             false => {
@@ -310,9 +309,9 @@ impl types::HostDescriptor for WasiCtxView<'_> {
     }
 
     fn is_same_object(&mut self, fd: Fd, other: Fd) -> Result<bool> {
-        let identity = |fd: &Fd| {
+        let identity = |fd: &Fd| -> Result<Option<(u64, u64)>> {
             let found = self.table.get(fd)?.entry.stat();
-            Result::Ok(found.ok().map(|found| (found.device, found.inode)))
+            Ok(found.ok().map(|found| (found.device, found.inode)))
         };
         let (one, two) = (identity(&fd)?, identity(&other)?);
         Ok(one.is_some() && one == two)
