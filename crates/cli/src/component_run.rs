@@ -144,12 +144,7 @@ fn functions(component: &Component) -> Vec<(String, Option<String>)> {
 
 /// The function of this name: of the component, of an instance as `instance#func`, or by the last
 /// part alone if only one instance has it.
-fn find(
-    component: &Component,
-    instance: &Instance,
-    store: &mut Store<Host>,
-    name: &str,
-) -> Option<Func> {
+fn find(component: &Component, instance: &Instance, store: &mut Store<Host>, name: &str) -> Option<Func> {
     if let Some(func) = instance.get_func(&*store, name) {
         return Some(func);
     }

@@ -5,9 +5,10 @@
 //! Guarantees: a guest can touch only what its [`WasiCtx`] was granted; no path leaves a
 //! preopened directory; no size named by a guest makes the host allocate before it was compared
 //! with a limit; no function panics on any input.
-//! Does not do: sockets, child processes, threads, signals between guests.
+//! Does not do: child processes, threads, signals between guests.
 //!
-//! Offered today: WASI 0.1, imported by guests as `wasi_snapshot_preview1`, all 46 functions.
+//! Offered: WASI 0.1, imported by modules as `wasi_snapshot_preview1`, all 46 functions; WASI 0.2,
+//! imported by components, in [`p2`].
 //!
 //! ```
 //! use cellwall::{Engine, Linker, Module, Store};
