@@ -111,6 +111,6 @@ fn programs_of_a_checkout_print_what_they_must() {
     );
     assert!(output.status.success(), "{}", text(&output.stderr));
     let report = std::fs::read_to_string(folder.join("report.txt")).expect("it was written");
-    assert!(report.starts_with("    2 a\n"), "{report}");
+    assert!(report.starts_with("3 words, 2 distinct\n    2 a\n"), "{report}");
     std::fs::remove_dir_all(&folder).expect("it was made here");
 }
