@@ -243,6 +243,11 @@ impl OutputStream for FileOutput {
         }
     }
 
+    /// Nothing is kept, so nothing has to be waited for: least of all for room for more.
+    async fn blocking_flush(&mut self) -> StreamResult<()> {
+        self.flush()
+    }
+
     fn check_write(&mut self) -> StreamResult<usize> {
         const PIPE_BYTES: usize = 4096;
         if self.failed {

@@ -138,6 +138,11 @@ impl OutputStream for Output {
         }
     }
 
+    /// Nothing is kept, so nothing has to be waited for: least of all for room for more.
+    async fn blocking_flush(&mut self) -> StreamResult<()> {
+        self.flush()
+    }
+
     fn check_write(&mut self) -> StreamResult<usize> {
         if self.failed {
             return Err(StreamError::Closed);

@@ -112,6 +112,12 @@ pub trait OutputStream: Pollable {
     /// Those of earlier writes.
     fn flush(&mut self) -> StreamResult<()>;
 
+    /// Hands on all that was written, and waits until that is done.
+    async fn blocking_flush(&mut self) -> StreamResult<()> {
+        self.flush()?;
+        self.write_ready().await.map(drop)
+    }
+
     /// How many bytes may be written now; 0 if the guest has to wait first.
     ///
     /// # Errors
@@ -134,8 +140,7 @@ pub trait OutputStream: Pollable {
             let permitted = self.write_ready().await?;
             self.write(bytes.split_to(permitted.min(bytes.len())))?;
         }
-        self.flush()?;
-        self.write_ready().await.map(drop)
+        self.blocking_flush().await
     }
 
     /// Writes `count` zeroes, which are no more than were permitted.
@@ -160,8 +165,7 @@ pub trait OutputStream: Pollable {
             self.write(Bytes::from_static(&ZEROES[..chunk]))?;
             left -= chunk;
         }
-        self.flush()?;
-        self.write_ready().await.map(drop)
+        self.blocking_flush().await
     }
 }
 

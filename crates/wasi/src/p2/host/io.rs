@@ -118,9 +118,9 @@ impl streams::HostOutputStream for WasiCtxView<'_> {
 
     async fn blocking_flush(&mut self, stream: Output) -> StreamResult<()> {
         let stream = self.table.get_mut(&stream)?;
-        stream.flush()?;
-        let ready = executor::wait(&self.ctx.waiting, stream.write_ready());
-        ready.await.map_err(StreamError::Trap)?.map(drop)
+        executor::wait(&self.ctx.waiting, stream.blocking_flush())
+            .await
+            .map_err(StreamError::Trap)?
     }
 
     fn subscribe(&mut self, stream: Output) -> Result<Resource<DynPollable>> {
