@@ -70,7 +70,11 @@ pub fn subscribe<T: Pollable>(
         ready: ready::<T>,
         remove: resource.owned().then_some(remove::<T>),
     };
-    table.push_child(pollable, &resource)
+    let pushed = table.push_child(pollable, &resource);
+    if pushed.is_err() && resource.owned() {
+        table.delete(resource)?;
+    }
+    pushed
 }
 
 /// The most pollables in one call of `poll`.
