@@ -96,7 +96,7 @@ pub use memory::{Memory, MemoryAccessError};
 pub use module::{CompileError, FrameSymbol, Module};
 pub use profile::ProfilingStrategy;
 pub use shared::{SharedMemory, WaitResult};
-pub use store::{AsContext, AsContextMut, Store, StoreContext, StoreContextMut};
+pub use store::{AsContext, AsContextMut, InterruptHandle, Store, StoreContext, StoreContextMut};
 pub use table::Table;
 pub use trap::Trap;
 pub use types::{

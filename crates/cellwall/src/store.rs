@@ -77,6 +77,30 @@ impl<T: 'static> Store<T> {
         &self.inner.data().engine
     }
 
+    /// How to stop the guests of this store from another thread, and no others.
+    ///
+    /// ```
+    /// use cellwall::{Engine, Instance, Module, Store, Trap};
+    ///
+    /// let engine = Engine::default();
+    /// let module = Module::new(&engine, r#"(module (func (export "spin") (loop br 0)))"#)?;
+    /// let mut store = Store::new(&engine, ());
+    /// let instance = Instance::new(&mut store, &module, &[])?;
+    /// let spin = instance.get_typed_func::<(), ()>(&mut store, "spin")?;
+    ///
+    /// let handle = store.interrupt_handle();
+    /// std::thread::spawn(move || loop {
+    ///     std::thread::sleep(std::time::Duration::from_millis(10));
+    ///     handle.interrupt();
+    /// });
+    /// let error = spin.call(&mut store, ()).unwrap_err();
+    /// assert_eq!(error.downcast_ref::<Trap>(), Some(&Trap::Interrupt));
+    /// # cellwall::Ok(())
+    /// ```
+    pub fn interrupt_handle(&self) -> InterruptHandle {
+        InterruptHandle(self.inner.interrupt_handle())
+    }
+
     /// Installs what decides how much this store may hold; see [`StoreLimits`](crate::StoreLimits)
     /// for an example.
     pub fn limiter(
@@ -84,6 +108,21 @@ impl<T: 'static> Store<T> {
         limiter: impl (FnMut(&mut T) -> &mut dyn ResourceLimiter) + Send + Sync + 'static,
     ) {
         self.inner.set_limiter(Box::new(Limiter(limiter)));
+    }
+}
+
+/// Stops the guests of one store, from any thread: [`Store::interrupt_handle`].
+#[derive(Debug, Clone)]
+pub struct InterruptHandle(runtime::InterruptHandle);
+
+impl InterruptHandle {
+    /// Ends the call that runs in the store now with [`Trap::Interrupt`](crate::Trap::Interrupt): guest code at
+    /// once, host functions when they return to their guest. Calls in other stores go on.
+    ///
+    /// The store is of no further use. If no guest ran in it, one that begins later may still begin: say it again
+    /// until the call is over. A guest that waits for a future is not woken: drop its call.
+    pub fn interrupt(&self) {
+        self.0.interrupt();
     }
 }
 

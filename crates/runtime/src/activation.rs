@@ -9,6 +9,7 @@
 use crate::arena::in_arena;
 use crate::engine::EngineInner;
 use crate::stack::StackRange;
+use crate::store;
 use crate::sys::{StubPlace, stub_at};
 use crate::thread::{self, Thread};
 use std::cell::Cell;
@@ -268,7 +269,9 @@ pub(crate) fn interruption(machine: Machine) -> Option<Leave> {
     while let Some(activation) = unsafe { next.as_ref() } {
         // SAFETY: the engine lives as long as the store of the activation.
         let epoch = unsafe { (*activation.engine).epoch() };
-        if activation.start_epoch.get() < epoch {
+        // SAFETY: the store of a call that is under way lives, and its address was exposed for it.
+        let is_stopped = unsafe { store::is_stopped(activation.store.get()) };
+        if activation.start_epoch.get() < epoch || is_stopped {
             activation.mark.store(1, Ordering::Relaxed);
         }
         next = activation.below_on_thread.get();

@@ -6,7 +6,7 @@ use crate::stack::{self, CellStack};
 use crate::sys::{self, Parker};
 use crate::types::TypeRegistry;
 use cellwall_abi::{CpuFeatures, Target};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How an engine runs code.
@@ -138,12 +138,38 @@ impl Engine {
     /// ([`Error::Interrupted`]).
     pub fn interrupt(&self) {
         self.0.epoch.fetch_add(1, Ordering::SeqCst);
+        self.signal();
+    }
+
+    /// Makes every thread with a call in this engine look whether that is to end.
+    fn signal(&self) {
         sys::full_fence();
         sys::interrupt_threads(|slot| {
             let engine = slot.engine.load(Ordering::SeqCst);
             engine == self.0.id || engine == sys::ThreadSlot::MIXED
         });
         self.0.waiters().iter().for_each(|waiter| waiter.nudge());
+    }
+}
+
+/// Stops the guests of one store, from any thread.
+#[derive(Debug, Clone)]
+pub struct InterruptHandle {
+    engine: Engine,
+    stopped: Arc<AtomicBool>,
+}
+
+impl InterruptHandle {
+    pub(crate) fn new(engine: Engine, stopped: Arc<AtomicBool>) -> Self {
+        Self { engine, stopped }
+    }
+
+    /// Ends the guest call that runs in the store now, as [`Engine::interrupt`] does for all stores; those of
+    /// other stores go on. The store is of no further use: a call that begins later, or goes on later after it waited,
+    /// ends at the latest with the next interruption of anything in the engine.
+    pub fn interrupt(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        self.engine.signal();
     }
 }
 

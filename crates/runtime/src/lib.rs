@@ -50,7 +50,7 @@ mod wait;
 
 pub use backtrace::{FRAMES_MAX, Frame};
 pub use code::Code;
-pub use engine::{Engine, EngineConfig, host_features};
+pub use engine::{Engine, EngineConfig, InterruptHandle, host_features};
 pub use error::{Error, HostError};
 pub use exception::{EXCEPTION_BYTES_MAX, EXCEPTIONS_MAX, ThrownException};
 pub use frozen::{FILE_BYTES_MAX, Frozen};

@@ -220,7 +220,9 @@ impl Call<'_> {
     fn outdated(&self) -> bool {
         // SAFETY: a guest called, so that its activation is under way.
         let activation = unsafe { self.store.fields.activation.get().as_ref() };
-        activation.is_some_and(|activation| activation.start_epoch.get() < self.store.fields.engine.0.epoch())
+        let epoch = self.store.fields.engine.0.epoch();
+        self.store.fields.is_stopped()
+            || activation.is_some_and(|activation| activation.start_epoch.get() < epoch)
     }
 
     fn wait(

@@ -7,7 +7,7 @@
 
 use crate::activation::Activation;
 use crate::context::Context;
-use crate::engine::Engine;
+use crate::engine::{Engine, InterruptHandle};
 use crate::error::HostError;
 use crate::exception::{Exceptions, Tag};
 use crate::func::FuncSpace;
@@ -29,6 +29,7 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a store has that does not depend on the type of the host's data.
 #[repr(C)]
@@ -55,12 +56,32 @@ pub(crate) struct Fields {
     /// The [`Context`](std::task::Context) of the poll that a call from host to host is part of, if
     /// that may wait; null otherwise.
     pub(crate) host_task: Cell<*mut c_void>,
+    /// Set for ever when its guests are to stop. Never replaced: a signal handler reads it.
+    stopped: Arc<AtomicBool>,
     /// The context for host functions that the host calls.
     pub(crate) host_context: Context,
     ask: Option<unsafe fn(NonNull<Fields>, Ask<'_>) -> Answer>,
 }
 
 const _: () = assert!(std::mem::offset_of!(Fields, activation) == 0);
+
+/// Whether the guests of a store are to stop.
+///
+/// # Safety
+/// `store` is the exposed address of the fields of a store that lives.
+pub(crate) unsafe fn is_stopped(store: usize) -> bool {
+    let fields = ptr::with_exposed_provenance::<Fields>(store);
+    // SAFETY: the store lives, says the caller; the field is not written while it does.
+    let stopped = unsafe { &(*fields).stopped };
+    stopped.load(Ordering::Relaxed)
+}
+
+impl Fields {
+    /// Whether the guests of this store are to stop.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+}
 
 impl Drop for Fields {
     fn drop(&mut self) {
@@ -110,6 +131,11 @@ unsafe impl<T: Send> Send for StoreInner<T> {}
 unsafe impl<T: Sync> Sync for StoreInner<T> {}
 
 impl<T: 'static> Store<T> {
+    /// How to stop the guests of this store from another thread.
+    pub fn interrupt_handle(&self) -> InterruptHandle {
+        InterruptHandle::new(self.fields.engine.clone(), self.fields.stopped.clone())
+    }
+
     /// A store with nothing in it but `data`.
     pub fn new(engine: &Engine, data: T) -> Self {
         let layout = Layout::new::<Block>();
@@ -137,6 +163,7 @@ impl<T: 'static> Store<T> {
             unended: None,
             host_task: Cell::new(ptr::null_mut()),
             host_context: Context::new(&[]),
+            stopped: Arc::default(),
             ask: None,
         };
         let sized = Box::new(Sized {

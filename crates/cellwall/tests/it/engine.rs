@@ -51,6 +51,41 @@ fn interrupted(store: &mut Store<()>, instance: Instance, name: &str) -> (Error,
 }
 
 #[test]
+fn the_guests_of_one_store_are_stopped_and_no_others() {
+    let engine = Engine::default();
+    let module = Module::new(&engine, r#"(module (func (export "spin") (loop br 0)))"#).expect("valid");
+    let spin = |handles: mpsc::Sender<cellwall::InterruptHandle>| {
+        let (engine, module) = (engine.clone(), module.clone());
+        thread::spawn(move || {
+            let mut store = Store::new(&engine, ());
+            let instance = Instance::new(&mut store, &module, &[]).expect("it has no imports");
+            handles.send(store.interrupt_handle()).expect("somebody waits");
+            let spin = instance
+                .get_typed_func::<(), ()>(&mut store, "spin")
+                .expect("exported");
+            spin.call(&mut store, ()).expect_err("it never ends by itself")
+        })
+    };
+    let (sender, handles) = mpsc::channel();
+    let first = spin(sender.clone());
+    let handle = handles.recv().expect("it starts");
+    let second = spin(sender);
+    let other = handles.recv().expect("it starts");
+    while !first.is_finished() {
+        handle.interrupt();
+        thread::sleep(Duration::from_millis(5));
+    }
+    let error = first.join().expect("it does not panic");
+    assert_eq!(error.downcast_ref::<Trap>(), Some(&Trap::Interrupt));
+    assert!(!second.is_finished(), "it was not meant");
+    while !second.is_finished() {
+        other.interrupt();
+        thread::sleep(Duration::from_millis(5));
+    }
+    second.join().expect("it does not panic");
+}
+
+#[test]
 fn interruption_stops_loops_of_every_kind() {
     for body in [
         "(loop br 0)",
