@@ -25,6 +25,7 @@ pub(crate) fn run(
     let component = load(engine, input)?;
     let mut linker = Linker::new(engine);
     cellwall_wasi::p2::add_to_linker_sync(&mut linker)
+        .and_then(|()| cellwall_wasi::http::add_to_linker(&mut linker))
         .map_err(|e| Failure::load(e, "cannot define WASI".to_string()))?;
     let pre = linker.instantiate_pre(&component).map_err(|e| input.refused(e))?;
     let mut store = Store::new(engine, host);

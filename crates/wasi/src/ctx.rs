@@ -5,6 +5,7 @@
 //! Clocks and randomness are always there; the monotonic clock starts at 0 with the context.
 
 use crate::files::OpenDir;
+use crate::net::Policy;
 use crate::p2::Slots;
 use crate::perms::{DirPerms, FilePerms, Grant};
 use crate::streams::{InputStream, NullInput, NullOutput, OutputStream};
@@ -17,6 +18,9 @@ use std::time::Instant;
 
 /// How many descriptors a guest may have open unless the host says otherwise.
 const DESCRIPTORS_MAX: usize = 1024;
+
+/// How many sockets a guest may have at once unless the host says otherwise.
+const SOCKETS_MAX: usize = 4096;
 
 /// What one guest holds: its arguments, environment, descriptors and clock.
 ///
@@ -33,9 +37,12 @@ pub struct WasiCtx {
     pub(crate) waiting: Waiting,
     /// Of what WASI 0.2 opens; `table` has its own limit.
     pub(crate) slots: Slots,
+    pub(crate) sockets: Slots,
     /// What `insecure-seed` has answered.
     pub(crate) seed: Option<(u64, u64)>,
     pub(crate) started: Instant,
+    /// What it may do in the network.
+    pub(crate) net: Arc<Policy>,
 }
 
 /// A directory that the host granted, and what the guest calls it.
@@ -104,6 +111,8 @@ pub struct WasiCtxBuilder {
     preopens: Vec<Preopen>,
     blocking: bool,
     descriptors_max: usize,
+    pub(crate) sockets_max: usize,
+    pub(crate) net: Arc<Policy>,
 }
 
 impl Default for WasiCtxBuilder {
@@ -130,6 +139,8 @@ impl WasiCtxBuilder {
             preopens: Vec::new(),
             blocking: true,
             descriptors_max: DESCRIPTORS_MAX,
+            sockets_max: SOCKETS_MAX,
+            net: Arc::default(),
         }
     }
 
@@ -296,6 +307,7 @@ impl WasiCtxBuilder {
             stderr: granted.stderr,
             preopens: granted.preopens,
             slots: Slots::new(granted.descriptors_max),
+            sockets: Slots::new(granted.sockets_max),
             seed: None,
             waiting: Waiting {
                 in_place: false,
@@ -303,6 +315,7 @@ impl WasiCtxBuilder {
                 canceller: None,
             },
             started: Instant::now(),
+            net: granted.net,
         }
     }
 }

@@ -45,9 +45,13 @@ mod descriptor;
 mod error;
 mod files;
 mod guest;
+#[cfg(feature = "http")]
+pub mod http;
+mod net;
 mod p1;
 pub mod p2;
 mod perms;
+mod runtime;
 mod streams;
 mod sys;
 mod table;
@@ -57,6 +61,9 @@ mod waiting;
 pub use async_trait::async_trait;
 pub use ctx::{WasiCtx, WasiCtxBuilder};
 pub use error::I32Exit;
+pub use net::{
+    BadGrant, ConnectGrant, ErrorCode, HttpGrant, IpFamily, ListenGrant, SocketAddrAnswer, SocketAddrUse,
+};
 pub use p1::{FUNCTIONS, MODULE, add_to_linker};
 pub use perms::{DirPerms, FilePerms};
 pub use streams::{InputStream, MemoryInputPipe, MemoryOutputPipe, NullInput, NullOutput, OutputStream};

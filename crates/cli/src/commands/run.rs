@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::grants::{self, Need};
 use crate::host::Host;
 use crate::input::Input;
+use crate::net_grants::NetGrants;
 use crate::options::{Cpu, DirGrant, parse_duration, parse_env, parse_size};
 use crate::watchdog::{self, TimeLimit};
 use crate::{cache, component_run, escape, exception, output, progress, values};
@@ -46,6 +47,8 @@ pub(crate) struct Args {
     /// Let the program see all variables of this environment; --env goes before them
     #[arg(long)]
     inherit_env: bool,
+    #[command(flatten)]
+    pub(super) net: NetGrants,
     /// Call this function and print its results; ARGS are its arguments, if they are not
     /// written here, as `f(1, "x")`
     #[arg(long, value_name = "CALL")]
@@ -347,6 +350,7 @@ fn host(args: &Args, input: &Input, words: &[String]) -> Result<Host, Failure> {
         wasi.preopened_dir(host, guest, dir, file)
             .map_err(|e| Failure::load(e, format!("cannot grant the directory `{}`", host.display())))?;
     }
+    args.net.apply(&mut wasi);
     Ok(Host::new(wasi.build(), limits(args)))
 }
 

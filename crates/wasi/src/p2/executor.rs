@@ -80,7 +80,7 @@ impl Wake for Unpark {
 }
 
 /// The driver of descriptors and time, started when it is first needed.
-fn driver() -> io::Result<&'static Handle> {
+pub(crate) fn driver() -> io::Result<&'static Handle> {
     static DRIVER: OnceLock<Handle> = OnceLock::new();
     if let Some(driver) = DRIVER.get() {
         return Ok(driver);

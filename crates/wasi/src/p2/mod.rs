@@ -2,7 +2,7 @@
 //!
 //! Requires: futures are polled in a Tokio runtime with its I/O and time drivers
 //! ([`add_to_linker_async`]), or the functions wait on their thread ([`add_to_linker_sync`]).
-//! Does not do: sockets and HTTP.
+//! Does not do: HTTP, which is in [`http`](crate::http).
 //!
 //! A stream of the host is a [`InputStream`] or [`OutputStream`] in the store's
 //! [`ResourceTable`](cellwall::component::ResourceTable); both are [`Pollable`], and
@@ -13,12 +13,14 @@ mod executor;
 mod files;
 mod host;
 mod poll;
+mod sockets;
 mod stdio;
 mod streams;
 
 pub use bytes::Bytes;
-pub(crate) use files::Slots;
+pub(crate) use executor::driver;
 pub use files::{Descriptor, DirectoryEntryStream, FsError};
+pub(crate) use files::{Slot, Slots};
 pub use poll::{DynFuture, DynPollable, Pollable, subscribe};
 pub use streams::{DynInputStream, DynOutputStream, InputStream, OutputStream, StreamError, StreamResult};
 
@@ -45,7 +47,7 @@ impl HasData for HasWasi {
     type Data<'a> = WasiCtxView<'a>;
 }
 
-/// Defines `wasi:cli`, `wasi:clocks`, `wasi:filesystem`, `wasi:io` and `wasi:random` for guests
+/// Defines `wasi:cli`, `wasi:clocks`, `wasi:filesystem`, `wasi:io`, `wasi:random` and `wasi:sockets` for guests
 /// that are called with `call_async`.
 ///
 /// A call that has to wait is pending; the guest goes on when what it waits for is there.
@@ -94,5 +96,6 @@ fn add_to_linker<T: WasiView>(linker: &mut Linker<T>, get: fn(&mut T) -> WasiCtx
     wasi::io::streams::add_to_linker::<T, HasWasi>(l, get)?;
     wasi::random::insecure::add_to_linker::<T, HasWasi>(l, get)?;
     wasi::random::insecure_seed::add_to_linker::<T, HasWasi>(l, get)?;
-    wasi::random::random::add_to_linker::<T, HasWasi>(l, get)
+    wasi::random::random::add_to_linker::<T, HasWasi>(l, get)?;
+    sockets::add_to_linker(l, get)
 }

@@ -8,6 +8,7 @@ mod permissions;
 mod pointers;
 mod programs;
 mod race;
+mod sockets;
 mod streams;
 mod suite;
 mod waiting;

@@ -1,0 +1,176 @@
+;; A client of TCP: connects to a port of this machine, sends 1 MiB and ends its direction, and counts what
+;; comes back. `run` answers with that count, or with 1 << 63 and the number of the error code.
+(component
+  (import "wasi:io/error@0.2.0" (instance $error-iface (export "error" (type (sub resource)))))
+  (alias export $error-iface "error" (type $io-error))
+  (import "wasi:io/poll@0.2.0" (instance $poll
+    (export "pollable" (type $pollable (sub resource)))
+    (export "[method]pollable.block" (func (param "self" (borrow $pollable))))))
+  (alias export $poll "pollable" (type $pollable))
+  (import "wasi:io/streams@0.2.0" (instance $streams
+    (export "input-stream" (type $in (sub resource)))
+    (export "output-stream" (type $out (sub resource)))
+    (export "error" (type $error (eq $io-error)))
+    (type $failure' (variant (case "last-operation-failed" (own $error)) (case "closed")))
+    (export "stream-error" (type $failure (eq $failure')))
+    (export "[method]input-stream.blocking-read"
+      (func (param "self" (borrow $in)) (param "len" u64) (result (result (list u8) (error $failure)))))
+    (export "[method]output-stream.blocking-write-and-flush"
+      (func (param "self" (borrow $out)) (param "contents" (list u8)) (result (result (error $failure)))))))
+  (alias export $streams "input-stream" (type $input-stream))
+  (alias export $streams "output-stream" (type $output-stream))
+  (import "wasi:sockets/network@0.2.0" (instance $network-iface
+    (export "network" (type $network (sub resource)))
+    (type $code' (enum "unknown" "access-denied" "not-supported" "invalid-argument" "out-of-memory" "timeout"
+      "concurrency-conflict" "not-in-progress" "would-block" "invalid-state" "new-socket-limit"
+      "address-not-bindable" "address-in-use" "remote-unreachable" "connection-refused" "connection-reset"
+      "connection-aborted" "datagram-too-large" "name-unresolvable" "temporary-resolver-failure"
+      "permanent-resolver-failure"))
+    (export "error-code" (type $code (eq $code')))
+    (type $family' (enum "ipv4" "ipv6"))
+    (export "ip-address-family" (type $family (eq $family')))
+    (type $v4' (tuple u8 u8 u8 u8))
+    (export "ipv4-address" (type $v4 (eq $v4')))
+    (type $v6' (tuple u16 u16 u16 u16 u16 u16 u16 u16))
+    (export "ipv6-address" (type $v6 (eq $v6')))
+    (type $v4-socket' (record (field "port" u16) (field "address" $v4)))
+    (export "ipv4-socket-address" (type $v4-socket (eq $v4-socket')))
+    (type $v6-socket' (record
+      (field "port" u16) (field "flow-info" u32) (field "address" $v6) (field "scope-id" u32)))
+    (export "ipv6-socket-address" (type $v6-socket (eq $v6-socket')))
+    (type $address' (variant (case "ipv4" $v4-socket) (case "ipv6" $v6-socket)))
+    (export "ip-socket-address" (type $address (eq $address')))))
+  (alias export $network-iface "network" (type $network))
+  (alias export $network-iface "error-code" (type $code))
+  (alias export $network-iface "ip-address-family" (type $family))
+  (alias export $network-iface "ip-socket-address" (type $address))
+  (import "wasi:sockets/instance-network@0.2.0" (instance $instance-network
+    (export "network" (type $n (eq $network)))
+    (export "instance-network" (func (result (own $n))))))
+  (import "wasi:sockets/tcp@0.2.0" (instance $tcp
+    (export "network" (type $n (eq $network)))
+    (export "error-code" (type $e (eq $code)))
+    (export "ip-socket-address" (type $a (eq $address)))
+    (export "pollable" (type $p (eq $pollable)))
+    (export "input-stream" (type $in (eq $input-stream)))
+    (export "output-stream" (type $out (eq $output-stream)))
+    (export "tcp-socket" (type $socket (sub resource)))
+    (type $shutdown' (enum "receive" "send" "both"))
+    (export "shutdown-type" (type $shutdown (eq $shutdown')))
+    (export "[method]tcp-socket.start-connect"
+      (func (param "self" (borrow $socket)) (param "network" (borrow $n)) (param "remote-address" $a)
+        (result (result (error $e)))))
+    (export "[method]tcp-socket.finish-connect"
+      (func (param "self" (borrow $socket)) (result (result (tuple (own $in) (own $out)) (error $e)))))
+    (export "[method]tcp-socket.subscribe" (func (param "self" (borrow $socket)) (result (own $p))))
+    (export "[method]tcp-socket.shutdown"
+      (func (param "self" (borrow $socket)) (param "shutdown-type" $shutdown) (result (result (error $e)))))))
+  (alias export $tcp "tcp-socket" (type $socket))
+  (import "wasi:sockets/tcp-create-socket@0.2.0" (instance $create
+    (export "error-code" (type $e (eq $code)))
+    (export "ip-address-family" (type $f (eq $family)))
+    (export "tcp-socket" (type $s (eq $socket)))
+    (export "create-tcp-socket"
+      (func (param "address-family" $f) (result (result (own $s) (error $e)))))))
+
+  (core module $libc
+    (memory (export "memory") 2)
+    ;; All that the host hands over is bytes that are read, one piece at a time.
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 0x10000)))
+  (core instance $libc (instantiate $libc))
+  (alias core export $libc "memory" (core memory $memory))
+  (alias core export $libc "realloc" (core func $realloc))
+  (core func $instance-network (canon lower (func $instance-network "instance-network")))
+  (core func $create (canon lower (func $create "create-tcp-socket") (memory $memory)))
+  (core func $connect (canon lower (func $tcp "[method]tcp-socket.start-connect") (memory $memory)))
+  (core func $connected (canon lower (func $tcp "[method]tcp-socket.finish-connect") (memory $memory)))
+  (core func $subscribe (canon lower (func $tcp "[method]tcp-socket.subscribe")))
+  (core func $shutdown (canon lower (func $tcp "[method]tcp-socket.shutdown") (memory $memory)))
+  (core func $block (canon lower (func $poll "[method]pollable.block")))
+  (core func $read (canon lower (func $streams "[method]input-stream.blocking-read")
+    (memory $memory) (realloc $realloc)))
+  (core func $write (canon lower (func $streams "[method]output-stream.blocking-write-and-flush")
+    (memory $memory)))
+  (core func $drop-pollable (canon resource.drop $pollable))
+  (core func $drop-in (canon resource.drop $input-stream))
+  (core func $drop-out (canon resource.drop $output-stream))
+  (core func $drop-socket (canon resource.drop $socket))
+
+  (core module $main
+    (import "libc" "memory" (memory 2))
+    (import "host" "instance-network" (func $instance-network (result i32)))
+    (import "host" "create" (func $create (param i32 i32)))
+    (import "host" "connect" (func $connect
+      (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)))
+    (import "host" "connected" (func $connected (param i32 i32)))
+    (import "host" "subscribe" (func $subscribe (param i32) (result i32)))
+    (import "host" "shutdown" (func $shutdown (param i32 i32 i32)))
+    (import "host" "block" (func $block (param i32)))
+    (import "host" "read" (func $read (param i32 i64 i32)))
+    (import "host" "write" (func $write (param i32 i32 i32 i32)))
+    (import "host" "drop-pollable" (func $drop-pollable (param i32)))
+    (import "host" "drop-in" (func $drop-in (param i32)))
+    (import "host" "drop-out" (func $drop-out (param i32)))
+    (import "host" "drop-socket" (func $drop-socket (param i32)))
+
+    (func $failed (param $code i32) (result i64)
+      (i64.or (i64.const 0x8000000000000000) (i64.extend_i32_u (local.get $code))))
+
+    (func (export "run") (param $v6 i32) (param $port i32) (result i64)
+      (local $socket i32) (local $pollable i32) (local $in i32) (local $out i32)
+      (local $left i32) (local $got i64)
+      (call $create (local.get $v6) (i32.const 0))
+      (if (i32.load8_u (i32.const 0)) (then (return (call $failed (i32.load8_u (i32.const 4))))))
+      (local.set $socket (i32.load (i32.const 4)))
+      (if (local.get $v6)
+        (then (call $connect (local.get $socket) (call $instance-network) (i32.const 1) (local.get $port)
+          (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
+          (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 0)))
+        (else (call $connect (local.get $socket) (call $instance-network) (i32.const 0) (local.get $port)
+          (i32.const 127) (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 0)
+          (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))))
+      (if (i32.load8_u (i32.const 0)) (then (return (call $failed (i32.load8_u (i32.const 1))))))
+      (local.set $pollable (call $subscribe (local.get $socket)))
+      (call $block (local.get $pollable))
+      (call $drop-pollable (local.get $pollable))
+      (call $connected (local.get $socket) (i32.const 0))
+      (if (i32.load8_u (i32.const 0)) (then (return (call $failed (i32.load8_u (i32.const 4))))))
+      (local.set $in (i32.load (i32.const 4)))
+      (local.set $out (i32.load (i32.const 8)))
+      (local.set $left (i32.const 256))
+      (loop $more
+        (call $write (local.get $out) (i32.const 4096) (i32.const 4096) (i32.const 0))
+        (if (i32.load8_u (i32.const 0)) (then (unreachable)))
+        (br_if $more (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+      (call $shutdown (local.get $socket) (i32.const 1) (i32.const 0))
+      (if (i32.load8_u (i32.const 0)) (then (unreachable)))
+      (block $end
+        (loop $more
+          (call $read (local.get $in) (i64.const 65536) (i32.const 0))
+          (br_if $end (i32.load8_u (i32.const 0)))
+          (local.set $got (i64.add (local.get $got) (i64.load32_u (i32.const 8))))
+          (br $more)))
+      ;; Closed, and not failed.
+      (if (i32.ne (i32.load8_u (i32.const 4)) (i32.const 1)) (then (unreachable)))
+      (call $drop-in (local.get $in))
+      (call $drop-out (local.get $out))
+      (call $drop-socket (local.get $socket))
+      (local.get $got)))
+  (core instance $main (instantiate $main
+    (with "libc" (instance $libc))
+    (with "host" (instance
+      (export "instance-network" (func $instance-network))
+      (export "create" (func $create))
+      (export "connect" (func $connect))
+      (export "connected" (func $connected))
+      (export "subscribe" (func $subscribe))
+      (export "shutdown" (func $shutdown))
+      (export "block" (func $block))
+      (export "read" (func $read))
+      (export "write" (func $write))
+      (export "drop-pollable" (func $drop-pollable))
+      (export "drop-in" (func $drop-in))
+      (export "drop-out" (func $drop-out))
+      (export "drop-socket" (func $drop-socket))))))
+  (func (export "run") (param "v6" bool) (param "port" u16) (result u64)
+    (canon lift (core func $main "run"))))
