@@ -2,6 +2,7 @@
 
 mod mutate;
 mod rules;
+mod serve_load;
 
 use anyhow::{Context, Result, ensure};
 use cellwall::Module;
@@ -25,6 +26,18 @@ enum Xtask {
 
 #[derive(Subcommand)]
 enum Task {
+    /// `cellwall serve` under load, while guests trap, loop and allocate.
+    ServeLoad {
+        /// Requests in flight.
+        #[arg(long, default_value_t = 200)]
+        clients: u64,
+        /// For how long.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// Where the random numbers start.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Mutated modules through validation and running: an error or a result, nothing else.
     Mutants {
         /// How many mutants.
@@ -173,6 +186,11 @@ fn run(task: Task) -> Result<()> {
                 .map_err(|error| anyhow::anyhow!("{error:#}")),
             (None, false) => breaches(seed, from, count),
         },
+        Task::ServeLoad {
+            clients,
+            seconds,
+            seed,
+        } => serve_load::run(&root(), clients, seconds, seed),
         Task::Mutate(options) => mutate::run(&options),
         Task::Stepped => cellwall_tests::step::child::main().map_err(|error| anyhow::anyhow!("{error:#}")),
         Task::Honest { generated, bytes_max } => honest(generated, bytes_max),

@@ -1,5 +1,5 @@
-//! Logging: what `CELLWALL_LOG` asks for goes to standard error; without it
-//! nothing is set up. All events of the command have the target [`TARGET`].
+//! Logging: what `CELLWALL_LOG` or `--verbose` asks for goes to standard error;
+//! without them nothing is set up. All events of the command have the target [`TARGET`].
 
 use std::io::IsTerminal;
 
@@ -23,9 +23,10 @@ const LEVELS: [(&str, LevelFilter); 6] = [
     ("trace", LevelFilter::TRACE),
 ];
 
-/// Starts logging if the environment asks for it.
-pub(crate) fn start() -> Result<(), Failure> {
-    let Some(value) = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()) else {
+/// Starts logging if the environment asks for it, or if `verbose` does.
+pub(crate) fn start(verbose: bool) -> Result<(), Failure> {
+    let value = std::env::var_os(VARIABLE).filter(|value| !value.is_empty());
+    let Some(value) = value.or_else(|| verbose.then(|| "info".into())) else {
         return Ok(());
     };
     let filter = parse(&value.to_string_lossy()).map_err(|word| {

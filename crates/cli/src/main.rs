@@ -18,9 +18,11 @@ mod host;
 mod input;
 mod log;
 mod module_info;
+mod net_grants;
 mod options;
 mod output;
 mod progress;
+mod serve;
 mod values;
 mod watchdog;
 mod wave;
@@ -41,6 +43,7 @@ Examples:
   cellwall hello.wasm                       run a program
   cellwall run --dir . prog.wasm -- -v x    run it with a directory and arguments
   cellwall run --invoke add add.wat 2 3     call one function
+  cellwall serve handler.wasm               answer HTTP requests
   cellwall inspect prog.wasm                see what it would need
   cellwall wit component.wasm               print the world of a component
   cellwall run --link a:b/c=dep.wasm app.wasm   link a component to another and run it
@@ -71,7 +74,7 @@ pub(crate) struct Cli {
 
 fn main() -> ExitCode {
     let result = parse(std::env::args_os().collect()).and_then(|cli| {
-        log::start()?;
+        log::start(cli.command.is_verbose())?;
         commands::dispatch(cli.command)
     });
     match result {

@@ -12,6 +12,7 @@ mod objdump;
 mod parse;
 mod print;
 mod run;
+mod serve;
 mod validate;
 mod verify;
 mod wast;
@@ -25,6 +26,7 @@ use crate::failure::Failure;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(run::Args),
+    Serve(serve::Args),
     Compile(compile::Args),
     Compose(compose::Args),
     Componentize(componentize::Args),
@@ -41,10 +43,22 @@ pub(crate) enum Command {
     Completion(completion::Args),
 }
 
+impl Command {
+    /// Whether it is to say what is granted and what was denied.
+    pub(crate) fn is_verbose(&self) -> bool {
+        match self {
+            Command::Run(args) => args.net.verbose,
+            Command::Serve(args) => args.net.verbose,
+            _ => false,
+        }
+    }
+}
+
 /// Runs the subcommand; returns the exit status.
 pub(crate) fn dispatch(command: Command) -> Result<u8, Failure> {
     match command {
         Command::Run(args) => run::run(args),
+        Command::Serve(args) => serve::run(args),
         Command::Compile(args) => compile::run(args),
         Command::Compose(args) => compose::run(args),
         Command::Componentize(args) => componentize::run(args),

@@ -9,6 +9,7 @@ mod link;
 mod process;
 mod profile;
 mod programs;
+mod serve;
 mod spec;
 mod vectors;
 mod wast;

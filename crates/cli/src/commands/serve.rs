@@ -1,0 +1,188 @@
+//! `cellwall serve`: a component that answers HTTP requests, each with an instance of its own.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cellwall::component::{Component, Linker};
+use cellwall::{Config, Engine, Error, StoreLimitsBuilder};
+use cellwall_wasi::http::HandlerPre;
+use cellwall_wasi::{DirPerms, FilePerms, WasiCtxBuilder};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::failure::Failure;
+use crate::host::Host;
+use crate::input::Input;
+use crate::net_grants::NetGrants;
+use crate::options::{Cpu, DirGrant, parse_duration, parse_env, parse_size};
+use crate::serve::{Guests, Options, serve};
+use crate::{cache, progress};
+
+const EXAMPLES: &str = "\
+Examples:
+  cellwall serve handler.wasm
+  cellwall serve --addr 0.0.0.0:80 --timeout 5s --max-memory-size 64M handler.wasm
+  cellwall serve --http api.example.com --env TOKEN handler.wasm
+  cellwall serve --metrics 127.0.0.1:9090 handler.wasm
+
+Each request gets a fresh instance, which is gone with it. SIGTERM and Ctrl-C let
+the requests under way finish, then end the server; a second one ends it at once.";
+
+/// Answer HTTP requests with a component
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Where to listen; port 0 is any free port, which is said on standard error
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
+    addr: SocketAddr,
+    /// How many requests have a guest at a time; others wait for as long as --timeout
+    #[arg(long, value_name = "N", default_value = "200", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    max_requests_in_flight: u32,
+    /// Stop a guest that takes longer for its response, or for the next part of it
+    #[arg(long, value_name = "D", default_value = "30s", value_parser = parse_duration)]
+    timeout: Duration,
+    /// Let no memory of a guest grow beyond N bytes; K, M and G are binary multiples
+    #[arg(long, value_name = "N", default_value = "256M", value_parser = parse_size)]
+    max_memory_size: usize,
+    /// Serve metrics for Prometheus there, under every path
+    #[arg(long, value_name = "ADDR:PORT")]
+    metrics: Option<SocketAddr>,
+    /// Write no line per request on standard error
+    #[arg(long)]
+    no_access_log: bool,
+    /// Grant a directory, as GUEST if given; `:ro` allows no change
+    #[arg(long = "dir", value_name = "HOST[::GUEST][:ro]", value_parser = DirGrant::parse)]
+    dirs: Vec<DirGrant>,
+    /// Set an environment variable; without a value it is inherited
+    #[arg(long = "env", value_name = "K[=V]", value_parser = parse_env)]
+    env: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(super) net: NetGrants,
+    /// Compile anew: neither use nor fill the cache of compiled modules
+    #[arg(long)]
+    no_cache: bool,
+    #[command(flatten)]
+    cpu: Cpu,
+    /// The component, `.wasm` or `.wat`; `-` is standard input
+    #[arg(value_name = "FILE")]
+    file: OsString,
+}
+
+pub(super) fn run(args: Args) -> Result<u8, Failure> {
+    let engine = engine(&args)?;
+    let guests = guests(&engine, &args)?;
+    let options = Options {
+        in_flight_max: args.max_requests_in_flight as usize,
+        timeout: args.timeout,
+        has_access_log: !args.no_access_log,
+    };
+    // Connections cost little beside guests, which have threads of their own.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.div_ceil(2))
+        .max_blocking_threads(options.in_flight_max + BLOCKING_THREADS_BESIDE)
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::load(e, "cannot start threads".to_string()))?;
+    let served = runtime.block_on(async {
+        let listener = listen(args.addr).await?;
+        let metrics = match args.metrics {
+            Some(addr) => Some(listen(addr).await?),
+            None => None,
+        };
+        let at = |listener: &TcpListener| listener.local_addr().map_err(|e| cannot_listen(args.addr, e));
+        // Whoever started it waits for these lines.
+        eprintln!("Serving HTTP on http://{}/", at(&listener)?);
+        if let Some(metrics) = &metrics {
+            eprintln!("Serving metrics on http://{}/metrics", at(metrics)?);
+        }
+        let stop = stop_signal()?;
+        serve(listener, metrics, guests, options, stop).await;
+        Ok(0)
+    });
+    // A guest that is still there was told to stop.
+    runtime.shutdown_timeout(Duration::from_millis(500));
+    served
+}
+
+/// Look-ups of names and the like have threads too.
+const BLOCKING_THREADS_BESIDE: usize = 16;
+
+async fn listen(addr: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(addr).await.map_err(|e| cannot_listen(addr, e))
+}
+
+fn cannot_listen(addr: SocketAddr, error: std::io::Error) -> Failure {
+    Failure::load(error, format!("cannot listen on {addr}"))
+}
+
+/// Ready at the first SIGTERM or SIGINT; the second one ends the process.
+fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+    let handle = |kind| signal(kind).map_err(|e| Failure::load(e, "cannot handle signals".to_string()));
+    let mut terminate = handle(SignalKind::terminate())?;
+    let mut interrupt = handle(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => std::process::exit(128 + 15),
+                _ = interrupt.recv() => std::process::exit(128 + 2),
+            }
+        });
+    })
+}
+
+fn engine(args: &Args) -> Result<Engine, Failure> {
+    let mut config: Config = args.cpu.config();
+    if !args.no_cache {
+        config.cache(cache::open_if_possible());
+    }
+    Engine::new(&config).map_err(Failure::Load)
+}
+
+/// Compiles and links the component, and tries once that all grants can be had.
+fn guests(engine: &Engine, args: &Args) -> Result<Guests, Failure> {
+    let input = Input::read(&args.file)?;
+    let code = input.wasm()?;
+    let what = format!("compiling {}", input.name());
+    let component = progress::during(&what, || Component::new(engine, &code));
+    let component = component.map_err(|e| input.refused(e))?;
+    let mut linker = Linker::<Host>::new(engine);
+    cellwall_wasi::p2::add_to_linker_async(&mut linker)
+        .and_then(|()| cellwall_wasi::http::add_to_linker(&mut linker))
+        .map_err(|e| Failure::load(e, "cannot define WASI".to_string()))?;
+    let pre = linker.instantiate_pre(&component).and_then(HandlerPre::new);
+    let pre = pre.map_err(|e| input.refused(e))?;
+    let make = maker(args);
+    make().map_err(Failure::Load)?;
+    Ok(Guests::new(engine, pre, make))
+}
+
+/// Makes what one guest is granted.
+fn maker(args: &Args) -> impl Fn() -> Result<Host, Error> + Send + Sync + use<> {
+    let mut grants = WasiCtxBuilder::new();
+    args.net.apply(&mut grants);
+    let net = Arc::new(grants);
+    let (env, dirs, memory) = (args.env.clone(), args.dirs.clone(), args.max_memory_size);
+    move || {
+        let mut wasi = WasiCtxBuilder::new();
+        wasi.inherit_stdout().inherit_stderr().same_network(&net);
+        for (name, value) in &env {
+            wasi.env(name, value);
+        }
+        for grant in &dirs {
+            let (dir, file) = match grant.is_read_only {
+                true => (DirPerms::READ, FilePerms::READ),
+                false => (DirPerms::all(), FilePerms::all()),
+            };
+            wasi.preopened_dir(&grant.host, &grant.guest, dir, file)?;
+        }
+        let limits = StoreLimitsBuilder::new().memory_size(memory).build();
+        Ok(Host::new(wasi.build(), limits))
+    }
+}

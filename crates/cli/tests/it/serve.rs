@@ -1,0 +1,319 @@
+//! `cellwall serve`, from the outside: a client that speaks HTTP by hand.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+/// A running server, ended with its value.
+struct Server {
+    child: Child,
+    addr: SocketAddr,
+    metrics: Option<SocketAddr>,
+    log: Arc<Mutex<String>>,
+}
+
+impl Server {
+    fn start(options: &[&str]) -> Server {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_cellwall"))
+            .args(["serve", "--addr", "127.0.0.1:0", "--no-cache"])
+            .args(options)
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guests/handler.wat"))
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the command can be started");
+        let mut stderr = BufReader::new(child.stderr.take().expect("it is a pipe"));
+        let mut at = |what: &str| -> SocketAddr {
+            let mut line = String::new();
+            stderr.read_line(&mut line).expect("it says where it listens");
+            let rest = line.strip_prefix(what).unwrap_or_else(|| panic!("{line}"));
+            let end = rest.find('/').unwrap_or_else(|| panic!("{line}"));
+            rest[..end].parse().unwrap_or_else(|_| panic!("{line}"))
+        };
+        let addr = at("Serving HTTP on http://");
+        let metrics = options
+            .contains(&"--metrics")
+            .then(|| at("Serving metrics on http://"));
+        let log = Arc::<Mutex<String>>::default();
+        let sink = log.clone();
+        thread::spawn(move || {
+            let mut line = String::new();
+            while stderr.read_line(&mut line).is_ok_and(|bytes| bytes > 0) {
+                sink.lock().unwrap().push_str(&line);
+                line.clear();
+            }
+        });
+        Server {
+            child,
+            addr,
+            metrics,
+            log,
+        }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.addr).expect("it listens");
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream
+    }
+
+    /// One request on a connection of its own: status and body.
+    fn get(&self, path: &str) -> (u16, Vec<u8>) {
+        let mut stream = self.connect();
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"
+        )
+        .unwrap();
+        read_response(&mut BufReader::new(stream)).unwrap_or_else(|why| panic!("{path}: {why}"))
+    }
+
+    fn log_has(&self, what: &str) -> bool {
+        // It is written within a fraction of a second.
+        (0..500).any(|_| {
+            thread::sleep(Duration::from_millis(20));
+            self.log.lock().unwrap().contains(what)
+        })
+    }
+
+    fn signal(&self) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(sent.expect("there is a kill").success());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A response with a length, in chunks, or to the end of the connection.
+fn read_response(reader: &mut impl BufRead) -> Result<(u16, Vec<u8>), String> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head).map_err(|e| e.to_string())? == 0 {
+            return Err(format!("the head ends early: {head:?}"));
+        }
+    }
+    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+    let status = status.ok_or_else(|| head.clone())?;
+    let field = |name: &str| {
+        let lines = head.lines().map(str::to_ascii_lowercase);
+        lines
+            .filter_map(|line| line.strip_prefix(name).map(|rest| rest.trim().to_owned()))
+            .next()
+    };
+    let mut body = Vec::new();
+    if let Some(length) = field("content-length:") {
+        body.resize(length.parse().map_err(|_| head.clone())?, 0);
+        reader.read_exact(&mut body).map_err(|e| e.to_string())?;
+    } else if field("transfer-encoding:").is_some() {
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line).map_err(|e| e.to_string())?;
+            let size = usize::from_str_radix(line.trim(), 16).map_err(|_| format!("no chunk: {line:?}"))?;
+            let start = body.len();
+            body.resize(start + size + 2, 0);
+            reader.read_exact(&mut body[start..]).map_err(|e| e.to_string())?;
+            body.truncate(start + size);
+            if size == 0 {
+                break;
+            }
+        }
+    }
+    Ok((status, body))
+}
+
+const HELLO: (u16, &[u8]) = (200, b"hello, world\n");
+
+#[test]
+fn each_request_has_a_fresh_instance() {
+    let server = Server::start(&[]);
+    for _ in 0..20 {
+        let (status, body) = server.get("/once");
+        assert_eq!(
+            (status, &body[..]),
+            (200, &b"1\n"[..]),
+            "something was left by another request"
+        );
+    }
+    let (status, body) = server.get("/hello");
+    assert_eq!((status, &body[..]), HELLO);
+    assert_eq!(server.get("/nothing").0, 404);
+    assert!(server.log_has("\"GET /hello HTTP/1.1\" 200 13 "));
+    assert!(server.log_has("\"GET /nothing HTTP/1.1\" 404 0 "));
+}
+
+#[test]
+fn a_connection_serves_many_requests_and_bodies_go_both_ways() {
+    let server = Server::start(&[]);
+    let mut reader = BufReader::new(server.connect());
+    for _ in 0..3 {
+        write!(reader.get_mut(), "GET /hello HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+        let (status, body) = read_response(&mut reader).unwrap();
+        assert_eq!((status, &body[..]), HELLO);
+    }
+    // More than all buffers between the two hold: the answer comes while the request is written.
+    let sent: Vec<u8> = (0..4 << 20).map(|at: u32| (at ^ (at >> 9)) as u8).collect();
+    let mut writer = reader.get_ref().try_clone().unwrap();
+    let request = sent.clone();
+    let writing = thread::spawn(move || {
+        write!(
+            writer,
+            "POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n",
+            request.len()
+        )
+        .unwrap();
+        writer.write_all(&request).unwrap();
+    });
+    let (status, body) = read_response(&mut reader).unwrap();
+    writing.join().unwrap();
+    assert_eq!(status, 200);
+    assert!(body == sent, "the echo differs");
+}
+
+#[test]
+fn a_guest_that_fails_costs_its_own_request_only() {
+    let server = Server::start(&["--timeout", "300ms", "--max-memory-size", "4M"]);
+    thread::scope(|scope| {
+        for index in 0..24 {
+            let server = &server;
+            scope.spawn(move || {
+                for path in ["/trap", "/loop", "/grow", "/hello", "/silent", "/hello"]
+                    .iter()
+                    .cycle()
+                    .skip(index)
+                    .take(6)
+                {
+                    let (status, body) = server.get(path);
+                    match *path {
+                        "/trap" | "/silent" => assert_eq!(status, 502, "{path}"),
+                        "/loop" => assert_eq!(status, 504, "{path}"),
+                        _ => assert_eq!((status, &body[..]), HELLO, "{path}"),
+                    }
+                }
+            });
+        }
+    });
+    assert!(server.log_has("wasm trap"));
+    assert!(server.log_has("it took longer than 300ms"));
+}
+
+#[test]
+fn a_trap_in_the_middle_of_a_body_is_not_its_end() {
+    let server = Server::start(&[]);
+    let mut stream = server.connect();
+    write!(stream, "GET /late HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    let broken = read_response(&mut BufReader::new(stream));
+    assert!(broken.is_err(), "{broken:?}");
+    assert!(server.log_has(" broken\n"));
+}
+
+/// Bytes of memory that a process uses now.
+fn resident(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
+}
+
+#[test]
+fn a_long_body_costs_no_memory_and_a_client_may_leave() {
+    let server = Server::start(&["--max-requests-in-flight", "2"]);
+    server.get("/hello");
+    let before = resident(server.child.id());
+    for _ in 0..4 {
+        let mut stream = server.connect();
+        write!(stream, "GET /big HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+        let mut buffer = vec![0; 1 << 20];
+        let mut bytes = 0;
+        while bytes < 32 << 20 {
+            let count = stream.read(&mut buffer).unwrap();
+            assert!(count > 0, "it ends after {bytes} bytes");
+            bytes += count;
+        }
+        let now = resident(server.child.id());
+        assert!(now < before + (24 << 20), "from {before} to {now} bytes");
+        // With these words the client is gone, and its guest soon.
+    }
+    let (status, body) = server.get("/hello");
+    assert_eq!((status, &body[..]), HELLO);
+}
+
+#[test]
+fn metrics_count_what_happened() {
+    let server = Server::start(&["--metrics", "127.0.0.1:0", "--no-access-log"]);
+    assert_eq!((server.get("/hello").0, server.get("/trap").0), (200, 502));
+    let mut stream = TcpStream::connect(server.metrics.unwrap()).unwrap();
+    write!(
+        stream,
+        "GET /metrics HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let (status, text) = read_response(&mut BufReader::new(stream)).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    assert_eq!(status, 200);
+    for line in [
+        "cellwall_responses_total{status=\"2xx\"} 1",
+        "cellwall_responses_total{status=\"5xx\"} 1",
+        "cellwall_requests_total 2",
+        "cellwall_guest_traps_total 1",
+        "cellwall_guest_timeouts_total 0",
+    ] {
+        assert!(text.lines().any(|own| own == line), "{line} is not in\n{text}");
+    }
+}
+
+#[test]
+fn a_termination_lets_requests_finish() {
+    let mut server = Server::start(&[]);
+    let mut reader = BufReader::new(server.connect());
+    write!(
+        reader.get_mut(),
+        "POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nhello"
+    )
+    .unwrap();
+    // Until the guest has begun to answer.
+    assert!(!reader.fill_buf().unwrap().is_empty());
+    server.signal();
+    while TcpStream::connect(server.addr).is_ok() {
+        thread::sleep(Duration::from_millis(10));
+    }
+    reader.get_mut().write_all(b"world").unwrap();
+    let (status, body) = read_response(&mut reader).unwrap();
+    assert_eq!((status, &body[..]), (200, &b"helloworld"[..]));
+    let status = server.child.wait().unwrap();
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn what_cannot_be_served_is_refused() {
+    let run = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_cellwall"))
+            .args(args)
+            .env_clear()
+            .output();
+        let output = output.expect("the command can be started");
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    };
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/component.wat");
+    let (status, text) = run(&["serve", "--no-cache", data]);
+    assert_eq!(status, Some(1), "{text}");
+    assert!(
+        text.contains("incoming-handler") || text.contains("import"),
+        "{text}"
+    );
+    let (status, text) = run(&["serve", "--connect", "a b", "x.wasm"]);
+    assert_eq!(status, Some(2), "{text}");
+    assert!(text.contains("neither a name nor an address"), "{text}");
+}
