@@ -813,7 +813,7 @@ impl<'a> Session<'a> {
             // A call by reference may come here again, with a frame of its own below.
             let is_deeper =
                 |&(address, _, rsp): &(u64, usize, u64)| address == registers.rip && registers.rsp < rsp;
-            if ways.iter().any(|entry| is_deeper(entry)) {
+            if ways.iter().any(is_deeper) {
                 return Err(Halt::End(End::Left));
             }
             return escape("does not come back to where it was called, nor to a landing pad");
