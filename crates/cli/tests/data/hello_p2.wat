@@ -24,7 +24,7 @@
     (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 4096))
   (core instance $memory (instantiate $memory))
   (core func $write (canon lower (func $streams "[method]output-stream.blocking-write-and-flush")
-    (memory $memory "memory") (realloc (func $memory "realloc"))))
+    (memory (core memory $memory "memory")) (realloc (core func $memory "realloc"))))
   (core func $get (canon lower (func $stdout "get-stdout")))
   (core func $exit (canon lower (func $exit "exit-with-code")))
   (core func $drop (canon resource.drop $output-stream))
