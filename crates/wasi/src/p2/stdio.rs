@@ -123,8 +123,10 @@ impl OutputStream for Output {
         if self.failed {
             return Err(StreamError::Closed);
         }
-        let left = self.permitted.checked_sub(bytes.len());
-        self.permitted = left.ok_or_else(|| StreamError::trap("write exceeded budget"))?;
+        if bytes.len() > self.permitted && bytes.len() > self.check_write()? {
+            return Err(StreamError::trap("write exceeded budget"));
+        }
+        self.permitted -= bytes.len();
         self.write_all(&bytes).map_err(|error| {
             self.failed = true;
             StreamError::LastOperationFailed(error.into())

@@ -44,7 +44,7 @@ fn memory_pipes_end_and_fill() {
     trap(HostOutputStream::write(
         &mut state.ctx(),
         lend(&to),
-        b"no look first".to_vec(),
+        vec![0; 1 << 20],
     ));
     let permitted = state.ctx().check_write(lend(&to)).unwrap();
     assert!(permitted >= 4);
