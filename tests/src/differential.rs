@@ -118,6 +118,10 @@ pub fn compare_in(way: &Way, bytes: &[u8], compile: Compile<'_>, seed: u64) -> R
             seen.given_up += 1;
             return Ok(seen);
         }
+        (Err(error), _) if is_beyond_limits(&error) => {
+            seen.given_up += 1;
+            return Ok(seen);
+        }
         (Err(error), Err(Stop::Trap(trap))) => {
             same_trap(&error, trap, "instantiation")?;
             seen.trapped += 1;
