@@ -20,6 +20,7 @@ typedef bool (*cellwall_wasi_write_t)(void* env, const uint8_t* bytes, size_t le
 typedef struct cellwall_error_t cellwall_error_t;
 typedef struct cellwall_wasi_config_t cellwall_wasi_config_t;
 typedef struct cellwall_wasi_output_t cellwall_wasi_output_t;
+typedef struct cellwall_sharedmemory_t cellwall_sharedmemory_t;
 typedef struct cellwall_caller_t cellwall_caller_t;
 typedef struct cellwall_linker_t cellwall_linker_t;
 
@@ -279,6 +280,98 @@ enum cellwall_store_use_enum {
 
 // Whether a call into the store is under way, one of the enumeration above. May be called from any thread.
 WASM_API_EXTERN uint8_t cellwall_store_use(const wasm_store_t* store);
+
+///////////////////////////////////////////////////////////////////////////////
+// Values
+//
+// Vectors, which a value of `wasm.h` has no field for. Such a value owns its bytes, as others own their reference:
+// `wasm_val_copy` copies them, `wasm_val_delete` deletes them.
+
+enum cellwall_valkind_enum {
+  CELLWALL_V128 = 4,  // the kind of vectors, in values and value types
+};
+
+// Makes it a vector of these 16 bytes, the first lane first. What it was before is not deleted.
+WASM_API_EXTERN void cellwall_val_set_v128(wasm_val_t* out, const uint8_t* bytes);
+
+// Copies the 16 bytes of a vector; false if it is none.
+WASM_API_EXTERN bool cellwall_val_v128(const wasm_val_t* value, uint8_t* bytes);
+
+///////////////////////////////////////////////////////////////////////////////
+// Memories
+//
+// What `wasm.h` has no room for: sizes beyond 32 bits, 64-bit addresses, and memories that stores on several threads
+// share.
+
+// A memory of an engine. Stores on any threads can import it; the functions here can be called from all of them.
+// (struct cellwall_sharedmemory_t, declared above)
+
+// The type of a memory, with limits in pages of 64 KiB; a `max` of `UINT64_MAX` is none. Null if there is no such type:
+// a shared memory has a maximum.
+WASM_API_EXTERN own wasm_memorytype_t* cellwall_memorytype_new(
+  uint64_t min,
+  uint64_t max,
+  bool is_64,
+  bool is_shared);
+
+// Its pages at first.
+WASM_API_EXTERN uint64_t cellwall_memorytype_min(const wasm_memorytype_t* type);
+
+// Its pages at most; `UINT64_MAX` if nothing is said.
+WASM_API_EXTERN uint64_t cellwall_memorytype_max(const wasm_memorytype_t* type);
+
+// Whether its addresses have 64 bits.
+WASM_API_EXTERN bool cellwall_memorytype_is_64(const wasm_memorytype_t* type);
+
+// Whether threads may share it.
+WASM_API_EXTERN bool cellwall_memorytype_is_shared(const wasm_memorytype_t* type);
+
+// Its size in pages, also of a shared one.
+WASM_API_EXTERN uint64_t cellwall_memory_size(const wasm_memory_t* memory);
+
+// Grows it by so many pages, also a shared one; false if it cannot.
+WASM_API_EXTERN bool cellwall_memory_grow(wasm_memory_t* memory, uint64_t delta);
+
+// A memory of zeros; null if the type is not shared.
+WASM_API_EXTERN own cellwall_sharedmemory_t* cellwall_sharedmemory_new(
+  const wasm_engine_t* engine,
+  const wasm_memorytype_t* type);
+
+// Deletes this hold on it; the memory is there as long as anybody holds it.
+WASM_API_EXTERN void cellwall_sharedmemory_delete(own cellwall_sharedmemory_t* memory);
+
+// Another hold on the same memory, for another thread.
+WASM_API_EXTERN own cellwall_sharedmemory_t* cellwall_sharedmemory_copy(
+  const cellwall_sharedmemory_t* memory);
+
+// Its size in bytes. Others may grow it at any time; it never shrinks.
+WASM_API_EXTERN size_t cellwall_sharedmemory_data_size(const cellwall_sharedmemory_t* memory);
+
+// Grows it by so many pages for all that use it; false if it cannot.
+WASM_API_EXTERN bool cellwall_sharedmemory_grow(cellwall_sharedmemory_t* memory, uint64_t delta);
+
+// Copies bytes out of it, each as it is when its turn comes; false, and nothing is copied, if they are not all inside.
+WASM_API_EXTERN bool cellwall_sharedmemory_read(
+  const cellwall_sharedmemory_t* memory,
+  size_t offset,
+  uint8_t* bytes,
+  size_t size);
+
+// Copies bytes into it; false, and nothing is copied, if they do not fit.
+WASM_API_EXTERN bool cellwall_sharedmemory_write(
+  const cellwall_sharedmemory_t* memory,
+  size_t offset,
+  const uint8_t* bytes,
+  size_t size);
+
+// It as something that an instance of this store can import.
+WASM_API_EXTERN own wasm_extern_t* cellwall_sharedmemory_as_extern(
+  const cellwall_sharedmemory_t* memory,
+  wasm_store_t* store);
+
+// A hold on what an instance exports; null if that is no shared memory.
+WASM_API_EXTERN own cellwall_sharedmemory_t* cellwall_extern_as_sharedmemory(
+  const wasm_extern_t* it);
 
 ///////////////////////////////////////////////////////////////////////////////
 // Functions

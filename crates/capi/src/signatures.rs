@@ -6,11 +6,13 @@ use crate::callback::*;
 use crate::extra::*;
 use crate::func::*;
 use crate::linker::*;
+use crate::memory::*;
 use crate::raw::*;
 use crate::refs::*;
 use crate::store::*;
 use crate::trap::*;
 use crate::types::*;
+use crate::val::*;
 use crate::vec::*;
 use std::ffi::{c_char, c_void};
 
@@ -97,6 +99,32 @@ const _: unsafe extern "C" fn(*mut wasm_store_t, *mut cellwall_wasi_config_t) ->
     cellwall_store_wasi_set;
 const _: unsafe extern "C" fn(*const wasm_store_t) -> u64 = cellwall_store_id;
 const _: unsafe extern "C" fn(*const wasm_store_t) -> u8 = cellwall_store_use;
+const _: unsafe extern "C" fn(*mut wasm_val_t, *const u8) = cellwall_val_set_v128;
+const _: unsafe extern "C" fn(*const wasm_val_t, *mut u8) -> bool = cellwall_val_v128;
+const _: unsafe extern "C" fn(u64, u64, bool, bool) -> *mut wasm_memorytype_t = cellwall_memorytype_new;
+const _: unsafe extern "C" fn(*const wasm_memorytype_t) -> u64 = cellwall_memorytype_min;
+const _: unsafe extern "C" fn(*const wasm_memorytype_t) -> u64 = cellwall_memorytype_max;
+const _: unsafe extern "C" fn(*const wasm_memorytype_t) -> bool = cellwall_memorytype_is_64;
+const _: unsafe extern "C" fn(*const wasm_memorytype_t) -> bool = cellwall_memorytype_is_shared;
+const _: unsafe extern "C" fn(*const wasm_memory_t) -> u64 = cellwall_memory_size;
+const _: unsafe extern "C" fn(*mut wasm_memory_t, u64) -> bool = cellwall_memory_grow;
+const _: unsafe extern "C" fn(
+    *const wasm_engine_t,
+    *const wasm_memorytype_t,
+) -> *mut cellwall_sharedmemory_t = cellwall_sharedmemory_new;
+const _: unsafe extern "C" fn(*mut cellwall_sharedmemory_t) = cellwall_sharedmemory_delete;
+const _: unsafe extern "C" fn(*const cellwall_sharedmemory_t) -> *mut cellwall_sharedmemory_t =
+    cellwall_sharedmemory_copy;
+const _: unsafe extern "C" fn(*const cellwall_sharedmemory_t) -> usize = cellwall_sharedmemory_data_size;
+const _: unsafe extern "C" fn(*mut cellwall_sharedmemory_t, u64) -> bool = cellwall_sharedmemory_grow;
+const _: unsafe extern "C" fn(*const cellwall_sharedmemory_t, usize, *mut u8, usize) -> bool =
+    cellwall_sharedmemory_read;
+const _: unsafe extern "C" fn(*const cellwall_sharedmemory_t, usize, *const u8, usize) -> bool =
+    cellwall_sharedmemory_write;
+const _: unsafe extern "C" fn(*const cellwall_sharedmemory_t, *mut wasm_store_t) -> *mut wasm_extern_t =
+    cellwall_sharedmemory_as_extern;
+const _: unsafe extern "C" fn(*const wasm_extern_t) -> *mut cellwall_sharedmemory_t =
+    cellwall_extern_as_sharedmemory;
 const _: unsafe extern "C" fn(
     *mut wasm_store_t,
     *const wasm_functype_t,
