@@ -108,8 +108,8 @@ static void wide(void) {
   describe(type);
   wasm_memory_t* memory = wasm_memory_new(store, type);
   wasm_memorytype_delete(type);
-  printf("grown: %d, then %" PRIu64 " pages, %zu bytes\n", cellwall_memory_grow(memory, 2), cellwall_memory_size(memory),
-    wasm_memory_data_size(memory));
+  printf("grown: %d", cellwall_memory_grow(memory, 2));
+  printf(", then %" PRIu64 " pages, %zu bytes\n", cellwall_memory_size(memory), wasm_memory_data_size(memory));
   wasm_instance_t* instance = instantiate(store,
     "(module (import \"\" \"m\" (memory i64 1 0x10000000000)) (func (export \"f\") (i64.store (i64.const 8) (i64.const 99))))",
     wasm_memory_as_extern(memory));
@@ -164,8 +164,9 @@ static void shared(void) {
   wasm_instance_t* instance = instantiate(store, COUNT, import);
   wasm_extern_t* exported = export(instance, 1);
   wasm_memory_t* plain = wasm_extern_as_memory(exported);
-  printf("the same: %d, data: %d, grown: %d, pages: %" PRIu64 "\n", wasm_extern_same(exported, import),
-    wasm_memory_data(plain) != NULL, cellwall_memory_grow(plain, 1), cellwall_memory_size(plain));
+  printf("the same: %d, data: %d", wasm_extern_same(exported, import), wasm_memory_data(plain) != NULL);
+  printf(", grown: %d", cellwall_memory_grow(plain, 1));
+  printf(", pages: %" PRIu64 "\n", cellwall_memory_size(plain));
   wasm_memorytype_t* now = wasm_memory_type(plain);
   describe(now);
   wasm_memorytype_delete(now);
