@@ -128,7 +128,7 @@ impl StoreOpaque {
     }
 
     #[inline]
-    fn call_target_now(&mut self, target: CallTarget, width: Width) -> Result<(), Error> {
+    pub(crate) fn call_target_now(&mut self, target: CallTarget, width: Width) -> Result<(), Error> {
         match target {
             CallTarget::Wasm { code, context } => self.enter(code, context, width),
             CallTarget::Host { entry, env } => self.call_host(entry, env),
@@ -146,7 +146,7 @@ impl StoreOpaque {
 
     /// Runs a function of an instance with at most two parameters and one result, all of which
     /// pass in integer registers.
-    fn enter_few(&mut self, code: usize, context: usize, params: [u64; 2]) -> Result<u64, Error> {
+    pub(crate) fn enter_few(&mut self, code: usize, context: usize, params: [u64; 2]) -> Result<u64, Error> {
         self.enter_by(context, |activation, stack| {
             // SAFETY: as in `enter`; the caller knows the type of the function.
             unsafe { sys::enter_few(activation, code, context, stack, params) }

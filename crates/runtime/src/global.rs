@@ -124,6 +124,40 @@ impl StoreOpaque {
         self.init_global(global, value)
     }
 
+    /// Sets an `i32` that [`new_global`](Self::new_global) made, without looking at much.
+    ///
+    /// # Panics
+    /// If it is of another store, of an instance, or of another type.
+    #[inline]
+    pub fn set_host_i32(&mut self, global: GlobalId, value: i32) {
+        assert_store(self.id(), global.store);
+        let found = &self.fields.globals[global.index as usize];
+        assert!(
+            global.owner.is_none() && found.ty.ty == ValType::I32,
+            "an i32 of the host"
+        );
+        let place = found.value.place(0, BYTES).cast::<[u8; 4]>();
+        // SAFETY: a place of more bytes that lives as long as the store; no guest runs now.
+        unsafe { place.write(value.to_ne_bytes()) };
+    }
+
+    /// The value of an `i32` that [`new_global`](Self::new_global) made.
+    ///
+    /// # Panics
+    /// As [`set_host_i32`](Self::set_host_i32).
+    #[inline]
+    pub fn host_i32(&self, global: GlobalId) -> i32 {
+        assert_store(self.id(), global.store);
+        let found = &self.fields.globals[global.index as usize];
+        assert!(
+            global.owner.is_none() && found.ty.ty == ValType::I32,
+            "an i32 of the host"
+        );
+        let place = found.value.place(0, BYTES).cast::<[u8; 4]>();
+        // SAFETY: as in `set_host_i32`.
+        i32::from_ne_bytes(unsafe { place.read() })
+    }
+
     /// Sets its value though it may be immutable.
     pub(crate) fn init_global(&mut self, global: GlobalId, value: RawVal) -> Result<(), Error> {
         let ty = self.global_type(global);
