@@ -18,6 +18,10 @@ pub(crate) struct State {
     pub(crate) roots: Vec<RootState>,
     /// Calls under way that handles may be lent to, the innermost last.
     calls: Vec<CallScope>,
+    /// Owned handles that are lent to them: instance (`None`: the host) and number.
+    lenders: Vec<(Option<usize>, u32)>,
+    /// Handles of the host that end with them.
+    of_host: Vec<u32>,
     /// Resources that guests gave to the host; the host's own handle table.
     pub(crate) host: Handles<ResourceType>,
     /// Numbers of guests' resource types.
@@ -68,15 +72,15 @@ pub(crate) struct Dtor {
     pub(crate) may_wait: bool,
 }
 
-/// A call that handles may be lent to.
-#[derive(Default)]
+/// A call that handles may be lent to. What belongs to it lies in the lists of the store, from where they
+/// ended when it began, so that calls allocate nothing.
 struct CallScope {
-    /// Owned handles that are lent: instance (`None`: the host) and number.
-    lenders: Vec<(Option<usize>, u32)>,
+    /// How many lenders there were.
+    lenders: usize,
+    /// How many handles of the host there were that end with a call.
+    of_host: usize,
     /// Borrowed handles that it still has.
     borrows: u32,
-    /// Handles of the host that end with it.
-    of_host: Vec<u32>,
 }
 
 impl State {
@@ -99,17 +103,25 @@ impl State {
     }
 
     pub(crate) fn enter_call(&mut self) {
-        self.calls.push(CallScope::default());
+        self.calls.push(CallScope {
+            lenders: self.lenders.len(),
+            of_host: self.of_host.len(),
+            borrows: 0,
+        });
     }
 
     /// Ends a call: what was lent to it must be given back.
     pub(crate) fn exit_call(&mut self) -> Result<(), Fault> {
         // An adapter from a file may end what it has not begun.
         let scope = self.calls.pop().ok_or(Fault::BorrowsRemain)?;
-        for (instance, index) in scope.lenders {
+        for at in scope.lenders..self.lenders.len() {
+            let (instance, index) = self.lenders[at];
             self.handles(instance).give_back(index);
         }
-        for index in scope.of_host {
+        self.lenders.truncate(scope.lenders);
+        while self.of_host.len() > scope.of_host
+            && let Some(index) = self.of_host.pop()
+        {
             // The host may have dropped it already.
             if let Ok(Handle::Borrow { resource, .. }) = self.host.get(index) {
                 let resource = *resource;
@@ -129,6 +141,10 @@ impl State {
 
     /// Forgets the calls that a trap has ended.
     pub(crate) fn unwind_calls(&mut self, depth: usize) {
+        if let Some(first) = self.calls.get(depth) {
+            self.lenders.truncate(first.lenders);
+            self.of_host.truncate(first.of_host);
+        }
         self.calls.truncate(depth);
     }
 
@@ -155,10 +171,12 @@ impl State {
     /// Lends a handle to the innermost call, and returns its representation.
     pub(crate) fn lend(&mut self, from: Option<usize>, index: u32, ty: ResourceType) -> Result<u32, Fault> {
         // Only an adapter from a file lends outside of a call.
-        let last = self.calls.len().checked_sub(1).ok_or(Fault::UnknownHandle)?;
+        if self.calls.is_empty() {
+            return Err(Fault::UnknownHandle);
+        }
         let (rep, owned) = self.handles(from).lend(index, ty)?;
         if owned {
-            self.calls[last].lenders.push((from, index));
+            self.lenders.push((from, index));
         }
         Ok(rep)
     }
@@ -187,8 +205,8 @@ impl State {
             rep,
             call,
         })?;
-        if let Some(scope) = self.calls.last_mut() {
-            scope.of_host.push(index);
+        if !self.calls.is_empty() {
+            self.of_host.push(index);
         }
         Ok(index)
     }
