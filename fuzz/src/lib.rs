@@ -4,6 +4,8 @@
 //! `bin/` drive by themselves.
 
 #[cfg(feature = "peers")]
+pub mod components;
+#[cfg(feature = "peers")]
 pub mod differential;
 pub mod drive;
 pub mod loader;

@@ -27,6 +27,7 @@ pub struct Config {
     pub(crate) wasm_memory64: bool,
     pub(crate) wasm_custom_page_sizes: bool,
     pub(crate) wasm_threads: bool,
+    pub(crate) wasm_component_model_implements: bool,
     pub(crate) parallel_compilation: bool,
     pub(crate) cache: Option<Cache>,
     pub(crate) profiler: ProfilingStrategy,
@@ -49,6 +50,7 @@ impl Default for Config {
             wasm_memory64: true,
             wasm_custom_page_sizes: true,
             wasm_threads: true,
+            wasm_component_model_implements: true,
             parallel_compilation: true,
             cache: None,
             profiler: ProfilingStrategy::None,
@@ -153,13 +155,28 @@ impl Config {
         self
     }
 
+    /// Whether names of imports and exports of components may say which interface they implement; on by
+    /// default.
+    pub fn wasm_component_model_implements(&mut self, enable: bool) -> &mut Self {
+        self.wasm_component_model_implements = enable;
+        self
+    }
+
+    /// What components may use.
+    pub(crate) fn component_features(&self) -> cellwall_component::Features {
+        cellwall_component::Features {
+            implements: self.wasm_component_model_implements,
+        }
+    }
+
     /// The switches of features, for what depends on all of them.
-    pub(crate) fn features(&self) -> [bool; 4] {
+    pub(crate) fn features(&self) -> [bool; 5] {
         [
             self.wasm_multi_memory,
             self.wasm_memory64,
             self.wasm_custom_page_sizes,
             self.wasm_threads,
+            self.wasm_component_model_implements,
         ]
     }
 

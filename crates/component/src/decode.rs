@@ -14,7 +14,7 @@ use wasmparser::{
 const FEATURES: WasmFeatures = WasmFeatures::COMPONENT_MODEL
     .union(WasmFeatures::CM_ERROR_CONTEXT)
     .union(WasmFeatures::CM_FIXED_LENGTH_LISTS)
-    .union(WasmFeatures::CM_IMPLEMENTS)
+    .union(WasmFeatures::CM_GC)
     .union(WasmFeatures::CM_MAP)
     // Types and names of later versions, for components that only mention them.
     .union(WasmFeatures::CM_ASYNC)
@@ -30,6 +30,20 @@ const FEATURES: WasmFeatures = WasmFeatures::COMPONENT_MODEL
     .union(WasmFeatures::MEMORY64)
     .union(WasmFeatures::TAIL_CALL)
     .union(WasmFeatures::THREADS);
+
+/// What a component may use and can be turned off.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Features {
+    /// Names of imports and exports that say which interface they implement.
+    pub implements: bool,
+}
+
+impl Default for Features {
+    /// Everything.
+    fn default() -> Self {
+        Self { implements: true }
+    }
+}
 
 /// A component as it is written.
 #[derive(Debug, Default)]
@@ -62,17 +76,18 @@ pub(crate) struct Decoded<'a> {
 pub(crate) use cellwall_wasm::{invalid, refused};
 
 /// Decodes and validates all but the bodies of core modules.
-pub(crate) fn decode(bytes: &[u8]) -> Result<Decoded<'_>, Invalid> {
+pub(crate) fn decode(bytes: &[u8], features: Features) -> Result<Decoded<'_>, Invalid> {
     if bytes.len() > COMPONENT_BYTES_MAX {
         return Err(invalid(
             0,
             format!("the component is larger than {COMPONENT_BYTES_MAX} bytes"),
         ));
     }
-    let features = FEATURES.union(cellwall_wasm::features());
-    let mut validator = Validator::new_with_features(features);
+    let mut allowed = FEATURES.union(cellwall_wasm::features());
+    allowed.set(WasmFeatures::CM_IMPLEMENTS, features.implements);
+    let mut validator = Validator::new_with_features(allowed);
     let mut parser = Parser::new(0);
-    parser.set_features(features);
+    parser.set_features(allowed);
     let mut modules = Vec::new();
     // The components around the current position, the innermost last; and how deep in core modules
     // we are (modules do not nest, so that it is 0 or 1).

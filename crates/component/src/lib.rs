@@ -23,7 +23,8 @@ mod plan;
 mod skeleton;
 mod types;
 
-pub use evaluate::plan;
+pub use decode::Features;
+pub use evaluate::{plan, plan_with};
 pub use extern_name::compatible_name;
 pub use fault::Fault;
 pub use handles::{Handle, Handles};

@@ -69,7 +69,7 @@ impl Component {
 
     /// Compiles a component in the binary format, whatever the cache has.
     pub(crate) fn compile(engine: &Engine, binary: &[u8]) -> Result<Self> {
-        let plan = cellwall_component::plan(binary)?;
+        let plan = cellwall_component::plan_with(binary, engine.config().component_features())?;
         let parts = Parts::of(&plan, binary)?;
         let mut compiled = Vec::with_capacity(parts.wasm.len());
         for part in &parts.wasm {
@@ -217,7 +217,7 @@ impl Component {
     /// # Errors
     /// What is wrong, as [`new`](Self::new).
     pub fn validate(engine: &Engine, binary: &[u8]) -> Result<()> {
-        let plan = cellwall_component::plan(binary)?;
+        let plan = cellwall_component::plan_with(binary, engine.config().component_features())?;
         for range in &plan.modules {
             Module::validate(engine, &binary[range.clone()])
                 .with_context(|| format!("in the core module at offset 0x{:x}", range.start))?;

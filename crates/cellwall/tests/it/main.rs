@@ -7,6 +7,8 @@ mod bindgen;
 mod cache;
 mod component;
 mod component_artifact;
+mod component_canaries;
+mod component_enemies;
 mod engine;
 mod exception;
 mod frozen;

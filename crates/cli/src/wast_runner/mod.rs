@@ -124,6 +124,7 @@ pub(crate) enum Verdict {
 /// ```
 pub fn run(engine: &Engine, file: &str, text: &str, skip: &Skip) -> Report {
     let mut report = Report::new(file);
+    let engine = &with_options(engine, text);
     if let Err((span, message)) = run_directives(engine, text, skip, &mut report) {
         // The place is one of the text that was parsed.
         let flat = legacy::unfolded(text);
@@ -134,6 +135,23 @@ pub fn run(engine: &Engine, file: &str, text: &str, skip: &Skip) -> Report {
         report.fail_at(text, span, message);
     }
     report
+}
+
+/// The engine, without what the script wants off in a line such as `;;! component_model_implements = false`.
+/// What a script wants on is on in any case, or missing.
+fn with_options(engine: &Engine, text: &str) -> Engine {
+    let options = text.lines().filter_map(|line| line.strip_prefix(";;!"));
+    let is_off = |option: &str| {
+        option
+            .split_whitespace()
+            .eq(["component_model_implements", "=", "false"])
+    };
+    if !options.into_iter().any(is_off) {
+        return engine.clone();
+    }
+    let mut config = engine.config().clone();
+    config.wasm_component_model_implements(false);
+    Engine::new(&config).expect("it has one feature less than one that there is")
 }
 
 /// Where the parser stops, and why, if it does.

@@ -20,8 +20,6 @@ const WAITING: &[(&str, &str)] = &[
         "alias-region-reexported-known-entities.wast",
         "types of garbage collection",
     ),
-    ("gc/empty.wast", "garbage collection"),
-    ("implements-disabled.wast", "wants a feature off"),
 ];
 
 fn scripts(dir: &Path, into: &mut Vec<PathBuf>) {

@@ -137,3 +137,29 @@ fn a_compiled_component_is_checked_where_it_lies() {
     let refused = output(&["run", "--link", "a:b/c=component.wat", &name]);
     assert_eq!(refused.status.code(), Some(1));
 }
+
+/// A component in C and one in Rust send each other every type of values.
+#[test]
+fn components_of_two_languages_exchange_every_type() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/components");
+    let (app, bank) = (examples.join("app.wasm"), examples.join("bank.wasm"));
+    let (app, bank) = (app.display().to_string(), bank.display().to_string());
+    let came_back = "ok(\"every type came back\")\n";
+    let link = format!("docs:exchange/types={bank}");
+    let run = ["run", "--no-cache", "--link", &link, "--invoke", "check()", &app];
+    assert_eq!(printed(&run), came_back);
+
+    let dir = scratch("languages");
+    let (all, compiled) = (dir.join("all.wasm"), dir.join("all.cwall"));
+    let (all, compiled) = (all.display().to_string(), compiled.display().to_string());
+    printed(&["compose", &app, "-d", &bank, "-o", &all]);
+    assert_eq!(
+        printed(&["run", "--no-cache", "--invoke", "check()", &all]),
+        came_back
+    );
+    printed(&["compile", &all, "-o", &compiled]);
+    assert_eq!(printed(&["run", "--invoke", "check()", &compiled]), came_back);
+    // Alone it has nobody to send to.
+    let alone = output(&["run", "--no-cache", "--invoke", "check()", &app]);
+    assert_eq!(alone.status.code(), Some(1));
+}

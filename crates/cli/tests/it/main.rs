@@ -6,6 +6,7 @@ mod components;
 mod escapes;
 mod golden;
 mod link;
+mod link_graphs;
 mod process;
 mod profile;
 mod programs;

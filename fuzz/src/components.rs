@@ -1,0 +1,249 @@
+//! For all types, values and damage done to them on the way: Cellwall and Wasmtime give the same answer,
+//! through one component to another and back, or both end the call.
+//!
+//! An input is a seed: of the types, the encodings, the values, and the bytes that the inner component
+//! changes in what it was given before it returns that.
+
+#[path = "../../crates/cellwall/tests/it/component/generate.rs"]
+mod generate;
+
+use cellwall::component::{Type, Val};
+use cellwall_tests::rng::Rng;
+use generate::{Random, program, value};
+use std::fmt::Write;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use wasmtime::component::Val as Peer;
+
+/// Values that are sent through one program.
+const VALUES: usize = 8;
+/// Bytes of the answer that may be damaged.
+const DAMAGED_BYTES_MAX: usize = 200;
+
+static CELLWALL: LazyLock<cellwall::Engine> = LazyLock::new(cellwall::Engine::default);
+static WASMTIME: LazyLock<wasmtime::Engine> = LazyLock::new(|| {
+    let mut config = wasmtime::Config::new();
+    config.wasm_component_model_fixed_length_lists(true);
+    config.wasm_component_model_map(true);
+    wasmtime::Engine::new(&config).expect("the options go together")
+});
+
+static CAME_BACK: AtomicUsize = AtomicUsize::new(0);
+static ENDED: AtomicUsize = AtomicUsize::new(0);
+
+/// How many values came back, and how many calls ended.
+pub fn summary() -> String {
+    let (back, ended) = (CAME_BACK.load(Relaxed), ENDED.load(Relaxed));
+    format!("{back} values came back, {ended} calls ended")
+}
+
+/// A seed.
+pub fn next(rng: &mut Rng, _: &[Vec<u8>]) -> Vec<u8> {
+    rng.bits().to_le_bytes().to_vec()
+}
+
+/// Tries the program and the values of a seed.
+///
+/// # Panics
+/// If the two differ.
+pub fn run(data: &[u8]) {
+    let mut seed = [0; 8];
+    let len = data.len().min(8);
+    seed[..len].copy_from_slice(&data[..len]);
+    let mut random = Random::new(u64::from_le_bytes(seed));
+    let damage = damage(&mut random);
+    let program = program(&mut random, &damage);
+    for _ in 0..VALUES {
+        // A call that ended leaves an instance that nobody can enter.
+        let mut ours = Ours::new(&program);
+        let mut theirs = Theirs::new(&program);
+        let ty = ours.ty();
+        let sent = value(&mut random, &ty);
+        match (ours.call(&sent), theirs.call(&peer(&sent, &ty))) {
+            (Ok(ours), Ok(theirs)) => {
+                CAME_BACK.fetch_add(1, Relaxed);
+                assert!(same(&ours, &theirs), "{ours:?}\n{theirs:?}\n{sent:?}\n{program}");
+                assert!(
+                    !damage.is_empty() || same(&sent, &theirs),
+                    "{sent:?}\n{theirs:?}\n{program}"
+                );
+            }
+            (Err(_), Err(_)) if !damage.is_empty() => {
+                ENDED.fetch_add(1, Relaxed);
+            }
+            (ours, theirs) => panic!("{ours:?}\n{theirs:?}\n{sent:?}\n{program}"),
+        }
+    }
+}
+
+/// Code that changes some bytes of what the inner component was given; half of the time none.
+fn damage(random: &mut Random) -> String {
+    let mut code = String::new();
+    for _ in 0..random.below(2) * (1 + random.below(3)) {
+        let at = random.below(DAMAGED_BYTES_MAX);
+        let byte = [0, 1, 2, 0x7f, 0x80, 0xd8, 0xff][random.below(7)];
+        write!(
+            code,
+            "(i32.store8 (i32.add (local.get 0) (i32.const {at})) (i32.const {byte}))"
+        )
+        .expect("a String takes every write");
+    }
+    code
+}
+
+struct Ours {
+    store: cellwall::Store<()>,
+    func: cellwall::component::Func,
+}
+
+impl Ours {
+    fn new(program: &str) -> Self {
+        use cellwall::component::{Component, Linker};
+        let component = Component::new(&CELLWALL, program);
+        let component = component.unwrap_or_else(|error| panic!("{error:?}\n{program}"));
+        let mut store = cellwall::Store::new(&CELLWALL, ());
+        let instance = Linker::new(&CELLWALL).instantiate(&mut store, &component);
+        let instance = instance.unwrap_or_else(|error| panic!("{error:?}\n{program}"));
+        let outer = instance.get_export_index(&mut store, None, "d");
+        let index = instance.get_export_index(&mut store, outer.as_ref(), "echo");
+        let func = instance.get_func(&store, index.expect("it is exported"));
+        Ours {
+            store,
+            func: func.expect("it is a function"),
+        }
+    }
+
+    fn ty(&self) -> Type {
+        let ty = self.func.ty(&self.store);
+        ty.results().next().expect("it has a result")
+    }
+
+    fn call(&mut self, sent: &Val) -> cellwall::Result<Val> {
+        let mut back = [Val::Bool(false)];
+        self.func
+            .call(&mut self.store, std::slice::from_ref(sent), &mut back)?;
+        let [back] = back;
+        Ok(back)
+    }
+}
+
+struct Theirs {
+    store: wasmtime::Store<()>,
+    func: wasmtime::component::Func,
+}
+
+impl Theirs {
+    fn new(program: &str) -> Self {
+        use wasmtime::component::{Component, Linker};
+        let binary = wat::parse_str(program).expect("the program is valid");
+        let component = Component::new(&WASMTIME, binary);
+        let component = component.unwrap_or_else(|error| panic!("{error:?}\n{program}"));
+        let mut store = wasmtime::Store::new(&WASMTIME, ());
+        let instance = Linker::new(&WASMTIME).instantiate(&mut store, &component);
+        let instance = instance.unwrap_or_else(|error| panic!("{error:?}\n{program}"));
+        let outer = instance.get_export_index(&mut store, None, "d");
+        let index = instance.get_export_index(&mut store, outer.as_ref(), "echo");
+        let func = instance.get_func(&mut store, index.expect("it is exported"));
+        Theirs {
+            store,
+            func: func.expect("it is a function"),
+        }
+    }
+
+    fn call(&mut self, sent: &Peer) -> wasmtime::Result<Peer> {
+        let mut back = [Peer::Bool(false)];
+        self.func
+            .call(&mut self.store, std::slice::from_ref(sent), &mut back)?;
+        let [back] = back;
+        Ok(back)
+    }
+}
+
+/// The same value of this type, for the peer, which tells lists of fixed length from others.
+fn peer(val: &Val, ty: &Type) -> Peer {
+    let all = |vals: &[Val], ty: &Type| vals.iter().map(|val| peer(val, ty)).collect();
+    let optional = |val: &Option<Box<Val>>, ty: &Option<Type>| match (val, ty) {
+        (Some(val), Some(ty)) => Some(Box::new(peer(val, ty))),
+        _ => None,
+    };
+    match (val, ty) {
+        (Val::List(it), Type::List(ty)) => Peer::List(all(it, ty)),
+        (Val::List(it), Type::FixedLengthList(ty, _)) => Peer::FixedLengthList(all(it, ty)),
+        (Val::Map(it), Type::Map(ty)) => {
+            let pair = |(key, val): &(Val, Val)| (peer(key, &ty.0), peer(val, &ty.1));
+            Peer::Map(it.iter().map(pair).collect())
+        }
+        (Val::Record(it), Type::Record(fields)) => {
+            let field = |((name, val), (_, ty)): (&(String, Val), &(_, Type))| (name.clone(), peer(val, ty));
+            Peer::Record(it.iter().zip(fields.iter()).map(field).collect())
+        }
+        (Val::Tuple(it), Type::Tuple(types)) => Peer::Tuple(
+            it.iter()
+                .zip(types.iter())
+                .map(|(val, ty)| peer(val, ty))
+                .collect(),
+        ),
+        (Val::Variant(name, it), Type::Variant(cases)) => {
+            let case = cases.iter().find(|(own, _)| **own == **name);
+            Peer::Variant(name.clone(), optional(it, &case.expect("it is a case").1))
+        }
+        (Val::Option(Some(it)), Type::Option(ty)) => Peer::Option(Some(Box::new(peer(it, ty)))),
+        (Val::Option(_), _) => Peer::Option(None),
+        (Val::Result(Ok(it)), Type::Result(parts)) => Peer::Result(Ok(optional(it, &parts.0))),
+        (Val::Result(Err(it)), Type::Result(parts)) => Peer::Result(Err(optional(it, &parts.1))),
+        (val, _) => simple(val),
+    }
+}
+
+/// The same value without parts.
+fn simple(val: &Val) -> Peer {
+    match val {
+        Val::Bool(it) => Peer::Bool(*it),
+        Val::S8(it) => Peer::S8(*it),
+        Val::U8(it) => Peer::U8(*it),
+        Val::S16(it) => Peer::S16(*it),
+        Val::U16(it) => Peer::U16(*it),
+        Val::S32(it) => Peer::S32(*it),
+        Val::U32(it) => Peer::U32(*it),
+        Val::S64(it) => Peer::S64(*it),
+        Val::U64(it) => Peer::U64(*it),
+        Val::Float32(it) => Peer::Float32(*it),
+        Val::Float64(it) => Peer::Float64(*it),
+        Val::Char(it) => Peer::Char(*it),
+        Val::String(it) => Peer::String(it.clone()),
+        Val::Enum(it) => Peer::Enum(it.clone()),
+        Val::Flags(it) => Peer::Flags(it.clone()),
+        other => panic!("{other:?} is not generated"),
+    }
+}
+
+/// Whether two values are the same, to the bit.
+fn same(ours: &Val, theirs: &Peer) -> bool {
+    let all = |ours: &[Val], theirs: &[Peer]| {
+        ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(a, b)| same(a, b))
+    };
+    let optional = |ours: &Option<Box<Val>>, theirs: &Option<Box<Peer>>| match (ours, theirs) {
+        (Some(ours), Some(theirs)) => same(ours, theirs),
+        (None, None) => true,
+        _ => false,
+    };
+    match (ours, theirs) {
+        (Val::Float32(a), Peer::Float32(b)) => a.to_bits() == b.to_bits(),
+        (Val::Float64(a), Peer::Float64(b)) => a.to_bits() == b.to_bits(),
+        (Val::List(a), Peer::List(b) | Peer::FixedLengthList(b)) => all(a, b),
+        (Val::Map(a), Peer::Map(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(&a.0, &b.0) && same(&a.1, &b.1))
+        }
+        (Val::Record(a), Peer::Record(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && same(&a.1, &b.1))
+        }
+        (Val::Tuple(a), Peer::Tuple(b)) => all(a, b),
+        (Val::Variant(a, x), Peer::Variant(b, y)) => a == b && optional(x, y),
+        (Val::Option(a), Peer::Option(b)) => optional(a, b),
+        (Val::Result(Ok(a)), Peer::Result(Ok(b))) => optional(a, b),
+        (Val::Result(Err(a)), Peer::Result(Err(b))) => optional(a, b),
+        (Val::Option(_), _) | (Val::Result(_), _) | (Val::Variant(..), _) => false,
+        (Val::List(_), _) | (Val::Map(_), _) | (Val::Record(_), _) | (Val::Tuple(_), _) => false,
+        (ours, theirs) => simple(ours) == *theirs,
+    }
+}
