@@ -175,142 +175,364 @@ fn payload(fields: &Fields) -> Result<Option<Type>> {
     }
 }
 
-/// The implementation of `ComponentType`.
-pub(crate) fn component_type(item: DeriveInput) -> Result<TokenStream> {
+/// What of `ComponentType`, `Lift` and `Lower` is derived.
+#[derive(Clone, Copy)]
+pub(crate) enum Trait {
+    ComponentType,
+    Lift,
+    Lower,
+}
+
+/// The implementation of a trait.
+pub(crate) fn derive(item: DeriveInput, of: Trait) -> Result<TokenStream> {
     let Input {
         ident,
         mut generics,
         krate,
         kind,
     } = input(item)?;
-    for param in generics.type_params_mut() {
-        param.bounds.push(parse_quote!(#krate::component::ComponentType));
-    }
-    let internal = quote!(#krate::component::__internal);
-    let (typecheck, into_val, from_val) = match &kind {
-        Kind::Record(fields) => record_code(fields, &krate, &internal),
-        Kind::Variant(cases) => variant_code(cases, &krate, &internal),
-        Kind::Enum(cases) => enum_code(cases, &krate, &internal),
+    let component = quote!(#krate::component);
+    let code = Code {
+        internal: quote!(#component::__internal),
+        krate: quote!(#krate),
+        component,
     };
+    let component = &code.component;
+    let (name, body) = match of {
+        Trait::ComponentType => (quote!(ComponentType), code.component_type(&kind)),
+        Trait::Lift => (quote!(Lift), code.lift(&kind)),
+        Trait::Lower => (quote!(Lower), code.lower(&kind)),
+    };
+    for param in generics.type_params_mut() {
+        param.bounds.push(parse_quote!(#component::#name));
+    }
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
     Ok(quote! {
+        #[automatically_derived]
         #[allow(unused_variables, reason = "one text for every type")]
-        impl #impl_generics #krate::component::ComponentType for #ident #ty_generics #where_clause {
-            fn typecheck(ty: &#krate::component::Type) -> #krate::Result<()> {
-                #typecheck
-                ::core::result::Result::Ok(())
-            }
-
-            fn into_val<__D>(self, store: &mut #krate::StoreContextMut<'_, __D>) -> #krate::Result<#krate::component::Val> {
-                ::core::result::Result::Ok(#into_val)
-            }
-
-            fn from_val<__D>(store: &mut #krate::StoreContextMut<'_, __D>, val: #krate::component::Val) -> #krate::Result<Self> {
-                #from_val
-            }
+        impl #impl_generics #component::#name for #ident #ty_generics #where_clause {
+            #body
         }
     })
 }
 
-fn record_code(
-    fields: &[Part<Type>],
-    krate: &Path,
-    internal: &TokenStream,
-) -> (TokenStream, TokenStream, TokenStream) {
-    let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
-    let idents: Vec<&Ident> = fields.iter().map(|field| &field.ident).collect();
-    let checks = fields.iter().enumerate().map(|(n, field)| {
-        let ty = &field.ty;
-        quote! { <#ty as #krate::component::ComponentType>::typecheck(&fields[#n].1)?; }
-    });
-    (
-        quote! {
-            let fields = #internal::fields(ty, &[#(#names),*])?;
-            #(#checks)*
-        },
-        quote! {
-            #krate::component::Val::Record(::std::vec![
-                #((::std::string::String::from(#names), #krate::component::ComponentType::into_val(self.#idents, store)?)),*
-            ])
-        },
-        quote! {
-            let mut vals = #internal::record_val(val)?;
-            ::core::result::Result::Ok(Self { #(#idents: #internal::next(store, &mut vals)?),* })
-        },
-    )
+/// The paths that derived code names.
+struct Code {
+    krate: TokenStream,
+    component: TokenStream,
+    internal: TokenStream,
 }
 
-fn variant_code(
-    cases: &[Part<Option<Type>>],
-    krate: &Path,
-    internal: &TokenStream,
-) -> (TokenStream, TokenStream, TokenStream) {
-    let names: Vec<&str> = cases.iter().map(|case| case.name.as_str()).collect();
-    let checks = cases.iter().enumerate().map(|(n, case)| {
-        let name = &case.name;
-        match &case.ty {
-            Some(ty) => quote! { #internal::payload::<#ty>(#name, &cases[#n].1)?; },
-            None => quote! { #internal::no_payload(#name, &cases[#n].1)?; },
-        }
-    });
-    let into = cases.iter().map(|case| {
-        let (name, ident) = (&case.name, &case.ident);
-        let name = quote!(::std::string::String::from(#name));
-        match case.ty {
-            Some(_) => quote! {
-                Self::#ident(payload) => #krate::component::Val::Variant(
-                    #name,
-                    ::core::option::Option::Some(::std::boxed::Box::new(
-                        #krate::component::ComponentType::into_val(payload, store)?,
-                    )),
+impl Code {
+    /// The layouts of fields.
+    fn field_layouts(&self, fields: &[Part<Type>]) -> TokenStream {
+        let component = &self.component;
+        let types = fields.iter().map(|field| &field.ty);
+        quote!(&[#(<#types as #component::ComponentType>::LAYOUT),*])
+    }
+
+    /// The layouts of payloads.
+    fn case_layouts(&self, cases: &[Part<Option<Type>>]) -> TokenStream {
+        let component = &self.component;
+        let cases = cases.iter().map(|case| match &case.ty {
+            Some(ty) => quote!(::core::option::Option::Some(<#ty as #component::ComponentType>::LAYOUT)),
+            None => quote!(::core::option::Option::None),
+        });
+        quote!(&[#(#cases),*])
+    }
+
+    fn component_type(&self, kind: &Kind) -> TokenStream {
+        let Self {
+            krate,
+            component,
+            internal,
+        } = self;
+        let (layout, check) = match kind {
+            Kind::Record(fields) => {
+                let names = fields.iter().map(|field| &field.name);
+                let checks = fields.iter().enumerate().map(|(n, field)| {
+                    let ty = &field.ty;
+                    quote!(<#ty as #component::ComponentType>::typecheck(&fields[#n].1)?;)
+                });
+                let layouts = self.field_layouts(fields);
+                (
+                    quote!(#internal::Layout::record(#layouts)),
+                    quote! {
+                        let fields = #internal::fields(ty, &[#(#names),*])?;
+                        #(#checks)*
+                    },
                 )
-            },
-            None => quote! {
-                Self::#ident => #krate::component::Val::Variant(#name, ::core::option::Option::None)
-            },
-        }
-    });
-    let from = cases.iter().map(|case| {
-        let (name, ident) = (&case.name, &case.ident);
-        match case.ty {
-            Some(_) => quote!(#name => Self::#ident(#internal::payload_of(store, payload)?)),
-            None => quote!(#name => Self::#ident),
-        }
-    });
-    (
+            }
+            Kind::Variant(cases) => {
+                let names = cases.iter().map(|case| &case.name);
+                let checks = cases.iter().enumerate().map(|(n, case)| {
+                    let name = &case.name;
+                    match &case.ty {
+                        Some(ty) => quote!(#internal::payload::<#ty>(#name, &cases[#n].1)?;),
+                        None => quote!(#internal::no_payload(#name, &cases[#n].1)?;),
+                    }
+                });
+                let layouts = self.case_layouts(cases);
+                (
+                    quote!(#internal::Layout::variant(#layouts)),
+                    quote! {
+                        let cases = #internal::cases(ty, &[#(#names),*])?;
+                        #(#checks)*
+                    },
+                )
+            }
+            Kind::Enum(cases) => {
+                let names = cases.iter().map(|case| &case.name);
+                let count = cases.len();
+                (
+                    quote! {
+                        #internal::Layout::scalar(#internal::Layout::discriminant(#count))
+                    },
+                    quote!(#internal::enum_cases(ty, &[#(#names),*])?;),
+                )
+            }
+        };
         quote! {
-            let cases = #internal::cases(ty, &[#(#names),*])?;
-            #(#checks)*
-        },
-        quote! { match self { #(#into),* } },
-        quote! {
-            let (name, payload) = #internal::variant_val(val)?;
-            ::core::result::Result::Ok(match name.as_str() {
-                #(#from,)*
-                other => return #internal::unknown("case", other),
-            })
-        },
-    )
-}
+            const LAYOUT: #internal::Layout = #layout;
 
-fn enum_code(
-    cases: &[Part<()>],
-    krate: &Path,
-    internal: &TokenStream,
-) -> (TokenStream, TokenStream, TokenStream) {
-    let names: Vec<&str> = cases.iter().map(|case| case.name.as_str()).collect();
-    let idents: Vec<&Ident> = cases.iter().map(|case| &case.ident).collect();
-    (
-        quote! { #internal::enum_cases(ty, &[#(#names),*])?; },
+            fn typecheck(ty: &#component::Type) -> #krate::Result<()> {
+                #check
+                ::core::result::Result::Ok(())
+            }
+        }
+    }
+
+    fn lower(&self, kind: &Kind) -> TokenStream {
+        let Self {
+            krate,
+            component,
+            internal,
+        } = self;
+        let (flat, memory) = match kind {
+            Kind::Record(fields) => self.lower_record(fields),
+            Kind::Variant(cases) => self.lower_variant(cases),
+            Kind::Enum(cases) => {
+                let numbers = 0..cases.len() as u32;
+                let idents = cases.iter().map(|case| &case.ident);
+                let number = quote!(match self { #(Self::#idents => #numbers),* });
+                (
+                    quote!(to[0] = ::core::convert::From::<u32>::from(#number);),
+                    quote! {
+                        let size = <Self as #component::ComponentType>::LAYOUT.size;
+                        #internal::write_number(cx, at, size, #number);
+                    },
+                )
+            }
+        };
         quote! {
-            #krate::component::Val::Enum(::std::string::String::from(match self { #(Self::#idents => #names),* }))
-        },
-        quote! {
-            let name = #internal::enum_val(val)?;
-            ::core::result::Result::Ok(match name.as_str() {
-                #(#names => Self::#idents,)*
-                other => return #internal::unknown("case", other),
+            #[inline]
+            fn lower_flat<__D: 'static>(
+                &self,
+                cx: &mut #internal::Lowering<'_, '_, __D>,
+                ty: #internal::TypeRef<'_>,
+                to: &mut [u64],
+            ) -> #krate::Result<()> {
+                #flat
+                ::core::result::Result::Ok(())
+            }
+
+            #[inline]
+            fn lower_memory<__D: 'static>(
+                &self,
+                cx: &mut #internal::Lowering<'_, '_, __D>,
+                ty: #internal::TypeRef<'_>,
+                at: u32,
+            ) -> #krate::Result<()> {
+                #memory
+                ::core::result::Result::Ok(())
+            }
+        }
+    }
+
+    fn lower_record(&self, fields: &[Part<Type>]) -> (TokenStream, TokenStream) {
+        let Self {
+            component, internal, ..
+        } = self;
+        let layouts = self.field_layouts(fields);
+        let (flat, memory): (Vec<_>, Vec<_>) = fields
+            .iter()
+            .enumerate()
+            .map(|(n, field)| {
+                let (ident, ty) = (&field.ident, &field.ty);
+                (
+                    quote! {
+                        let (part, to) = to.split_at_mut(<#ty as #component::ComponentType>::LAYOUT.flat_count);
+                        #component::Lower::lower_flat(&self.#ident, cx, ty.field::<#ty>(#n), part)?;
+                    },
+                    quote! {
+                        let offset = const { #internal::Layout::offset(#layouts, #n) };
+                        #component::Lower::lower_memory(&self.#ident, cx, ty.field::<#ty>(#n), at + offset)?;
+                    },
+                )
             })
-        },
-    )
+            .unzip();
+        (quote!(#(#flat)*), quote!(#(#memory)*))
+    }
+
+    fn lower_variant(&self, cases: &[Part<Option<Type>>]) -> (TokenStream, TokenStream) {
+        let Self {
+            component, internal, ..
+        } = self;
+        let layouts = self.case_layouts(cases);
+        let count = cases.len();
+        let (flat, memory): (Vec<_>, Vec<_>) = cases
+            .iter()
+            .enumerate()
+            .map(|(n, case)| {
+                let (ident, number) = (&case.ident, n as u32);
+                let write = quote! {
+                    #internal::write_number(cx, at, const { #internal::Layout::discriminant(#count) }, #number);
+                };
+                let Some(ty) = &case.ty else {
+                    return (
+                        quote!(Self::#ident => to[0] = #number as u64,),
+                        quote!(Self::#ident => { #write }),
+                    );
+                };
+                (
+                    quote! {
+                        Self::#ident(payload) => {
+                            to[0] = #number as u64;
+                            #component::Lower::lower_flat(payload, cx, ty.case::<#ty>(#n), &mut to[1..])?;
+                        }
+                    },
+                    quote! {
+                        Self::#ident(payload) => {
+                            #write
+                            let offset = const { #internal::Layout::payload(#layouts) };
+                            #component::Lower::lower_memory(payload, cx, ty.case::<#ty>(#n), at + offset)?;
+                        }
+                    },
+                )
+            })
+            .unzip();
+        (
+            quote!(match self { #(#flat)* }),
+            quote!(match self { #(#memory)* }),
+        )
+    }
+
+    fn lift(&self, kind: &Kind) -> TokenStream {
+        let Self {
+            krate,
+            component,
+            internal,
+        } = self;
+        let (flat, memory) = match kind {
+            Kind::Record(fields) => self.lift_record(fields),
+            Kind::Variant(cases) => self.lift_variant(cases),
+            Kind::Enum(cases) => {
+                let idents: Vec<&Ident> = cases.iter().map(|case| &case.ident).collect();
+                let numbers: Vec<u32> = (0..cases.len() as u32).collect();
+                let matching = |number: TokenStream| {
+                    quote! {
+                        match #number {
+                            #(#numbers => Self::#idents,)*
+                            _ => return ::core::result::Result::Err(#internal::no_case()),
+                        }
+                    }
+                };
+                let size = quote!(<Self as #component::ComponentType>::LAYOUT.size);
+                (
+                    matching(quote!(from[0] as u32)),
+                    matching(quote!(#internal::read_number(cx, at, #size))),
+                )
+            }
+        };
+        quote! {
+            #[inline]
+            fn lift_flat<__D: 'static>(
+                cx: &mut #internal::Lifting<'_, '_, __D>,
+                ty: #internal::TypeRef<'_>,
+                from: &[u64],
+            ) -> #krate::Result<Self> {
+                ::core::result::Result::Ok(#flat)
+            }
+
+            #[inline]
+            fn lift_memory<__D: 'static>(
+                cx: &mut #internal::Lifting<'_, '_, __D>,
+                ty: #internal::TypeRef<'_>,
+                at: u32,
+            ) -> #krate::Result<Self> {
+                ::core::result::Result::Ok(#memory)
+            }
+        }
+    }
+
+    fn lift_record(&self, fields: &[Part<Type>]) -> (TokenStream, TokenStream) {
+        let Self {
+            component, internal, ..
+        } = self;
+        let layouts = self.field_layouts(fields);
+        let idents: Vec<&Ident> = fields.iter().map(|field| &field.ident).collect();
+        let (flat, memory): (Vec<_>, Vec<_>) = fields
+            .iter()
+            .enumerate()
+            .map(|(n, field)| {
+                let (ident, ty) = (&field.ident, &field.ty);
+                let lifted = quote!(<#ty as #component::Lift>);
+                // The names of fields are no names of these.
+                let ident = quote::format_ident!("__{}", ident);
+                (
+                    quote! {
+                        let (__part, __from) =
+                            __from.split_at(<#ty as #component::ComponentType>::LAYOUT.flat_count);
+                        let #ident = #lifted::lift_flat(cx, ty.field::<#ty>(#n), __part)?;
+                    },
+                    quote! {
+                        let __offset = const { #internal::Layout::offset(#layouts, #n) };
+                        let #ident = #lifted::lift_memory(cx, ty.field::<#ty>(#n), at + __offset)?;
+                    },
+                )
+            })
+            .unzip();
+        let locals = idents.iter().map(|ident| quote::format_ident!("__{}", ident));
+        let made = quote!(Self { #(#idents: #locals),* });
+        (
+            quote!({ let __from = from; #(#flat)* #made }),
+            quote!({ #(#memory)* #made }),
+        )
+    }
+
+    fn lift_variant(&self, cases: &[Part<Option<Type>>]) -> (TokenStream, TokenStream) {
+        let Self {
+            component, internal, ..
+        } = self;
+        let layouts = self.case_layouts(cases);
+        let count = cases.len();
+        let arms = |payload: &dyn Fn(usize, &Type) -> TokenStream| {
+            let arms = cases.iter().enumerate().map(|(n, case)| {
+                let (ident, number) = (&case.ident, n as u32);
+                match &case.ty {
+                    Some(ty) => {
+                        let payload = payload(n, ty);
+                        quote!(#number => Self::#ident(#payload),)
+                    }
+                    None => quote!(#number => Self::#ident,),
+                }
+            });
+            quote! {
+                #(#arms)*
+                _ => return ::core::result::Result::Err(#internal::no_case()),
+            }
+        };
+        let flat =
+            arms(&|n, ty| quote!(<#ty as #component::Lift>::lift_flat(cx, ty.case::<#ty>(#n), &from[1..])?));
+        let memory = arms(
+            &|n, ty| quote!(<#ty as #component::Lift>::lift_memory(cx, ty.case::<#ty>(#n), at + offset)?),
+        );
+        (
+            quote!(match from[0] as u32 { #flat }),
+            quote!({
+                let offset = const { #internal::Layout::payload(#layouts) };
+                match #internal::read_number(cx, at, const { #internal::Layout::discriminant(#count) }) { #memory }
+            }),
+        )
+    }
 }

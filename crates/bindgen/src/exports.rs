@@ -3,7 +3,6 @@
 use crate::generate::{Bound, Direction, Generator, Module, Place};
 use crate::names::{camel, snake};
 use crate::source::Source;
-use crate::types::Mode;
 use syn::Result;
 use wit_parser::{Function, FunctionKind, InterfaceId, TypeDefKind, TypeId};
 
@@ -23,7 +22,7 @@ impl<'a> Generator<'a> {
             self.typedef(&mut content, name, *id, &place)?;
             content.add("");
         }
-        let bind = |func| self.bind(func, &place, Direction::Export, Mode::Owned);
+        let bind = |func| self.bind(func, &place, Direction::Export);
         let funcs: Vec<Bound<'_>> = interface.functions.values().map(bind).collect::<Result<_>>()?;
         self.guest(&mut content, &self.name_of(id), &funcs, &place);
         let resources = interface
@@ -53,8 +52,8 @@ impl<'a> Generator<'a> {
         to.add("/// The functions of this interface in an instance.");
         to.add("#[derive(Clone)]");
         to.add("pub struct Guest {");
-        for field in &fields {
-            to.add(&format!("{field}: {krate}::component::Func,"));
+        for (field, func) in fields.iter().zip(funcs) {
+            to.add(&format!("{field}: {},", self.typed_func(func)));
         }
         to.add("}");
         to.add("");
@@ -93,6 +92,9 @@ impl<'a> Generator<'a> {
         to.add(&format!("mut store: impl {krate}::AsContextMut,"));
         to.add(&format!("instance: &{krate}::component::Instance,"));
         to.add(&format!(") -> {krate}::Result<Guest> {{"));
+        to.add(&format!(
+            "let mut store = {krate}::AsContextMut::as_context_mut(&mut store);"
+        ));
         to.add("Ok(Guest {");
         for (field, func) in fields.iter().zip(funcs) {
             self.load_func(to, field, func);
@@ -122,16 +124,18 @@ impl<'a> Generator<'a> {
         ));
     }
 
+    /// The type of a function in a struct.
+    pub(crate) fn typed_func(&self, func: &Bound<'_>) -> String {
+        let types = types_of(func);
+        format!("{}::component::TypedFunc<{types}>", self.krate)
+    }
+
     /// A field of a struct of functions, taken from an instance.
     pub(crate) fn load_func(&self, to: &mut Source, field: &str, func: &Bound<'_>) {
-        to.add(&format!("{field}: *instance"));
+        let types = types_of(func);
         to.add(&format!(
-            ".get_typed_func::<{}, {}>({}::AsContextMut::as_context_mut(&mut store), &self.{field})?",
-            params_type(func),
-            results_type(func),
-            self.krate
+            "{field}: instance.get_typed_func::<{types}>(&mut store, &self.{field})?,"
         ));
-        to.add(".func(),");
     }
 
     fn guest_calls(&self, to: &mut Source, resources: &[(&str, TypeId)], funcs: &[Bound<'_>], place: &Place) {
@@ -186,28 +190,27 @@ impl<'a> Generator<'a> {
             false => ("fn", "call", ""),
         };
         to.docs(func.func.docs.contents.as_deref());
-        to.add(&format!(
+        let head = format!(
             "pub {word} call_{}<_S: {krate}::AsContextMut>(&self, mut store: _S{params}) -> {krate}::Result<{}>",
             name.trim_end_matches('_'),
             func.result
-        ));
-        if func.flags.is_async {
-            to.add("where");
-            to.add(&format!("<_S as {krate}::AsContext>::Data: Send,"));
+        );
+        match func.flags.is_async {
+            true => {
+                to.add(&head);
+                to.add("where");
+                to.clause(&format!("<_S as {krate}::AsContext>::Data: Send,"));
+                to.add("{");
+            }
+            false => to.add(&format!("{head} {{")),
         }
-        to.add("{");
-        to.add(&format!(
-            "let callee = {krate}::component::TypedFunc::<{}, {}>::of_checked({callee});",
-            params_type(func),
-            results_type(func)
-        ));
         let result = if func.func.result.is_some() {
             "(result,)"
         } else {
             "()"
         };
         to.add(&format!(
-            "let {result} = callee.{call}({krate}::AsContextMut::as_context_mut(&mut store), ({})){waits}?;",
+            "let {result} = {callee}.{call}({krate}::AsContextMut::as_context_mut(&mut store), ({})){waits}?;",
             arguments.trim_end()
         ));
         to.add(if func.func.result.is_some() {
@@ -225,14 +228,11 @@ pub(crate) fn field(func: &Function) -> String {
     snake(&func.name.trim_start_matches('[').replace([']', '.'], "-"))
 }
 
-fn params_type(func: &Bound<'_>) -> String {
-    let types: String = func.params.iter().map(|(_, ty)| format!("{ty}, ")).collect();
-    format!("({})", types.trim_end())
-}
-
-fn results_type(func: &Bound<'_>) -> String {
+/// Types of the parameters and results.
+fn types_of(func: &Bound<'_>) -> String {
+    let params: String = func.static_params.iter().map(|ty| format!("{ty}, ")).collect();
     match func.func.result {
-        Some(_) => format!("({},)", func.result),
-        None => "()".into(),
+        Some(_) => format!("({}), ({},)", params.trim_end(), func.result),
+        None => format!("({}), ()", params.trim_end()),
     }
 }

@@ -89,12 +89,32 @@ impl Flags {
         });
         let names = self.flags.iter().map(|flag| flag.ident.to_string());
         let ops = [
-            ("BitOr", "bitor", quote!(self.bits | other.bits)),
-            ("BitAnd", "bitand", quote!(self.bits & other.bits)),
-            ("BitXor", "bitxor", quote!(self.bits ^ other.bits)),
-            ("Sub", "sub", quote!(self.bits & !other.bits)),
+            (
+                "BitOr",
+                "bitor",
+                quote!(self.bits | other.bits),
+                quote!(self.bits |= other.bits),
+            ),
+            (
+                "BitAnd",
+                "bitand",
+                quote!(self.bits & other.bits),
+                quote!(self.bits &= other.bits),
+            ),
+            (
+                "BitXor",
+                "bitxor",
+                quote!(self.bits ^ other.bits),
+                quote!(self.bits ^= other.bits),
+            ),
+            (
+                "Sub",
+                "sub",
+                quote!(self.bits & !other.bits),
+                quote!(self.bits &= !other.bits),
+            ),
         ];
-        let ops = ops.iter().map(|(name, method, bits)| {
+        let ops = ops.iter().map(|(name, method, bits, assigned)| {
             let (op, method) = (quote::format_ident!("{name}"), quote::format_ident!("{method}"));
             let (assign, assign_method) = (
                 quote::format_ident!("{op}Assign"),
@@ -106,7 +126,7 @@ impl Flags {
                     fn #method(self, other: Self) -> Self { Self { bits: #bits } }
                 }
                 impl ::core::ops::#assign for #ident {
-                    fn #assign_method(&mut self, other: Self) { self.bits = #bits; }
+                    fn #assign_method(&mut self, other: Self) { #assigned; }
                 }
             }
         });
@@ -114,9 +134,10 @@ impl Flags {
         quote! {
             #(#attrs)*
             #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+            #[allow(unreachable_pub, reason = "who uses it is not known here")]
             pub struct #ident { bits: u32 }
 
-            #[allow(dead_code, reason = "a set of flags has all of its functions")]
+            #[allow(dead_code, unreachable_pub, reason = "a set of flags has all of its functions")]
             impl #ident {
                 #(#constants)*
 
@@ -177,33 +198,61 @@ impl Flags {
     }
 
     fn component(&self) -> TokenStream {
-        let (ident, krate) = (&self.ident, &self.krate);
+        let (ident, krate, count) = (&self.ident, &self.krate, self.flags.len());
+        let internal = quote!(#krate::component::__internal);
         let names: Vec<&str> = self.flags.iter().map(|flag| flag.name.as_str()).collect();
         quote! {
             impl #krate::component::ComponentType for #ident {
+                const LAYOUT: #internal::Layout = #internal::Layout::flags(#count);
+
                 fn typecheck(ty: &#krate::component::Type) -> #krate::Result<()> {
-                    #krate::component::__internal::flag_names(ty, &[#(#names),*])
+                    #internal::flag_names(ty, &[#(#names),*])
+                }
+            }
+
+            impl #krate::component::Lower for #ident {
+                #[inline]
+                fn lower_flat<__D: 'static>(
+                    &self,
+                    _: &mut #internal::Lowering<'_, '_, __D>,
+                    _: #internal::TypeRef<'_>,
+                    to: &mut [u64],
+                ) -> #krate::Result<()> {
+                    to[0] = self.bits as u64;
+                    ::core::result::Result::Ok(())
                 }
 
-                fn into_val<D>(self, _: &mut #krate::StoreContextMut<'_, D>) -> #krate::Result<#krate::component::Val> {
-                    let names = [#(#names),*].into_iter().enumerate();
-                    let set = names.filter(|(bit, _)| self.bits >> bit & 1 != 0);
-                    ::core::result::Result::Ok(#krate::component::Val::Flags(
-                        set.map(|(_, name)| ::std::string::String::from(name)).collect(),
-                    ))
+                #[inline]
+                fn lower_memory<__D: 'static>(
+                    &self,
+                    cx: &mut #internal::Lowering<'_, '_, __D>,
+                    _: #internal::TypeRef<'_>,
+                    at: u32,
+                ) -> #krate::Result<()> {
+                    let size = <Self as #krate::component::ComponentType>::LAYOUT.size;
+                    #internal::write_number(cx, at, size, self.bits);
+                    ::core::result::Result::Ok(())
+                }
+            }
+
+            impl #krate::component::Lift for #ident {
+                #[inline]
+                fn lift_flat<__D: 'static>(
+                    _: &mut #internal::Lifting<'_, '_, __D>,
+                    _: #internal::TypeRef<'_>,
+                    from: &[u64],
+                ) -> #krate::Result<Self> {
+                    ::core::result::Result::Ok(Self::from_bits_truncate(from[0] as u32))
                 }
 
-                fn from_val<D>(_: &mut #krate::StoreContextMut<'_, D>, val: #krate::component::Val) -> #krate::Result<Self> {
-                    let mut bits = 0;
-                    for name in #krate::component::__internal::flags_val(val)? {
-                        match [#(#names),*].iter().position(|own| *own == name) {
-                            ::core::option::Option::Some(bit) => bits |= 1 << bit,
-                            ::core::option::Option::None => {
-                                return #krate::component::__internal::unknown("flag", &name);
-                            }
-                        }
-                    }
-                    ::core::result::Result::Ok(Self { bits })
+                #[inline]
+                fn lift_memory<__D: 'static>(
+                    cx: &mut #internal::Lifting<'_, '_, __D>,
+                    _: #internal::TypeRef<'_>,
+                    at: u32,
+                ) -> #krate::Result<Self> {
+                    let size = <Self as #krate::component::ComponentType>::LAYOUT.size;
+                    ::core::result::Result::Ok(Self::from_bits_truncate(#internal::read_number(cx, at, size)))
                 }
             }
         }

@@ -113,6 +113,8 @@ pub(crate) struct Bound<'a> {
     pub(crate) method: String,
     /// Names and types.
     pub(crate) params: Vec<(String, String)>,
+    /// Types that borrow for ever, where those of the parameters borrow.
+    pub(crate) static_params: Vec<String>,
     /// The type as WIT has it.
     pub(crate) result: String,
     /// Another error than that of WIT: what the function returns, and what converts it.
@@ -472,8 +474,11 @@ impl<'a> Generator<'a> {
         func: &'f Function,
         place: &Place,
         direction: Direction,
-        mode: Mode,
     ) -> Result<Bound<'f>> {
+        let mode = match direction {
+            Direction::Import => Mode::Owned,
+            Direction::Export => Mode::Borrowed,
+        };
         match func.kind {
             FunctionKind::Freestanding
             | FunctionKind::Method(_)
@@ -500,6 +505,9 @@ impl<'a> Generator<'a> {
             Ok((snake(&param.name), ty))
         };
         let params = func.params.iter().map(param).collect::<Result<_>>()?;
+        let static_param =
+            |param: &wit_parser::Param| self.ty(&param.ty, place, Mode::Static).map_err(located);
+        let static_params = func.params.iter().map(static_param).collect::<Result<_>>()?;
         let result = match &func.result {
             Some(ty) => self.ty(ty, place, Mode::Owned).map_err(located)?,
             None => "()".to_owned(),
@@ -513,6 +521,7 @@ impl<'a> Generator<'a> {
             flags: self.flags(direction, place.interface, &func.name),
             method,
             params,
+            static_params,
             result,
             error,
         })

@@ -3,7 +3,6 @@
 use crate::generate::{ALLOW, Bound, Direction, Generator, Module, Place};
 use crate::names::{camel, snake};
 use crate::source::Source;
-use crate::types::Mode;
 use std::collections::BTreeSet;
 use syn::Result;
 use wit_parser::{Function, InterfaceId, TypeDefKind, TypeId};
@@ -99,7 +98,7 @@ impl<'a> Generator<'a> {
             }
         }
         for func in funcs {
-            let bound = self.bind(func, place, Direction::Import, Mode::Owned)?;
+            let bound = self.bind(func, place, Direction::Import)?;
             let of = func.kind.resource();
             let group = groups
                 .iter_mut()
@@ -212,16 +211,16 @@ impl<'a> Generator<'a> {
         to.add(&format!("host_getter: fn(&mut {t}) -> {d}::Data<'_>,"));
         to.add(&format!(") -> {krate}::Result<()>"));
         to.add("where");
-        to.add(&format!("{d}: {krate}::component::HasData,"));
+        to.clause(&format!("{d}: {krate}::component::HasData,"));
         if !traits.is_empty() {
-            to.add(&format!("for<'a> {d}::Data<'a>: {},", traits.join(" + ")));
+            to.clause(&format!("for<'a> {d}::Data<'a>: {},", traits.join(" + ")));
         }
         let send = if self.config.require_send || waits {
             " + Send"
         } else {
             ""
         };
-        to.add(&format!("{t}: 'static{send},"));
+        to.clause(&format!("{t}: 'static{send},"));
         to.add("{");
         body(self, to);
         to.add("Ok(())");

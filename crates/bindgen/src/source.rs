@@ -10,6 +10,9 @@ pub(crate) struct Source {
 impl Source {
     /// Adds lines.
     pub(crate) fn add(&mut self, lines: &str) {
+        if lines.is_empty() {
+            self.text.push('\n');
+        }
         for line in lines.lines() {
             let line = line.trim();
             if line.is_empty() {
@@ -26,6 +29,13 @@ impl Source {
                 self.depth += 1;
             }
         }
+    }
+
+    /// Adds a line of a clause, which lies deeper.
+    pub(crate) fn clause(&mut self, line: &str) {
+        self.depth += 1;
+        self.add(line);
+        self.depth -= 1;
     }
 
     /// Adds documentation.

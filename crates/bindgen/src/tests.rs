@@ -195,12 +195,14 @@ fn options_that_name_nothing_are_refused() {
 fn derives_refuse_what_wit_has_not() {
     let refuses = |text: &str, expected: Expect| {
         let item: syn::DeriveInput = syn::parse_str(text).expect("it is Rust");
-        let error = crate::derive::component_type(item).expect_err("it is refused");
+        let error =
+            crate::derive::derive(item, crate::derive::Trait::ComponentType).expect_err("it is refused");
         expected.assert_eq(&error.to_string());
     };
     let accepts = |text: &str| {
         let item: syn::DeriveInput = syn::parse_str(text).expect("it is Rust");
-        crate::derive::component_type(item).unwrap_or_else(|error| panic!("{text}: {error}"));
+        crate::derive::derive(item, crate::derive::Trait::ComponentType)
+            .unwrap_or_else(|error| panic!("{text}: {error}"));
     };
     accepts("#[component(record)] struct A { x: u8 }");
     refuses(

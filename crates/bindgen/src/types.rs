@@ -10,6 +10,19 @@ use wit_parser::{Handle, InterfaceId, Type, TypeDefKind, TypeId, TypeOwner};
 pub(crate) enum Mode {
     Owned,
     Borrowed,
+    /// Borrowed for ever, where a type wants a lifetime.
+    Static,
+}
+
+impl Mode {
+    /// What a reference begins with.
+    fn reference(self) -> Option<&'static str> {
+        match self {
+            Self::Owned => None,
+            Self::Borrowed => Some("&"),
+            Self::Static => Some("&'static "),
+        }
+    }
 }
 
 impl Generator<'_> {
@@ -28,8 +41,10 @@ impl Generator<'_> {
             Type::F32 => "f32".into(),
             Type::F64 => "f64".into(),
             Type::Char => "char".into(),
-            Type::String if mode == Mode::Borrowed => "&str".into(),
-            Type::String => self.std("String", "::std::string::String", place),
+            Type::String => match mode.reference() {
+                Some(reference) => format!("{reference}str"),
+                None => self.std("String", "::std::string::String", place),
+            },
             Type::ErrorContext => {
                 return Err(self.unsupported("`error-context` cannot be bound yet", None));
             }
@@ -49,13 +64,12 @@ impl Generator<'_> {
         let def = &self.resolve.types[id];
         if let Some(name) = &def.name {
             let path = self.named(def.owner, name, place);
-            let by_reference = mode == Mode::Borrowed && !self.is_copy(&Type::Id(id));
-            if !by_reference {
+            let Some(reference) = mode.reference().filter(|_| !self.is_copy(&Type::Id(id))) else {
                 return Ok(path);
-            }
+            };
             // Aliases of what has no name are seen through: a list is a slice.
             return match &def.kind {
-                TypeDefKind::Record(_) | TypeDefKind::Variant(_) => Ok(format!("&{path}")),
+                TypeDefKind::Record(_) | TypeDefKind::Variant(_) => Ok(format!("{reference}{path}")),
                 TypeDefKind::Type(ty) => self.ty(ty, place, mode),
                 _ => self.anonymous(id, place, mode),
             };
@@ -72,12 +86,12 @@ impl Generator<'_> {
         let result = self.std("Result", "::core::result::Result", place);
         let option = self.std("Option", "::core::option::Option", place);
         Ok(match &def.kind {
-            TypeDefKind::List(ty) if mode == Mode::Borrowed => {
-                format!("&[{}]", self.ty(ty, place, Mode::Owned)?)
-            }
             TypeDefKind::List(ty) => {
-                let vec = self.std("Vec", "::std::vec::Vec", place);
-                format!("{vec}<{}>", self.ty(ty, place, mode)?)
+                let element = self.ty(ty, place, Mode::Owned)?;
+                match mode.reference() {
+                    Some(reference) => format!("{reference}[{element}]"),
+                    None => format!("{}<{element}>", self.std("Vec", "::std::vec::Vec", place)),
+                }
             }
             TypeDefKind::FixedLengthList(ty, length) => format!("[{}; {length}]", self.ty(ty, place, mode)?),
             TypeDefKind::Option(ty) => format!("{option}<{}>", self.ty(ty, place, mode)?),
@@ -113,7 +127,8 @@ impl Generator<'_> {
                     self.ty(key, place, Mode::Owned)?,
                     self.ty(value, place, Mode::Owned)?,
                 );
-                format!("::std::collections::HashMap<{key}, {value}>")
+                let reference = mode.reference().unwrap_or_default();
+                format!("{reference}::std::collections::BTreeMap<{key}, {value}>")
             }
             TypeDefKind::Future(_) | TypeDefKind::Stream(_) => {
                 let what = format!("a {} cannot be bound yet", def.kind.as_str());

@@ -4,7 +4,6 @@ use crate::exports::field;
 use crate::generate::{ALLOW, Bound, Direction, Generator, Place};
 use crate::names::{camel, snake};
 use crate::source::Source;
-use crate::types::Mode;
 use syn::Result;
 use wit_parser::{Function, TypeId, WorldItem, WorldKey};
 
@@ -125,7 +124,7 @@ impl<'a> Generator<'a> {
                     exports.interfaces.push(Exported { path, accessor });
                 }
                 WorldItem::Function(func) => {
-                    let bound = self.bind(func, place, Direction::Export, Mode::Owned)?;
+                    let bound = self.bind(func, place, Direction::Export)?;
                     self.has_async |= bound.flags.is_async;
                     exports.funcs.push(bound);
                 }
@@ -194,12 +193,15 @@ impl<'a> Generator<'a> {
             to.add(&format!("pub {word} instantiate{suffix}("));
             to.add("&self,");
             to.add(&format!("mut store: impl {krate}::AsContextMut<Data = _T>,"));
-            to.add(&format!(") -> {krate}::Result<{name}>"));
-            if is_async {
-                to.add("where");
-                to.add("_T: Send,");
+            match is_async {
+                true => {
+                    to.add(&format!(") -> {krate}::Result<{name}>"));
+                    to.add("where");
+                    to.clause("_T: Send,");
+                    to.add("{");
+                }
+                false => to.add(&format!(") -> {krate}::Result<{name}> {{")),
             }
-            to.add("{");
             to.add(&format!(
                 "let mut store = {krate}::AsContextMut::as_context_mut(&mut store);"
             ));
@@ -247,7 +249,7 @@ impl<'a> Generator<'a> {
             to.add(&format!("interface{number}: self::{}::Guest,", exported.path));
         }
         for func in &exports.funcs {
-            to.add(&format!("{}: {krate}::component::Func,", field(func.func)));
+            to.add(&format!("{}: {},", field(func.func), self.typed_func(func)));
         }
         to.add("}");
     }
@@ -269,6 +271,14 @@ impl<'a> Generator<'a> {
         to.add(ALLOW);
         to.add(&format!("impl {name}Indices {{"));
         self.indices_new(to);
+        if !exports.funcs.is_empty() {
+            to.add("let find = |name: &str| {");
+            to.add("let found = component.get_export_index(None, name);");
+            to.add(&format!(
+                "found.ok_or_else(|| {krate}::format_err!(\"no function export `{{name}}` found\"))"
+            ));
+            to.add("};");
+        }
         to.add("Ok(Self {");
         for (number, exported) in exports.interfaces.iter().enumerate() {
             to.add(&format!(
@@ -277,12 +287,7 @@ impl<'a> Generator<'a> {
             ));
         }
         for func in &exports.funcs {
-            to.add(&format!("{}: component", field(func.func)));
-            to.add(&format!(".get_export_index(None, \"{}\")", func.func.name));
-            to.add(&format!(
-                ".ok_or_else(|| {krate}::format_err!(\"no function export `{}` found\"))?,",
-                func.func.name
-            ));
+            to.add(&format!("{}: find(\"{}\")?,", field(func.func), func.func.name));
         }
         to.add("})");
         to.add("}");

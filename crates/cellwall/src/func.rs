@@ -6,7 +6,9 @@ mod typed;
 
 pub use convert::{WasmParams, WasmResults, WasmRet, WasmTy, WasmTyList};
 pub use host::{Caller, IntoFunc};
-pub(crate) use host::{HostFunc, begun, raw, raw_async, untyped, untyped_async, wrapped, wrapped_async};
+pub(crate) use host::{
+    HostFunc, begun, flat, raw, raw_async, untyped, untyped_async, wrapped, wrapped_async,
+};
 pub use typed::TypedFunc;
 
 use crate::{AsContext, AsContextMut, FuncType, Result, StoreContextMut, Val, bail};

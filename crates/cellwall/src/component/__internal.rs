@@ -1,10 +1,13 @@
-//! What derived implementations are made of.
+//! What derived implementations and bindings are made of. No part of the interface that stays as it is.
 
-use super::Val;
+pub use super::layout::Layout;
+pub use super::lift::Lifting;
+pub use super::lower::Lowering;
+pub use super::typed::TypeRef;
 use super::typed::{ComponentType, mismatch};
 use super::types::Type;
-use super::val::mismatch as wrong_val;
-use crate::{Result, StoreContextMut, bail};
+use crate::{Error, Result, bail};
+use cellwall_component::Fault;
 use std::sync::Arc;
 
 /// The types of a record's fields, which must have these names.
@@ -53,13 +56,13 @@ fn names_equal<'a>(
     }
     for (expected, found) in expected.iter().zip(found) {
         if **expected != *found {
-            bail!("expected {what} `{expected}`, found `{found}`");
+            bail!("expected the {what} `{expected}`, found `{found}`");
         }
     }
     Ok(())
 }
 
-pub fn payload<P: ComponentType>(name: &str, ty: &Option<Type>) -> Result<()> {
+pub fn payload<P: ComponentType + ?Sized>(name: &str, ty: &Option<Type>) -> Result<()> {
     match ty {
         Some(ty) => P::typecheck(ty),
         None => bail!("the case `{name}` has no payload"),
@@ -73,55 +76,24 @@ pub fn no_payload(name: &str, ty: &Option<Type>) -> Result<()> {
     }
 }
 
-pub fn record_val(val: Val) -> Result<std::vec::IntoIter<(String, Val)>> {
-    match val {
-        Val::Record(fields) => Ok(fields.into_iter()),
-        other => wrong_val("record", &other),
+/// Writes the number of a case, or flags, in so many bytes.
+#[inline]
+pub fn write_number<D: 'static>(cx: &mut Lowering<'_, '_, D>, at: u32, size: u32, number: u32) {
+    cx.write(at, &number.to_le_bytes()[..size as usize]);
+}
+
+/// Reads it.
+#[inline]
+pub fn read_number<D: 'static>(cx: &Lifting<'_, '_, D>, at: u32, size: u32) -> u32 {
+    match size {
+        1 => cx.load::<1>(at)[0].into(),
+        2 => u16::from_le_bytes(cx.load(at)).into(),
+        _ => cx.word(at),
     }
 }
 
-pub fn next<D, P: ComponentType>(
-    store: &mut StoreContextMut<'_, D>,
-    vals: &mut std::vec::IntoIter<(String, Val)>,
-) -> Result<P> {
-    match vals.next() {
-        Some((_, val)) => P::from_val(store, val),
-        None => bail!("a record has too few fields"),
-    }
-}
-
-pub fn variant_val(val: Val) -> Result<(String, Option<Box<Val>>)> {
-    match val {
-        Val::Variant(name, payload) => Ok((name, payload)),
-        other => wrong_val("variant", &other),
-    }
-}
-
-pub fn payload_of<D, P: ComponentType>(
-    store: &mut StoreContextMut<'_, D>,
-    payload: Option<Box<Val>>,
-) -> Result<P> {
-    match payload {
-        Some(val) => P::from_val(store, *val),
-        None => bail!("a case has no payload"),
-    }
-}
-
-pub fn enum_val(val: Val) -> Result<String> {
-    match val {
-        Val::Enum(name) => Ok(name),
-        other => wrong_val("enum", &other),
-    }
-}
-
-pub fn flags_val(val: Val) -> Result<Vec<String>> {
-    match val {
-        Val::Flags(names) => Ok(names),
-        other => wrong_val("flags", &other),
-    }
-}
-
+/// A number that is no case.
 #[cold]
-pub fn unknown<T>(what: &str, name: &str) -> Result<T> {
-    bail!("there is no {what} `{name}`")
+pub fn no_case() -> Error {
+    Fault::InvalidDiscriminant.into()
 }

@@ -1,12 +1,12 @@
 //! Functions of component instances, called by the host.
 
 use super::Val;
+use super::call::{Callee, set_may_leave};
 use super::lift::{Abi, Lifting};
 use super::lower::{Lowering, typed};
-use super::trampoline::set_may_leave;
-use super::typed::ComponentNamedList;
+use super::typed::{ComponentNamedList, Lift, Lower};
 use super::types::{ComponentFunc, names_in};
-use crate::{AsContext, AsContextMut, Error, Result, StoreContextMut, Trap, bail};
+use crate::{AsContext, AsContextMut, Error, Result, StoreContext, StoreContextMut, Trap, bail};
 use cellwall_component::{Fault, FuncType, Side};
 use cellwall_runtime::{RawVal, StoreId};
 use std::fmt;
@@ -69,7 +69,7 @@ impl Lifted {
 }
 
 impl Func {
-    fn lifted<T>(&self, store: &StoreContextMut<'_, T>) -> Arc<Lifted> {
+    fn lifted<T>(&self, store: StoreContext<'_, T>) -> Arc<Lifted> {
         assert_eq!(self.store, store.0.id(), "a function used with another store");
         let lifted = &store.0.data().components.roots[self.root].lifted;
         lifted[&self.lift].clone()
@@ -94,7 +94,7 @@ impl Func {
     /// ended the call. After such an end the whole instance cannot be entered any more.
     pub fn call(&self, mut store: impl AsContextMut, params: &[Val], results: &mut [Val]) -> Result<()> {
         let mut store = store.as_context_mut();
-        let lifted = self.lifted(&store);
+        let lifted = self.lifted(store.as_context());
         lifted.check_call(params, results)?;
         let result = entering(&mut store, Some(self.root), |store| call(store, &lifted, params))?;
         if let (Some(result), Some(to)) = (result, results.first_mut()) {
@@ -120,7 +120,7 @@ impl Func {
         results: &mut [Val],
     ) -> Result<()> {
         let mut store = store.as_context_mut();
-        let lifted = self.lifted(&store);
+        let lifted = self.lifted(store.as_context());
         lifted.check_call(params, results)?;
         let result = call_async(&mut store, self.root, &lifted, params).await?;
         if let (Some(result), Some(to)) = (result, results.first_mut()) {
@@ -138,13 +138,11 @@ impl Func {
         Params: ComponentNamedList,
         Return: ComponentNamedList,
     {
-        let ty = self.ty(store);
-        let params: Vec<_> = ty.params().map(|(_, ty)| ty).collect();
-        Params::typecheck(&params).map_err(|error| error.context("type mismatch with parameters"))?;
-        let results: Vec<_> = ty.results().collect();
-        Return::typecheck(&results).map_err(|error| error.context("type mismatch with results"))?;
+        let store = store.as_context();
+        super::linker::check::<Params, Return>(&self.ty(store))?;
         Ok(TypedFunc {
             func: *self,
+            callee: Callee::new(store, &self.lifted(store))?,
             types: PhantomData,
         })
     }
@@ -230,7 +228,7 @@ impl<T: 'static> Drop for Entered<'_, '_, T> {
 
 /// The context of an error that came before the guest's function was called.
 #[derive(Debug)]
-struct Unlowered;
+pub(crate) struct Unlowered;
 
 impl fmt::Display for Unlowered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -278,11 +276,11 @@ fn lower<T>(
     store.0.data_mut().components.instances[abi.instance].context = Default::default();
     let asks = lower_needs_memory(ty);
     if asks {
-        set_may_leave(store, abi.instance, false)?;
+        set_may_leave(store, abi.instance, false);
     }
     let flat = lower_params(store, abi, ty, params);
     if asks {
-        set_may_leave(store, abi.instance, true)?;
+        set_may_leave(store, abi.instance, true);
     }
     let flat = flat.map_err(|error| error.context(Unlowered))?;
     let (_, results) = ty.core_signature(Side::Lift);
@@ -308,10 +306,10 @@ fn lift<T>(store: &mut StoreContextMut<'_, T>, lifted: &Lifted, raw: &[RawVal]) 
     };
     if let Some(post_return) = lifted.post_return {
         // It may not call out, so that there is nothing to wait for.
-        set_may_leave(store, abi.instance, false)?;
+        set_may_leave(store, abi.instance, false);
         let done = store.0.call(post_return.id, raw, &mut []);
         done.map_err(|error| store.error(error))?;
-        set_may_leave(store, abi.instance, true)?;
+        set_may_leave(store, abi.instance, true);
     }
     Ok(result)
 }
@@ -342,10 +340,38 @@ fn lower_params<T>(
     }
 }
 
-/// A [`Func`] whose types are known to Rust.
+/// A [`Func`] whose types are known to Rust. Its calls allocate nothing but what values are made of.
+///
+/// ```
+/// use cellwall::component::{Component, Linker};
+/// use cellwall::{Engine, Store};
+///
+/// let engine = Engine::default();
+/// let component = Component::new(&engine, r#"
+///     (component
+///       (core module $m
+///         (memory (export "memory") 1)
+///         (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 16))
+///         (func (export "shortest") (param i32 i32 i32 i32) (result i32)
+///           (i32.store (i32.const 8) (select (local.get 0) (local.get 2) (i32.lt_u (local.get 1) (local.get 3))))
+///           (i32.store (i32.const 12) (select (local.get 1) (local.get 3) (i32.lt_u (local.get 1) (local.get 3))))
+///           (i32.const 8)))
+///       (core instance $i (instantiate $m))
+///       (func (export "shortest") (param "a" string) (param "b" (list u8)) (result (list u8))
+///         (canon lift (core func $i "shortest") (memory (core memory $i "memory"))
+///           (realloc (core func $i "realloc")))))
+/// "#)?;
+/// let mut store = Store::new(&engine, ());
+/// let instance = Linker::new(&engine).instantiate(&mut store, &component)?;
+/// let shortest = instance.get_typed_func::<(&str, &[u8]), (Vec<u8>,)>(&mut store, "shortest")?;
+/// assert_eq!(shortest.call(&mut store, ("hello", b"you"))?, (b"you".to_vec(),));
+/// # cellwall::Ok(())
+/// ```
 pub struct TypedFunc<Params, Return> {
     func: Func,
-    types: PhantomData<fn(Params) -> Return>,
+    callee: Callee,
+    // Arguments may live shorter than those that it was made for.
+    types: PhantomData<fn() -> (Params, Return)>,
 }
 
 impl<Params, Return> Clone for TypedFunc<Params, Return> {
@@ -362,19 +388,20 @@ impl<Params, Return> fmt::Debug for TypedFunc<Params, Return> {
     }
 }
 
-impl<Params: ComponentNamedList, Return: ComponentNamedList> TypedFunc<Params, Return> {
-    /// A function whose types were compared before; for what `bindgen!` makes.
-    #[doc(hidden)]
-    pub fn of_checked(func: Func) -> Self {
-        Self {
-            func,
-            types: PhantomData,
-        }
-    }
-
+impl<Params, Return> TypedFunc<Params, Return>
+where
+    Params: ComponentNamedList + Lower,
+    Return: ComponentNamedList + Lift,
+{
     /// The function, its type no longer known to Rust.
     pub fn func(&self) -> &Func {
         &self.func
+    }
+
+    /// The component's types of the values, if they matter.
+    fn ty<T>(&self, store: &StoreContextMut<'_, T>) -> Option<Arc<Lifted>> {
+        let matter = const { Params::LAYOUT.resources || Return::LAYOUT.resources };
+        matter.then(|| self.func.lifted(store.as_context()))
     }
 
     /// Calls it.
@@ -384,14 +411,17 @@ impl<Params: ComponentNamedList, Return: ComponentNamedList> TypedFunc<Params, R
     ///
     /// # Panics
     /// If it belongs to another store.
+    #[inline]
     pub fn call(&self, mut store: impl AsContextMut, params: Params) -> Result<Return> {
         let mut store = store.as_context_mut();
-        let lifted = self.func.lifted(&store);
-        let params = params.into_vals(&mut store)?;
-        let result = entering(&mut store, Some(self.func.root), |store| {
-            call(store, &lifted, &params)
-        })?;
-        Return::from_vals(&mut store, result.into_iter().collect())
+        assert_eq!(
+            self.func.store,
+            store.0.id(),
+            "a function used with another store"
+        );
+        let lifted = self.ty(&store);
+        let ty = lifted.as_ref().map(|lifted| &*lifted.ty);
+        self.callee.call(&mut store, ty, &params)
     }
 
     /// Calls it, where host functions may wait; see [`Func::call_async`].
@@ -407,10 +437,8 @@ impl<Params: ComponentNamedList, Return: ComponentNamedList> TypedFunc<Params, R
         params: Params,
     ) -> Result<Return> {
         let mut store = store.as_context_mut();
-        let lifted = self.func.lifted(&store);
-        let params = params.into_vals(&mut store)?;
-        let result = call_async(&mut store, self.func.root, &lifted, &params).await?;
-        Return::from_vals(&mut store, result.into_iter().collect())
+        let lifted = self.func.lifted(store.as_context());
+        self.callee.call_async(&mut store, &lifted, params).await
     }
 
     /// Does nothing, as [`Func::post_return`].

@@ -229,7 +229,11 @@ impl<'a, 's, T: 'static> Making<'a, 's, T> {
             None => None,
         };
         let realloc = match &options.realloc {
-            Some(def) => Some(self.func(def)?.typed(&self.store)?),
+            Some(def) => {
+                let func = self.func(def)?;
+                let realloc = self.store.0.flat(func.id);
+                Some(realloc.map_err(|error| self.store.error(error))?)
+            }
             None => None,
         };
         Ok(Abi {

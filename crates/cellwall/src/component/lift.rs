@@ -4,10 +4,11 @@
 //! lifted is of its type, and that one call makes the host allocate no more than
 //! [`LIFTED_BYTES_MAX`].
 
-use super::{ResourceAny, Val};
-use crate::{Memory, Result, StoreContextMut, TypedFunc, bail};
+use super::typed::TypeRef;
+use super::{Resource, ResourceAny, ResourceType, Val};
+use crate::{Memory, Result, StoreContextMut, bail};
 use cellwall_component::{Encoding, Fault, Fields, Flags, Flat, ResourceId, ValType, Variant};
-use cellwall_runtime::RawVal;
+use cellwall_runtime::{FlatFunc, RawVal};
 use std::sync::Arc;
 
 /// Bytes of host memory that the values of one call may take.
@@ -17,17 +18,17 @@ pub(crate) const LIFTED_BYTES_MAX: usize = 256 << 20;
 pub(crate) const UTF16_TAG: u32 = 1 << 31;
 
 /// How values cross between the host and a component instance.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Abi {
     pub(crate) root: usize,
     pub(crate) instance: usize,
     pub(crate) memory: Option<Memory>,
-    pub(crate) realloc: Option<TypedFunc<(u32, u32, u32, u32), u32>>,
+    pub(crate) realloc: Option<FlatFunc>,
     pub(crate) encoding: Encoding,
 }
 
 /// A call whose values are lifted.
-pub(crate) struct Lifting<'a, 's, T: 'static> {
+pub struct Lifting<'a, 's, T: 'static> {
     pub(crate) store: &'a mut StoreContextMut<'s, T>,
     pub(crate) abi: &'a Abi,
     bytes_left: usize,
@@ -41,7 +42,7 @@ fn next(values: &mut Flats<'_>) -> RawVal {
 }
 
 /// The bits of a core value as the type that a part has there.
-fn bits(value: RawVal) -> u64 {
+pub(crate) fn bits(value: RawVal) -> u64 {
     match value {
         RawVal::I32(it) => u64::from(it as u32),
         RawVal::I64(it) => it as u64,
@@ -60,7 +61,7 @@ impl<'a, 's, T: 'static> Lifting<'a, 's, T> {
         }
     }
 
-    fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         let memory = self
             .abi
             .memory
@@ -69,7 +70,7 @@ impl<'a, 's, T: 'static> Lifting<'a, 's, T> {
     }
 
     /// Pays for memory of the host.
-    fn charge(&mut self, bytes: usize) -> Result<()> {
+    pub(crate) fn charge(&mut self, bytes: usize) -> Result<()> {
         match self.bytes_left.checked_sub(bytes) {
             Some(left) => self.bytes_left = left,
             None => bail!("the values of one call take more than {LIFTED_BYTES_MAX} bytes of the host"),
@@ -77,7 +78,8 @@ impl<'a, 's, T: 'static> Lifting<'a, 's, T> {
         Ok(())
     }
 
-    fn load<const N: usize>(&self, ptr: u32) -> [u8; N] {
+    #[inline]
+    pub(crate) fn load<const N: usize>(&self, ptr: u32) -> [u8; N] {
         let at = ptr as usize;
         let bytes = &self.bytes()[at..at + N];
         bytes.try_into().expect("the slice has this length")
@@ -117,9 +119,9 @@ impl<'a, 's, T: 'static> Lifting<'a, 's, T> {
             ValType::F64 => Val::Float64(f64::from_le_bytes(self.load(ptr))),
             ValType::Char => char(self.word(ptr))?,
             ValType::ErrorContext => self.error_context(self.word(ptr))?,
-            ValType::Own(id) => self.own(self.word(ptr), *id)?,
-            ValType::Borrow(id) => self.borrow(self.word(ptr), *id)?,
-            ValType::String => self.string(self.word(ptr), self.word(ptr + 4))?,
+            ValType::Own(id) => Val::Resource(self.own(self.word(ptr), *id)?),
+            ValType::Borrow(id) => Val::Resource(self.borrow(self.word(ptr), *id)?),
+            ValType::String => Val::String(self.string(self.word(ptr), self.word(ptr + 4))?),
             ValType::List(list) => match list.length {
                 Some(length) => Val::List(self.elements(&list.element, ptr, length)?),
                 None => self.list(&list.element, self.word(ptr), self.word(ptr + 4))?,
@@ -156,7 +158,8 @@ impl<'a, 's, T: 'static> Lifting<'a, 's, T> {
         })
     }
 
-    fn word(&self, ptr: u32) -> u32 {
+    #[inline]
+    pub(crate) fn word(&self, ptr: u32) -> u32 {
         u32::from_le_bytes(self.load(ptr))
     }
 
@@ -170,13 +173,20 @@ impl<'a, 's, T: 'static> Lifting<'a, 's, T> {
 
     fn list(&mut self, element: &ValType, ptr: u32, length: u32) -> Result<Val> {
         let (size, align) = element.size_align();
+        self.check_list(ptr, length, size, align)?;
+        Ok(Val::List(self.elements(element, ptr, length)?))
+    }
+
+    /// The elements of a list must be aligned, and in memory.
+    #[inline]
+    pub(crate) fn check_list(&self, ptr: u32, length: u32, size: u32, align: u32) -> Result<(), Fault> {
         if !ptr.is_multiple_of(align) {
-            return Err(Fault::UnalignedPointer.into());
+            return Err(Fault::UnalignedPointer);
         }
         if u64::from(ptr) + u64::from(length) * u64::from(size) > self.bytes().len() as u64 {
-            return Err(Fault::ListOutOfBounds.into());
+            return Err(Fault::ListOutOfBounds);
         }
-        Ok(Val::List(self.elements(element, ptr, length)?))
+        Ok(())
     }
 
     fn elements(&mut self, element: &ValType, ptr: u32, length: u32) -> Result<Vec<Val>> {
@@ -189,42 +199,32 @@ impl<'a, 's, T: 'static> Lifting<'a, 's, T> {
         Ok(values)
     }
 
-    fn string(&mut self, ptr: u32, length: u32) -> Result<Val> {
+    /// A string.
+    pub(crate) fn string(&mut self, ptr: u32, length: u32) -> Result<String> {
+        let (at, size, utf16) = self.check_string(ptr, length)?;
+        self.charge(size * if self.abi.encoding == Encoding::Utf8 { 1 } else { 3 })?;
+        decode(self.abi.encoding, utf16, &self.bytes()[at..at + size])
+    }
+
+    /// The bytes of a string must be in memory: where they are, how many, and whether they are UTF-16.
+    pub(crate) fn check_string(&self, ptr: u32, length: u32) -> Result<(usize, usize, bool), Fault> {
         let (utf16, units) = match self.abi.encoding {
             Encoding::Utf8 => (false, length),
             Encoding::Utf16 => (true, length),
             Encoding::CompactUtf16 => (length & UTF16_TAG != 0, length & !UTF16_TAG),
         };
         if self.abi.encoding != Encoding::Utf8 && !ptr.is_multiple_of(2) {
-            return Err(Fault::UnalignedString.into());
+            return Err(Fault::UnalignedString);
         }
         let size = u64::from(units) * if utf16 { 2 } else { 1 };
         if size > u64::from(cellwall_component::limits::STRING_BYTES_MAX) {
-            return Err(Fault::StringTooLong.into());
+            return Err(Fault::StringTooLong);
         }
         let size = size as usize;
-        let end = ptr as usize + size;
-        if end > self.bytes().len() {
-            return Err(Fault::StringOutOfBounds.into());
+        if ptr as usize + size > self.bytes().len() {
+            return Err(Fault::StringOutOfBounds);
         }
-        self.charge(size * 3)?;
-        let bytes = &self.bytes()[ptr as usize..end];
-        Ok(Val::String(match (self.abi.encoding, utf16) {
-            (Encoding::Utf8, _) => {
-                let text = std::str::from_utf8(bytes).map_err(|_| Fault::InvalidUtf8)?;
-                text.to_owned()
-            }
-            (_, true) => {
-                let units = bytes
-                    .as_chunks::<2>()
-                    .0
-                    .iter()
-                    .map(|&unit| u16::from_le_bytes(unit));
-                let text: Result<String, _> = char::decode_utf16(units).collect();
-                text.map_err(|_| Fault::InvalidUtf16)?
-            }
-            (_, false) => bytes.iter().map(|&byte| char::from(byte)).collect(),
-        }))
+        Ok((ptr as usize, size, utf16))
     }
 
     /// A value from core values.
@@ -244,11 +244,11 @@ impl<'a, 's, T: 'static> Lifting<'a, 's, T> {
             ValType::F64 => Val::Float64(f64::from_bits(bits(next(values)))),
             ValType::Char => char(word(next(values)))?,
             ValType::ErrorContext => self.error_context(word(next(values)))?,
-            ValType::Own(id) => self.own(word(next(values)), *id)?,
-            ValType::Borrow(id) => self.borrow(word(next(values)), *id)?,
+            ValType::Own(id) => Val::Resource(self.own(word(next(values)), *id)?),
+            ValType::Borrow(id) => Val::Resource(self.borrow(word(next(values)), *id)?),
             ValType::String => {
                 let (ptr, length) = (word(next(values)), word(next(values)));
-                self.string(ptr, length)?
+                Val::String(self.string(ptr, length)?)
             }
             ValType::List(list) => match list.length {
                 Some(length) => {
@@ -291,28 +291,52 @@ impl<'a, 's, T: 'static> Lifting<'a, 's, T> {
         fields.map(|(_, ty, _)| self.flat(ty, values)).collect()
     }
 
-    fn own(&mut self, index: u32, id: ResourceId) -> Result<Val> {
+    /// A handle of whatever type.
+    pub(crate) fn any(&mut self, ty: TypeRef<'_>, index: u32) -> Result<ResourceAny> {
+        match ty {
+            TypeRef::Val(ValType::Own(id)) => self.own(index, *id),
+            TypeRef::Val(ValType::Borrow(id)) => self.borrow(index, *id),
+            _ => bail!("a handle where none was expected"),
+        }
+    }
+
+    /// A handle of a resource of the host.
+    pub(crate) fn resource<R: 'static>(&mut self, ty: TypeRef<'_>, index: u32) -> Result<Resource<R>> {
+        let instance = Some(self.abi.instance);
+        let state = &mut self.store.0.data_mut().components;
+        let expected = ResourceType::host::<R>();
+        match ty {
+            TypeRef::Val(ValType::Own(id)) if state.resource(self.abi.root, *id).ty == expected => Ok(
+                Resource::new_own(state.handles(instance).take_own(index, expected)?),
+            ),
+            TypeRef::Val(ValType::Borrow(id)) if state.resource(self.abi.root, *id).ty == expected => {
+                Ok(Resource::new_borrow(state.lend(instance, index, expected)?))
+            }
+            _ => bail!("a handle where none was expected"),
+        }
+    }
+
+    fn own(&mut self, index: u32, id: ResourceId) -> Result<ResourceAny> {
         let store = self.store.0.id();
         let state = &mut self.store.0.data_mut().components;
         let entry = state.resource(self.abi.root, id);
         let index = state.transfer_own(Some(self.abi.instance), None, index, entry.ty);
         let index = index?;
-        Ok(Val::Resource(ResourceAny {
+        Ok(ResourceAny {
             store,
             index,
             ty: entry.ty,
             owned: true,
             direct: false,
             origin: Some((self.abi.root, id)),
-        }))
+        })
     }
 
-    fn borrow(&mut self, index: u32, id: ResourceId) -> Result<Val> {
+    fn borrow(&mut self, index: u32, id: ResourceId) -> Result<ResourceAny> {
         let state = &mut self.store.0.data_mut().components;
         let entry = state.resource(self.abi.root, id);
         let rep = state.lend(Some(self.abi.instance), index, entry.ty)?;
-        let any = ResourceAny::borrowed(self.store, rep, entry, (self.abi.root, id))?;
-        Ok(Val::Resource(any))
+        ResourceAny::borrowed(self.store, rep, entry, (self.abi.root, id))
     }
 
     fn error_context(&mut self, index: u32) -> Result<Val> {
@@ -320,6 +344,23 @@ impl<'a, 's, T: 'static> Lifting<'a, 's, T> {
         let message = state.handles(Some(self.abi.instance)).error_context(index)?;
         Ok(Val::ErrorContext(message))
     }
+}
+
+/// The text of bytes.
+pub(crate) fn decode(encoding: Encoding, utf16: bool, bytes: &[u8]) -> Result<String> {
+    Ok(match (encoding, utf16) {
+        (Encoding::Utf8, _) => {
+            let text = std::str::from_utf8(bytes).map_err(|_| Fault::InvalidUtf8)?;
+            text.to_owned()
+        }
+        (_, true) => {
+            let units = bytes.as_chunks::<2>().0.iter();
+            let units = units.map(|&unit| u16::from_le_bytes(unit));
+            let text: Result<String, _> = char::decode_utf16(units).collect();
+            text.map_err(|_| Fault::InvalidUtf16)?
+        }
+        (_, false) => bytes.iter().map(|&byte| char::from(byte)).collect(),
+    })
 }
 
 fn char(bits: u32) -> Result<Val> {

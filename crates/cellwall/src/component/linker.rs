@@ -1,6 +1,7 @@
 //! What the host gives components: functions, resources, core modules and instances, by name.
 
-use super::typed::ComponentNamedList;
+use super::call::FromGuest;
+use super::typed::{ComponentNamedList, Lift, Lower};
 use super::types::{ComponentFunc, ComponentItem};
 use super::{Component, Instance, ResourceType, Val};
 use crate::{AsContextMut, Engine, Module, Result, StoreContextMut, bail, format_err};
@@ -38,7 +39,18 @@ pub(crate) struct HostFunc<T: 'static> {
 pub(crate) enum Body<T: 'static> {
     Plain(Box<Call<T>>),
     Async(Box<CallAsync<T>>),
+    Typed(Box<CallTyped<T>>),
+    TypedAsync(Box<CallTypedAsync<T>>),
 }
+
+/// From the bits of the core arguments to those of the core result.
+type CallTyped<T> = dyn Fn(&mut StoreContextMut<'_, T>, &FromGuest, &[u64]) -> Result<u64> + Send + Sync;
+/// The core result of a host function that is a future, once there is a store to make it in.
+pub(crate) type ReturnedTyped<T> =
+    Box<dyn FnOnce(&mut StoreContextMut<'_, T>, &FromGuest, &[u64]) -> Result<u64>>;
+type CallTypedAsync<T> = dyn for<'a> Fn(StoreContextMut<'a, T>, &FromGuest, &[u64]) -> Result<HostFuture<'a, Result<ReturnedTyped<T>>>>
+    + Send
+    + Sync;
 
 /// The destructor of a resource of the host.
 pub(crate) enum Drop<T: 'static> {
@@ -236,11 +248,15 @@ impl<T: 'static> Linker<T> {
 }
 
 /// Whether a function of the component is of these types.
-fn check<Params: ComponentNamedList, Return: ComponentNamedList>(ty: &ComponentFunc) -> Result<()> {
+pub(crate) fn check<Params, Return>(ty: &ComponentFunc) -> Result<()>
+where
+    Params: ComponentNamedList,
+    Return: ComponentNamedList,
+{
     let params: Vec<_> = ty.params().map(|(_, ty)| ty).collect();
-    Params::typecheck(&params).map_err(|error| error.context("type mismatch with parameters"))?;
+    Params::typecheck_list(&params).map_err(|error| error.context("type mismatch with parameters"))?;
     let results: Vec<_> = ty.results().collect();
-    Return::typecheck(&results).map_err(|error| error.context("type mismatch with results"))
+    Return::typecheck_list(&results).map_err(|error| error.context("type mismatch with results"))
 }
 
 /// Tells the Rust compiler how the lifetimes of a closure belong together.
@@ -254,6 +270,20 @@ fn box_async<T: 'static>(
     + Sync
     + 'static,
 ) -> Box<CallAsync<T>> {
+    Box::new(call)
+}
+
+/// The same.
+fn box_typed_async<T: 'static>(
+    call: impl for<'a> Fn(
+        StoreContextMut<'a, T>,
+        &FromGuest,
+        &[u64],
+    ) -> Result<HostFuture<'a, Result<ReturnedTyped<T>>>>
+    + Send
+    + Sync
+    + 'static,
+) -> Box<CallTypedAsync<T>> {
     Box::new(call)
 }
 
@@ -293,22 +323,16 @@ impl<'a, T: 'static> LinkerInstance<'a, T> {
     pub fn func_wrap<F, Params, Return>(&mut self, name: &str, func: F) -> Result<()>
     where
         F: Fn(StoreContextMut<'_, T>, Params) -> Result<Return> + Send + Sync + 'static,
-        Params: ComponentNamedList,
-        Return: ComponentNamedList,
+        Params: ComponentNamedList + Lift + 'static,
+        Return: ComponentNamedList + Lower + 'static,
     {
-        let call = move |mut store: StoreContextMut<'_, T>,
-                         _: &ComponentFunc,
-                         params: &[Val],
-                         results: &mut [Val]| {
-            let params = Params::from_vals(&mut store, params.to_vec())?;
-            let returned = func(store.as_context_mut(), params)?;
-            for (to, val) in results.iter_mut().zip(returned.into_vals(&mut store)?) {
-                *to = val;
-            }
-            Ok(())
+        let call = move |store: &mut StoreContextMut<'_, T>, guest: &FromGuest, from: &[u64]| {
+            let params = guest.lift(store, from)?;
+            let returned: Return = func(store.as_context_mut(), params)?;
+            guest.lower(store, from, &returned)
         };
         let func = HostFunc {
-            body: Body::Plain(Box::new(call)),
+            body: Body::Typed(Box::new(call)),
             check: Box::new(check::<Params, Return>),
         };
         self.insert(name, Definition::Func(Arc::new(func)))
@@ -330,20 +354,21 @@ impl<'a, T: 'static> LinkerInstance<'a, T> {
             + Send
             + Sync
             + 'static,
-        Params: ComponentNamedList,
-        Return: ComponentNamedList,
+        Params: ComponentNamedList + Lift + 'static,
+        Return: ComponentNamedList + Lower + 'static,
     {
-        let call = box_async(move |mut store, _, params| {
-            let params = Params::from_vals(&mut store, params)?;
+        let call = box_typed_async(move |mut store, guest, from| {
+            let params = guest.lift(&mut store, from)?;
             let returns = Box::into_pin(func(store, params));
             Ok(Box::pin(async move {
                 let returned = returns.await?;
-                let later: Returned<T> = Box::new(|store| returned.into_vals(store));
+                let later: ReturnedTyped<T> =
+                    Box::new(move |store, guest, from| guest.lower(store, from, &returned));
                 Ok(later)
             }))
         });
         let func = HostFunc {
-            body: Body::Async(call),
+            body: Body::TypedAsync(call),
             check: Box::new(check::<Params, Return>),
         };
         self.insert(name, Definition::Func(Arc::new(func)))

@@ -4,6 +4,7 @@
 //! only into memory that the guest's `realloc` gave, checked to be there.
 
 use super::lift::{Abi, UTF16_TAG, core};
+use super::typed::{Lower, TypeRef};
 use super::val::mismatch;
 use super::{ResourceAny, Val};
 use crate::{Error, Result, StoreContextMut, bail, format_err};
@@ -11,23 +12,19 @@ use cellwall_component::{Encoding, Fault, Fields, Flags, Handle, List, ResourceI
 use cellwall_runtime::RawVal;
 
 /// A call whose values are lowered.
-pub(crate) struct Lowering<'a, 's, T: 'static> {
+pub struct Lowering<'a, 's, T: 'static> {
     pub(crate) store: &'a mut StoreContextMut<'s, T>,
     pub(crate) abi: &'a Abi,
 }
 
 impl<T: 'static> Lowering<'_, '_, T> {
     /// Asks the guest for memory, and checks what it gives.
-    fn realloc(&mut self, old: u32, old_size: u32, align: u32, size: u32) -> Result<u32> {
-        let realloc = self
-            .abi
-            .realloc
-            .as_ref()
-            .expect("the validator checked that there is one");
-        let ptr = realloc.call(
-            crate::AsContextMut::as_context_mut(self.store),
-            (old, old_size, align, size),
-        )?;
+    pub(crate) fn realloc(&mut self, old: u32, old_size: u32, align: u32, size: u32) -> Result<u32> {
+        let realloc = self.abi.realloc.as_ref();
+        let realloc = realloc.expect("the validator checked that there is one");
+        let params = [old, old_size, align, size].map(u64::from);
+        let ptr = self.store.0.call_flat(realloc, &params);
+        let ptr = ptr.map_err(|error| self.store.error(error))? as u32;
         if !ptr.is_multiple_of(align) {
             return Err(Fault::UnalignedRealloc.into());
         }
@@ -45,9 +42,16 @@ impl<T: 'static> Lowering<'_, '_, T> {
         self.store.0.memory_mut(memory.id)
     }
 
-    fn write(&mut self, ptr: u32, bytes: &[u8]) {
+    #[inline]
+    pub(crate) fn write(&mut self, ptr: u32, bytes: &[u8]) {
+        self.room_at(ptr, bytes.len()).copy_from_slice(bytes);
+    }
+
+    /// Bytes of memory that the guest gave.
+    #[inline]
+    pub(crate) fn room_at(&mut self, ptr: u32, bytes: usize) -> &mut [u8] {
         let at = ptr as usize;
-        self.bytes()[at..at + bytes.len()].copy_from_slice(bytes);
+        &mut self.bytes()[at..at + bytes]
     }
 
     /// Parameters in new memory.
@@ -63,6 +67,11 @@ impl<T: 'static> Lowering<'_, '_, T> {
     /// An address that the guest gave for a value of this type.
     pub(crate) fn check(&mut self, ty: &ValType, ptr: u32) -> Result<(), Fault> {
         let (size, align) = ty.size_align();
+        self.check_place(ptr, size, align)
+    }
+
+    /// An address that the guest gave for so many bytes.
+    pub(crate) fn check_place(&mut self, ptr: u32, size: u32, align: u32) -> Result<(), Fault> {
         if !ptr.is_multiple_of(align) {
             return Err(Fault::UnalignedPointer);
         }
@@ -115,7 +124,7 @@ impl<T: 'static> Lowering<'_, '_, T> {
         Ok(())
     }
 
-    fn pointer(&mut self, ptr: u32, at: u32, length: u32) {
+    pub(crate) fn pointer(&mut self, ptr: u32, at: u32, length: u32) {
         self.write(ptr, &at.to_le_bytes());
         self.write(ptr + 4, &length.to_le_bytes());
     }
@@ -131,6 +140,19 @@ impl<T: 'static> Lowering<'_, '_, T> {
     /// Memory for so many elements.
     fn room(&mut self, element: &ValType, count: usize) -> Result<(u32, u32)> {
         let (size, align) = element.size_align();
+        self.room_for(size, align, count)
+    }
+
+    /// Memory for a list, its address and length.
+    pub(crate) fn list_of<E: Lower>(&mut self, ty: TypeRef<'_>, elements: &[E]) -> Result<(u32, u32)> {
+        let layout = const { E::LAYOUT };
+        let (ptr, length) = self.room_for(layout.size, layout.align, elements.len())?;
+        E::lower_elements(elements, self, ty.element::<E>(), ptr)?;
+        Ok((ptr, length))
+    }
+
+    /// Memory for so many elements of this size.
+    pub(crate) fn room_for(&mut self, size: u32, align: u32, count: usize) -> Result<(u32, u32)> {
         let bytes = (count as u64).checked_mul(size.into());
         let bytes = bytes.and_then(|bytes| u32::try_from(bytes).ok());
         let bytes = bytes.ok_or(Fault::ListTooLong)?;
@@ -158,24 +180,39 @@ impl<T: 'static> Lowering<'_, '_, T> {
         Ok((ptr, length))
     }
 
-    /// A string: its address and length as the guest counts it.
+    /// A string: its address and length as the guest counts it. Its bytes are copied once.
     pub(crate) fn string(&mut self, text: &str) -> Result<(u32, u32)> {
-        let latin1 = || text.chars().all(|char| u32::from(char) < 0x100);
-        let (bytes, align, unit, tag): (Vec<u8>, u32, u32, u32) = match self.abi.encoding {
-            Encoding::Utf8 => (text.as_bytes().to_vec(), 1, 1, 0),
-            Encoding::CompactUtf16 if latin1() => (text.chars().map(|char| char as u8).collect(), 2, 1, 0),
-            encoding => {
-                let units = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-                let tag = if encoding == Encoding::Utf16 { 0 } else { UTF16_TAG };
-                (units, 2, 2, tag)
+        match self.abi.encoding {
+            Encoding::Utf8 => {
+                let ptr = self.string_room(text.len(), 1)?;
+                self.write(ptr, text.as_bytes());
+                Ok((ptr, text.len() as u32))
             }
-        };
-        let size = u32::try_from(bytes.len()).ok();
+            Encoding::CompactUtf16 if text.chars().all(|char| u32::from(char) < 0x100) => {
+                let count = text.chars().count();
+                let ptr = self.string_room(count, 2)?;
+                for (to, char) in self.room_at(ptr, count).iter_mut().zip(text.chars()) {
+                    *to = char as u8;
+                }
+                Ok((ptr, count as u32))
+            }
+            encoding => {
+                let count = text.encode_utf16().count();
+                let ptr = self.string_room(count * 2, 2)?;
+                let room = self.room_at(ptr, count * 2).as_chunks_mut::<2>().0;
+                for (to, unit) in room.iter_mut().zip(text.encode_utf16()) {
+                    *to = unit.to_le_bytes();
+                }
+                let tag = if encoding == Encoding::Utf16 { 0 } else { UTF16_TAG };
+                Ok((ptr, count as u32 | tag))
+            }
+        }
+    }
+
+    fn string_room(&mut self, bytes: usize, align: u32) -> Result<u32> {
+        let size = u32::try_from(bytes).ok();
         let size = size.filter(|&size| size <= cellwall_component::limits::STRING_BYTES_MAX);
-        let size = size.ok_or(Fault::StringTooLong)?;
-        let ptr = self.realloc(0, 0, align, size)?;
-        self.write(ptr, &bytes);
-        Ok((ptr, (size / unit) | tag))
+        self.realloc(0, 0, align, size.ok_or(Fault::StringTooLong)?)
     }
 
     /// The bits of a value that is one core value.
@@ -254,6 +291,15 @@ impl<T: 'static> Lowering<'_, '_, T> {
             }
         }
         Ok(())
+    }
+
+    /// A handle of whatever type.
+    pub(crate) fn any(&mut self, ty: TypeRef<'_>, any: &ResourceAny) -> Result<u32> {
+        match ty {
+            TypeRef::Val(ValType::Own(id)) => self.own(*id, any),
+            TypeRef::Val(ValType::Borrow(id)) => self.borrow(*id, any),
+            _ => bail!("a handle where none was expected"),
+        }
     }
 
     fn own(&mut self, id: ResourceId, any: &ResourceAny) -> Result<u32> {

@@ -1,7 +1,11 @@
 //! Resources: things that are passed by handle.
 
-use super::types;
-use crate::{AsContextMut, Error, Result, StoreContextMut, bail};
+use super::layout::Layout;
+use super::lift::Lifting;
+use super::lower::Lowering;
+use super::typed::{ComponentType, Lift, Lower, TypeRef, is_type, mismatch};
+use super::types::Type;
+use crate::{AsContextMut, Result, StoreContextMut, bail};
 use cellwall_runtime::StoreId;
 use std::any::TypeId;
 use std::fmt;
@@ -257,29 +261,88 @@ impl<T> fmt::Debug for Resource<T> {
     }
 }
 
-impl<T: 'static> super::ComponentType for Resource<T> {
-    fn typecheck(ty: &types::Type) -> Result<(), Error> {
+impl<R: 'static> ComponentType for Resource<R> {
+    const LAYOUT: Layout = Layout::handle();
+
+    fn typecheck(ty: &Type) -> Result<()> {
         match ty {
-            types::Type::Own(ty) | types::Type::Borrow(ty) if *ty == ResourceType::host::<T>() => Ok(()),
-            _ => Err(super::typed::mismatch("a resource of the host", ty)),
+            Type::Own(ty) | Type::Borrow(ty) if *ty == ResourceType::host::<R>() => Ok(()),
+            _ => Err(mismatch("a resource of the host", ty)),
         }
     }
+}
 
-    fn into_val<D>(self, store: &mut StoreContextMut<'_, D>) -> Result<super::Val> {
-        Ok(super::Val::Resource(ResourceAny {
-            store: store.0.id(),
+impl<R: 'static> Resource<R> {
+    /// It, in no table.
+    fn direct(&self, store: StoreId) -> ResourceAny {
+        ResourceAny {
+            store,
             index: self.rep,
-            ty: ResourceType::host::<T>(),
+            ty: ResourceType::host::<R>(),
             owned: self.owned,
             direct: true,
             origin: None,
-        }))
+        }
+    }
+}
+
+impl<R: 'static> Lower for Resource<R> {
+    fn lower_flat<D: 'static>(
+        &self,
+        cx: &mut Lowering<'_, '_, D>,
+        ty: TypeRef<'_>,
+        to: &mut [u64],
+    ) -> Result<()> {
+        to[0] = cx.any(ty, &self.direct(cx.store.0.id()))?.into();
+        Ok(())
     }
 
-    fn from_val<D>(store: &mut StoreContextMut<'_, D>, val: super::Val) -> Result<Self> {
-        match val {
-            super::Val::Resource(any) => any.into_resource::<T>(store.as_context_mut()),
-            _ => bail!("expected a resource"),
-        }
+    fn lower_memory<D: 'static>(&self, cx: &mut Lowering<'_, '_, D>, ty: TypeRef<'_>, at: u32) -> Result<()> {
+        let index = cx.any(ty, &self.direct(cx.store.0.id()))?;
+        cx.write(at, &index.to_le_bytes());
+        Ok(())
+    }
+}
+
+impl<R: 'static> Lift for Resource<R> {
+    fn lift_flat<D: 'static>(cx: &mut Lifting<'_, '_, D>, ty: TypeRef<'_>, from: &[u64]) -> Result<Self> {
+        cx.resource(ty, from[0] as u32)
+    }
+
+    fn lift_memory<D: 'static>(cx: &mut Lifting<'_, '_, D>, ty: TypeRef<'_>, at: u32) -> Result<Self> {
+        cx.resource(ty, cx.word(at))
+    }
+}
+
+impl ComponentType for ResourceAny {
+    const LAYOUT: Layout = Layout::handle();
+    is_type!(Type::Own(_) | Type::Borrow(_), "resource");
+}
+
+impl Lower for ResourceAny {
+    fn lower_flat<D: 'static>(
+        &self,
+        cx: &mut Lowering<'_, '_, D>,
+        ty: TypeRef<'_>,
+        to: &mut [u64],
+    ) -> Result<()> {
+        to[0] = cx.any(ty, self)?.into();
+        Ok(())
+    }
+
+    fn lower_memory<D: 'static>(&self, cx: &mut Lowering<'_, '_, D>, ty: TypeRef<'_>, at: u32) -> Result<()> {
+        let index = cx.any(ty, self)?;
+        cx.write(at, &index.to_le_bytes());
+        Ok(())
+    }
+}
+
+impl Lift for ResourceAny {
+    fn lift_flat<D: 'static>(cx: &mut Lifting<'_, '_, D>, ty: TypeRef<'_>, from: &[u64]) -> Result<Self> {
+        cx.any(ty, from[0] as u32)
+    }
+
+    fn lift_memory<D: 'static>(cx: &mut Lifting<'_, '_, D>, ty: TypeRef<'_>, at: u32) -> Result<Self> {
+        cx.any(ty, cx.word(at))
     }
 }

@@ -2,9 +2,10 @@
 //! canonical ABI.
 
 use super::Val;
+use super::call::{FromGuest, check_may_leave, set_may_leave};
 use super::instantiate::Making;
-use super::lift::{Abi, Lifting, core};
-use super::linker::{Body, Drop, HostFunc, Returned, func_type_in};
+use super::lift::{Abi, Lifting, bits, core};
+use super::linker::{Body, Drop, HostFunc, Returned, ReturnedTyped, func_type_in};
 use super::lower::{Lowering, typed};
 use super::state::State;
 use crate::{AsContextMut, Caller, Error, Extern, Func, Result, StoreContextMut, ValType};
@@ -79,33 +80,86 @@ pub(crate) fn host<T: 'static>(
     host: Arc<HostFunc<T>>,
 ) -> Func {
     let (params, results) = ty.core_signature(Side::Lower);
-    let described = func_type_in(&store.0.data().components, abi.root, &ty);
-    if let Body::Plain(_) = &host.body {
-        return func(store, &params, &results, move |store, params, results| {
-            let values = host_params(store, &abi, &ty, params)?;
-            let mut returned = vec![Val::Bool(false); usize::from(ty.result.is_some())];
-            match &host.body {
-                Body::Plain(call) => call(store.as_context_mut(), &described, &values, &mut returned)?,
-                Body::Async(_) => unreachable!("it was looked at"),
-            }
-            host_results(store, &abi, &ty, params, &returned, results)
-        });
+    match &host.body {
+        Body::Typed(_) => typed_host(store, &params, &results, FromGuest::new(abi, ty), host),
+        Body::TypedAsync(_) => typed_host_async(store, &params, &results, FromGuest::new(abi, ty), host),
+        Body::Plain(_) => {
+            let described = func_type_in(&store.0.data().components, abi.root, &ty);
+            func(store, &params, &results, move |store, params, results| {
+                let values = host_params(store, &abi, &ty, params)?;
+                let mut returned = vec![Val::Bool(false); usize::from(ty.result.is_some())];
+                match &host.body {
+                    Body::Plain(call) => call(store.as_context_mut(), &described, &values, &mut returned)?,
+                    _ => unreachable!("it was looked at"),
+                }
+                host_results(store, &abi, &ty, params, &returned, results)
+            })
+        }
+        Body::Async(_) => {
+            let described = func_type_in(&store.0.data().components, abi.root, &ty);
+            let begin_ty = ty.clone();
+            func_async(
+                store,
+                &params,
+                &results,
+                move |mut store, params| {
+                    let values = host_params(&mut store, &abi, &begin_ty, params)?;
+                    match &host.body {
+                        Body::Async(call) => Ok(Begun::Waits(call(store, &described, values)?)),
+                        _ => unreachable!("it was looked at"),
+                    }
+                },
+                move |store, params, returned: Result<Returned<T>>, results| {
+                    let returned = returned?(store)?;
+                    host_results(store, &abi, &ty, params, &returned, results)
+                },
+            )
+        }
     }
-    let (begin_abi, begin_ty) = (abi.clone(), ty.clone());
+}
+
+/// A function of the host whose types are known to Rust.
+fn typed_host<T: 'static>(
+    store: &mut StoreContextMut<'_, T>,
+    params: &[Flat],
+    results: &[Flat],
+    guest: FromGuest,
+    host: Arc<HostFunc<T>>,
+) -> Func {
+    let ty = core_type(store, params, results);
+    crate::func::flat(store, &ty, move |store, params| match &host.body {
+        Body::Typed(call) => call(store, &guest, params),
+        _ => unreachable!("it was looked at"),
+    })
+}
+
+/// Likewise, one that may have to wait.
+fn typed_host_async<T: 'static>(
+    store: &mut StoreContextMut<'_, T>,
+    params: &[Flat],
+    results: &[Flat],
+    guest: FromGuest,
+    host: Arc<HostFunc<T>>,
+) -> Func {
+    let result = results.first().copied();
+    let (guest, params_of) = (Arc::new(guest), |params: &[RawVal]| -> Vec<u64> {
+        params.iter().map(|&raw| bits(raw)).collect()
+    });
+    let begins = guest.clone();
     func_async(
         store,
-        &params,
-        &results,
-        move |mut store, params| {
-            let values = host_params(&mut store, &begin_abi, &begin_ty, params)?;
-            match &host.body {
-                Body::Async(call) => Ok(Begun::Waits(call(store, &described, values)?)),
-                Body::Plain(_) => unreachable!("it was looked at"),
-            }
+        params,
+        results,
+        move |store, params| match &host.body {
+            Body::TypedAsync(call) => Ok(Begun::Waits(call(store, &begins, &params_of(params))?)),
+            _ => unreachable!("it was looked at"),
         },
-        move |store, params, returned: Result<Returned<T>>, results| {
-            let returned = returned?(store)?;
-            host_results(store, &abi, &ty, params, &returned, results)
+        move |store, params, returned: Result<ReturnedTyped<T>>, results| {
+            let bits = returned?(store, &guest, &params_of(params))?;
+            if let (Some(to), Some(ty)) = (results.first_mut(), result) {
+                *to = core(ty, bits);
+            }
+            Ok(())
         },
     )
 }
@@ -150,7 +204,7 @@ fn host_results<T: 'static>(
     results: &mut [RawVal],
 ) -> Result<()> {
     if let (Some(ty_of), Some(val)) = (&ty.result, returned.first()) {
-        set_may_leave(store, abi.instance, false)?;
+        set_may_leave(store, abi.instance, false);
         let mut lowering = Lowering { store, abi };
         match ty.flat_results() {
             (types, false) => {
@@ -165,7 +219,7 @@ fn host_results<T: 'static>(
                 lowering.memory(ty_of, val, ptr)?;
             }
         }
-        set_may_leave(store, abi.instance, true)?;
+        set_may_leave(store, abi.instance, true);
     }
     Ok(store.0.data_mut().components.exit_call()?)
 }
@@ -175,21 +229,6 @@ fn pointer(value: RawVal) -> u32 {
         RawVal::I32(it) => it as u32,
         _ => unreachable!("pointers are of type i32"),
     }
-}
-
-fn check_may_leave<T>(store: &mut StoreContextMut<'_, T>, instance: usize) -> Result<()> {
-    let flag = store.0.data().components.instances[instance].may_leave;
-    match store.0.global_get(flag.id) {
-        RawVal::I32(0) => Err(Fault::CannotLeave.into()),
-        _ => Ok(()),
-    }
-}
-
-/// Sets whether a component instance may call out.
-pub(crate) fn set_may_leave<T>(store: &mut StoreContextMut<'_, T>, instance: usize, may: bool) -> Result<()> {
-    let flag = store.0.data().components.instances[instance].may_leave;
-    let done = store.0.global_set(flag.id, RawVal::I32(may.into()));
-    done.map_err(|error| store.error(error))
 }
 
 /// A fault with the number that it is about.
@@ -442,11 +481,7 @@ fn error_context_new<T: 'static>(
     let abi = making.abi(instance, options)?;
     let call = move |store: &mut StoreContextMut<'_, T>, params: &[RawVal], results: &mut [RawVal]| {
         check_may_leave(store, abi.instance)?;
-        let text =
-            Lifting::new(store, &abi).flat(&cellwall_component::ValType::String, &mut params.iter())?;
-        let Val::String(text) = text else {
-            unreachable!("a string is lifted as a string");
-        };
+        let text = Lifting::new(store, &abi).string(pointer(params[0]), pointer(params[1]))?;
         let state = &mut store.0.data_mut().components;
         let handles = state.handles(Some(abi.instance));
         let index = handles.add(Handle::ErrorContext(text.into()))?;
@@ -467,13 +502,14 @@ fn error_context_message<T: 'static>(
         let state = &mut store.0.data_mut().components;
         let handles = state.handles(Some(abi.instance));
         let text = handles.error_context(pointer(params[0]))?;
-        set_may_leave(store, abi.instance, false)?;
+        set_may_leave(store, abi.instance, false);
         let ty = cellwall_component::ValType::String;
         let ptr = pointer(params[1]);
         let mut lowering = Lowering { store, abi: &abi };
         lowering.check(&ty, ptr)?;
         lowering.memory(&ty, &Val::String(text.to_string()), ptr)?;
-        set_may_leave(store, abi.instance, true)
+        set_may_leave(store, abi.instance, true);
+        Ok(())
     };
     Ok(func(&mut making.store, &[Flat::I32; 2], &[], call))
 }

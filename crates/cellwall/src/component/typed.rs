@@ -1,29 +1,184 @@
-//! Rust types as interface types.
+//! Rust types as interface types: what a type must be able to do, and the types of one core value.
+//!
+//! Values go straight between Rust and core values or linear memory. Requires that the type was
+//! compared with that of the component before ([`ComponentType::typecheck`]): from then on only values
+//! are checked.
 
+use super::layout::Layout;
+use super::lift::Lifting;
+use super::lower::Lowering;
 use super::types::Type;
-use super::{ResourceAny, Val};
-use crate::{Error, Result, StoreContextMut, bail, format_err};
+use crate::{Error, Result, format_err};
+use cellwall_component::{Fault, Fields, ValType};
 
-/// A Rust type that an interface type can be. Implemented for numbers, `bool`, `char`, strings,
-/// `Vec`, `Option`, `Result`, tuples and resources.
-pub trait ComponentType: Sized + 'static {
+/// A Rust type that an interface type can be.
+///
+/// Implemented for numbers, `bool`, `char`, strings, `Vec`, slices, arrays, `Option`, `Result`, tuples, maps,
+/// resources, and references and boxes of all these. For structs and enums it is derived, together with
+/// [`Lift`] and [`Lower`]; sets of flags are made by `flags!`.
+///
+/// | WIT | Rust |
+/// |---|---|
+/// | `bool`, `s8`.. `u64`, `f32`, `f64`, `char` | `bool`, `i8`.. `u64`, `f32`, `f64`, `char` |
+/// | `string` | `String`, `&str`, `Box<str>`, `Arc<str>`; lifted without a copy: [`WasmStr`](super::WasmStr) |
+/// | `list<t>` | `Vec<T>`, `&[T]`, `Box<[T]>`; lifted without a copy: [`WasmList`](super::WasmList) |
+/// | `list<t, 4>` | `[T; 4]` |
+/// | `map<k, v>` | `BTreeMap<K, V>` |
+/// | `tuple<t, u>`, `option<t>`, `result<t, e>` | `(T, U)`, `Option<T>`, `Result<T, E>` |
+/// | `own<r>`, `borrow<r>` | [`Resource<R>`](super::Resource) of the host, [`ResourceAny`](super::ResourceAny) |
+/// | record, variant, enum, flags | derived |
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no interface type",
+    note = "derive it: `#[derive(ComponentType, Lift, Lower)] #[component(record)]`"
+)]
+pub trait ComponentType {
+    /// What it takes.
+    #[doc(hidden)]
+    const LAYOUT: Layout;
+
     /// Whether it is this type.
     ///
     /// # Errors
     /// With both types.
     fn typecheck(ty: &Type) -> Result<()>;
+}
 
-    /// It, as a value.
-    ///
-    /// # Errors
-    /// If the store has too many resources.
-    fn into_val<D>(self, store: &mut StoreContextMut<'_, D>) -> Result<Val>;
+/// A [`ComponentType`] that can be given to a component.
+///
+/// `derive` implements it; the functions are no part of the interface that stays as it is.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be given to a component",
+    note = "derive it: `#[derive(ComponentType, Lower)] #[component(record)]`"
+)]
+pub trait Lower: ComponentType {
+    /// As core values. What is not written of `to` is zero already.
+    #[doc(hidden)]
+    fn lower_flat<D: 'static>(
+        &self,
+        cx: &mut Lowering<'_, '_, D>,
+        ty: TypeRef<'_>,
+        to: &mut [u64],
+    ) -> Result<()>;
 
-    /// It, from a value.
-    ///
-    /// # Errors
-    /// If the value is of another type.
-    fn from_val<D>(store: &mut StoreContextMut<'_, D>, val: Val) -> Result<Self>;
+    /// Into memory, where there is room for it.
+    #[doc(hidden)]
+    fn lower_memory<D: 'static>(&self, cx: &mut Lowering<'_, '_, D>, ty: TypeRef<'_>, at: u32) -> Result<()>;
+
+    /// Several into memory, where there is room for them.
+    #[doc(hidden)]
+    fn lower_elements<D: 'static>(
+        elements: &[Self],
+        cx: &mut Lowering<'_, '_, D>,
+        ty: TypeRef<'_>,
+        at: u32,
+    ) -> Result<()>
+    where
+        Self: Sized,
+    {
+        for (element, n) in elements.iter().zip(0..) {
+            element.lower_memory(cx, ty, at + n * Self::LAYOUT.size)?;
+        }
+        Ok(())
+    }
+}
+
+/// A [`ComponentType`] that can be taken from a component.
+///
+/// `derive` implements it; the functions are no part of the interface that stays as it is.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be taken from a component",
+    note = "derive it: `#[derive(ComponentType, Lift)] #[component(record)]`"
+)]
+pub trait Lift: ComponentType + Sized {
+    /// From core values.
+    #[doc(hidden)]
+    fn lift_flat<D: 'static>(cx: &mut Lifting<'_, '_, D>, ty: TypeRef<'_>, from: &[u64]) -> Result<Self>;
+
+    /// From memory, which is there.
+    #[doc(hidden)]
+    fn lift_memory<D: 'static>(cx: &mut Lifting<'_, '_, D>, ty: TypeRef<'_>, at: u32) -> Result<Self>;
+
+    /// Several from memory, which is there.
+    #[doc(hidden)]
+    fn lift_elements<D: 'static>(
+        cx: &mut Lifting<'_, '_, D>,
+        ty: TypeRef<'_>,
+        at: u32,
+        count: u32,
+    ) -> Result<Vec<Self>> {
+        cx.charge(count as usize * size_of::<Self>())?;
+        let mut elements = Vec::with_capacity(count as usize);
+        for n in 0..count {
+            elements.push(Self::lift_memory(cx, ty, at + n * Self::LAYOUT.size)?);
+        }
+        Ok(elements)
+    }
+}
+
+/// Parameters or results: a tuple of [`ComponentType`]s.
+pub trait ComponentNamedList: ComponentType {
+    /// Whether these are its types.
+    #[doc(hidden)]
+    fn typecheck_list(types: &[Type]) -> Result<()>;
+}
+
+/// The component's own type of a value, as far as it matters: only resources need it.
+#[derive(Clone, Copy, Debug)]
+pub enum TypeRef<'a> {
+    /// Nobody needs it.
+    Unneeded,
+    /// Of a value.
+    Val(&'a ValType),
+    /// Of a tuple of all parameters.
+    Params(&'a Fields),
+    /// Of a tuple of one result.
+    Result(&'a ValType),
+}
+
+impl<'a> TypeRef<'a> {
+    /// The type of a field.
+    #[inline]
+    pub fn field<F: ComponentType + ?Sized>(self, field: usize) -> Self {
+        if const { !F::LAYOUT.resources } {
+            return Self::Unneeded;
+        }
+        match self {
+            Self::Params(fields) => Self::Val(&fields.fields[field].1),
+            Self::Result(ty) => Self::Val(ty),
+            Self::Val(ty) => {
+                let fields = ty.as_fields();
+                fields.map_or(Self::Unneeded, |fields| Self::Val(&fields.fields[field].1))
+            }
+            Self::Unneeded => Self::Unneeded,
+        }
+    }
+
+    /// The type of a payload.
+    #[inline]
+    pub fn case<P: ComponentType + ?Sized>(self, case: usize) -> Self {
+        if const { !P::LAYOUT.resources } {
+            return Self::Unneeded;
+        }
+        let Self::Val(ty) = self else {
+            return Self::Unneeded;
+        };
+        let payload = ty
+            .as_variant()
+            .and_then(|variant| variant.cases[case].ty.as_ref());
+        payload.map_or(Self::Unneeded, Self::Val)
+    }
+
+    /// The type of an element.
+    #[inline]
+    pub fn element<E: ComponentType + ?Sized>(self) -> Self {
+        if const { !E::LAYOUT.resources } {
+            return Self::Unneeded;
+        }
+        match self {
+            Self::Val(ValType::List(list) | ValType::Map(list)) => Self::Val(&list.element),
+            _ => Self::Unneeded,
+        }
+    }
 }
 
 #[cold]
@@ -31,239 +186,244 @@ pub(crate) fn mismatch(expected: &str, found: &Type) -> Error {
     format_err!("type mismatch: expected `{expected}`, found `{found}`")
 }
 
-macro_rules! simple {
-    ($($rust:ty, $variant:ident, $name:literal;)*) => {$(
+/// Implements `typecheck` for one interface type.
+macro_rules! is_type {
+    ($pattern:pat, $name:literal) => {
+        fn typecheck(ty: &Type) -> Result<()> {
+            match ty {
+                $pattern => Ok(()),
+                other => Err(mismatch($name, other)),
+            }
+        }
+    };
+}
+pub(super) use is_type;
+
+macro_rules! numbers {
+    ($($rust:ident, $size:literal, $variant:ident, $name:literal, |$v:ident| $to:expr, |$bits:ident| $from:expr;)*) => {$(
         impl ComponentType for $rust {
-            fn typecheck(ty: &Type) -> Result<()> {
-                match ty {
-                    Type::$variant => Ok(()),
-                    other => Err(mismatch($name, other)),
-                }
-            }
-
-            fn into_val<D>(self, _: &mut StoreContextMut<'_, D>) -> Result<Val> {
-                Ok(Val::$variant(self))
-            }
-
-            fn from_val<D>(_: &mut StoreContextMut<'_, D>, val: Val) -> Result<Self> {
-                match val {
-                    Val::$variant(it) => Ok(it),
-                    other => super::val::mismatch($name, &other),
-                }
-            }
+            const LAYOUT: Layout = Layout::scalar($size);
+            is_type!(Type::$variant, $name);
         }
-    )*};
-}
 
-simple! {
-    bool, Bool, "bool";
-    i8, S8, "s8";
-    u8, U8, "u8";
-    i16, S16, "s16";
-    u16, U16, "u16";
-    i32, S32, "s32";
-    u32, U32, "u32";
-    i64, S64, "s64";
-    u64, U64, "u64";
-    f32, Float32, "f32";
-    f64, Float64, "f64";
-    char, Char, "char";
-    String, String, "string";
-}
-
-impl<E: ComponentType> ComponentType for Vec<E> {
-    fn typecheck(ty: &Type) -> Result<()> {
-        match ty {
-            Type::List(element) => E::typecheck(element),
-            other => Err(mismatch("list", other)),
-        }
-    }
-
-    fn into_val<D>(self, store: &mut StoreContextMut<'_, D>) -> Result<Val> {
-        let elements = self.into_iter().map(|element| element.into_val(store));
-        Ok(Val::List(elements.collect::<Result<_>>()?))
-    }
-
-    fn from_val<D>(store: &mut StoreContextMut<'_, D>, val: Val) -> Result<Self> {
-        match val {
-            Val::List(vals) => vals.into_iter().map(|val| E::from_val(store, val)).collect(),
-            other => super::val::mismatch("list", &other),
-        }
-    }
-}
-
-impl<S: ComponentType> ComponentType for Option<S> {
-    fn typecheck(ty: &Type) -> Result<()> {
-        match ty {
-            Type::Option(some) => S::typecheck(some),
-            other => Err(mismatch("option", other)),
-        }
-    }
-
-    fn into_val<D>(self, store: &mut StoreContextMut<'_, D>) -> Result<Val> {
-        Ok(Val::Option(match self {
-            Some(some) => Some(Box::new(some.into_val(store)?)),
-            None => None,
-        }))
-    }
-
-    fn from_val<D>(store: &mut StoreContextMut<'_, D>, val: Val) -> Result<Self> {
-        match val {
-            Val::Option(None) => Ok(None),
-            Val::Option(Some(val)) => Ok(Some(S::from_val(store, *val)?)),
-            other => super::val::mismatch("option", &other),
-        }
-    }
-}
-
-/// A payload that may be missing, as `()`.
-fn check_payload<P: ComponentType>(ty: &Option<Type>) -> Result<()> {
-    match ty {
-        Some(ty) => P::typecheck(ty),
-        None => P::typecheck(&Type::Tuple(Vec::new())),
-    }
-}
-
-fn payload_val<P: ComponentType, D>(
-    store: &mut StoreContextMut<'_, D>,
-    payload: P,
-) -> Result<Option<Box<Val>>> {
-    Ok(match payload.into_val(store)? {
-        Val::Tuple(parts) if parts.is_empty() => None,
-        val => Some(Box::new(val)),
-    })
-}
-
-fn payload<P: ComponentType, D>(store: &mut StoreContextMut<'_, D>, val: Option<Box<Val>>) -> Result<P> {
-    P::from_val(store, val.map_or(Val::Tuple(Vec::new()), |val| *val))
-}
-
-impl<O: ComponentType, E: ComponentType> ComponentType for Result<O, E> {
-    fn typecheck(ty: &Type) -> Result<()> {
-        match ty {
-            Type::Result(parts) => {
-                check_payload::<O>(&parts.0)?;
-                check_payload::<E>(&parts.1)
-            }
-            other => Err(mismatch("result", other)),
-        }
-    }
-
-    fn into_val<D>(self, store: &mut StoreContextMut<'_, D>) -> Result<Val> {
-        Ok(Val::Result(match self {
-            Result::Ok(ok) => Result::Ok(payload_val(store, ok)?),
-            Err(error) => Err(payload_val(store, error)?),
-        }))
-    }
-
-    fn from_val<D>(store: &mut StoreContextMut<'_, D>, val: Val) -> Result<Self> {
-        match val {
-            Val::Result(Result::Ok(val)) => Ok(Result::Ok(payload(store, val)?)),
-            Val::Result(Err(val)) => Ok(Err(payload(store, val)?)),
-            other => super::val::mismatch("result", &other),
-        }
-    }
-}
-
-impl ComponentType for ResourceAny {
-    fn typecheck(ty: &Type) -> Result<()> {
-        match ty {
-            Type::Own(_) | Type::Borrow(_) => Ok(()),
-            other => Err(mismatch("resource", other)),
-        }
-    }
-
-    fn into_val<D>(self, _: &mut StoreContextMut<'_, D>) -> Result<Val> {
-        Ok(Val::Resource(self))
-    }
-
-    fn from_val<D>(_: &mut StoreContextMut<'_, D>, val: Val) -> Result<Self> {
-        match val {
-            Val::Resource(it) => Ok(it),
-            other => super::val::mismatch("resource", &other),
-        }
-    }
-}
-
-/// Parameters or results: a tuple of [`ComponentType`]s.
-pub trait ComponentNamedList: Sized + 'static {
-    #[doc(hidden)]
-    fn typecheck(types: &[Type]) -> Result<()>;
-    #[doc(hidden)]
-    fn into_vals<D>(self, store: &mut StoreContextMut<'_, D>) -> Result<Vec<Val>>;
-    #[doc(hidden)]
-    fn from_vals<D>(store: &mut StoreContextMut<'_, D>, vals: Vec<Val>) -> Result<Self>;
-}
-
-macro_rules! tuples {
-    ($(($count:literal: $($name:ident)*))*) => {$(
-        #[allow(non_snake_case, unused_variables, unused_mut, reason = "one text for every length")]
-        impl<$($name: ComponentType),*> ComponentNamedList for ($($name,)*) {
-            fn typecheck(types: &[Type]) -> Result<()> {
-                let [$($name),*] = types else {
-                    bail!("expected {} types, found {}", $count, types.len());
-                };
-                $(<$name as ComponentType>::typecheck($name)?;)*
+        impl Lower for $rust {
+            #[inline]
+            fn lower_flat<D: 'static>(
+                &self,
+                _: &mut Lowering<'_, '_, D>,
+                _: TypeRef<'_>,
+                to: &mut [u64],
+            ) -> Result<()> {
+                let $v = *self;
+                to[0] = $to;
                 Ok(())
             }
 
-            fn into_vals<D>(self, store: &mut StoreContextMut<'_, D>) -> Result<Vec<Val>> {
-                let ($($name,)*) = self;
-                Ok(vec![$($name.into_val(store)?),*])
+            #[inline]
+            fn lower_memory<D: 'static>(
+                &self,
+                cx: &mut Lowering<'_, '_, D>,
+                _: TypeRef<'_>,
+                at: u32,
+            ) -> Result<()> {
+                cx.write(at, &self.to_le_bytes());
+                Ok(())
             }
 
-            fn from_vals<D>(store: &mut StoreContextMut<'_, D>, vals: Vec<Val>) -> Result<Self> {
-                let count = vals.len();
-                let mut vals = vals.into_iter();
-                $(
-                    let $name = match vals.next() {
-                        Some(val) => <$name as ComponentType>::from_val(store, val)?,
-                        None => bail!("expected {} values, found {count}", $count),
-                    };
-                )*
-                Ok(($($name,)*))
+            fn lower_elements<D: 'static>(
+                elements: &[Self],
+                cx: &mut Lowering<'_, '_, D>,
+                _: TypeRef<'_>,
+                at: u32,
+            ) -> Result<()> {
+                let to = cx.room_at(at, elements.len() * $size);
+                for (to, element) in to.as_chunks_mut::<$size>().0.iter_mut().zip(elements) {
+                    *to = element.to_le_bytes();
+                }
+                Ok(())
             }
         }
 
-        #[allow(non_snake_case, unused_variables, reason = "one text for every length")]
-        impl<$($name: ComponentType),*> ComponentType for ($($name,)*) {
-            fn typecheck(ty: &Type) -> Result<()> {
-                match ty {
-                    Type::Tuple(types) => <Self as ComponentNamedList>::typecheck(types),
-                    other => Err(mismatch("tuple", other)),
-                }
+        impl Lift for $rust {
+            #[inline]
+            fn lift_flat<D: 'static>(
+                _: &mut Lifting<'_, '_, D>,
+                _: TypeRef<'_>,
+                from: &[u64],
+            ) -> Result<Self> {
+                let $bits = from[0];
+                Ok($from)
             }
 
-            fn into_val<D>(self, store: &mut StoreContextMut<'_, D>) -> Result<Val> {
-                Ok(Val::Tuple(self.into_vals(store)?))
+            #[inline]
+            fn lift_memory<D: 'static>(cx: &mut Lifting<'_, '_, D>, _: TypeRef<'_>, at: u32) -> Result<Self> {
+                Ok(Self::from_le_bytes(cx.load(at)))
             }
 
-            fn from_val<D>(store: &mut StoreContextMut<'_, D>, val: Val) -> Result<Self> {
-                match val {
-                    Val::Tuple(vals) => Self::from_vals(store, vals),
-                    other => super::val::mismatch("tuple", &other),
-                }
+            fn lift_elements<D: 'static>(
+                cx: &mut Lifting<'_, '_, D>,
+                _: TypeRef<'_>,
+                at: u32,
+                count: u32,
+            ) -> Result<Vec<Self>> {
+                cx.charge(count as usize * $size)?;
+                let from = &cx.bytes()[at as usize..][..count as usize * $size];
+                let elements = from.as_chunks::<$size>().0.iter();
+                Ok(elements.map(|&bytes| Self::from_le_bytes(bytes)).collect())
             }
         }
     )*};
 }
 
-tuples! {
-    (0:)
-    (1: A0)
-    (2: A0 A1)
-    (3: A0 A1 A2)
-    (4: A0 A1 A2 A3)
-    (5: A0 A1 A2 A3 A4)
-    (6: A0 A1 A2 A3 A4 A5)
-    (7: A0 A1 A2 A3 A4 A5 A6)
-    (8: A0 A1 A2 A3 A4 A5 A6 A7)
-    (9: A0 A1 A2 A3 A4 A5 A6 A7 A8)
-    (10: A0 A1 A2 A3 A4 A5 A6 A7 A8 A9)
-    (11: A0 A1 A2 A3 A4 A5 A6 A7 A8 A9 A10)
-    (12: A0 A1 A2 A3 A4 A5 A6 A7 A8 A9 A10 A11)
-    (13: A0 A1 A2 A3 A4 A5 A6 A7 A8 A9 A10 A11 A12)
-    (14: A0 A1 A2 A3 A4 A5 A6 A7 A8 A9 A10 A11 A12 A13)
-    (15: A0 A1 A2 A3 A4 A5 A6 A7 A8 A9 A10 A11 A12 A13 A14)
-    (16: A0 A1 A2 A3 A4 A5 A6 A7 A8 A9 A10 A11 A12 A13 A14 A15)
+// Narrow integers are extended to 32 bits by their sign, then with zeros.
+numbers! {
+    i8, 1, S8, "s8", |v| (i32::from(v) as u32).into(), |bits| bits as i8;
+    u8, 1, U8, "u8", |v| v.into(), |bits| bits as u8;
+    i16, 2, S16, "s16", |v| (i32::from(v) as u32).into(), |bits| bits as i16;
+    u16, 2, U16, "u16", |v| v.into(), |bits| bits as u16;
+    i32, 4, S32, "s32", |v| (v as u32).into(), |bits| bits as i32;
+    u32, 4, U32, "u32", |v| v.into(), |bits| bits as u32;
+    i64, 8, S64, "s64", |v| v as u64, |bits| bits as i64;
+    u64, 8, U64, "u64", |v| v, |bits| bits;
+    f32, 4, Float32, "f32", |v| v.to_bits().into(), |bits| f32::from_bits(bits as u32);
+    f64, 8, Float64, "f64", |v| v.to_bits(), |bits| f64::from_bits(bits);
+}
+
+impl ComponentType for bool {
+    const LAYOUT: Layout = Layout::scalar(1);
+    is_type!(Type::Bool, "bool");
+}
+
+impl Lower for bool {
+    #[inline]
+    fn lower_flat<D: 'static>(
+        &self,
+        _: &mut Lowering<'_, '_, D>,
+        _: TypeRef<'_>,
+        to: &mut [u64],
+    ) -> Result<()> {
+        to[0] = (*self).into();
+        Ok(())
+    }
+
+    #[inline]
+    fn lower_memory<D: 'static>(&self, cx: &mut Lowering<'_, '_, D>, _: TypeRef<'_>, at: u32) -> Result<()> {
+        cx.write(at, &[(*self).into()]);
+        Ok(())
+    }
+}
+
+impl Lift for bool {
+    #[inline]
+    fn lift_flat<D: 'static>(_: &mut Lifting<'_, '_, D>, _: TypeRef<'_>, from: &[u64]) -> Result<Self> {
+        Ok(from[0] as u32 != 0)
+    }
+
+    #[inline]
+    fn lift_memory<D: 'static>(cx: &mut Lifting<'_, '_, D>, _: TypeRef<'_>, at: u32) -> Result<Self> {
+        Ok(cx.load::<1>(at)[0] != 0)
+    }
+}
+
+impl ComponentType for char {
+    const LAYOUT: Layout = Layout::scalar(4);
+    is_type!(Type::Char, "char");
+}
+
+impl Lower for char {
+    #[inline]
+    fn lower_flat<D: 'static>(
+        &self,
+        _: &mut Lowering<'_, '_, D>,
+        _: TypeRef<'_>,
+        to: &mut [u64],
+    ) -> Result<()> {
+        to[0] = u32::from(*self).into();
+        Ok(())
+    }
+
+    #[inline]
+    fn lower_memory<D: 'static>(&self, cx: &mut Lowering<'_, '_, D>, _: TypeRef<'_>, at: u32) -> Result<()> {
+        cx.write(at, &u32::from(*self).to_le_bytes());
+        Ok(())
+    }
+}
+
+fn to_char(bits: u32) -> Result<char> {
+    Ok(char::from_u32(bits).ok_or(Fault::InvalidChar)?)
+}
+
+impl Lift for char {
+    #[inline]
+    fn lift_flat<D: 'static>(_: &mut Lifting<'_, '_, D>, _: TypeRef<'_>, from: &[u64]) -> Result<Self> {
+        to_char(from[0] as u32)
+    }
+
+    #[inline]
+    fn lift_memory<D: 'static>(cx: &mut Lifting<'_, '_, D>, _: TypeRef<'_>, at: u32) -> Result<Self> {
+        to_char(cx.word(at))
+    }
+}
+
+impl ComponentType for str {
+    const LAYOUT: Layout = Layout::pointer(false);
+    is_type!(Type::String, "string");
+}
+
+impl Lower for str {
+    #[inline]
+    fn lower_flat<D: 'static>(
+        &self,
+        cx: &mut Lowering<'_, '_, D>,
+        _: TypeRef<'_>,
+        to: &mut [u64],
+    ) -> Result<()> {
+        let (ptr, length) = cx.string(self)?;
+        (to[0], to[1]) = (ptr.into(), length.into());
+        Ok(())
+    }
+
+    #[inline]
+    fn lower_memory<D: 'static>(&self, cx: &mut Lowering<'_, '_, D>, _: TypeRef<'_>, at: u32) -> Result<()> {
+        let (ptr, length) = cx.string(self)?;
+        cx.pointer(at, ptr, length);
+        Ok(())
+    }
+}
+
+impl ComponentType for String {
+    const LAYOUT: Layout = str::LAYOUT;
+
+    fn typecheck(ty: &Type) -> Result<()> {
+        str::typecheck(ty)
+    }
+}
+
+impl Lower for String {
+    #[inline]
+    fn lower_flat<D: 'static>(
+        &self,
+        cx: &mut Lowering<'_, '_, D>,
+        ty: TypeRef<'_>,
+        to: &mut [u64],
+    ) -> Result<()> {
+        self.as_str().lower_flat(cx, ty, to)
+    }
+
+    #[inline]
+    fn lower_memory<D: 'static>(&self, cx: &mut Lowering<'_, '_, D>, ty: TypeRef<'_>, at: u32) -> Result<()> {
+        self.as_str().lower_memory(cx, ty, at)
+    }
+}
+
+impl Lift for String {
+    #[inline]
+    fn lift_flat<D: 'static>(cx: &mut Lifting<'_, '_, D>, _: TypeRef<'_>, from: &[u64]) -> Result<Self> {
+        cx.string(from[0] as u32, from[1] as u32)
+    }
+
+    #[inline]
+    fn lift_memory<D: 'static>(cx: &mut Lifting<'_, '_, D>, _: TypeRef<'_>, at: u32) -> Result<Self> {
+        cx.string(cx.word(at), cx.word(at + 4))
+    }
 }

@@ -305,6 +305,20 @@ pub(crate) fn raw_async<T: 'static, O: 'static>(
     HostFunc(made).in_store(store)
 }
 
+/// A host function of a store on the bits of plain numbers.
+pub(crate) fn flat<T: 'static>(
+    store: &mut StoreContextMut<'_, T>,
+    ty: &FuncType,
+    func: impl Fn(&mut StoreContextMut<'_, T>, &[u64]) -> Result<u64> + Send + Sync + 'static,
+) -> Func {
+    let signature = ty.abi().clone();
+    let engine = store.engine().clone();
+    let made = runtime::HostFunc::flat(engine.runtime(), signature, move |caller, params| {
+        func(&mut StoreContextMut(caller.store), params).map_err(host)
+    });
+    HostFunc(made).in_store(store)
+}
+
 /// A closure that can be a host function; see [`Func::wrap`](crate::Func::wrap).
 ///
 /// Implemented by this crate alone, for closures of up to 17 parameters with or without a

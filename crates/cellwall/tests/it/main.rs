@@ -21,6 +21,7 @@ mod module;
 mod product;
 mod reference;
 mod shared;
+mod static_types;
 mod store;
 mod symbols;
 mod table;
