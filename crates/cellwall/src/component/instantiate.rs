@@ -208,7 +208,7 @@ impl<'a, 's, T: 'static> Making<'a, 's, T> {
     }
 
     /// The same, for the host.
-    fn def(&self, def: &CoreDef) -> Result<Extern> {
+    pub(super) fn def(&self, def: &CoreDef) -> Result<Extern> {
         Ok(Extern::from_raw(self.store.0, self.raw_def(def)?))
     }
 

@@ -409,13 +409,17 @@ pub(crate) fn builtin<T: 'static>(
                     let entry = state.resource(root, id);
                     let dropped = state.drop_handle(Some(number), index, entry.ty);
                     let rep = dropped.map_err(|fault| about(fault, index))?;
-                    Ok(match (rep, entry.dtor) {
-                        (Some(rep), Some(dtor)) => Begun::Calls {
-                            func: dtor.id,
-                            params: [RawVal::I32(rep as i32)].into(),
-                            then: |ended| ended,
-                        },
-                        _ => Begun::Done(Ok(())),
+                    let (Some(rep), Some(dtor)) = (rep, entry.dtor) else {
+                        return Ok(Begun::Done(Ok(())));
+                    };
+                    let params = [RawVal::I32(rep as i32)];
+                    if !dtor.may_wait {
+                        return Ok(Begun::Done(store.0.call(dtor.func.id, &params, &mut [])));
+                    }
+                    Ok(Begun::Calls {
+                        func: dtor.func.id,
+                        params: params.into(),
+                        then: |ended| ended,
                     })
                 },
                 |store, ended: Result<_, _>| ended.map_err(|error| store.error(error)),
