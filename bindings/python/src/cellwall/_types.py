@@ -235,7 +235,9 @@ class MemoryType(_Data):
         maximum = NO_MAXIMUM if self.limits.max is None else self.limits.max
         ptr = lib.cellwall_memorytype_new(self.limits.min, maximum, self.is_64, False)
         if ptr == NULL:
-            raise ValueError(f"there is no memory with {self.limits}")
+            from ._error import failed
+
+            raise failed(f"there is no memory with {self.limits}")
         return ffi.gc(ptr, lib.wasm_memorytype_delete)
 
     @staticmethod
