@@ -1,5 +1,5 @@
-//! WASI for Cellwall: the door through which a guest meets files, clocks, randomness and the
-//! standard streams.
+//! WASI for Cellwall: the door through which a guest meets files, clocks, randomness, the standard
+//! streams, sockets and HTTP.
 //!
 //! Requires: the public API of `cellwall` and nothing else of the engine.
 //! Guarantees: a guest can touch only what its [`WasiCtx`] was granted; no path leaves a
@@ -8,7 +8,7 @@
 //! Does not do: child processes, threads, signals between guests.
 //!
 //! Offered: WASI 0.1, imported by modules as `wasi_snapshot_preview1`, all 46 functions; WASI 0.2,
-//! imported by components, in [`p2`].
+//! imported by components, in [`p2`]; its HTTP in the module `http`, behind the feature of that name.
 //!
 //! ```
 //! use cellwall::{Engine, Linker, Module, Store};
