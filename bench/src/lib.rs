@@ -15,4 +15,5 @@ pub mod proof;
 pub mod report;
 pub mod set;
 pub mod stats;
+pub mod threads;
 pub mod wasi;

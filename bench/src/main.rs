@@ -6,7 +6,7 @@ use cellwall_bench::engines::{self, Engine};
 #[cfg(feature = "cellwall")]
 use cellwall_bench::proof;
 use cellwall_bench::report::{self, Report};
-use cellwall_bench::{calls, components, exec, load, process, set};
+use cellwall_bench::{calls, components, exec, load, process, set, threads};
 use lexopt::prelude::*;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,7 +14,7 @@ use std::process::ExitCode;
 const HELP: &str = "\
 Measures Cellwall against other WebAssembly engines.
 
-Usage: cargo run --release --features peers -- [OPTIONS] [exec|features|passes|load|verify|calls|components|process|all]
+Usage: cargo run --release --features peers -- [OPTIONS] [exec|features|passes|load|verify|calls|components|threads|process|all]
 
   --filter RE       only the programs whose name matches
   --rounds N        rounds per program (default and at least 9, else it is a trial)
@@ -95,6 +95,7 @@ fn options() -> Result<Options> {
             "verify",
             "calls",
             "components",
+            "threads",
             "process",
             "all",
         ];
@@ -152,6 +153,7 @@ fn run(options: &Options) -> Result<bool> {
         proof: None,
         calls: None,
         components: None,
+        threads: None,
         process: None,
         failures: Vec::new(),
     };
@@ -194,6 +196,9 @@ fn run(options: &Options) -> Result<bool> {
     }
     if asked("components") {
         report.components = Some(components::measure(&chosen, rounds, &mut report.failures)?);
+    }
+    if asked("threads") {
+        report.threads = Some(threads::measure(&chosen, rounds, &mut report.failures)?);
     }
     if asked("process") {
         let program = options.program.as_deref();

@@ -5,12 +5,13 @@
 
 use crate::calls::Costs;
 use crate::components;
-use crate::engines::{CALL_ROWS, COMPONENT_ROWS, Engine, LOAD_ROWS};
+use crate::engines::{CALL_ROWS, COMPONENT_ROWS, Engine, LOAD_ROWS, THREAD_ROWS};
 use crate::exec::{Outcome, Row, Times};
 use crate::load;
 use crate::process::Cost;
 use crate::proof;
 use crate::stats::{Stat, geometric_mean};
+use crate::threads;
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 
@@ -39,6 +40,8 @@ pub struct Report<'a> {
     pub calls: Option<Vec<Costs>>,
     /// The part `components`.
     pub components: Option<Vec<components::Costs>>,
+    /// The part `threads`.
+    pub threads: Option<Vec<threads::Costs>>,
     /// The part `process`.
     pub process: Option<Vec<Cost>>,
     /// What went wrong, one sentence each.
@@ -120,6 +123,10 @@ pub fn markdown(report: &Report) -> String {
     if let Some(costs) = &report.components {
         let columns = costs.iter().map(|cost| (cost.engine, &*cost.rows));
         text += &rows_table("Components", &COMPONENT_ROWS, columns.collect());
+    }
+    if let Some(costs) = &report.threads {
+        let columns = costs.iter().map(|cost| (cost.engine, &*cost.rows));
+        text += &rows_table("Two threads at one memory", &THREAD_ROWS, columns.collect());
     }
     if let Some(costs) = &report.process {
         text += &process_table(costs);
@@ -378,6 +385,9 @@ pub fn json(report: &Report) -> Value {
         }),
         "components": report.components.as_ref().map(|costs| {
             rows_json(&COMPONENT_ROWS, costs.iter().map(|cost| (cost.engine, &*cost.rows)))
+        }),
+        "threads": report.threads.as_ref().map(|costs| {
+            rows_json(&THREAD_ROWS, costs.iter().map(|cost| (cost.engine, &*cost.rows)))
         }),
         "process": report.process.as_ref().map(|costs| process_json(costs)),
         "failures": report.failures,

@@ -11,8 +11,10 @@ use cellwall_compile::{self as compiler, Passes, Unit};
 
 super::embedded::embedded_engine!(cellwall);
 super::component::component_engine!(cellwall);
+super::threaded::threaded_engine!(cellwall);
 
 const COMPONENTS: Option<Components> = Some(components);
+const THREADS: Option<Threads> = Some(threads);
 
 type Ready = InstancePre<super::Cell<cellwall::Memory>>;
 
@@ -53,6 +55,12 @@ fn artifact(wasm: &[u8], honest: &[u8], passes: Passes) -> Anyhow<Vec<u8>> {
         .collect();
     let artifact = cellwall_link::link(&module, shape.clone(), blobs?, &honest.target)?;
     Ok(pack::pack(&artifact, &origin))
+}
+
+fn threaded_counter(memory: &cellwall::SharedMemory, at: usize) -> u32 {
+    let mut bytes = [0; 4];
+    memory.read(at, &mut bytes).expect("it is in the first page");
+    u32::from_le_bytes(bytes)
 }
 
 fn stop() -> Error {

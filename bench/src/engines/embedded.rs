@@ -13,7 +13,8 @@
 //!   of CPU time that it took; `type Way` is what the engine's configurations differ in there,
 //! - `fn loads(&Engine, &[u8]) -> Result<[Option<f64>; LOAD_ROWS.len()], Error>`: nanoseconds of each
 //!   way to runnable code,
-//! - `const COMPONENTS: Option<Components>`: what measures components, if it has them.
+//! - `const COMPONENTS: Option<Components>`: what measures components, if it has them,
+//! - `const THREADS: Option<Threads>`: what measures shared memories, if it has them.
 
 /// Operations per sample in the rows that enter or leave a guest from a loop in
 /// the guest or around it.
@@ -38,6 +39,12 @@ macro_rules! embedded_engine {
             fn() -> Result<$api::Engine, $api::Error>,
             &$crate::components::Binaries,
         ) -> Result<[f64; $crate::engines::COMPONENT_ROWS.len()], $api::Error>;
+
+        /// Measures the part `threads`.
+        type Threads = fn(
+            fn() -> Result<$api::Engine, $api::Error>,
+            &[u8],
+        ) -> Result<[f64; $crate::engines::THREAD_ROWS.len()], $api::Error>;
 
         type Store = $api::Store<$crate::engines::Cell<$api::Memory>>;
         type Linker = $api::Linker<$crate::engines::Cell<$api::Memory>>;
@@ -79,6 +86,16 @@ macro_rules! embedded_engine {
             ) -> anyhow::Result<Option<[f64; $crate::engines::COMPONENT_ROWS.len()]>> {
                 COMPONENTS
                     .map(|components| components(self.engine, binaries))
+                    .transpose()
+                    .map_err(|error| anyhow::anyhow!("{error:#}"))
+            }
+
+            fn thread_costs(
+                &self,
+                wasm: &[u8],
+            ) -> anyhow::Result<Option<[f64; $crate::engines::THREAD_ROWS.len()]>> {
+                THREADS
+                    .map(|threads| threads(self.engine, wasm))
                     .transpose()
                     .map_err(|error| anyhow::anyhow!("{error:#}"))
             }

@@ -14,6 +14,8 @@ mod embedded;
 mod native;
 mod node;
 pub mod scratch;
+#[cfg(any(feature = "cellwall", feature = "peers"))]
+mod threaded;
 #[cfg(feature = "peers")]
 mod wasmi;
 #[cfg(feature = "peers")]
@@ -119,6 +121,16 @@ pub trait Engine {
         Ok(None)
     }
 
+    /// One sample of each row of [`THREAD_ROWS`], in nanoseconds of CPU time of all threads for one
+    /// operation of one of them. `None` if the engine has no shared memories.
+    ///
+    /// # Errors
+    ///
+    /// If the engine refuses the module or computes something wrong.
+    fn thread_costs(&self, _wasm: &[u8]) -> Result<Option<[f64; THREAD_ROWS.len()]>> {
+        Ok(None)
+    }
+
     /// Whether the engine takes part in the part `exec`.
     fn executes(&self) -> bool {
         true
@@ -166,6 +178,14 @@ pub const COMPONENT_ROWS: [&str; 8] = [
     "host to component, u32",
     "host to component, string of 64 bytes",
     "store + instantiate + drop, a small component",
+];
+
+/// What the part `threads` measures.
+pub const THREAD_ROWS: [&str; 4] = [
+    "atomic add to one word",
+    "compare and exchange on one word",
+    "lock and unlock, waiting in between",
+    "taking turns by wait and notify",
 ];
 
 /// What the part `load` measures. The code of Cellwall is proven in each of them; that of others is

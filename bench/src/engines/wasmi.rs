@@ -9,6 +9,7 @@ use wasmi::{CompilationMode, Config, Error, Instance, Module};
 super::embedded::embedded_engine!(wasmi);
 
 const COMPONENTS: Option<Components> = None;
+const THREADS: Option<Threads> = None;
 
 /// wasmi has no instance prepared in advance: the imports are resolved anew.
 type Ready = (Linker, Module);

@@ -10,8 +10,10 @@ use wasmtime::{Config, Engine, Error, Instance, InstancePre, Module, PoolingAllo
 
 super::embedded::embedded_engine!(wasmtime);
 super::component::component_engine!(wasmtime);
+super::threaded::threaded_engine!(wasmtime);
 
 const COMPONENTS: Option<Components> = Some(components);
+const THREADS: Option<Threads> = Some(threads);
 
 const VERSION: &str = "48.0.8";
 
@@ -31,6 +33,14 @@ type Way = ();
 fn compile((): &Way, engine: &Engine, wasm: &[u8]) -> Result<(u64, Module), Error> {
     let (ns, module) = timed(|| Module::new(engine, wasm));
     Ok((ns, module?))
+}
+
+fn threaded_counter(memory: &wasmtime::SharedMemory, at: usize) -> u32 {
+    let bytes = &memory.data()[at..at + 4];
+    // All threads that write have ended.
+    #[expect(unsafe_code, reason = "the bytes of a shared memory are in cells")]
+    let bytes = [0, 1, 2, 3].map(|index: usize| unsafe { *bytes[index].get() });
+    u32::from_le_bytes(bytes)
 }
 
 fn stop() -> Error {
@@ -62,7 +72,7 @@ pub(super) fn cranelift() -> Embedded {
         version: VERSION,
         executes: true,
         way: (),
-        engine: || wasmtime::Engine::new(Config::new().strategy(Strategy::Cranelift)),
+        engine: || wasmtime::Engine::new(Config::new().strategy(Strategy::Cranelift).shared_memory(true)),
     }
 }
 
