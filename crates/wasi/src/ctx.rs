@@ -38,6 +38,9 @@ pub struct WasiCtx {
     /// Of what WASI 0.2 opens; `table` has its own limit.
     pub(crate) slots: Slots,
     pub(crate) sockets: Slots,
+    /// What it may make the host keep for HTTP.
+    #[cfg(feature = "http")]
+    pub(crate) http: crate::http::Budget,
     /// What `insecure-seed` has answered.
     pub(crate) seed: Option<(u64, u64)>,
     pub(crate) started: Instant,
@@ -112,6 +115,8 @@ pub struct WasiCtxBuilder {
     blocking: bool,
     descriptors_max: usize,
     pub(crate) sockets_max: usize,
+    #[cfg(feature = "http")]
+    http_bytes_max: usize,
     pub(crate) net: Arc<Policy>,
 }
 
@@ -140,6 +145,8 @@ impl WasiCtxBuilder {
             blocking: true,
             descriptors_max: DESCRIPTORS_MAX,
             sockets_max: SOCKETS_MAX,
+            #[cfg(feature = "http")]
+            http_bytes_max: crate::http::HTTP_BYTES_MAX,
             net: Arc::default(),
         }
     }
@@ -288,6 +295,15 @@ impl WasiCtxBuilder {
         self
     }
 
+    /// How many bytes the guest may make the host keep for `wasi:http` at once: fields, request lines, and
+    /// bodies that it has written and nobody has read. The default is 64 MiB. Beyond it, fields trap, and a
+    /// body takes less at a time.
+    #[cfg(feature = "http")]
+    pub fn max_http_bytes(&mut self, bytes: usize) -> &mut Self {
+        self.http_bytes_max = bytes;
+        self
+    }
+
     /// The context with all that was granted. The builder is empty again afterwards.
     pub fn build(&mut self) -> WasiCtx {
         let granted = std::mem::take(self);
@@ -308,6 +324,8 @@ impl WasiCtxBuilder {
             preopens: granted.preopens,
             slots: Slots::new(granted.descriptors_max),
             sockets: Slots::new(granted.sockets_max),
+            #[cfg(feature = "http")]
+            http: crate::http::Budget::new(granted.http_bytes_max),
             seed: None,
             waiting: Waiting {
                 in_place: false,

@@ -125,6 +125,7 @@ pub(super) fn send(
         return Err(HttpError::HttpRequestDenied);
     }
     let length = request.headers.content_length();
+    let charged = request.headers.charged();
     if request.body.is_none() && length.is_some_and(|length| length > 0) {
         return Err(HttpError::HttpRequestBodySize(Some(0)));
     }
@@ -141,7 +142,13 @@ pub(super) fn send(
     let host = authority.as_str().rsplit('@').next().unwrap_or_default();
     let host = HeaderValue::try_from(host).map_err(|_| HttpError::HttpRequestUriInvalid)?;
     message.headers_mut().insert(header::HOST, host);
-    let work = runtime::spawn(exchange(target, message, options, slot)).map_err(|error| internal(&error))?;
+    let exchange = exchange(target, message, options, slot);
+    let work = runtime::spawn(async move {
+        let response = exchange.await;
+        drop(charged);
+        response
+    });
+    let work = work.map_err(|error| internal(&error))?;
     Ok(FutureIncomingResponse(State::Waiting(AbortOnDrop(work))))
 }
 

@@ -3,12 +3,16 @@
 //! Guarantees: names and values are valid, none is forbidden, and the sum of their bytes has a limit;
 //! fields that belong to a message do not change.
 
+use super::budget::{Budget, Charge};
 use super::error::FieldsError;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use std::sync::Arc;
 
 /// Bytes of names and values in one set of fields.
 const FIELDS_BYTES_MAX: usize = 128 << 10;
+
+/// What a field takes beside its bytes: its places in the map, some of them empty.
+const FIELD_BYTES: usize = 128;
 
 /// Fields that say how a message is carried, not what it says: the host's to set and to read.
 fn is_forbidden(name: &HeaderName) -> bool {
@@ -29,6 +33,8 @@ fn is_forbidden(name: &HeaderName) -> bool {
 #[derive(Debug, Clone)]
 pub struct Fields {
     map: Arc<HeaderMap>,
+    /// For the map, shared as it is; of no bytes for one that came from outside.
+    charge: Arc<Charge>,
     /// Of names and values, each name as often as it has values.
     bytes: usize,
     is_mutable: bool,
@@ -36,15 +42,21 @@ pub struct Fields {
 
 impl Default for Fields {
     fn default() -> Fields {
-        Fields {
-            map: Arc::default(),
-            bytes: 0,
-            is_mutable: true,
-        }
+        Fields::new(&Budget::default())
     }
 }
 
 impl Fields {
+    /// No fields yet, of the guest that has this budget.
+    pub(super) fn new(budget: &Budget) -> Fields {
+        Fields {
+            map: Arc::default(),
+            charge: Arc::new(budget.part()),
+            bytes: 0,
+            is_mutable: true,
+        }
+    }
+
     /// Fields of a message that came from outside, without those that a guest has no use for.
     pub(super) fn received(mut map: HeaderMap) -> Fields {
         if map.keys().any(is_forbidden) {
@@ -57,6 +69,7 @@ impl Fields {
             bytes: size(&map),
             map: Arc::new(map),
             is_mutable: false,
+            ..Fields::default()
         }
     }
 
@@ -67,19 +80,27 @@ impl Fields {
     }
 
     /// A copy that can be changed.
-    pub(super) fn thawed(&self) -> Fields {
-        Fields {
-            is_mutable: true,
-            ..self.clone()
+    pub(super) fn thawed(&self, budget: &Budget) -> Fields {
+        let mut copy = self.clone();
+        copy.is_mutable = true;
+        if self.charge.bytes() == 0 {
+            // Those that came from outside are charged from the first change on.
+            copy.charge = Arc::new(budget.part());
         }
+        copy
+    }
+
+    /// What they were charged, for whoever keeps the map without them.
+    pub(super) fn charged(&self) -> Arc<Charge> {
+        self.charge.clone()
     }
 
     pub(super) fn into_map(self) -> HeaderMap {
         Arc::unwrap_or_clone(self.map)
     }
 
-    pub(super) fn from_list(entries: Vec<(String, Vec<u8>)>) -> Result<Fields, FieldsError> {
-        let mut fields = Fields::default();
+    pub(super) fn from_list(budget: &Budget, entries: Vec<(String, Vec<u8>)>) -> Result<Fields, FieldsError> {
+        let mut fields = Fields::new(budget);
         for (name, value) in entries {
             fields.append(&name, value)?;
         }
@@ -115,10 +136,11 @@ impl Fields {
         if name == header::CONTENT_LENGTH && values.len() > 1 {
             return Err(FieldsError::InvalidSyntax);
         }
+        let count = self.map.len() - self.map.get_all(&name).iter().count() + values.len();
         let old = self.map.get_all(&name).iter();
         let old: usize = old.map(|value| name.as_str().len() + value.len()).sum();
         let new: usize = values.iter().map(|value| name.as_str().len() + value.len()).sum();
-        self.charge(self.bytes - old + new)?;
+        self.charge(self.bytes - old + new, count)?;
         let map = Arc::make_mut(&mut self.map);
         map.remove(&name);
         for value in values {
@@ -133,7 +155,7 @@ impl Fields {
         if name == header::CONTENT_LENGTH && self.map.contains_key(&name) {
             return Err(FieldsError::InvalidSyntax);
         }
-        self.charge(self.bytes + name.as_str().len() + value.len())?;
+        self.charge(self.bytes + name.as_str().len() + value.len(), self.map.len() + 1)?;
         Arc::make_mut(&mut self.map).try_append(name, value)?;
         Ok(())
     }
@@ -149,9 +171,22 @@ impl Fields {
             .collect()
     }
 
-    fn charge(&mut self, bytes: usize) -> Result<(), FieldsError> {
+    fn charge(&mut self, bytes: usize, count: usize) -> Result<(), FieldsError> {
         if bytes > FIELDS_BYTES_MAX {
             return Err(FieldsError::TooLarge);
+        }
+        let held = bytes + count * FIELD_BYTES;
+        // A map that is shared is about to be copied.
+        let mut copy = self.charge.another();
+        let fits = match Arc::get_mut(&mut self.charge) {
+            Some(own) => own.resize(held),
+            None => copy.resize(held),
+        };
+        if !fits {
+            return Err(FieldsError::TooLarge);
+        }
+        if copy.bytes() > 0 {
+            self.charge = Arc::new(copy);
         }
         self.bytes = bytes;
         Ok(())
@@ -227,7 +262,7 @@ mod tests {
         let mut fields = fields.frozen();
         assert_eq!(fields.append("a", b"2".to_vec()), Err(FieldsError::Immutable));
         assert_eq!(fields.delete("a"), Err(FieldsError::Immutable));
-        let mut copy = fields.thawed();
+        let mut copy = fields.thawed(&Budget::default());
         copy.append("a", b"2".to_vec()).unwrap();
         assert_eq!((copy.get("a").len(), fields.get("a").len()), (2, 1));
     }
@@ -241,5 +276,35 @@ mod tests {
         fields.set("a", vec![half.clone()]).unwrap();
         fields.delete("a").unwrap();
         fields.append("b", half).unwrap();
+    }
+
+    #[test]
+    fn fields_are_charged_once_for_each_copy_that_differs() {
+        let field = "a".len() + FIELD_BYTES;
+        let budget = Budget::new(3 * field);
+        let mut first = Fields::new(&budget);
+        first.append("a", Vec::new()).unwrap();
+        let mut second = first.thawed(&budget);
+        // It shares what the first one has until it changes.
+        assert_eq!(budget.part().left(), 2 * field);
+        second.append("b", Vec::new()).unwrap();
+        assert_eq!(budget.part().left(), 0);
+        assert_eq!(first.append("b", Vec::new()), Err(FieldsError::TooLarge));
+        assert!(!first.has("b"));
+        let kept = second.thawed(&budget);
+        drop(second);
+        assert_eq!(budget.part().left(), 0, "the copy keeps what it shared");
+        drop(kept);
+        first.append("b", Vec::new()).unwrap();
+        // What came from outside costs nothing before it is changed.
+        let received = Fields::received(HeaderMap::from_iter([(
+            header::ACCEPT,
+            HeaderValue::from_static("x"),
+        )]));
+        let mut copy = received.thawed(&budget);
+        assert_eq!(budget.part().left(), field);
+        assert_eq!(copy.append("a", Vec::new()), Err(FieldsError::TooLarge));
+        drop(first);
+        copy.append("a", Vec::new()).unwrap();
     }
 }

@@ -72,11 +72,11 @@ impl types::Host for WasiCtxView<'_> {
 
 impl types::HostFields for WasiCtxView<'_> {
     fn new(&mut self) -> Result<Resource<Fields>> {
-        Ok(self.table.push(Fields::default())?)
+        Ok(self.table.push(Fields::new(&self.ctx.http))?)
     }
 
     fn from_list(&mut self, entries: Vec<(String, Vec<u8>)>) -> HeaderResult<Resource<Fields>> {
-        let fields = Fields::from_list(entries)?;
+        let fields = Fields::from_list(&self.ctx.http, entries)?;
         Ok(self.table.push(fields)?)
     }
 
@@ -105,7 +105,7 @@ impl types::HostFields for WasiCtxView<'_> {
     }
 
     fn clone(&mut self, fields: Resource<Fields>) -> Result<Resource<Fields>> {
-        let fields = self.table.get(&fields)?.thawed();
+        let fields = self.table.get(&fields)?.thawed(&self.ctx.http);
         Ok(self.table.push(fields)?)
     }
 
@@ -158,7 +158,7 @@ impl types::HostOutgoingRequest for WasiCtxView<'_> {
     }
 
     fn body(&mut self, request: Resource<OutgoingRequest>) -> Result<Result<Resource<OutgoingBody>, ()>> {
-        match self.table.get_mut(&request)?.body() {
+        match self.table.get_mut(&request)?.body(&self.ctx.http) {
             Some(body) => Ok(Ok(self.table.push(body)?)),
             None => Ok(Err(())),
         }
@@ -170,7 +170,9 @@ impl types::HostOutgoingRequest for WasiCtxView<'_> {
 
     fn set_method(&mut self, request: Resource<OutgoingRequest>, method: Method) -> Result<Result<(), ()>> {
         let request = self.table.get_mut(&request)?;
-        Ok(lift_method(&method).map(|method| request.method = method))
+        let set = lift_method(&method).map(|method| request.method = method);
+        request.charge_line(&self.ctx.http)?;
+        Ok(set)
     }
 
     fn path_with_query(&mut self, request: Resource<OutgoingRequest>) -> Result<Option<String>> {
@@ -189,7 +191,9 @@ impl types::HostOutgoingRequest for WasiCtxView<'_> {
             text if text.starts_with('?') => format!("/{text}").parse::<PathAndQuery>(),
             text => text.parse(),
         });
-        Ok(path.transpose().map(|path| request.path = path).map_err(drop))
+        let set = path.transpose().map(|path| request.path = path).map_err(drop);
+        request.charge_line(&self.ctx.http)?;
+        Ok(set)
     }
 
     fn scheme(&mut self, request: Resource<OutgoingRequest>) -> Result<Option<Scheme>> {
@@ -218,9 +222,11 @@ impl types::HostOutgoingRequest for WasiCtxView<'_> {
     ) -> Result<Result<(), ()>> {
         let request = self.table.get_mut(&request)?;
         let authority = authority.map(|text| text.parse()).transpose();
-        Ok(authority
+        let set = authority
             .map(|authority| request.authority = authority)
-            .map_err(drop))
+            .map_err(drop);
+        request.charge_line(&self.ctx.http)?;
+        Ok(set)
     }
 
     fn headers(&mut self, request: Resource<OutgoingRequest>) -> Result<Resource<Fields>> {
@@ -232,6 +238,28 @@ impl types::HostOutgoingRequest for WasiCtxView<'_> {
         self.table.delete(request)?;
         Ok(())
     }
+}
+
+/// The longest account of a guest's error, in bytes.
+const ACCOUNT_BYTES_MAX: usize = 1024;
+
+/// What is shown of an error of a guest, whose texts may be as long as its memory.
+fn shortened(code: &ErrorCode) -> String {
+    struct Start(String);
+
+    impl std::fmt::Write for Start {
+        fn write_str(&mut self, text: &str) -> std::fmt::Result {
+            let end = text.floor_char_boundary(ACCOUNT_BYTES_MAX - self.0.len());
+            self.0.push_str(&text[..end]);
+            (end == text.len()).then_some(()).ok_or(std::fmt::Error)
+        }
+    }
+
+    let mut start = Start(String::new());
+    if std::fmt::Write::write_fmt(&mut start, format_args!("{code:?}")).is_err() {
+        start.0.push_str("...");
+    }
+    start.0
 }
 
 fn nanoseconds(time: Option<Duration>) -> Option<Nanoseconds> {
@@ -296,7 +324,7 @@ impl types::HostResponseOutparam for WasiCtxView<'_> {
     ) -> Result<()> {
         let response = match response {
             Ok(response) => Ok(self.table.delete(response)?),
-            Err(code) => Err(format!("{code:?}")),
+            Err(code) => Err(shortened(&code)),
         };
         self.table.delete(param)?.set(response);
         Ok(())
@@ -406,7 +434,7 @@ impl types::HostOutgoingResponse for WasiCtxView<'_> {
     }
 
     fn body(&mut self, response: Resource<OutgoingResponse>) -> Result<Result<Resource<OutgoingBody>, ()>> {
-        match self.table.get_mut(&response)?.body() {
+        match self.table.get_mut(&response)?.body(&self.ctx.http) {
             Some(body) => Ok(Ok(self.table.push(body)?)),
             None => Ok(Err(())),
         }

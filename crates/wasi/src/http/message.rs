@@ -1,6 +1,7 @@
 //! Requests and responses of a guest, before they are sent and after they came.
 
-use super::error::HttpError;
+use super::budget::{Budget, Charge};
+use super::error::{FieldsError, HttpError};
 use super::fields::Fields;
 use super::incoming::{BoxBody, IncomingBody};
 use super::outgoing::{self, OutgoingBody, OutgoingReader, Whose};
@@ -18,6 +19,8 @@ pub struct OutgoingRequest {
     pub(super) path: Option<PathAndQuery>,
     pub(super) headers: Fields,
     pub(super) body: Option<OutgoingReader>,
+    /// For the request line.
+    line: Option<Charge>,
 }
 
 impl OutgoingRequest {
@@ -29,20 +32,40 @@ impl OutgoingRequest {
             path: None,
             headers: headers.frozen(),
             body: None,
+            line: None,
+        }
+    }
+
+    /// Counts the bytes of the request line, after each change of it.
+    pub(super) fn charge_line(&mut self, budget: &Budget) -> Result<(), FieldsError> {
+        let path = self.path.as_ref().map_or(0, |path| path.as_str().len());
+        let authority = self
+            .authority
+            .as_ref()
+            .map_or(0, |authority| authority.as_str().len());
+        let charge = self.line.get_or_insert_with(|| budget.part());
+        match charge.resize(self.method.as_str().len() + path + authority) {
+            true => Ok(()),
+            false => Err(FieldsError::TooLarge),
         }
     }
 
     /// Its body, the first time.
-    pub(super) fn body(&mut self) -> Option<OutgoingBody> {
-        new_body(&mut self.body, Whose::Request, &self.headers)
+    pub(super) fn body(&mut self, budget: &Budget) -> Option<OutgoingBody> {
+        new_body(&mut self.body, Whose::Request, &self.headers, budget)
     }
 }
 
-fn new_body(slot: &mut Option<OutgoingReader>, whose: Whose, headers: &Fields) -> Option<OutgoingBody> {
+fn new_body(
+    slot: &mut Option<OutgoingReader>,
+    whose: Whose,
+    headers: &Fields,
+    budget: &Budget,
+) -> Option<OutgoingBody> {
     if slot.is_some() {
         return None;
     }
-    let (body, reader) = outgoing::pipe(whose, headers.content_length());
+    let (body, reader) = outgoing::pipe(whose, headers.content_length(), budget.part());
     *slot = Some(reader);
     Some(body)
 }
@@ -73,8 +96,8 @@ impl OutgoingResponse {
     }
 
     /// Its body, the first time.
-    pub(super) fn body(&mut self) -> Option<OutgoingBody> {
-        new_body(&mut self.body, Whose::Response, &self.headers)
+    pub(super) fn body(&mut self, budget: &Budget) -> Option<OutgoingBody> {
+        new_body(&mut self.body, Whose::Response, &self.headers, budget)
     }
 
     pub(super) fn into_http(self) -> Response<ResponseBody> {

@@ -6,6 +6,7 @@
 //! Does not do: serving, for which [`Handler`] has what a server needs of a guest.
 
 mod bindings;
+mod budget;
 mod client;
 mod error;
 mod fields;
@@ -17,6 +18,7 @@ mod outgoing;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use budget::{Budget, HTTP_BYTES_MAX};
 pub use client::FutureIncomingResponse;
 pub use error::{FieldsError, HttpError};
 pub use fields::Fields;

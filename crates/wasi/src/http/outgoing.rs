@@ -4,6 +4,7 @@
 //! (back-pressure). A body that is shorter or longer than its `content-length`, or that is dropped
 //! before it is finished, ends with an error on the other side: nobody takes a part for the whole.
 
+use super::budget::Charge;
 use super::error::HttpError;
 use super::fields::Fields;
 use crate::p2::{OutputStream, Pollable, StreamError, StreamResult};
@@ -21,6 +22,13 @@ const BUFFERED_BYTES_MAX: usize = 256 << 10;
 
 /// Parts of a body that are not yet read: many small ones cost more than their bytes.
 const BUFFERED_PARTS_MAX: usize = 256;
+
+/// What a part takes beside its bytes.
+const PART_BYTES: usize = 64;
+
+/// Bytes that may be written where nothing is buffered, whatever else the guest has buffered: each body
+/// goes on as fast as it is read.
+const WRITE_BYTES_MIN: usize = 4 << 10;
 
 /// Bytes that one write takes.
 const WRITE_BYTES_MAX: usize = 64 << 10;
@@ -54,6 +62,8 @@ enum End {
 struct Pipe {
     parts: VecDeque<Bytes>,
     buffered_bytes: usize,
+    /// For what is buffered.
+    charge: Charge,
     written: u64,
     /// What `content-length` says.
     expected: Option<u64>,
@@ -66,10 +76,20 @@ struct Pipe {
 
 impl Pipe {
     fn permitted(&self) -> usize {
-        match self.parts.len() < BUFFERED_PARTS_MAX {
-            true => (BUFFERED_BYTES_MAX - self.buffered_bytes).min(WRITE_BYTES_MAX),
-            false => 0,
+        let left = self.charge.left().saturating_sub(PART_BYTES);
+        match self.parts.len() {
+            0 => left.clamp(WRITE_BYTES_MIN, WRITE_BYTES_MAX),
+            BUFFERED_PARTS_MAX.. => 0,
+            _ => (BUFFERED_BYTES_MAX - self.buffered_bytes)
+                .min(WRITE_BYTES_MAX)
+                .min(left),
         }
+    }
+
+    /// Counts what is buffered now. There may be no room for the first part of a body; it is small then.
+    fn count(&mut self) {
+        let held = self.buffered_bytes + self.parts.len() * PART_BYTES;
+        let _ = self.charge.resize(held);
     }
 
     fn is_closed(&self) -> bool {
@@ -107,10 +127,11 @@ pub struct OutgoingBody {
 }
 
 /// A body and what reads it.
-pub(super) fn pipe(whose: Whose, expected: Option<u64>) -> (OutgoingBody, OutgoingReader) {
+pub(super) fn pipe(whose: Whose, expected: Option<u64>, charge: Charge) -> (OutgoingBody, OutgoingReader) {
     let pipe = Shared(Arc::new(Mutex::new(Pipe {
         parts: VecDeque::new(),
         buffered_bytes: 0,
+        charge,
         written: 0,
         expected,
         whose,
@@ -184,6 +205,7 @@ impl OutputStream for OutgoingStream {
         }
         pipe.buffered_bytes += bytes.len();
         pipe.parts.push_back(bytes);
+        pipe.count();
         wake(&mut pipe.reader);
         Ok(())
     }
@@ -236,6 +258,7 @@ impl Body for OutgoingReader {
         let mut pipe = self.0.lock();
         if let Some(part) = pipe.parts.pop_front() {
             pipe.buffered_bytes -= part.len();
+            pipe.count();
             wake(&mut pipe.writer);
             return Poll::Ready(Some(Ok(Frame::data(part))));
         }
@@ -275,6 +298,7 @@ impl Drop for OutgoingReader {
         pipe.is_reader_gone = true;
         pipe.parts.clear();
         pipe.buffered_bytes = 0;
+        pipe.count();
         wake(&mut pipe.writer);
     }
 }

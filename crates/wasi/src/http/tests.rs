@@ -1,5 +1,6 @@
 //! Bodies and requests, without a guest.
 
+use super::budget::Budget;
 use super::client;
 use super::error::HttpError;
 use super::fields::Fields;
@@ -37,7 +38,7 @@ fn collect(reader: OutgoingReader) -> Result<(Bytes, Option<http::HeaderMap>), H
 
 #[test]
 fn a_writer_waits_for_its_reader() {
-    let (mut body, reader) = outgoing::pipe(Whose::Response, None);
+    let (mut body, reader) = outgoing::pipe(Whose::Response, None, Budget::default().part());
     let mut stream = body.write().unwrap();
     assert!(body.write().is_none(), "there is one stream");
     let mut written = 0;
@@ -68,7 +69,7 @@ fn a_writer_waits_for_its_reader() {
 
 #[test]
 fn small_parts_have_a_limit_too() {
-    let (mut body, _reader) = outgoing::pipe(Whose::Response, None);
+    let (mut body, _reader) = outgoing::pipe(Whose::Response, None, Budget::default().part());
     let mut stream = body.write().unwrap();
     let parts = (0..10_000).take_while(|_| {
         let permitted = stream.check_write().unwrap() > 0;
@@ -80,13 +81,13 @@ fn small_parts_have_a_limit_too() {
 #[test]
 fn a_body_ends_as_its_writer_said() {
     let write = |expected, bytes: &'static [u8]| {
-        let (mut body, reader) = outgoing::pipe(Whose::Response, expected);
+        let (mut body, reader) = outgoing::pipe(Whose::Response, expected, Budget::default().part());
         let written = body.write().unwrap().write(Bytes::from_static(bytes));
         (body, reader, written)
     };
     let (body, reader, written) = write(None, b"abc");
     written.unwrap();
-    let trailers = Fields::from_list(vec![("x-sum".to_owned(), b"6".to_vec())]).unwrap();
+    let trailers = Fields::from_list(&Budget::default(), vec![("x-sum".to_owned(), b"6".to_vec())]).unwrap();
     body.finish(Some(trailers)).unwrap();
     let (bytes, trailers) = collect(reader).unwrap();
     assert_eq!(
@@ -120,7 +121,7 @@ fn a_body_ends_as_its_writer_said() {
 #[test]
 fn a_body_is_read_up_to_its_trailers() {
     run(async {
-        let (mut body, reader) = outgoing::pipe(Whose::Request, None);
+        let (mut body, reader) = outgoing::pipe(Whose::Request, None, Budget::default().part());
         let mut incoming = IncomingBody::new(Box::pin(reader) as BoxBody);
         let mut stream = incoming.stream().unwrap();
         assert!(incoming.stream().is_none(), "there is one stream");
@@ -132,7 +133,7 @@ fn a_body_is_read_up_to_its_trailers() {
         drop(stream);
         let mut trailers = incoming.finish();
         assert!(trailers.get().is_none());
-        let fields = Fields::from_list(vec![("a".to_owned(), b"b".to_vec())]).unwrap();
+        let fields = Fields::from_list(&Budget::default(), vec![("a".to_owned(), b"b".to_vec())]).unwrap();
         body.finish(Some(fields)).unwrap();
         trailers.ready().await;
         let got = trailers.get().unwrap().unwrap().unwrap().unwrap();
@@ -143,7 +144,7 @@ fn a_body_is_read_up_to_its_trailers() {
 
 #[test]
 fn an_error_of_a_body_is_told_once_to_its_reader() {
-    let (body, reader) = outgoing::pipe(Whose::Request, None);
+    let (body, reader) = outgoing::pipe(Whose::Request, None, Budget::default().part());
     drop(body);
     let mut incoming = IncomingBody::new(Box::pin(reader) as BoxBody);
     let mut stream = incoming.stream().unwrap();
@@ -174,7 +175,7 @@ fn serve_once(answer: &'static [u8]) -> (u16, thread::JoinHandle<String>) {
 }
 
 fn request(port: u16) -> OutgoingRequest {
-    let headers = Fields::from_list(vec![("x-one".to_owned(), b"1".to_vec())]).unwrap();
+    let headers = Fields::from_list(&Budget::default(), vec![("x-one".to_owned(), b"1".to_vec())]).unwrap();
     let mut request = OutgoingRequest::new(headers);
     request.scheme = Some(Scheme::HTTP);
     request.authority = Some(format!("localhost:{port}").parse().unwrap());
@@ -282,6 +283,46 @@ fn a_request_that_is_not_granted_or_not_complete_is_not_sent() {
     strange.scheme = Some("gopher".parse().unwrap());
     assert_eq!(send(&granted(), strange), HttpError::HttpProtocolError);
     let mut short = request(80);
-    short.headers = Fields::from_list(vec![("content-length".to_owned(), b"3".to_vec())]).unwrap();
+    short.headers = Fields::from_list(
+        &Budget::default(),
+        vec![("content-length".to_owned(), b"3".to_vec())],
+    )
+    .unwrap();
     assert_eq!(send(&granted(), short), HttpError::HttpRequestBodySize(Some(0)));
+}
+
+#[test]
+fn bodies_that_nobody_reads_share_a_budget() {
+    let budget = Budget::new(100_000);
+    let fill = |stream: &mut outgoing::OutgoingStream| {
+        let mut written = 0;
+        loop {
+            match stream.check_write().unwrap() {
+                0 => return written,
+                count => stream.write(vec![1; count].into()).unwrap(),
+            }
+            written += 1;
+        }
+    };
+    let mut all = Vec::new();
+    for _ in 0..10 {
+        let (mut body, reader) = outgoing::pipe(Whose::Request, None, budget.part());
+        let mut stream = body.write().unwrap();
+        assert!(fill(&mut stream) > 0, "a body that has nothing buffered goes on");
+        all.push((body, stream, reader));
+    }
+    assert_eq!(
+        budget.part().left() / 64,
+        0,
+        "the first bodies took what there was"
+    );
+    // Nobody is given more than the least, and once.
+    let (_, last, _) = all.last_mut().unwrap();
+    assert_eq!(last.check_write().unwrap(), 0);
+    assert!(matches!(
+        last.write(Bytes::from_static(b"x")),
+        Err(StreamError::Trap(_))
+    ));
+    drop(all);
+    assert_eq!(budget.part().left(), 100_000);
 }
