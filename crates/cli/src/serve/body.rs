@@ -160,7 +160,7 @@ impl Drop for Answer {
             &self.line,
             self.status,
             self.bytes,
-            self.is_whole && !self.is_broken,
+            (self.is_whole || !self.line.has_body(self.status)) && !self.is_broken,
         );
     }
 }

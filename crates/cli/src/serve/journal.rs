@@ -57,6 +57,13 @@ impl Line {
             begin: Instant::now(),
         }
     }
+
+    /// Whether a response with this status has a body (RFC 9110, 6.4.1).
+    pub(super) fn has_body(&self, status: StatusCode) -> bool {
+        self.method != http::Method::HEAD
+            && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+            && !status.is_informational()
+    }
 }
 
 impl Journal {

@@ -9,6 +9,7 @@ mod body;
 mod guest;
 mod journal;
 mod metrics;
+mod patience;
 mod requests;
 
 use std::convert::Infallible;
@@ -17,8 +18,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cellwall_wasi::http::{BoxBody, IncomingRequest, ResponseOutparam, Unanswered};
-use http::uri::Scheme;
-use http::{Request, Response, StatusCode};
+use http::uri::{Authority, Scheme};
+use http::{Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -30,9 +31,10 @@ use tokio::sync::Semaphore;
 pub(crate) use guest::Guests;
 use journal::Journal;
 use metrics::Metrics;
+use patience::Patient;
 use requests::{Ended, Requests};
 
-/// The longest time that a client may take for the head of a request.
+/// The longest time that a client may take to say a first word, and then for the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How the server is run.
@@ -120,7 +122,7 @@ fn connect(server: &Arc<Server>, connections: &GracefulShutdown, stream: TcpStre
         .half_close(false);
     builder.http2().timer(TokioTimer::new());
     let connection = builder
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Patient::new(stream, HEAD_TIMEOUT)), service)
         .into_owned();
     let connection = connections.watch(connection);
     tokio::spawn(async move {
@@ -134,6 +136,9 @@ fn connect(server: &Arc<Server>, connections: &GracefulShutdown, stream: TcpStre
 /// Answers one request with a guest of its own.
 async fn answer(server: Arc<Server>, request: Request<Incoming>, peer: SocketAddr) -> Response<body::Answer> {
     let line = journal::Line::of(&request, peer);
+    if !names_its_host(&request) {
+        return refuse(&server, line, StatusCode::BAD_REQUEST);
+    }
     let place = server.places.clone().acquire_owned();
     let Ok(place) = tokio::time::timeout(server.options.timeout, place).await else {
         return refuse(&server, line, StatusCode::SERVICE_UNAVAILABLE);
@@ -182,6 +187,20 @@ async fn answer(server: Arc<Server>, request: Request<Incoming>, peer: SocketAdd
             };
             refuse(&server, line, status)
         }
+    }
+}
+
+/// Whether the request says for whom it is, and once (RFC 9112, 3.2): whoever stands in front may have read
+/// the other one of two.
+fn names_its_host<B>(request: &Request<B>) -> bool {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) => request.version() != Version::HTTP_11,
+        (Some(host), None) => {
+            let authority = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
+            host.is_empty() || authority.is_some_and(|authority| !authority.as_str().contains('@'))
+        }
+        (Some(_), Some(_)) => false,
     }
 }
 

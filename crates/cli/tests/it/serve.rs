@@ -153,6 +153,62 @@ fn each_request_has_a_fresh_instance() {
 }
 
 #[test]
+fn a_request_names_its_host_once() {
+    let server = Server::start(&[]);
+    let ask = |head: &str| {
+        let mut reader = BufReader::new(server.connect());
+        write!(reader.get_mut(), "{head}\r\n\r\n").unwrap();
+        read_response(&mut reader).unwrap().0
+    };
+    for head in [
+        "GET /hello HTTP/1.1\r\nhost: a.example:80",
+        "GET /hello HTTP/1.1\r\nhost: [::1]:80",
+        "GET /hello HTTP/1.1\r\nhost:",
+        "GET http://a/hello HTTP/1.1\r\nhost: a",
+        "GET /hello HTTP/1.0",
+        "GET /hello HTTP/1.0\r\nhost: a",
+    ] {
+        assert_eq!(ask(head), 200, "{head}");
+    }
+    for head in [
+        "GET /hello HTTP/1.1",
+        "GET http://a/hello HTTP/1.1",
+        "GET /hello HTTP/1.1\r\nhost: a\r\nhost: a",
+        "GET /hello HTTP/1.1\r\nhost: a\r\nhost: b",
+        "GET /hello HTTP/1.0\r\nhost: a\r\nhost: b",
+        "GET /hello HTTP/1.1\r\nhost: a b",
+        "GET /hello HTTP/1.1\r\nhost: b@a",
+        "GET /hello HTTP/1.1\r\nhost: a/b",
+    ] {
+        assert_eq!(ask(head), 400, "{head}");
+    }
+}
+
+#[test]
+fn a_head_without_a_body_is_a_whole_response() {
+    let server = Server::start(&[]);
+    let mut reader = BufReader::new(server.connect());
+    write!(
+        reader.get_mut(),
+        "HEAD /hello HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut response = String::new();
+    reader.read_to_string(&mut response).unwrap();
+    assert!(
+        response.starts_with("HTTP/1.1 200") && response.ends_with("\r\n\r\n"),
+        "{response}"
+    );
+    assert!(server.log_has("\"HEAD /hello HTTP/1.1\" 200 0 "));
+    assert!(!server.log.lock().unwrap().contains("broken"));
+    // One that has a body, and loses it.
+    let mut reader = BufReader::new(server.connect());
+    write!(reader.get_mut(), "GET /late HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    assert!(read_response(&mut reader).is_err());
+    assert!(server.log_has("broken"));
+}
+
+#[test]
 fn a_connection_serves_many_requests_and_bodies_go_both_ways() {
     let server = Server::start(&[]);
     let mut reader = BufReader::new(server.connect());
