@@ -57,6 +57,16 @@ impl<R> Default for Handles<R> {
 }
 
 impl<R: Copy + Eq> Handles<R> {
+    /// Whether the next handle needs no new entry.
+    pub fn has_free(&self) -> bool {
+        self.free != 0
+    }
+
+    /// Entries that it has room for, used or free; they stay.
+    pub fn room(&self) -> usize {
+        self.slots.len()
+    }
+
     /// Gives a number to something.
     ///
     /// # Errors

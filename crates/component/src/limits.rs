@@ -15,5 +15,9 @@ pub const INSTANCES_MAX: usize = 20_000;
 pub const STRING_BYTES_MAX: u32 = (1 << 31) - 1;
 /// Operators of one adapter.
 pub const ADAPTER_BYTES_MAX: usize = 4 << 20;
-/// Entries of one handle table.
-pub const HANDLES_MAX: u32 = 1 << 28;
+/// Entries of one handle table, which a guest fills without memory of its own.
+pub const HANDLES_MAX: u32 = 1 << 20;
+/// Entries of all handle tables of a store.
+pub const STORE_HANDLES_MAX: usize = 1 << 22;
+/// Bytes of the messages of all error contexts of a store.
+pub const MESSAGES_BYTES_MAX: usize = 64 << 20;

@@ -236,7 +236,7 @@ impl<T: 'static> Lowering<'_, '_, T> {
             (ValType::ErrorContext, Val::ErrorContext(message)) => {
                 let state = &mut self.store.0.data_mut().components;
                 let handle = Handle::ErrorContext(message.clone());
-                state.handles(Some(self.abi.instance)).add(handle)?.into()
+                state.add(Some(self.abi.instance), handle)?.into()
             }
             (ty, val) => {
                 return mismatch(

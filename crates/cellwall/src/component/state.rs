@@ -4,6 +4,7 @@
 use super::ResourceType;
 use super::func::Lifted;
 use crate::{Func, Global, Module};
+use cellwall_component::limits::{MESSAGES_BYTES_MAX, STORE_HANDLES_MAX};
 use cellwall_component::{Fault, Handle, Handles};
 use cellwall_runtime::StoreId;
 use std::collections::BTreeMap;
@@ -24,6 +25,10 @@ pub(crate) struct State {
     of_host: Vec<u32>,
     /// Resources that guests gave to the host; the host's own handle table.
     pub(crate) host: Handles<ResourceType>,
+    /// Entries of all handle tables.
+    entries: usize,
+    /// Bytes of the messages of error contexts, each as often as there are handles of it.
+    message_bytes: usize,
     /// Numbers of guests' resource types.
     guest_types: u32,
 }
@@ -139,13 +144,46 @@ impl State {
         self.calls.len()
     }
 
-    /// Forgets the calls that a trap has ended.
+    /// Ends the calls that a trap has ended: what was lent to them comes back, also to the host.
     pub(crate) fn unwind_calls(&mut self, depth: usize) {
-        if let Some(first) = self.calls.get(depth) {
-            self.lenders.truncate(first.lenders);
-            self.of_host.truncate(first.of_host);
+        while self.calls.len() > depth {
+            // What they still have is nobody's business: they cannot be entered again.
+            let _ = self.exit_call();
         }
-        self.calls.truncate(depth);
+    }
+
+    /// Gives a number to something, while there is room in the store.
+    ///
+    /// # Errors
+    /// If there are too many.
+    pub(crate) fn add(&mut self, to: Option<usize>, handle: Handle<ResourceType>) -> Result<u32, Fault> {
+        let bytes = match &handle {
+            Handle::ErrorContext(message) => message.len(),
+            Handle::Own { .. } | Handle::Borrow { .. } => 0,
+        };
+        let is_full = self.entries >= STORE_HANDLES_MAX;
+        if bytes > MESSAGES_BYTES_MAX - self.message_bytes || is_full && !self.handles(to).has_free() {
+            return Err(Fault::TooManyHandles);
+        }
+        let table = self.handles(to);
+        let before = table.room();
+        let index = table.add(handle)?;
+        let more = table.room() - before;
+        self.entries += more;
+        self.message_bytes += bytes;
+        Ok(index)
+    }
+
+    /// Drops an error context.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub(crate) fn drop_error_context(&mut self, instance: usize, index: u32) -> Result<(), Fault> {
+        let table = self.handles(Some(instance));
+        let bytes = table.error_context(index)?.len();
+        table.drop_error_context(index)?;
+        self.message_bytes -= bytes;
+        Ok(())
     }
 
     /// Moves an owned handle from one table to another.
@@ -161,11 +199,9 @@ impl State {
     }
 
     pub(crate) fn add_own(&mut self, to: Option<usize>, rep: u32, ty: ResourceType) -> Result<u32, Fault> {
-        self.handles(to).add(Handle::Own {
-            resource: ty,
-            rep,
-            lent: 0,
-        })
+        let lent = 0;
+        let resource = ty;
+        self.add(to, Handle::Own { resource, rep, lent })
     }
 
     /// Lends a handle to the innermost call, and returns its representation.
@@ -190,21 +226,15 @@ impl State {
         let call = (self.calls.len() as u32).checked_sub(1);
         let call = call.ok_or(Fault::UnknownHandle)?;
         self.calls[call as usize].borrows += 1;
-        self.handles(Some(to)).add(Handle::Borrow {
-            resource: entry.ty,
-            rep,
-            call,
-        })
+        let resource = entry.ty;
+        self.add(Some(to), Handle::Borrow { resource, rep, call })
     }
 
     /// What the host sees of a resource that is lent to the innermost call, until that ends.
     pub(crate) fn add_host_borrow(&mut self, rep: u32, ty: ResourceType) -> Result<u32, Fault> {
         let call = self.calls.len() as u32;
-        let index = self.host.add(Handle::Borrow {
-            resource: ty,
-            rep,
-            call,
-        })?;
+        let resource = ty;
+        let index = self.add(None, Handle::Borrow { resource, rep, call })?;
         if !self.calls.is_empty() {
             self.of_host.push(index);
         }

@@ -331,7 +331,7 @@ pub(crate) fn adapter<T: 'static>(
                 };
                 let func = table(&mut making.store, move |state, index| {
                     let message = state.handles(Some(from)).error_context(index)?;
-                    state.handles(Some(to_number)).add(Handle::ErrorContext(message))
+                    state.add(Some(to_number), Handle::ErrorContext(message))
                 });
                 func.into()
             }
@@ -470,7 +470,7 @@ pub(crate) fn builtin<T: 'static>(
                 let mut store = caller.as_context_mut();
                 check_may_leave(&mut store, number)?;
                 let state = &mut store.0.data_mut().components;
-                Ok(state.handles(Some(number)).drop_error_context(index)?)
+                Ok(state.drop_error_context(number, index)?)
             };
             Func::wrap(making.store.as_context_mut(), call)
         }
@@ -487,8 +487,7 @@ fn error_context_new<T: 'static>(
         check_may_leave(store, abi.instance)?;
         let text = Lifting::new(store, &abi).string(pointer(params[0]), pointer(params[1]))?;
         let state = &mut store.0.data_mut().components;
-        let handles = state.handles(Some(abi.instance));
-        let index = handles.add(Handle::ErrorContext(text.into()))?;
+        let index = state.add(Some(abi.instance), Handle::ErrorContext(text.into()))?;
         results[0] = core(Flat::I32, index.into());
         Ok(())
     };

@@ -2,7 +2,7 @@
 //! names, its neighbour that is no lie arrives, and other components of the store go on. Each lie is told
 //! to another component and to the host.
 
-use cellwall::component::{Component, Fault, Instance, Linker};
+use cellwall::component::{Component, Fault, Instance, Linker, ResourceAny};
 use cellwall::{Engine, Error, Store, Trap};
 
 /// A value, as a component says it is.
@@ -382,6 +382,84 @@ fn handles_that_were_never_given_are_refused() {
     world
         .run(&handles(&format!("(call $both {own} (call $make-r))")))
         .expect("these are two");
+}
+
+#[test]
+fn handles_without_end_are_refused() {
+    let mut world = World::new();
+    world.refuses(
+        &handles("(loop $more (drop (call $make-r)) (br $more))"),
+        Fault::TooManyHandles,
+    );
+    // As many, one after the other.
+    let patient = handles(
+        "(local.set $h (i32.const 0x100000))
+         (loop $more (call $drop (call $make-r))
+           (br_if $more (local.tee $h (i32.sub (local.get $h) (i32.const 1)))))",
+    );
+    world.run(&patient).expect("each is dropped");
+}
+
+#[test]
+fn messages_without_end_are_refused() {
+    let messages = |then: &str| {
+        format!(
+            r#"(component
+              (core module $libc (memory (export "memory") 16))
+              (core instance $libc (instantiate $libc))
+              (alias core export $libc "memory" (core memory $memory))
+              (core func $new (canon error-context.new (memory $memory)))
+              (core func $drop (canon error-context.drop))
+              (core module $m
+                (import "" "new" (func $new (param i32 i32) (result i32)))
+                (import "" "drop" (func $drop (param i32)))
+                (func $keep (param i32))
+                (func (export "run") (local $count i32)
+                  (loop $more
+                    (call {then} (call $new (i32.const 0) (i32.const 0x100000)))
+                    (local.set $count (i32.add (local.get $count) (i32.const 1)))
+                    (br_if $more (i32.le_u (local.get $count) (i32.const 64))))))
+              (core instance $i (instantiate $m (with "" (instance
+                (export "new" (func $new)) (export "drop" (func $drop))))))
+              (func (export "run") (canon lift (core func $i "run"))))"#
+        )
+    };
+    let mut world = World::new();
+    world.run(&messages("$drop")).expect("each is dropped");
+    world.refuses(&messages("$keep"), Fault::TooManyHandles);
+}
+
+#[test]
+fn what_was_lent_to_a_call_that_traps_comes_back() -> cellwall::Result<()> {
+    let engine = Engine::default();
+    let component = Component::new(
+        &engine,
+        r#"(component
+          (type $r' (resource (rep i32))) (export $r "r" (type $r'))
+          (core func $new (canon resource.new $r'))
+          (core module $m
+            (import "" "new" (func $new (param i32) (result i32)))
+            (func (export "make") (result i32) (call $new (i32.const 5)))
+            (func (export "use") (param i32))
+            (func (export "trap") (param i32) (unreachable)))
+          (core instance $i (instantiate $m (with "" (instance (export "new" (func $new))))))
+          (func (export "make") (result (own $r)) (canon lift (core func $i "make")))
+          (func (export "use") (param "x" (borrow $r)) (canon lift (core func $i "use")))
+          (func (export "trap") (param "x" (borrow $r)) (canon lift (core func $i "trap"))))"#,
+    )?;
+    for (name, traps) in [("use", false), ("trap", true)] {
+        let mut store = Store::new(&engine, ());
+        let it = Linker::new(&engine).instantiate(&mut store, &component)?;
+        let make = it.get_typed_func::<(), (ResourceAny,)>(&mut store, "make")?;
+        let (resource,) = make.call(&mut store, ())?;
+        let takes = it.get_typed_func::<(ResourceAny,), ()>(&mut store, name)?;
+        assert_eq!(takes.call(&mut store, (resource,)).is_err(), traps);
+        // The host owns it still.
+        resource.resource_drop(&mut store)?;
+        let error = resource.resource_drop(&mut store).expect_err("it is gone");
+        assert_eq!(error.downcast_ref::<Fault>(), Some(&Fault::UnknownHandle), "{error:?}");
+    }
+    Ok(())
 }
 
 /// A component that calls the one inside of which it lies.
