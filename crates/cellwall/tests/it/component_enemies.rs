@@ -457,7 +457,11 @@ fn what_was_lent_to_a_call_that_traps_comes_back() -> cellwall::Result<()> {
         // The host owns it still.
         resource.resource_drop(&mut store)?;
         let error = resource.resource_drop(&mut store).expect_err("it is gone");
-        assert_eq!(error.downcast_ref::<Fault>(), Some(&Fault::UnknownHandle), "{error:?}");
+        assert_eq!(
+            error.downcast_ref::<Fault>(),
+            Some(&Fault::UnknownHandle),
+            "{error:?}"
+        );
     }
     Ok(())
 }

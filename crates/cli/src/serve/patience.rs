@@ -136,7 +136,11 @@ mod tests {
 
     #[test]
     fn a_client_is_awaited_until_it_speaks() {
-        for sent in [&[][..], &[&b"PRI *"[..]], &[b"PRI", b" * HTTP/2.0\r\n\r\nSM\r\n\r"]] {
+        for sent in [
+            &[][..],
+            &[&b"PRI *"[..]],
+            &[b"PRI", b" * HTTP/2.0\r\n\r\nSM\r\n\r"],
+        ] {
             let read = silent_after(sent);
             assert!(
                 matches!(&read, Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::TimedOut),
