@@ -9,6 +9,7 @@
 //! Does not do: permissions; see `perms`.
 
 use crate::error::{Answer, Errno};
+use crate::p2::Slot;
 use crate::perms::Grant;
 use crate::sys::{self, DirStream};
 use crate::table::FdFlags;
@@ -24,6 +25,8 @@ pub(crate) struct OpenFile {
     pub(crate) file: Arc<File>,
     /// Not a regular file: a transfer may have to wait.
     pub(crate) waits: bool,
+    /// Its place among the descriptors of a context, for as long as anything holds the file.
+    pub(crate) slot: Option<Arc<Slot>>,
 }
 
 /// An open directory.
@@ -119,6 +122,7 @@ impl<'a> GuestPath<'a> {
             Ok(Opened::File(OpenFile {
                 file: Arc::new(file),
                 waits: !metadata.is_file(),
+                slot: None,
             }))
         }
     }

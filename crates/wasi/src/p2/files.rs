@@ -57,7 +57,7 @@ impl Slots {
 pub struct Descriptor {
     pub(crate) entry: Entry,
     /// Granted directories have none: the host opened them.
-    pub(crate) _slot: Option<Slot>,
+    pub(crate) _slot: Option<Arc<Slot>>,
 }
 
 impl std::fmt::Debug for Descriptor {
@@ -81,6 +81,7 @@ impl std::fmt::Debug for DirectoryEntryStream {
 /// Reads a file from a place on.
 pub(crate) struct FileInput {
     file: Arc<File>,
+    _slot: Option<Arc<Slot>>,
     /// It is not a regular file: it has no places, and a read may have to wait.
     waits: bool,
     position: u64,
@@ -91,6 +92,7 @@ impl FileInput {
     pub(crate) fn new(file: &OpenFile, position: u64) -> FileInput {
         FileInput {
             file: file.file.clone(),
+            _slot: file.slot.clone(),
             waits: file.waits,
             position,
             failed: false,
@@ -170,6 +172,7 @@ pub(crate) enum WritePlace {
 /// Writes a file.
 pub(crate) struct FileOutput {
     file: Arc<File>,
+    _slot: Option<Arc<Slot>>,
     waits: bool,
     place: WritePlace,
     failed: bool,
@@ -179,6 +182,7 @@ impl FileOutput {
     pub(crate) fn new(file: &OpenFile, place: WritePlace) -> FileOutput {
         FileOutput {
             file: file.file.clone(),
+            _slot: file.slot.clone(),
             waits: file.waits,
             place,
             failed: false,

@@ -17,6 +17,7 @@ use cellwall::Result;
 use cellwall::component::Resource;
 use std::hash::{DefaultHasher, Hasher};
 use std::io::IoSlice;
+use std::sync::Arc;
 use types::{
     DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode, MetadataHashValue,
     NewTimestamp, OpenFlags, PathFlags,
@@ -268,9 +269,13 @@ impl types::HostDescriptor for WasiCtxView<'_> {
         flags: DescriptorFlags,
     ) -> FsResult<Fd> {
         // Before anything is created that could not be returned.
-        let slot = self.ctx.slots.take()?;
+        let slot = Arc::new(self.ctx.slots.take()?);
         let how = how(path_flags, open_flags, flags)?;
-        let entry = self.entry(&fd)?.open_at(checked_path(&path)?, how)?;
+        let mut entry = self.entry(&fd)?.open_at(checked_path(&path)?, how)?;
+        if let Object::File(file) = &mut entry.object {
+            // Streams hold the file, too, and may be kept for longer than the descriptor.
+            file.slot = Some(slot.clone());
+        }
         let descriptor = Descriptor {
             entry,
             _slot: Some(slot),

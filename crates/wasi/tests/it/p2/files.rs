@@ -405,6 +405,13 @@ fn descriptors_of_the_host_are_limited() {
         "nothing is made that cannot be held"
     );
     HostDescriptor::drop(&mut state.ctx(), first).unwrap();
-    open(&mut state, &dir, "f", NONE, READ).unwrap();
+    let second = open(&mut state, &dir, "f", NONE, READ).unwrap();
     assert!(listing.owned(), "it was there until here");
+    // A stream holds what its descriptor had.
+    let stream = state.ctx().read_via_stream(lend(&second), 0).unwrap();
+    HostDescriptor::drop(&mut state.ctx(), second).unwrap();
+    let full = open(&mut state, &dir, "f", NONE, READ);
+    assert_eq!(full.err(), Some(ErrorCode::InsufficientMemory));
+    HostInputStream::drop(&mut state.ctx(), stream).unwrap();
+    open(&mut state, &dir, "f", NONE, READ).unwrap();
 }
