@@ -40,8 +40,13 @@ impl<T> Task<T> {
         }
     }
 
+    /// What tells whether it goes on.
+    #[cfg(test)]
+    pub(crate) fn abort_handle(&self) -> tokio::task::AbortHandle {
+        self.0.abort_handle()
+    }
+
     /// Ends the work where it is.
-    #[cfg(feature = "http")]
     pub(crate) fn abort(&self) {
         self.0.abort();
     }
@@ -61,6 +66,16 @@ impl<T> Future for Task<T> {
                 Err(_) => Poll::Pending,
             },
         }
+    }
+}
+
+/// Work that ends with whoever waits for it.
+#[derive(Debug)]
+pub(crate) struct AbortOnDrop<T>(pub(crate) Task<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -8,9 +8,9 @@
 use super::error::HttpError;
 use super::incoming::BoxBody;
 use super::message::{IncomingResponse, OutgoingRequest, RequestOptions};
-use crate::net::Policy;
+use crate::net::{self, Policy};
 use crate::p2::{Pollable, Slot};
-use crate::runtime::{self, Task};
+use crate::runtime::{self, AbortOnDrop};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::uri::{Authority, Scheme, Uri};
@@ -90,16 +90,6 @@ impl Pollable for FutureIncomingResponse {
             let result = (&mut task.0).await;
             self.0 = State::Ready(result);
         }
-    }
-}
-
-/// Work that ends with whoever waits for it.
-#[derive(Debug)]
-struct AbortOnDrop<T>(Task<T>);
-
-impl<T> Drop for AbortOnDrop<T> {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }
 
@@ -228,9 +218,10 @@ async fn connect(target: &Target) -> Result<Box<dyn Transport>, HttpError> {
     let addresses = match target.host.parse::<IpAddr>() {
         Ok(address) => vec![(address, target.port).into()],
         Err(_) => {
-            let found = tokio::net::lookup_host((target.host.as_str(), target.port)).await;
             let failed = |_| HttpError::DnsError(Some("address not available".to_owned()));
-            found.map_err(failed)?.collect::<Vec<_>>()
+            net::resolve(target.host.clone(), target.port)
+                .await
+                .map_err(failed)?
         }
     };
     let stream = TcpStream::connect(&addresses[..]).await;

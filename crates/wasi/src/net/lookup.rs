@@ -1,27 +1,46 @@
 //! Addresses of names: `wasi:sockets/ip-name-lookup`.
 //!
 //! Guarantees: an address written as a name is answered without asking anybody; a name that may not
-//! be looked up is refused before the resolver hears of it.
+//! be looked up is refused before the resolver hears of it; whatever guests ask, few threads wait for the
+//! resolver at a time, and who is not waiting for an answer any more has no place in the queue.
 //! Does not do: names with letters beyond ASCII (write them in their `xn--` form).
 
 use super::{ErrorCode, grants, policy::Policy};
-use crate::runtime;
+use crate::runtime::{self, AbortOnDrop};
 use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv6Addr};
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// Questions that the resolver has at a time, each of which keeps a thread of the runtime that guests may
+/// need.
+const LOOKUPS_MAX: usize = 8;
+
+static LOOKUPS: Semaphore = Semaphore::const_new(LOOKUPS_MAX);
+
+/// What the system's resolver says, which may take long.
+pub(crate) async fn resolve(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let place: SemaphorePermit<'static> = LOOKUPS.acquire().await.expect("it is never closed");
+    let work = tokio::task::spawn_blocking(move || {
+        let found = (host.as_str(), port).to_socket_addrs();
+        // Nobody can stop the resolver: the place is taken until it answers.
+        drop(place);
+        found.map(Iterator::collect)
+    });
+    work.await.map_err(io::Error::other)?
+}
 
 /// The addresses that the system's resolver knows for the name.
 pub(crate) async fn addresses(name: &str) -> Result<Vec<IpAddr>, ErrorCode> {
     let name = name.to_owned();
     let found = runtime::spawn(async move {
-        let found = tokio::net::lookup_host((name.as_str(), 0)).await;
-        found.map(|found| {
-            found
-                .map(|address| address.ip().to_canonical())
-                .collect::<Vec<_>>()
-        })
+        let found = resolve(name, 0).await?;
+        let found = found.iter().map(|address| address.ip().to_canonical());
+        Ok::<_, io::Error>(found.collect::<Vec<_>>())
     })?;
-    match found.await {
+    let mut found = AbortOnDrop(found);
+    match (&mut found.0).await {
         Ok(mut found) => {
             // One resolver answers per kind of socket, hence twice.
             let mut seen = Vec::with_capacity(found.len());
@@ -76,7 +95,7 @@ type Found = Result<VecDeque<IpAddr>, ErrorCode>;
 /// The answer to a look-up, while it is waited for and read: `resolve-address-stream`.
 #[derive(Debug)]
 pub(crate) enum ResolveAddressStream {
-    Waiting(runtime::Task<Found>),
+    Waiting(AbortOnDrop<Found>),
     Found(Found),
 }
 
@@ -97,7 +116,7 @@ impl ResolveAddressStream {
             policy.learn(&name, &found);
             Ok(found.into())
         })?;
-        Ok(ResolveAddressStream::Waiting(work))
+        Ok(ResolveAddressStream::Waiting(AbortOnDrop(work)))
     }
 
     /// The next address, or nothing after the last.
@@ -106,7 +125,7 @@ impl ResolveAddressStream {
     /// `would-block` while it is not known; otherwise why there is none.
     pub(crate) fn next(&mut self) -> Result<Option<IpAddr>, ErrorCode> {
         if let ResolveAddressStream::Waiting(task) = self {
-            match task.take() {
+            match task.0.take() {
                 None => return Err(ErrorCode::WouldBlock),
                 Some(found) => *self = ResolveAddressStream::Found(found),
             }
@@ -121,8 +140,46 @@ impl ResolveAddressStream {
     /// Waits until [`next`](Self::next) would not block.
     pub(crate) async fn ready(&mut self) {
         if let ResolveAddressStream::Waiting(task) = self {
-            let found = task.await;
+            let found = (&mut task.0).await;
             *self = ResolveAddressStream::Found(found);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_does_not_wait_any_more_is_not_looked_up() {
+        let policy = Policy {
+            lookup: true,
+            ..Policy::default()
+        };
+        let policy = Arc::new(policy);
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().build().unwrap().block_on(async {
+            // The resolver has all that it may have.
+            let places = LOOKUPS.acquire_many(LOOKUPS_MAX as u32).await.unwrap();
+            let given_up = ResolveAddressStream::start(&policy, "localhost").unwrap();
+            let mut waiting = ResolveAddressStream::start(&policy, "localhost").unwrap();
+            let ResolveAddressStream::Waiting(work) = &given_up else {
+                panic!("it needs no answer");
+            };
+            let work = work.0.abort_handle();
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+            assert!(!work.is_finished());
+            assert_eq!(waiting.next(), Err(ErrorCode::WouldBlock));
+            drop(given_up);
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+            assert!(work.is_finished(), "it has a place in the queue");
+            drop(places);
+            waiting.ready().await;
+            assert!(waiting.next().unwrap().unwrap().is_loopback());
+        });
     }
 }

@@ -20,6 +20,8 @@ pub use address::IpFamily;
 pub use error::ErrorCode;
 pub use grants::{BadGrant, ConnectGrant, HttpGrant, ListenGrant};
 pub(crate) use lookup::ResolveAddressStream;
+#[cfg(feature = "http")]
+pub(crate) use lookup::resolve;
 pub(crate) use policy::Policy;
 pub use policy::{SocketAddrAnswer, SocketAddrUse};
 pub(crate) use socket::Buffer;
