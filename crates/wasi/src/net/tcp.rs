@@ -52,7 +52,7 @@ pub(crate) struct TcpSocket {
     hop_limit: Option<u8>,
     keep_idle: Option<Duration>,
     /// Its place among the sockets of the guest.
-    pub(crate) slot: Option<Slot>,
+    slot: Option<Arc<Slot>>,
 }
 
 impl TcpSocket {
@@ -75,6 +75,18 @@ impl TcpSocket {
             hop_limit: None,
             keep_idle: None,
             slot: None,
+        }
+    }
+
+    /// Takes a place among the sockets of the guest, until the last of its bytes are sent.
+    pub(crate) fn hold(&mut self, slot: Slot) {
+        self.slot = Some(Arc::new(slot));
+        self.share_slot();
+    }
+
+    fn share_slot(&self) {
+        if let (State::Connected(connection), Some(slot)) = (&self.state, &self.slot) {
+            connection.hold(slot.clone());
         }
     }
 
@@ -172,6 +184,7 @@ impl TcpSocket {
         sockopt::socket_error(&io)?.map_err(connect_error)?;
         let (state, streams) = connected(io);
         self.state = state;
+        self.share_slot();
         Ok(streams)
     }
 

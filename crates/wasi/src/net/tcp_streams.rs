@@ -1,11 +1,11 @@
 //! The two directions of a TCP connection, as streams.
 //!
 //! Guarantees: what a guest wrote is sent, also when it shut the socket down or dropped all it has of
-//! it afterwards; after a shutdown a direction is closed at once for this side.
+//! it afterwards, as long as the other side takes some of it now and then; after a shutdown a direction is closed at once for this side.
 
 use super::ErrorCode;
 use super::socket::{Registered, Want};
-use crate::p2::{InputStream, OutputStream, Pollable, StreamError, StreamResult};
+use crate::p2::{InputStream, OutputStream, Pollable, Slot, StreamError, StreamResult};
 use crate::runtime::{self, Task};
 use async_trait::async_trait;
 use bytes::{Buf, Bytes};
@@ -16,11 +16,20 @@ use std::future::poll_fn;
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Poll, ready};
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// Bytes that one read gives at most, and one write takes.
 const TRANSFER_BYTES_MAX: usize = 64 << 10;
+
+/// How long the other side may take nothing of what is left of a connection that the guest has dropped.
+const LINGER_TIMEOUT: Duration = if cfg!(test) {
+    Duration::from_millis(50)
+} else {
+    Duration::from_secs(60)
+};
 
 /// Where the sending direction is.
 #[derive(Debug)]
@@ -72,6 +81,8 @@ pub(super) struct Connection {
     io: Arc<Registered>,
     sending: Mutex<Sending>,
     is_read_closed: AtomicBool,
+    /// The socket's place, held by what is still to be sent, too.
+    slot: OnceLock<Arc<Slot>>,
 }
 
 impl Connection {
@@ -80,7 +91,13 @@ impl Connection {
             io: Arc::new(io),
             sending: Mutex::new(Sending::Open),
             is_read_closed: AtomicBool::new(false),
+            slot: OnceLock::new(),
         }
+    }
+
+    pub(super) fn hold(&self, slot: Arc<Slot>) {
+        // A socket takes its place once.
+        let _ = self.slot.set(slot);
     }
 
     pub(super) fn io(&self) -> &Registered {
@@ -205,11 +222,16 @@ impl OutputStream for TcpWriter {
         }
         if !bytes.is_empty() {
             let io = self.0.io.clone();
+            let (slot, connection) = (self.0.slot.get().cloned(), Arc::downgrade(&self.0));
             let work = runtime::spawn(async move {
                 while !bytes.is_empty() {
-                    io.ready(Want::Write).await;
+                    let ready = timeout(LINGER_TIMEOUT, io.ready(Want::Write)).await;
+                    if ready.is_err() && connection.strong_count() == 0 {
+                        return Err(Errno::TIMEDOUT);
+                    }
                     send_now(&io, &mut bytes)?;
                 }
+                drop(slot);
                 Ok(())
             });
             *sending = Sending::Busy(work.map_err(|error| StreamError::LastOperationFailed(error.into()))?);

@@ -2,13 +2,14 @@
 
 use super::tcp_streams::{TcpReader, TcpWriter};
 use super::*;
-use crate::p2::{InputStream, OutputStream, Pollable, StreamError};
+use crate::p2::{InputStream, OutputStream, Pollable, Slots, StreamError};
 use bytes::Bytes;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 const LOOPBACKS: [&str; 2] = ["127.0.0.1:0", "[::1]:0"];
 
@@ -542,5 +543,49 @@ fn a_check_of_the_embedder_decides_alone() {
         let remote = "127.0.0.1:1".parse().unwrap();
         assert_eq!(socket.start_connect(remote).await, Err(ErrorCode::AccessDenied));
         assert_eq!(asked.load(Ordering::Relaxed), 2, "once to bind, once to connect");
+    });
+}
+
+#[test]
+fn what_nobody_takes_is_given_up_after_the_guest_is_gone() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let remote = listener.local_addr().unwrap();
+    run(async {
+        let slots = Slots::new(1);
+        let mut socket = tcp(remote);
+        socket.hold(slots.take().unwrap());
+        // So little that something is left of each write.
+        socket.set_buffer(Buffer::Send, 4096).unwrap();
+        let (_, mut writer) = connect(&mut socket, remote).await.unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
+        let mut written = 0;
+        // The system moves some more from one side to the other after it has said that it takes no more.
+        let mut silent = 0;
+        while silent < 10 {
+            match writer.check_write().unwrap() {
+                0 => {
+                    silent += 1;
+                    // Longer than the other side may pause once the guest is gone.
+                    tokio::time::sleep(Duration::from_millis(60)).await;
+                }
+                count => {
+                    silent = 0;
+                    written += count as u64;
+                    writer.write(vec![7; count].into()).unwrap();
+                }
+            }
+        }
+        drop((socket, writer));
+        assert!(slots.take().is_err(), "it is still being sent");
+        for _ in 0..1000 {
+            if slots.take().is_ok() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(slots.take().is_ok());
+        // What the system had taken arrives.
+        let got = thread::spawn(move || std::io::copy(&mut peer, &mut std::io::sink())).join();
+        assert!((1..=written).contains(&got.unwrap().unwrap()));
     });
 }

@@ -20,6 +20,9 @@ const DATAGRAM_BYTES_MAX: usize = 65_535;
 /// Datagrams that are received or sent in one call.
 const DATAGRAMS_MAX: usize = 16;
 
+/// Datagrams that are looked at in one call.
+const DATAGRAMS_SEEN_MAX: usize = 64;
+
 /// Bytes after which no further datagram is received in one call.
 const RECEIVE_BYTES_ENOUGH: usize = 64 << 10;
 
@@ -199,7 +202,11 @@ impl IncomingDatagrams {
         let count = usize::try_from(count).unwrap_or(usize::MAX).min(DATAGRAMS_MAX);
         let mut received = Vec::new();
         let mut bytes = 0;
-        while received.len() < count && bytes < RECEIVE_BYTES_ENOUGH {
+        // Those that are not for this stream do not keep the host, however many others send.
+        for _ in 0..DATAGRAMS_SEEN_MAX {
+            if received.len() == count || bytes >= RECEIVE_BYTES_ENOUGH {
+                break;
+            }
             match self.receive_one().await {
                 Ok(None) => {}
                 Ok(Some(datagram)) => {

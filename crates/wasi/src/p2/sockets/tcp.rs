@@ -32,7 +32,7 @@ impl tcp_create_socket::Host for WasiCtxView<'_> {
     fn create_tcp_socket(&mut self, family: IpAddressFamily) -> SocketResult<Resource<TcpSocket>> {
         let slot = self.socket_slot()?;
         let mut socket = TcpSocket::new(self.ctx.net.clone(), family.into())?;
-        socket.slot = Some(slot);
+        socket.hold(slot);
         Ok(self.table.push(socket)?)
     }
 }
@@ -101,7 +101,7 @@ impl HostTcpSocket for WasiCtxView<'_> {
         let slot = self.socket_slot()?;
         let socket = self.table.get_mut(&socket)?;
         let (mut accepted, streams) = executor::wait(&self.ctx.waiting, socket.accept()).await??;
-        accepted.slot = Some(slot);
+        accepted.hold(slot);
         let accepted = self.table.push(accepted)?;
         let (reader, writer) = self.push_streams(streams, &accepted)?;
         Ok((accepted, reader, writer))
