@@ -170,6 +170,16 @@ async fn answer(server: Arc<Server>, request: Request<Incoming>, peer: SocketAdd
     let response = response.await;
     abandoned.disarm();
     match response {
+        // Such a status is no answer, and 101 would have whoever stands in front take what follows for
+        // something else than HTTP.
+        Ok(response) if response.status().is_informational() => {
+            server.journal.complain(&format!(
+                "request {}: the guest answered with status {}, which ends no request",
+                current.number(),
+                response.status().as_u16()
+            ));
+            refuse(&server, line, StatusCode::BAD_GATEWAY)
+        }
         Ok(response) => {
             let status = response.status();
             response.map(|body| body::Answer::of_guest(body, status, server, current, line))

@@ -8,6 +8,7 @@
 ;;   /loop    never answers
 ;;   /grow    grows its memory until it may not, then answers
 ;;   /silent  ends without an answer
+;;   /info    answers with status 101
 ;;   else     status 404
 (component
   (import "wasi:io/error@0.2.0" (instance $error-iface (export "error" (type (sub resource)))))
@@ -219,6 +220,10 @@
         (local.set $out (call $begin (local.get $outparam) (i32.const 200)))
         (drop (call $put (local.get $out) (i32.const 512) (i32.const 13)))
         (call $end (local.get $out))
+        (return)))
+      ;; "info"
+      (if (i32.eq (local.get $word) (i32.const 0x6f666e69)) (then
+        (call $end (call $begin (local.get $outparam) (i32.const 101)))
         (return)))
       ;; "sile"
       (if (i32.eq (local.get $word) (i32.const 0x656c6973)) (then (return)))

@@ -185,6 +185,14 @@ fn a_request_names_its_host_once() {
 }
 
 #[test]
+fn a_status_that_ends_no_request_is_no_answer() {
+    let server = Server::start(&[]);
+    assert_eq!(server.get("/info").0, 502);
+    assert_eq!(server.get("/hello"), (200, HELLO.1.to_vec()));
+    assert!(server.log_has("the guest answered with status 101"));
+}
+
+#[test]
 fn a_head_without_a_body_is_a_whole_response() {
     let server = Server::start(&[]);
     let mut reader = BufReader::new(server.connect());
