@@ -11,6 +11,8 @@ use std::process::Command;
 
 /// Arguments that are tried, by their seeds.
 const INPUTS: u64 = 1_000;
+/// So many of them twice.
+const COMPARED: u64 = 50;
 
 fn command() -> Command {
     Command::new(env!("CARGO_BIN_EXE_stepped"))
@@ -24,7 +26,8 @@ fn both(text: &str, plant: Plant, target: usize) -> (Artifact, Artifact) {
     (compiled(None), compiled(Some(plant)))
 }
 
-/// How often calls of all functions leave the cell, and how the first one does.
+/// How often calls of all functions leave the cell or show what nobody may see, and how the first one
+/// does. Each call is made twice, with other numbers in every place that is none of the guest's.
 fn escapes(session: &mut Session<'_>) -> (usize, Option<String>) {
     let mut escapes = Vec::new();
     for func in 0..session.artifact().funcs.len() {
@@ -35,8 +38,15 @@ fn escapes(session: &mut Session<'_>) -> (usize, Option<String>) {
                 residue: inputs,
                 steps_max: 500,
             };
-            if let End::Escaped(how) = session.run(&plan).expect("it lives").end {
+            let report = session.run(&plan).expect("it lives");
+            if let End::Escaped(how) = report.end {
                 escapes.push(how);
+            } else if report.seen.is_some() && inputs < COMPARED {
+                let residue = inputs + INPUTS;
+                let other = session.run(&Plan { residue, ..plan }).expect("it lives");
+                if other.seen != report.seen {
+                    escapes.push("shows what was in registers before".into());
+                }
             }
         }
     }
@@ -138,4 +148,64 @@ fn an_entry_in_two_parts() {
         (func (param i32 i32) (result i32)
             (call_indirect (type $f) (local.get 0) (i32.and (local.get 1) (i32.const 3)))))"#;
     escape(Plant::EntryBehind, 0, Rule::IndirectCall, text);
+}
+
+/// The stub finds context and code by the register that nobody set.
+#[test]
+fn a_call_in_a_foreign_context() {
+    let text = r#"(module (import "host" "f" (func $f (param i32)))
+        (func (param i32) (call $f (local.get 0))))"#;
+    escape(Plant::EntryNotNamed, 0, Rule::IndirectCall, text);
+}
+
+#[test]
+fn a_landing_pad_that_trusts_a_register() {
+    let text = r#"(module (memory 1) (tag $t)
+        (func $f (param i32) (if (local.get 0) (then
+            (call $f (i32.shr_u (local.get 0) (i32.const 8))) (throw $t))))
+        (func (param i32) (result i32)
+            (block $caught
+                (try_table (catch $t $caught) (call $f (local.get 0)))
+                (return (i32.const 0)))
+            (i32.load (local.get 0))))"#;
+    escape(Plant::PadTrustsRegister, 0, Rule::Undefined, text);
+}
+
+#[test]
+fn a_bounds_check_that_is_left_out() {
+    let text = r#"(module (memory i64 1) (func (param i64) (result i32) (i32.load (local.get 0))))"#;
+    escape(Plant::CheckLeftOut, 0, Rule::MemoryAccess, text);
+}
+
+/// The last byte of an access at an index of -1 is inside, the first one is not.
+#[test]
+fn an_end_that_wraps_around() {
+    let text = r#"(module (memory i64 100 200 (pagesize 1)) (func (param i64) (result i64)
+        (i64.load (local.get 0))))"#;
+    escape(Plant::EndWraps, 0, Rule::MemoryAccess, text);
+}
+
+/// What another thread could do between the two loads, a store does here.
+#[test]
+fn an_index_that_is_read_again() {
+    let text = r#"(module (memory i64 1) (func (param i64 i64) (result i32) (local i64)
+        (local.set 0 (i64.and (local.get 0) (i64.const 0xfff8)))
+        (local.set 2 (i64.load (local.get 0)))
+        (i64.store (local.get 0) (local.get 1))
+        (i32.load8_u (local.get 2))))"#;
+    escape(Plant::IndexReadAgain, 0, Rule::MemoryAccess, text);
+}
+
+/// Of an `f32` argument nobody wrote more than four bytes; the rest is what was there before.
+#[test]
+fn lanes_that_are_not_written() {
+    let text = r#"(module (func (param f32) (result v128) (f32x4.splat (local.get 0))))"#;
+    escape(Plant::LanesNotWritten, 0, Rule::Undefined, text);
+}
+
+#[test]
+fn a_wide_store_of_a_lane() {
+    let text = r#"(module (global $g (mut f64) (f64.const -1)) (func (param v128)
+        (global.set $g (f64x2.extract_lane 0 (local.get 0)))))"#;
+    escape(Plant::WideLaneStore, 0, Rule::ContextAccess, text);
 }

@@ -45,18 +45,9 @@ fn config(relaxed: Relaxed, more: bool) -> Config {
 
 /// The module of a seed; `None` if the seed gives none. Every second one has exceptions and atomic accesses.
 pub fn module(seed: u64) -> Option<Vec<u8>> {
-    of_seed(seed, seed % 2 == 1)
-}
-
-/// The same without exceptions: code is left only by returns and traps.
-pub fn plain(seed: u64) -> Option<Vec<u8>> {
-    of_seed(seed, false)
-}
-
-fn of_seed(seed: u64, more: bool) -> Option<Vec<u8>> {
     let mut rng = Rng::new(seed);
     let len = 256 + rng.below(6_000);
-    module_with(&rng.bytes(len), Relaxed::With, more)
+    module_with(&rng.bytes(len), Relaxed::With, seed % 2 == 1)
 }
 
 /// The same, and for some seeds a module of control.

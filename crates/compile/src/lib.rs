@@ -173,6 +173,9 @@ pub fn function(unit: &Unit<'_>, func: FuncIdx, scratch: &mut Scratch) -> Result
     if unit.config.passes.contains(Passes::ROTATE) {
         tidy::rotate(&mut phys);
     }
+    if unit.has(Plant::PadTrustsRegister) {
+        lower::plant::trust_registers_at_pads(&mut phys);
+    }
     let blob = emit::emit(&phys, &ir, unit.target)?;
     scratch.lower.recycle(phys);
     Ok(blob)

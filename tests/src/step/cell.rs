@@ -84,6 +84,7 @@ pub struct Cell {
     rodata: Range<u64>,
     layout: ContextLayout,
     memories: Vec<Span>,
+    /// With the entries of calls by reference behind them.
     tables: Vec<Span>,
     /// Pairs of base and length outside of the context.
     definitions: Vec<u64>,
@@ -172,6 +173,13 @@ impl Cell {
                 reach: len,
             });
         }
+        // Those of calls by reference are entries too. The first such call makes them.
+        let len = u64::from(context::CALLABLE_ENTRIES * func_entry::BYTES);
+        self.tables.push(Span {
+            base: tracee.word(self.context + u64::from(context::CALLABLE))?,
+            len,
+            reach: len,
+        });
         Ok(())
     }
 

@@ -105,8 +105,7 @@ pub fn sources(bytes_max: u64, spec: usize, generated: usize) -> io::Result<Vec<
     for (index, (name, binary)) in large.iter().step_by(step).enumerate() {
         add(name, false, binary, &[2 * (index % 2)]);
     }
-    // What the runtime leads to a landing pad is not followed there.
-    let seeds = (0u64..).filter_map(|seed| Some((format!("seed {seed}"), generate::plain(seed)?)));
+    let seeds = (0u64..).filter_map(|seed| Some((format!("seed {seed}"), generate::any(seed)?)));
     for (index, (name, binary)) in seeds.take(generated).enumerate() {
         add(&name, false, &binary, &[2 * (index % 2)]);
     }

@@ -91,6 +91,18 @@ struct Frame {
     saved: Saved,
 }
 
+/// A place in guest code where the runtime may go on.
+#[derive(Clone, Copy)]
+struct Way {
+    address: u64,
+    /// How many frames are left.
+    frames: usize,
+    /// What the stack pointer must be.
+    rsp: u64,
+    /// Whether it is a landing pad that is given a reference to the exception.
+    with_ref: bool,
+}
+
 /// The values of [`CALLEE_SAVED`] registers.
 type Saved = [u64; CALLEE_SAVED.len()];
 
@@ -752,9 +764,14 @@ impl<'a> Session<'a> {
     }
 
     /// Where the process may come back to guest code: behind the call, or at a landing pad of a call on
-    /// the stack. With each, how many frames are left and what the stack pointer must be.
-    fn ways_back(&self, end: u64, return_to: u64, frames: &[Frame]) -> Vec<(u64, usize, u64)> {
-        let mut ways = vec![(return_to, frames.len(), end + 8)];
+    /// the stack.
+    fn ways_back(&self, end: u64, return_to: u64, frames: &[Frame]) -> Vec<Way> {
+        let mut ways = vec![Way {
+            address: return_to,
+            frames: frames.len(),
+            rsp: end + 8,
+            with_ref: false,
+        }];
         let code = self.cell().code;
         for depth in 1..=frames.len() {
             let (end, return_to) = frames
@@ -762,7 +779,12 @@ impl<'a> Session<'a> {
                 .map_or((end, return_to), |frame| (frame.end, frame.return_to));
             let of_call = |pad: &&LandingPad| code + u64::from(pad.return_pc) == return_to;
             let pads = self.artifact.pads.iter().filter(of_call);
-            ways.extend(pads.map(|pad| (code + u64::from(pad.pad), depth, end + 8)));
+            ways.extend(pads.map(|pad| Way {
+                address: code + u64::from(pad.pad),
+                frames: depth,
+                rsp: end + 8,
+                with_ref: pad.with_ref,
+            }));
         }
         ways
     }
@@ -770,9 +792,9 @@ impl<'a> Session<'a> {
     /// Host, runtime or another instance: runs until it comes back to guest code.
     fn run_freely(&mut self, end: u64, return_to: u64, frames: &mut Vec<Frame>) -> Result<Registers, Halt> {
         let before = saved(&self.tracee.registers()?);
-        let ways = self.ways_back(end, return_to, frames);
+        let mut ways = self.ways_back(end, return_to, frames);
         let mut there = Vec::new();
-        for &(address, ..) in &ways {
+        for &Way { address, .. } in &ways {
             let mut byte = [0];
             self.tracee.read(address, &mut byte)?;
             self.tracee.write(address, &[INT3])?;
@@ -807,13 +829,11 @@ impl<'a> Session<'a> {
         }
         let mut registers = self.tracee.registers()?;
         registers.rip -= 1;
-        let way = |&(address, _, rsp): &(u64, usize, u64)| address == registers.rip && rsp == registers.rsp;
-        let Some(&(_, depth, _)) = ways.iter().find(|entry| way(entry)) else {
+        ways.retain(|way| way.address == registers.rip);
+        let Some(way) = ways.iter().find(|way| way.rsp == registers.rsp) else {
             self.state = State::Lost;
             // A call by reference may come here again, with a frame of its own below.
-            let is_deeper =
-                |&(address, _, rsp): &(u64, usize, u64)| address == registers.rip && registers.rsp < rsp;
-            if ways.iter().any(is_deeper) {
+            if ways.iter().any(|way| registers.rsp < way.rsp) {
                 return Err(Halt::End(End::Left));
             }
             return escape("does not come back to where it was called, nor to a landing pad");
@@ -822,7 +842,9 @@ impl<'a> Session<'a> {
             self.state = State::Lost;
             return escape("a stub changes a callee-saved register");
         }
-        frames.truncate(depth);
+        frames.truncate(way.frames);
+        // The store keeps what a reference names, and gives the next one another number.
+        self.dirty |= way.with_ref;
         registers.orig_rax = u64::MAX;
         self.tracee.set_registers(registers)?;
         if self.dirty {

@@ -177,7 +177,11 @@ impl Lower<'_> {
 
     fn target(&self, callee: FuncIdx) -> Target {
         if self.unit.shape.is_imported(callee) {
-            Target::Entry(self.unit.layout.import_entry(callee) as i32)
+            let entry = self.unit.layout.import_entry(callee) as i32;
+            match self.unit.has(Plant::EntryNotNamed) {
+                true => Target::Slot(entry),
+                false => Target::Entry(entry),
+            }
         } else {
             Target::Direct(callee.as_u32())
         }

@@ -87,6 +87,9 @@ impl Lower<'_> {
         if self.unit.has(Plant::IndexNotExtended) {
             return (self.reg_low(addr), 0);
         }
+        if let Some(index) = self.planted_index(addr) {
+            return (index, 0);
+        }
         (self.reg(addr), 0)
     }
 
@@ -261,11 +264,15 @@ impl Lower<'_> {
         let check = Inst::new(Row::CheckIndex, W64)
             .mem(length.base, length.disp)
             .trap(trap);
+        if self.unit.has(Plant::CheckLeftOut) {
+            return self.emit(Inst::new(Row::Mov, W64).dst(dst).rm(index));
+        }
         if slack == 0 {
             return self.emit(check.dst(dst).src(index));
         }
         // The end cannot wrap: the index has 32 bits, or is not above the length.
-        if self.func.ty(addr) == Type::I32 && self.unit.target.index_always_reserved() {
+        let is_narrow = self.func.ty(addr) == Type::I32 && self.unit.target.index_always_reserved();
+        if is_narrow || self.unit.has(Plant::EndWraps) {
             self.emit(Inst::new(Row::Mov, W64).dst(dst).rm(index));
         } else {
             self.emit(check.dst(dst).src(index));
@@ -326,6 +333,10 @@ impl Lower<'_> {
         }
         let src: Reg = self.reg_for(ty, value);
         let to = self.global(global);
-        self.emit(to.on(Inst::new(store_row(ty), width).src(src)));
+        let (row, width) = match ty == Type::F64 && self.unit.has(Plant::WideLaneStore) {
+            true => (Row::VStore, Width::W128),
+            false => (store_row(ty), width),
+        };
+        self.emit(to.on(Inst::new(row, width).src(src)));
     }
 }

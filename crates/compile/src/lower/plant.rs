@@ -6,9 +6,10 @@
 
 use super::operand::Operand;
 use super::{Lower, Unit};
-use cellwall_ir::{BinaryOp, InstData, Value};
-use cellwall_isa::Phys;
-use cellwall_isa::x64::{MFunc, Rm, Row, Width};
+use cellwall_abi::convention::CALLEE_SAVED;
+use cellwall_ir::{BinaryOp, InstData, LoadOp, Value};
+use cellwall_isa::x64::{Inst, MFunc, Rm, Row, Width};
+use cellwall_isa::{Class, Phys, Reg};
 
 /// A mistake, by the advisory that told of it, if one did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,6 +37,22 @@ pub enum Plant {
     AtomicNotNarrowed,
     /// A call through the entry behind the one whose signature matched.
     EntryBehind,
+    /// A call of an import that does not name its entry: the stub takes the context, and the code, from
+    /// whatever the entry register holds.
+    EntryNotNamed,
+    /// A landing pad that trusts a callee-saved register, which a throw does not restore.
+    PadTrustsRegister,
+    /// A bounds check that is left out, as if another path had made it (a Lucet miscompile of loops).
+    CheckLeftOut,
+    /// Of an access, only the end is compared with the length, and it wraps around (CVE-2025-69261).
+    EndWraps,
+    /// An index that is loaded from memory, compared, and loaded once more for the access: another
+    /// thread, or a store between the two, has changed it.
+    IndexReadAgain,
+    /// A splat that leaves the upper lanes as they were in the register of its argument.
+    LanesNotWritten,
+    /// A store of a vector register's 16 bytes for the 8 of its lowest lane.
+    WideLaneStore,
 }
 
 impl Unit<'_> {
@@ -59,7 +76,56 @@ pub(crate) fn sign_extend_reloads(func: &mut MFunc<Phys>) {
     }
 }
 
+/// [`Plant::PadTrustsRegister`], for what is reloaded where an exception lands and in the block behind
+/// it: computed from a register that held something before the throw.
+pub(crate) fn trust_registers_at_pads(func: &mut MFunc<Phys>) {
+    // The one that is encoded as the stack pointer is.
+    let trusted = Reg::gpr(CALLEE_SAVED[2]);
+    let mut landed = Vec::new();
+    for block in func.blocks.ids() {
+        if func.insts_of(block).iter().any(|inst| inst.row == Row::Invoke) {
+            landed.extend(func.edges_of(block).iter().skip(1).map(|edge| edge.to));
+        }
+    }
+    let behind: Vec<_> = landed
+        .iter()
+        .flat_map(|&block| func.edges_of(block))
+        .map(|edge| edge.to)
+        .collect();
+    for block in landed.into_iter().chain(behind) {
+        let range = func.blocks[block].insts.clone();
+        for inst in &mut func.insts[range.start as usize..range.end as usize] {
+            if inst.row == Row::Mov && inst.rm == Rm::Slot && inst.width == Width::W64 {
+                // As long as the reload is, so that landing pads stay where the engine's list has them.
+                let offset = inst.disp * 8;
+                *inst = Inst::new(Row::Lea, Width::W64).dst(inst.dst).mem(trusted, offset);
+            }
+        }
+    }
+}
+
 impl Lower<'_> {
+    /// [`Plant::IndexReadAgain`]: the index of a checked access, straight from where it was loaded.
+    pub(super) fn planted_index(&mut self, checked: Value) -> Option<Reg> {
+        let Some(&InstData::BoundsCheck { addr, .. }) = self.data_of(checked) else {
+            return None;
+        };
+        match self.data_of(addr) {
+            Some(&InstData::Load {
+                op: LoadOp::Full,
+                memory,
+                offset,
+                addr,
+            }) if self.unit.has(Plant::IndexReadAgain) => {
+                let again = self.temp(Class::Int);
+                let from = self.access(memory, addr, offset, 8, self.source);
+                self.emit(from.on(Inst::new(Row::Mov, Width::W64).dst(again)));
+                Some(again)
+            }
+            _ => None,
+        }
+    }
+
     /// [`Plant::ShiftInAddress`] and [`Plant::ShiftMaskedByAccess`]: what is shifted, and the scale,
     /// for an access of so many bytes.
     pub(super) fn planted_scale(&self, addr: Value, bytes: u32) -> Option<(Value, u8)> {

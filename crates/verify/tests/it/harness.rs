@@ -164,6 +164,8 @@ pub(crate) struct Fun {
     pub(crate) target: Target,
     /// Whether the memories have 64-bit indexes.
     pub(crate) memory64: bool,
+    /// Whether other threads may use the own memory.
+    pub(crate) shared: bool,
 }
 
 impl Fun {
@@ -185,6 +187,7 @@ impl Fun {
             },
             target: Target::new(CpuFeatures::default()),
             memory64: false,
+            shared: false,
         }
     }
 
@@ -317,6 +320,10 @@ pub(crate) fn artifact(ty: u32, build: impl FnOnce(&mut Fun)) -> Artifact {
     let mut shape = shape(ty);
     for memory in shape.memories.ids() {
         shape.memories[memory].is_64 = fun.memory64;
+    }
+    if fun.shared {
+        let own = &mut shape.memories[MemoryIdx::from_u32(1)];
+        (own.shared, own.max_pages) = (true, Some(10));
     }
     let mut artifact = Artifact {
         target: Target {

@@ -236,3 +236,81 @@ fn a_tag_is_thrown_by_its_entry() {
     refused(throw(entry(0) + 8, entry(0)), Rule::ContextAccess);
     refused(throw(entry(0), entry(0) + 8), Rule::ContextAccess);
 }
+
+/// Two calls that throw to one landing pad; `between` runs after the first.
+fn twice(between: fn(&mut Fun) -> Asm, pad: impl FnOnce(&mut Fun) -> Asm) -> Artifact {
+    let mut artifact = with_tags(artifact(I32_TO_I32, |f| {
+        f.a.sub(rsp, 24).unwrap();
+        f.frame(24);
+        f.a.mov(qword_ptr(rsp), rbx).unwrap();
+        f.a.mov(ebx, edi).unwrap();
+        f.a.call(CALLEE).unwrap();
+        between(f).unwrap();
+        f.a.mov(edi, eax).unwrap();
+        f.a.call(CALLEE).unwrap();
+        f.a.mov(rbx, qword_ptr(rsp)).unwrap();
+        f.a.add(rsp, 24).unwrap();
+        f.frame(0);
+        f.a.ret().unwrap();
+        f.head();
+        f.frame(24);
+        // The other callee-saved registers are lost: it does not return.
+        pad(f).unwrap();
+        f.site(cellwall_abi::TrapCode::Unreachable).ud2().unwrap();
+    }));
+    for call in 0..2 {
+        artifact.pads.push(LandingPad {
+            return_pc: artifact.calls[call].return_pc,
+            pad: artifact.heads[0],
+            tag: None,
+            with_ref: false,
+        });
+    }
+    artifact
+}
+
+#[test]
+fn a_landing_pad_knows_what_holds_at_every_call_that_names_it() {
+    let store = |f: &mut Fun| f.a.mov(qword_ptr(rsp + 8), rax);
+    let nothing = |_: &mut Fun| Ok(());
+    accepted(twice(nothing, |_| Ok(())));
+    accepted(twice(store, |_| Ok(())));
+    // Written between the two calls: not before the first one threw.
+    refused(
+        twice(store, |f| f.a.mov(rcx, qword_ptr(rsp + 8))),
+        Rule::Undefined,
+    );
+    // What the callee-saved register held is in the frame, and nowhere else.
+    accepted(twice(nothing, |f| f.a.mov(rbx, qword_ptr(rsp))));
+    refused(twice(nothing, |f| f.a.mov(ecx, ebx)), Rule::Undefined);
+    refused(twice(nothing, |f| f.a.test(ebx, ebx)), Rule::Undefined);
+    refused(
+        twice(nothing, |f| f.access().mov(ecx, dword_ptr(r14 + rbx))),
+        Rule::Undefined,
+    );
+    // Nor does a fact survive of what was compared before, and the pinned pair is not to be set.
+    refused(twice(nothing, |f| f.a.setb(cl)), Rule::Undefined);
+    refused(twice(nothing, |f| f.a.mov(r14, qword_ptr(rsp))), Rule::Pinned);
+    accepted(twice(nothing, |f| f.access().mov(ecx, dword_ptr(r14 + 8))));
+}
+
+#[test]
+fn an_index_that_a_landing_pad_uses_was_kept_in_the_frame() {
+    let kept = |in_frame: bool| {
+        catching(None, move |f| {
+            match in_frame {
+                true => f.a.mov(ecx, dword_ptr(rsp))?,
+                false => f.a.mov(ecx, r12d)?,
+            }
+            f.access().mov(ecx, dword_ptr(r14 + rcx))
+        })
+    };
+    accepted(kept(true));
+    refused(kept(false), Rule::Undefined);
+    // As it was: 64 bits of the slot are not an index of 32.
+    let wide = |f: &mut Fun| {
+        f.a.mov(rcx, qword_ptr(rsp + 8))?;
+        f.access().mov(ecx, dword_ptr(r14 + rcx))
+    };
+    refused(catching(None, wide), Rule::MemoryAccess);
+}

@@ -1,5 +1,6 @@
 //! Single lanes: splats, extractions, replacements.
 
+use super::super::plant::Plant;
 use super::{Lower, NEW, Operand, splat};
 use Width::{W32, W64, W128};
 use cellwall_ir::{Type, Value, VectorOp as V};
@@ -29,6 +30,9 @@ impl Lower<'_> {
             }
         };
         let dst = self.def(result);
+        if ty == Type::F32 && self.unit.has(Plant::LanesNotWritten) {
+            return self.emit(Inst::new(Row::FMov, W32).dst(dst).rm(low));
+        }
         self.spread(bits, dst, low);
     }
 
