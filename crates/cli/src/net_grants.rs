@@ -1,6 +1,10 @@
 //! The options of `run` and `serve` that grant the network.
 
+use std::path::PathBuf;
+
 use cellwall_wasi::{ConnectGrant, HttpGrant, ListenGrant, WasiCtxBuilder};
+
+use crate::failure::Failure;
 
 /// What the guest may do in the network: nothing, unless it is here.
 #[derive(Debug, clap::Args)]
@@ -14,6 +18,9 @@ pub(crate) struct NetGrants {
     /// Grant HTTP requests to that host: a name, `*.` before a name, an address, `*` for all
     #[arg(long, value_name = "HOST[:PORT]")]
     http: Vec<HttpGrant>,
+    /// Trust the certificate authorities of a PEM file too, in HTTPS requests of the guest
+    #[arg(long, value_name = "FILE")]
+    http_ca: Vec<PathBuf>,
     /// Grant to look up any name; those of --connect may be looked up without it
     #[arg(long)]
     dns: bool,
@@ -24,7 +31,7 @@ pub(crate) struct NetGrants {
 
 impl NetGrants {
     /// Adds them to what a guest gets.
-    pub(crate) fn apply(&self, wasi: &mut WasiCtxBuilder) {
+    pub(crate) fn apply(&self, wasi: &mut WasiCtxBuilder) -> Result<(), Failure> {
         for grant in &self.listen {
             wasi.allow_listen(grant.clone());
         }
@@ -35,5 +42,15 @@ impl NetGrants {
             wasi.allow_http(grant.clone());
         }
         wasi.allow_ip_name_lookup(self.dns);
+        let mut certificates = Vec::new();
+        for file in &self.http_ca {
+            let bad = |e: cellwall::Error| Failure::load(e, format!("cannot trust `{}`", file.display()));
+            let pem = std::fs::read(file).map_err(|e| bad(e.into()))?;
+            certificates.extend(pem);
+            certificates.push(b'\n');
+            wasi.http_root_certificates(&certificates)
+                .map_err(|e| bad(e.into()))?;
+        }
+        Ok(())
     }
 }

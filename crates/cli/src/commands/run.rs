@@ -350,7 +350,7 @@ fn host(args: &Args, input: &Input, words: &[String]) -> Result<Host, Failure> {
         wasi.preopened_dir(host, guest, dir, file)
             .map_err(|e| Failure::load(e, format!("cannot grant the directory `{}`", host.display())))?;
     }
-    args.net.apply(&mut wasi);
+    args.net.apply(&mut wasi)?;
     Ok(Host::new(wasi.build(), limits(args)))
 }
 

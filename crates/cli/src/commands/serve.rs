@@ -158,18 +158,18 @@ fn guests(engine: &Engine, args: &Args) -> Result<Guests, Failure> {
         .map_err(|e| Failure::load(e, "cannot define WASI".to_string()))?;
     let pre = linker.instantiate_pre(&component).and_then(HandlerPre::new);
     let pre = pre.map_err(|e| input.refused(e))?;
-    let make = maker(args);
+    let make = maker(args)?;
     make().map_err(Failure::Load)?;
     Ok(Guests::new(engine, pre, make))
 }
 
 /// Makes what one guest is granted.
-fn maker(args: &Args) -> impl Fn() -> Result<Host, Error> + Send + Sync + use<> {
+fn maker(args: &Args) -> Result<impl Fn() -> Result<Host, Error> + Send + Sync + use<>, Failure> {
     let mut grants = WasiCtxBuilder::new();
-    args.net.apply(&mut grants);
+    args.net.apply(&mut grants)?;
     let net = Arc::new(grants);
     let (env, dirs, memory) = (args.env.clone(), args.dirs.clone(), args.max_memory_size);
-    move || {
+    Ok(move || {
         let mut wasi = WasiCtxBuilder::new();
         wasi.inherit_stdout().inherit_stderr().same_network(&net);
         for (name, value) in &env {
@@ -184,5 +184,5 @@ fn maker(args: &Args) -> impl Fn() -> Result<Host, Error> + Send + Sync + use<> 
         }
         let limits = StoreLimitsBuilder::new().memory_size(memory).build();
         Ok(Host::new(wasi.build(), limits))
-    }
+    })
 }

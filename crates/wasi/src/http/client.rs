@@ -2,7 +2,8 @@
 //!
 //! Guarantees: whether the request is granted is asked before its host's name is looked up; each
 //! request has a connection of its own, so no guest meets another's; a response that is dropped ends
-//! its connection. TLS trusts the certificate authorities of Mozilla's list.
+//! its connection. TLS trusts the certificate authorities of Mozilla's list, and those that the host
+//! added.
 //! Does not do: HTTP/2, redirects, proxies, cookies.
 
 use super::error::HttpError;
@@ -20,7 +21,10 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
+use rustls::RootCertStore;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use std::fmt;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
@@ -37,18 +41,66 @@ const TIMEOUT: Duration = Duration::from_secs(600);
 /// The longest that a timeout of a guest is taken for.
 const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 
-static TLS: LazyLock<TlsConnector> = LazyLock::new(|| {
-    let roots = rustls::RootCertStore {
+/// Who is trusted unless the host says otherwise.
+static TLS: LazyLock<Tls> = LazyLock::new(|| Tls::trusting(known_roots()));
+
+fn known_roots() -> RootCertStore {
+    RootCertStore {
         roots: webpki_roots::TLS_SERVER_ROOTS.into(),
-    };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("ring has the ciphers of TLS 1.2 and 1.3")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    TlsConnector::from(Arc::new(config))
-});
+    }
+}
+
+/// How connections with TLS are made.
+#[derive(Clone)]
+pub(crate) struct Tls(TlsConnector);
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").finish_non_exhaustive()
+    }
+}
+
+impl Tls {
+    /// Trusts the authorities of some certificates too.
+    ///
+    /// # Errors
+    /// It is not PEM, there is no certificate in it, or one that cannot be an authority's.
+    pub(crate) fn also_trusting(pem: &[u8]) -> Result<Tls, CertificateError> {
+        let mut roots = known_roots();
+        let known = roots.len();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let certificate = certificate.map_err(|error| CertificateError(error.to_string()))?;
+            let added = roots.add(certificate);
+            added.map_err(|error| CertificateError(error.to_string()))?;
+        }
+        match roots.len() > known {
+            true => Ok(Tls::trusting(roots)),
+            false => Err(CertificateError("no certificate in PEM".to_owned())),
+        }
+    }
+
+    fn trusting(roots: RootCertStore) -> Tls {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("ring has the ciphers of TLS 1.2 and 1.3")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Tls(TlsConnector::from(Arc::new(config)))
+    }
+}
+
+/// Why certificates were not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateError(String);
+
+impl fmt::Display for CertificateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "these are no certificates of authorities: {}", self.0)
+    }
+}
+
+impl std::error::Error for CertificateError {}
 
 /// `future-incoming-response`.
 #[derive(Debug)]
@@ -114,6 +166,7 @@ pub(super) fn send(
     if !policy.allows_http(&target.host, target.port) {
         return Err(HttpError::HttpRequestDenied);
     }
+    let tls = is_tls.then(|| policy.tls.clone().unwrap_or_else(|| TLS.clone()));
     let length = request.headers.content_length();
     let charged = request.headers.charged();
     if request.body.is_none() && length.is_some_and(|length| length > 0) {
@@ -132,7 +185,7 @@ pub(super) fn send(
     let host = authority.as_str().rsplit('@').next().unwrap_or_default();
     let host = HeaderValue::try_from(host).map_err(|_| HttpError::HttpRequestUriInvalid)?;
     message.headers_mut().insert(header::HOST, host);
-    let exchange = exchange(target, message, options, slot);
+    let exchange = exchange(target, tls, message, options, slot);
     let work = runtime::spawn(async move {
         let response = exchange.await;
         drop(charged);
@@ -152,7 +205,6 @@ struct Target {
     /// A name or an address, without brackets.
     host: String,
     port: u16,
-    is_tls: bool,
 }
 
 impl Target {
@@ -170,7 +222,6 @@ impl Target {
         Ok(Target {
             host: inner.unwrap_or(host).to_owned(),
             port,
-            is_tls,
         })
     }
 }
@@ -181,11 +232,12 @@ fn limit(time: Option<Duration>) -> Duration {
 
 async fn exchange(
     target: Target,
+    tls: Option<Tls>,
     request: Request<BoxBody>,
     options: RequestOptions,
     slot: Option<Slot>,
 ) -> Result<IncomingResponse, HttpError> {
-    let connect = connect(&target);
+    let connect = connect(&target, tls.as_ref());
     let stream = timeout(limit(options.connect_timeout), connect).await;
     let stream = stream.map_err(|_| HttpError::ConnectionTimeout)??;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
@@ -214,7 +266,7 @@ trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
 
-async fn connect(target: &Target) -> Result<Box<dyn Transport>, HttpError> {
+async fn connect(target: &Target, tls: Option<&Tls>) -> Result<Box<dyn Transport>, HttpError> {
     let addresses = match target.host.parse::<IpAddr>() {
         Ok(address) => vec![(address, target.port).into()],
         Err(_) => {
@@ -228,11 +280,11 @@ async fn connect(target: &Target) -> Result<Box<dyn Transport>, HttpError> {
     let stream = stream.map_err(|error| HttpError::of_connect(&error))?;
     // A request is written in one piece or in pieces that should not wait for each other.
     let _ = stream.set_nodelay(true);
-    if !target.is_tls {
+    let Some(Tls(connector)) = tls else {
         return Ok(Box::new(stream));
-    }
+    };
     let name = ServerName::try_from(target.host.clone()).map_err(|_| HttpError::HttpRequestUriInvalid)?;
-    let stream = TLS.connect(name, stream).await;
+    let stream = connector.connect(name, stream).await;
     Ok(Box::new(stream.map_err(|error| HttpError::of_tls(&error))?))
 }
 

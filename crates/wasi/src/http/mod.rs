@@ -19,7 +19,8 @@ mod outgoing;
 mod tests;
 
 pub(crate) use budget::{Budget, HTTP_BYTES_MAX};
-pub use client::FutureIncomingResponse;
+pub(crate) use client::Tls;
+pub use client::{CertificateError, FutureIncomingResponse};
 pub use error::{FieldsError, HttpError};
 pub use fields::Fields;
 pub use handler::{Handler, HandlerPre, ResponseOutparam, Unanswered};

@@ -39,6 +39,17 @@ impl WasiCtxBuilder {
         self
     }
 
+    /// Has HTTPS requests trust the certificate authorities of a PEM file too, beside those that
+    /// browsers trust; in place of any set before.
+    ///
+    /// # Errors
+    /// There is no certificate in it, or one that is no authority's.
+    #[cfg(feature = "http")]
+    pub fn http_root_certificates(&mut self, pem: &[u8]) -> Result<&mut Self, crate::http::CertificateError> {
+        Arc::make_mut(&mut self.net).tls = Some(crate::http::Tls::also_trusting(pem)?);
+        Ok(self)
+    }
+
     /// Grants in the network what `other` grants, in place of what was granted before. Contexts that
     /// are made so share what they know of the addresses of granted names.
     pub fn same_network(&mut self, other: &WasiCtxBuilder) -> &mut Self {

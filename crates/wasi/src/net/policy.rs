@@ -53,6 +53,9 @@ pub(crate) struct Policy {
     /// Asked in place of `listen` and `connect`.
     pub(crate) check: Option<Arc<Check>>,
     pub(crate) learned: Learned,
+    /// Whom HTTPS trusts, if not only the authorities that everybody trusts.
+    #[cfg(feature = "http")]
+    pub(crate) tls: Option<crate::http::Tls>,
 }
 
 /// For each address that a granted name was found to have, the grants, by index.

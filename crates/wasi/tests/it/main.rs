@@ -3,6 +3,7 @@
 mod every;
 mod files;
 mod harness;
+mod net;
 mod p2;
 mod permissions;
 mod pointers;
