@@ -171,7 +171,8 @@ impl Entry {
 
     pub(crate) fn set_size(&self, size: u64) -> Answer {
         let file = self.file_with(Rights::FD_FILESTAT_SET_SIZE)?;
-        self.require(Rights::FD_WRITE)?;
+        // As `ftruncate` has it.
+        self.require(Rights::FD_WRITE).map_err(|_| Errno::Inval)?;
         i64::try_from(size).map_err(|_| Errno::Inval)?;
         Ok(file.file.set_len(size)?)
     }

@@ -134,6 +134,15 @@ impl Entry {
         }
     }
 
+    /// The file, with the right to write it, as WASI 0.2 has it: `perm` where the host does not allow that
+    /// for any descriptor, `badf` where this one was not opened for it.
+    pub(crate) fn file_to_write(&self) -> Answer<&OpenFile> {
+        match &self.object {
+            Object::File(_) if !self.granted.contains(Rights::FD_WRITE) => Err(Errno::Perm.into()),
+            _ => self.file_with(Rights::FD_WRITE),
+        }
+    }
+
     /// The directory, with `right` to it; anything else: `notdir`.
     pub(crate) fn dir_with(&self, right: Rights) -> Answer<&OpenDir> {
         match &self.object {

@@ -5,6 +5,7 @@ mod command;
 mod components;
 mod escapes;
 mod golden;
+mod guests;
 mod link;
 mod link_graphs;
 mod process;

@@ -115,6 +115,8 @@ impl TcpSocket {
         // Or a server could not start again for minutes after it ended. A live one is not disturbed.
         sockopt::set_socket_reuseaddr(fd, local.port() != 0)?;
         os::bind(fd, &local)?;
+        // Also of a port that the kernel chose: who knows it may want it again.
+        sockopt::set_socket_reuseaddr(fd, true)?;
         if let State::Unbound(fd) = self.take() {
             self.state = State::BindStarted(fd);
         }

@@ -111,19 +111,23 @@ impl types::HostDirectoryEntryStream for WasiCtxView<'_> {
 
 impl types::HostDescriptor for WasiCtxView<'_> {
     fn read_via_stream(&mut self, fd: Fd, offset: u64) -> FsResult<Resource<DynInputStream>> {
-        let file = self.entry(&fd)?.file_with(Rights::FD_READ)?;
+        let entry = self.entry(&fd)?;
+        if let Object::Dir(_) = entry.object {
+            return Err(ErrorCode::IsDirectory.into());
+        }
+        let file = entry.file_with(Rights::FD_READ)?;
         let stream: DynInputStream = Box::new(FileInput::new(file, offset));
         Ok(self.table.push(stream)?)
     }
 
     fn write_via_stream(&mut self, fd: Fd, offset: u64) -> FsResult<Resource<DynOutputStream>> {
-        let file = self.entry(&fd)?.file_with(Rights::FD_WRITE)?;
+        let file = self.entry(&fd)?.file_to_write()?;
         let stream: DynOutputStream = Box::new(FileOutput::new(file, WritePlace::At(offset)));
         Ok(self.table.push(stream)?)
     }
 
     fn append_via_stream(&mut self, fd: Fd) -> FsResult<Resource<DynOutputStream>> {
-        let file = self.entry(&fd)?.file_with(Rights::FD_WRITE)?;
+        let file = self.entry(&fd)?.file_to_write()?;
         let stream: DynOutputStream = Box::new(FileOutput::new(file, WritePlace::End));
         Ok(self.table.push(stream)?)
     }
@@ -212,7 +216,7 @@ impl types::HostDescriptor for WasiCtxView<'_> {
     }
 
     fn write(&mut self, fd: Fd, buffer: Vec<u8>, offset: u64) -> FsResult<u64> {
-        let file = self.entry(&fd)?.file_with(Rights::FD_WRITE)?;
+        let file = self.entry(&fd)?.file_to_write()?;
         let offset = checked(offset)?;
         let written = retried(|| sys::write_at(&file.file, &[IoSlice::new(&buffer)], offset))?;
         Ok(written as u64)
