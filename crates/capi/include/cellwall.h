@@ -23,6 +23,30 @@ typedef struct cellwall_wasi_output_t cellwall_wasi_output_t;
 typedef struct cellwall_sharedmemory_t cellwall_sharedmemory_t;
 typedef struct cellwall_caller_t cellwall_caller_t;
 typedef struct cellwall_linker_t cellwall_linker_t;
+typedef struct cellwall_component_t cellwall_component_t;
+typedef struct cellwall_component_export_index_t cellwall_component_export_index_t;
+typedef struct cellwall_component_type_t cellwall_component_type_t;
+typedef struct cellwall_component_instance_type_t cellwall_component_instance_type_t;
+typedef struct cellwall_component_item_t cellwall_component_item_t;
+typedef struct cellwall_component_func_type_t cellwall_component_func_type_t;
+typedef struct cellwall_component_valtype_t cellwall_component_valtype_t;
+typedef struct cellwall_component_vallist_t cellwall_component_vallist_t;
+typedef struct cellwall_component_valrecord_t cellwall_component_valrecord_t;
+typedef struct cellwall_component_valtuple_t cellwall_component_valtuple_t;
+typedef struct cellwall_component_valflags_t cellwall_component_valflags_t;
+typedef struct cellwall_component_valmap_t cellwall_component_valmap_t;
+typedef struct cellwall_component_valvariant_t cellwall_component_valvariant_t;
+typedef struct cellwall_component_valresult_t cellwall_component_valresult_t;
+typedef struct cellwall_component_val_t cellwall_component_val_t;
+typedef struct cellwall_component_valrecord_entry_t cellwall_component_valrecord_entry_t;
+typedef struct cellwall_component_valmap_entry_t cellwall_component_valmap_entry_t;
+typedef struct cellwall_component_resource_type_t cellwall_component_resource_type_t;
+typedef struct cellwall_component_resource_any_t cellwall_component_resource_any_t;
+typedef struct cellwall_component_resource_host_t cellwall_component_resource_host_t;
+typedef struct cellwall_component_linker_t cellwall_component_linker_t;
+typedef struct cellwall_component_linker_instance_t cellwall_component_linker_instance_t;
+typedef struct cellwall_component_instance_t cellwall_component_instance_t;
+typedef struct cellwall_component_func_t cellwall_component_func_t;
 
 // A function of the host with the data that it was made with. The results are zeros and nulls of their types
 // at first; references among them become the callee's. Null, or the trap that it ends with.
@@ -33,6 +57,24 @@ typedef own wasm_trap_t* (*cellwall_func_callback_t)(
   size_t args_count,
   wasm_val_t* results,
   size_t results_count);
+
+// A function of the host that components call. The store and the type are there until it returns; the
+// arguments stay the caller's. The results are `false` at first; those that it writes become the caller's.
+// Null, or the error that it ends with.
+typedef own cellwall_error_t* (*cellwall_component_func_callback_t)(
+  void* env,
+  wasm_store_t* store,
+  const cellwall_component_func_type_t* type,
+  const cellwall_component_val_t* args,
+  size_t args_count,
+  cellwall_component_val_t* results,
+  size_t results_count);
+
+// The destructor of a resource of the host. Null, or the error that it ends with.
+typedef own cellwall_error_t* (*cellwall_component_resource_destructor_t)(
+  void* env,
+  wasm_store_t* store,
+  uint32_t rep);
 
 ///////////////////////////////////////////////////////////////////////////////
 // Errors
@@ -59,6 +101,20 @@ WASM_API_EXTERN uint8_t cellwall_error_kind(const cellwall_error_t* error);
 
 // Where in the module's bytes; false if it has no such place.
 WASM_API_EXTERN bool cellwall_error_offset(const cellwall_error_t* error, size_t* out);
+
+// An error with this message, for a function of the host to end with; null if it is not UTF-8.
+WASM_API_EXTERN own cellwall_error_t* cellwall_error_new(const char* message);
+
+// Which trap of guest code it is, one of `cellwall_trap_code`.
+WASM_API_EXTERN uint8_t cellwall_error_trap_code(const cellwall_error_t* error);
+
+// The status with which a program of WASI ended itself, if that is what happened.
+WASM_API_EXTERN bool cellwall_error_exit_status(const cellwall_error_t* error, int32_t* out);
+
+// The guest frames of a call of a component that failed, the innermost first; none of other errors.
+WASM_API_EXTERN void cellwall_error_wasm_trace(
+  const cellwall_error_t* error,
+  own wasm_frame_vec_t* out);
 
 // Deletes it; null is fine.
 WASM_API_EXTERN void cellwall_error_delete(own cellwall_error_t* error);
@@ -143,7 +199,7 @@ WASM_API_EXTERN own cellwall_error_t* cellwall_module_deserialize_file(
 ///////////////////////////////////////////////////////////////////////////////
 // WASI
 //
-// What a program with WASI 0.1 is granted: nothing but clocks and random numbers unless it is said here.
+// What a program with WASI 0.1 or 0.2 is granted: nothing but clocks and random numbers unless it is said here.
 
 // Grants.
 // (struct cellwall_wasi_config_t, declared above)
@@ -244,6 +300,49 @@ WASM_API_EXTERN own cellwall_error_t* cellwall_wasi_config_preopen_dir(
   const char* host,
   const char* guest,
   uint8_t perms);
+
+// Grants to listen at an address, `ADDR[:PORT]`, as `cellwall run --listen` does; here and below only with WASI 0.2.
+WASM_API_EXTERN own cellwall_error_t* cellwall_wasi_config_allow_listen(
+  cellwall_wasi_config_t* config,
+  const char* address);
+
+// Grants to connect and to send datagrams to a host, `HOST[:PORT]`, or a network, `CIDR[:PORT]`; and to look up a name that
+// is granted so.
+WASM_API_EXTERN own cellwall_error_t* cellwall_wasi_config_allow_connect(
+  cellwall_wasi_config_t* config,
+  const char* host);
+
+// Grants HTTP requests to a host, `HOST[:PORT]`. They need no other grant.
+WASM_API_EXTERN own cellwall_error_t* cellwall_wasi_config_allow_http(
+  cellwall_wasi_config_t* config,
+  const char* host);
+
+// Whether any name may be looked up; by default only those that are granted by name.
+WASM_API_EXTERN void cellwall_wasi_config_allow_ip_name_lookup(
+  cellwall_wasi_config_t* config,
+  bool allow);
+
+// Whether there may be TCP sockets, for what else is granted; by default there may.
+WASM_API_EXTERN void cellwall_wasi_config_allow_tcp(cellwall_wasi_config_t* config, bool allow);
+
+// Whether there may be UDP sockets, for what else is granted; by default there may.
+WASM_API_EXTERN void cellwall_wasi_config_allow_udp(cellwall_wasi_config_t* config, bool allow);
+
+// Grants all addresses and names. HTTP requests have a grant of their own.
+WASM_API_EXTERN void cellwall_wasi_config_inherit_network(cellwall_wasi_config_t* config);
+
+// Whether a call of the guest may keep its thread waiting; by default it may.
+WASM_API_EXTERN void cellwall_wasi_config_allow_blocking(
+  cellwall_wasi_config_t* config,
+  bool allow);
+
+// How many descriptors a program may have open at once; 1024 by default.
+WASM_API_EXTERN void cellwall_wasi_config_max_descriptors(
+  cellwall_wasi_config_t* config,
+  size_t count);
+
+// How many sockets a program may have at once; 4096 by default.
+WASM_API_EXTERN void cellwall_wasi_config_max_sockets(cellwall_wasi_config_t* config, size_t count);
 
 ///////////////////////////////////////////////////////////////////////////////
 // Engines and stores
@@ -434,6 +533,8 @@ enum cellwall_trap_code_enum {
   CELLWALL_TRAP_UNREACHABLE = 9,  // an `unreachable` instruction
   CELLWALL_TRAP_INTERRUPT = 10,  // the embedder interrupted the call
   CELLWALL_TRAP_NULL_REFERENCE = 11,  // a null reference where a value was needed
+  CELLWALL_TRAP_HEAP_MISALIGNED = 12,  // an atomic access whose address is no multiple of its width
+  CELLWALL_TRAP_ATOMIC_WAIT_NON_SHARED_MEMORY = 13,  // a wait on a memory that is not shared
 };
 
 // Which trap of guest code it is, one of the enumeration above.
@@ -538,6 +639,845 @@ WASM_API_EXTERN own cellwall_error_t* cellwall_linker_instantiate(
   const wasm_module_t* module,
   own wasm_instance_t** out,
   own wasm_trap_t** trap);
+
+///////////////////////////////////////////////////////////////////////////////
+// Components
+//
+// Modules with interfaces, linked in types. As everything that has no store, a component is of an engine and can be used
+// from any thread. Names are passed with their length and need no zero at the end.
+
+// A compiled component.
+// (struct cellwall_component_t, declared above)
+
+// Where an export is: found once by name, then used without looking for it again.
+// (struct cellwall_component_export_index_t, declared above)
+
+// Compiles a component in the binary or the text format.
+WASM_API_EXTERN own cellwall_error_t* cellwall_component_new(
+  const wasm_engine_t* engine,
+  const uint8_t* bytes,
+  size_t length,
+  own cellwall_component_t** out);
+
+// Whether bytes are a valid component in the binary format; compiles nothing.
+WASM_API_EXTERN own cellwall_error_t* cellwall_component_validate(
+  const wasm_engine_t* engine,
+  const uint8_t* bytes,
+  size_t length);
+
+// The compiled component as bytes.
+WASM_API_EXTERN own cellwall_error_t* cellwall_component_serialize(
+  const cellwall_component_t* component,
+  own wasm_byte_vec_t* out);
+
+// The component from such bytes, from wherever they come: the machine code is proven before it can run, so any bytes may
+// be given.
+WASM_API_EXTERN own cellwall_error_t* cellwall_component_deserialize(
+  const wasm_engine_t* engine,
+  const uint8_t* bytes,
+  size_t length,
+  own cellwall_component_t** out);
+
+// Likewise, from a file; such as `cellwall compile` writes.
+WASM_API_EXTERN own cellwall_error_t* cellwall_component_deserialize_file(
+  const wasm_engine_t* engine,
+  const char* path,
+  own cellwall_component_t** out);
+
+// Another hold on the same component; it costs nothing.
+WASM_API_EXTERN own cellwall_component_t* cellwall_component_clone(
+  const cellwall_component_t* component);
+
+// Deletes this hold on it; null is fine. Instances live on.
+WASM_API_EXTERN void cellwall_component_delete(own cellwall_component_t* component);
+
+// What it imports and exports.
+WASM_API_EXTERN own cellwall_component_type_t* cellwall_component_type(
+  const cellwall_component_t* component);
+
+// Finds an export by name, or by a compatible version of its name; null if there is none. `instance` is the exported
+// instance in which to look, found before; null is the root. The index is good for all instances of the component.
+WASM_API_EXTERN own cellwall_component_export_index_t* cellwall_component_get_export_index(
+  const cellwall_component_t* component,
+  const cellwall_component_export_index_t* instance,
+  const char* name,
+  size_t name_len);
+
+// A copy.
+WASM_API_EXTERN own cellwall_component_export_index_t* cellwall_component_export_index_clone(
+  const cellwall_component_export_index_t* index);
+
+// Deletes it; null is fine.
+WASM_API_EXTERN void cellwall_component_export_index_delete(
+  own cellwall_component_export_index_t* index);
+
+///////////////////////////////////////////////////////////////////////////////
+// Types of components
+//
+// What components import and export, and the types of values. Everything that is reached from a type belongs to that type
+// and is there as long as it is. Names are not ended by a zero. Where an answer is false or null nothing is written.
+
+// What a component imports and exports.
+// (struct cellwall_component_type_t, declared above)
+
+// What an instance exports.
+// (struct cellwall_component_instance_type_t, declared above)
+
+// The type of something imported or exported.
+// (struct cellwall_component_item_t, declared above)
+
+// The type of a function: parameters with names, and at most one result.
+// (struct cellwall_component_func_type_t, declared above)
+
+// The type of a value.
+// (struct cellwall_component_valtype_t, declared above)
+
+enum cellwall_component_item_kind_enum {
+  CELLWALL_COMPONENT_ITEM_COMPONENT = 0,  // a component
+  CELLWALL_COMPONENT_ITEM_COMPONENT_INSTANCE = 1,  // an instance, with items of its own
+  CELLWALL_COMPONENT_ITEM_MODULE = 2,  // a core module
+  CELLWALL_COMPONENT_ITEM_COMPONENT_FUNC = 3,  // a function
+  CELLWALL_COMPONENT_ITEM_RESOURCE = 4,  // a resource
+  CELLWALL_COMPONENT_ITEM_TYPE = 6,  // a type; of values, or of something else
+};
+
+enum cellwall_component_valtype_kind_enum {
+  CELLWALL_COMPONENT_VALTYPE_BOOL = 0,  // `bool`
+  CELLWALL_COMPONENT_VALTYPE_S8 = 1,  // `s8`
+  CELLWALL_COMPONENT_VALTYPE_S16 = 2,  // `s16`
+  CELLWALL_COMPONENT_VALTYPE_S32 = 3,  // `s32`
+  CELLWALL_COMPONENT_VALTYPE_S64 = 4,  // `s64`
+  CELLWALL_COMPONENT_VALTYPE_U8 = 5,  // `u8`
+  CELLWALL_COMPONENT_VALTYPE_U16 = 6,  // `u16`
+  CELLWALL_COMPONENT_VALTYPE_U32 = 7,  // `u32`
+  CELLWALL_COMPONENT_VALTYPE_U64 = 8,  // `u64`
+  CELLWALL_COMPONENT_VALTYPE_F32 = 9,  // `f32`
+  CELLWALL_COMPONENT_VALTYPE_F64 = 10,  // `f64`
+  CELLWALL_COMPONENT_VALTYPE_CHAR = 11,  // `char`
+  CELLWALL_COMPONENT_VALTYPE_STRING = 12,  // `string`
+  CELLWALL_COMPONENT_VALTYPE_LIST = 13,  // `list<t>`, of fixed length or not
+  CELLWALL_COMPONENT_VALTYPE_RECORD = 14,  // `record`
+  CELLWALL_COMPONENT_VALTYPE_TUPLE = 15,  // `tuple`
+  CELLWALL_COMPONENT_VALTYPE_VARIANT = 16,  // `variant`
+  CELLWALL_COMPONENT_VALTYPE_ENUM = 17,  // `enum`
+  CELLWALL_COMPONENT_VALTYPE_OPTION = 18,  // `option<t>`
+  CELLWALL_COMPONENT_VALTYPE_RESULT = 19,  // `result<t, e>`
+  CELLWALL_COMPONENT_VALTYPE_FLAGS = 20,  // `flags`
+  CELLWALL_COMPONENT_VALTYPE_OWN = 21,  // `own<r>`, a resource that is given away
+  CELLWALL_COMPONENT_VALTYPE_BORROW = 22,  // `borrow<r>`, a resource that is lent
+  CELLWALL_COMPONENT_VALTYPE_ERROR_CONTEXT = 25,  // `error-context`
+  CELLWALL_COMPONENT_VALTYPE_MAP = 26,  // `map<k, v>`
+};
+
+// Deletes it; null is fine.
+WASM_API_EXTERN void cellwall_component_type_delete(own cellwall_component_type_t* type);
+
+// How many things it imports.
+WASM_API_EXTERN size_t cellwall_component_type_import_count(const cellwall_component_type_t* type);
+
+// One of them, in order; false if there are not so many. What is null is not asked for.
+WASM_API_EXTERN bool cellwall_component_type_import_nth(
+  const cellwall_component_type_t* type,
+  size_t nth,
+  const char** name,
+  size_t* name_len,
+  const cellwall_component_item_t** item);
+
+// What it imports by this name; null if nothing.
+WASM_API_EXTERN const cellwall_component_item_t* cellwall_component_type_import_get(
+  const cellwall_component_type_t* type,
+  const char* name,
+  size_t name_len);
+
+// How many things it exports.
+WASM_API_EXTERN size_t cellwall_component_type_export_count(const cellwall_component_type_t* type);
+
+// One of them, in order, likewise.
+WASM_API_EXTERN bool cellwall_component_type_export_nth(
+  const cellwall_component_type_t* type,
+  size_t nth,
+  const char** name,
+  size_t* name_len,
+  const cellwall_component_item_t** item);
+
+// What it exports by this name; null if nothing.
+WASM_API_EXTERN const cellwall_component_item_t* cellwall_component_type_export_get(
+  const cellwall_component_type_t* type,
+  const char* name,
+  size_t name_len);
+
+// Deletes it, if it is not an item's; null is fine.
+WASM_API_EXTERN void cellwall_component_instance_type_delete(
+  own cellwall_component_instance_type_t* type);
+
+// How many things it exports.
+WASM_API_EXTERN size_t cellwall_component_instance_type_export_count(
+  const cellwall_component_instance_type_t* type);
+
+// One of them, in order, likewise.
+WASM_API_EXTERN bool cellwall_component_instance_type_export_nth(
+  const cellwall_component_instance_type_t* type,
+  size_t nth,
+  const char** name,
+  size_t* name_len,
+  const cellwall_component_item_t** item);
+
+// What it exports by this name; null if nothing.
+WASM_API_EXTERN const cellwall_component_item_t* cellwall_component_instance_type_export_get(
+  const cellwall_component_instance_type_t* type,
+  const char* name,
+  size_t name_len);
+
+// What it is, one of `cellwall_component_item_kind`; 255 for null.
+WASM_API_EXTERN uint8_t cellwall_component_item_kind(const cellwall_component_item_t* item);
+
+// Its type as a function; null if it is something else.
+WASM_API_EXTERN const cellwall_component_func_type_t* cellwall_component_item_func(
+  const cellwall_component_item_t* item);
+
+// Its type as an instance; null if it is something else.
+WASM_API_EXTERN const cellwall_component_instance_type_t* cellwall_component_item_instance(
+  const cellwall_component_item_t* item);
+
+// The type of values that it is; null if it is something else.
+WASM_API_EXTERN const cellwall_component_valtype_t* cellwall_component_item_type(
+  const cellwall_component_item_t* item);
+
+// The resource type that it is; null if it is something else.
+WASM_API_EXTERN const cellwall_component_resource_type_t* cellwall_component_item_resource(
+  const cellwall_component_item_t* item);
+
+// A number that no other type object of this process has or had: by it a function of the host that is called with a type
+// again and again knows what it has looked at already.
+WASM_API_EXTERN uint64_t cellwall_component_func_type_id(
+  const cellwall_component_func_type_t* type);
+
+// A copy that is the caller's.
+WASM_API_EXTERN own cellwall_component_func_type_t* cellwall_component_func_type_clone(
+  const cellwall_component_func_type_t* type);
+
+// Deletes it, if it is not an item's; null is fine.
+WASM_API_EXTERN void cellwall_component_func_type_delete(own cellwall_component_func_type_t* type);
+
+// How many parameters it has.
+WASM_API_EXTERN size_t cellwall_component_func_type_param_count(
+  const cellwall_component_func_type_t* type);
+
+// One of them, with its name; false if there are not so many. What is null is not asked for.
+WASM_API_EXTERN bool cellwall_component_func_type_param_nth(
+  const cellwall_component_func_type_t* type,
+  size_t nth,
+  const char** name,
+  size_t* name_len,
+  const cellwall_component_valtype_t** param);
+
+// The type of its result; null if it has none.
+WASM_API_EXTERN const cellwall_component_valtype_t* cellwall_component_func_type_result(
+  const cellwall_component_func_type_t* type);
+
+// Its kind, one of `cellwall_component_valtype_kind`; 255 for null.
+WASM_API_EXTERN uint8_t cellwall_component_valtype_kind(const cellwall_component_valtype_t* type);
+
+// A copy that is the caller's.
+WASM_API_EXTERN own cellwall_component_valtype_t* cellwall_component_valtype_clone(
+  const cellwall_component_valtype_t* type);
+
+// Deletes it, if it is nobody's part; null is fine.
+WASM_API_EXTERN void cellwall_component_valtype_delete(own cellwall_component_valtype_t* type);
+
+// Whether both are the same type.
+WASM_API_EXTERN bool cellwall_component_valtype_equal(
+  const cellwall_component_valtype_t* a,
+  const cellwall_component_valtype_t* b);
+
+// The type of a list's elements; null if it is no list.
+WASM_API_EXTERN const cellwall_component_valtype_t* cellwall_component_list_type_element(
+  const cellwall_component_valtype_t* type);
+
+// How long a list of fixed length is; false if it is none.
+WASM_API_EXTERN bool cellwall_component_list_type_length(
+  const cellwall_component_valtype_t* type,
+  uint32_t* length);
+
+// The type of a map's keys; null if it is no map.
+WASM_API_EXTERN const cellwall_component_valtype_t* cellwall_component_map_type_key(
+  const cellwall_component_valtype_t* type);
+
+// The type of a map's values; null if it is no map.
+WASM_API_EXTERN const cellwall_component_valtype_t* cellwall_component_map_type_value(
+  const cellwall_component_valtype_t* type);
+
+// How many fields a record has; 0 if it is no record.
+WASM_API_EXTERN size_t cellwall_component_record_type_field_count(
+  const cellwall_component_valtype_t* type);
+
+// One of them, in order.
+WASM_API_EXTERN bool cellwall_component_record_type_field_nth(
+  const cellwall_component_valtype_t* type,
+  size_t nth,
+  const char** name,
+  size_t* name_len,
+  const cellwall_component_valtype_t** field);
+
+// How many fields a tuple has; 0 if it is no tuple.
+WASM_API_EXTERN size_t cellwall_component_tuple_type_types_count(
+  const cellwall_component_valtype_t* type);
+
+// The type of one of them; null if there are not so many.
+WASM_API_EXTERN const cellwall_component_valtype_t* cellwall_component_tuple_type_types_nth(
+  const cellwall_component_valtype_t* type,
+  size_t nth);
+
+// How many cases a variant has; 0 if it is no variant.
+WASM_API_EXTERN size_t cellwall_component_variant_type_case_count(
+  const cellwall_component_valtype_t* type);
+
+// One of them, in order; the payload is null if the case has none.
+WASM_API_EXTERN bool cellwall_component_variant_type_case_nth(
+  const cellwall_component_valtype_t* type,
+  size_t nth,
+  const char** name,
+  size_t* name_len,
+  const cellwall_component_valtype_t** payload);
+
+// How many cases an enum has; 0 if it is no enum.
+WASM_API_EXTERN size_t cellwall_component_enum_type_names_count(
+  const cellwall_component_valtype_t* type);
+
+// The name of one of them, in order.
+WASM_API_EXTERN bool cellwall_component_enum_type_names_nth(
+  const cellwall_component_valtype_t* type,
+  size_t nth,
+  const char** name,
+  size_t* name_len);
+
+// What an option is of; null if it is no option.
+WASM_API_EXTERN const cellwall_component_valtype_t* cellwall_component_option_type_ty(
+  const cellwall_component_valtype_t* type);
+
+// What a result has if all went well; null if nothing, or it is no result.
+WASM_API_EXTERN const cellwall_component_valtype_t* cellwall_component_result_type_ok(
+  const cellwall_component_valtype_t* type);
+
+// What a result has otherwise; null if nothing, or it is no result.
+WASM_API_EXTERN const cellwall_component_valtype_t* cellwall_component_result_type_err(
+  const cellwall_component_valtype_t* type);
+
+// How many flags there are; 0 if it is no type of flags.
+WASM_API_EXTERN size_t cellwall_component_flags_type_names_count(
+  const cellwall_component_valtype_t* type);
+
+// The name of one of them, in order.
+WASM_API_EXTERN bool cellwall_component_flags_type_names_nth(
+  const cellwall_component_valtype_t* type,
+  size_t nth,
+  const char** name,
+  size_t* name_len);
+
+// The type of the resource that is owned or lent; null if it is neither.
+WASM_API_EXTERN const cellwall_component_resource_type_t* cellwall_component_valtype_resource(
+  const cellwall_component_valtype_t* type);
+
+///////////////////////////////////////////////////////////////////////////////
+// Values of components
+//
+// Values of all interface types. A value owns what it points to. Those that are passed to a function of this library stay
+// the caller's, except where it says `own`; results are the caller's, who deletes each by
+// `cellwall_component_val_delete`. What a function does not find as its kind says (a text that is not UTF-8, a case that
+// does not exist, a null) is an error of that function.
+
+enum cellwall_component_valkind_enum {
+  CELLWALL_COMPONENT_BOOL = 0,  // `boolean`
+  CELLWALL_COMPONENT_S8 = 1,  // `s8`
+  CELLWALL_COMPONENT_U8 = 2,  // `u8`
+  CELLWALL_COMPONENT_S16 = 3,  // `s16`
+  CELLWALL_COMPONENT_U16 = 4,  // `u16`
+  CELLWALL_COMPONENT_S32 = 5,  // `s32`
+  CELLWALL_COMPONENT_U32 = 6,  // `u32`
+  CELLWALL_COMPONENT_S64 = 7,  // `s64`
+  CELLWALL_COMPONENT_U64 = 8,  // `u64`
+  CELLWALL_COMPONENT_F32 = 9,  // `f32`
+  CELLWALL_COMPONENT_F64 = 10,  // `f64`
+  CELLWALL_COMPONENT_CHAR = 11,  // `character`, a Unicode scalar value
+  CELLWALL_COMPONENT_STRING = 12,  // `string`, in UTF-8
+  CELLWALL_COMPONENT_LIST = 13,  // `list`
+  CELLWALL_COMPONENT_RECORD = 14,  // `record`: all fields in the order of the type
+  CELLWALL_COMPONENT_TUPLE = 15,  // `tuple`
+  CELLWALL_COMPONENT_VARIANT = 16,  // `variant`: the name of the case and its payload, null if it has none
+  CELLWALL_COMPONENT_ENUM = 17,  // `enumeration`: the name of the case
+  CELLWALL_COMPONENT_OPTION = 18,  // `option`: null is none
+  CELLWALL_COMPONENT_RESULT = 19,  // `result`: the value is null if there is none
+  CELLWALL_COMPONENT_FLAGS = 20,  // `flags`: the names of those that are set
+  CELLWALL_COMPONENT_RESOURCE = 21,  // `resource`
+  CELLWALL_COMPONENT_MAP = 22,  // `map`: entries in the order in which they are passed
+  CELLWALL_COMPONENT_ERROR_CONTEXT = 23,  // `string`, the message of an error context
+};
+
+// The elements of a list.
+struct cellwall_component_vallist_t {
+  size_t size;  // how many
+  cellwall_component_val_t* data;  // the elements; null if there are none
+};
+
+// A vector of these elements, which it owns from now on.
+WASM_API_EXTERN void cellwall_component_vallist_new(
+  own cellwall_component_vallist_t* out,
+  size_t size,
+  own const cellwall_component_val_t* elements);
+
+// An empty vector.
+WASM_API_EXTERN void cellwall_component_vallist_new_empty(own cellwall_component_vallist_t* out);
+
+// A vector whose elements the caller fills in: they are false, or empty, at first.
+WASM_API_EXTERN void cellwall_component_vallist_new_uninit(
+  own cellwall_component_vallist_t* out,
+  size_t size);
+
+// A copy of a vector and its elements.
+WASM_API_EXTERN void cellwall_component_vallist_copy(
+  own cellwall_component_vallist_t* out,
+  const cellwall_component_vallist_t* from);
+
+// Deletes a vector and its elements; it is empty then. Null is fine.
+WASM_API_EXTERN void cellwall_component_vallist_delete(own cellwall_component_vallist_t* out);
+
+// The fields of a record.
+struct cellwall_component_valrecord_t {
+  size_t size;  // how many
+  cellwall_component_valrecord_entry_t* data;  // the elements; null if there are none
+};
+
+// A vector of these elements, which it owns from now on.
+WASM_API_EXTERN void cellwall_component_valrecord_new(
+  own cellwall_component_valrecord_t* out,
+  size_t size,
+  own const cellwall_component_valrecord_entry_t* elements);
+
+// An empty vector.
+WASM_API_EXTERN void cellwall_component_valrecord_new_empty(
+  own cellwall_component_valrecord_t* out);
+
+// A vector whose elements the caller fills in: they are false, or empty, at first.
+WASM_API_EXTERN void cellwall_component_valrecord_new_uninit(
+  own cellwall_component_valrecord_t* out,
+  size_t size);
+
+// A copy of a vector and its elements.
+WASM_API_EXTERN void cellwall_component_valrecord_copy(
+  own cellwall_component_valrecord_t* out,
+  const cellwall_component_valrecord_t* from);
+
+// Deletes a vector and its elements; it is empty then. Null is fine.
+WASM_API_EXTERN void cellwall_component_valrecord_delete(own cellwall_component_valrecord_t* out);
+
+// The fields of a tuple.
+struct cellwall_component_valtuple_t {
+  size_t size;  // how many
+  cellwall_component_val_t* data;  // the elements; null if there are none
+};
+
+// A vector of these elements, which it owns from now on.
+WASM_API_EXTERN void cellwall_component_valtuple_new(
+  own cellwall_component_valtuple_t* out,
+  size_t size,
+  own const cellwall_component_val_t* elements);
+
+// An empty vector.
+WASM_API_EXTERN void cellwall_component_valtuple_new_empty(own cellwall_component_valtuple_t* out);
+
+// A vector whose elements the caller fills in: they are false, or empty, at first.
+WASM_API_EXTERN void cellwall_component_valtuple_new_uninit(
+  own cellwall_component_valtuple_t* out,
+  size_t size);
+
+// A copy of a vector and its elements.
+WASM_API_EXTERN void cellwall_component_valtuple_copy(
+  own cellwall_component_valtuple_t* out,
+  const cellwall_component_valtuple_t* from);
+
+// Deletes a vector and its elements; it is empty then. Null is fine.
+WASM_API_EXTERN void cellwall_component_valtuple_delete(own cellwall_component_valtuple_t* out);
+
+// The names of flags.
+struct cellwall_component_valflags_t {
+  size_t size;  // how many
+  wasm_name_t* data;  // the elements; null if there are none
+};
+
+// A vector of these elements, which it owns from now on.
+WASM_API_EXTERN void cellwall_component_valflags_new(
+  own cellwall_component_valflags_t* out,
+  size_t size,
+  own const wasm_name_t* elements);
+
+// An empty vector.
+WASM_API_EXTERN void cellwall_component_valflags_new_empty(own cellwall_component_valflags_t* out);
+
+// A vector whose elements the caller fills in: they are false, or empty, at first.
+WASM_API_EXTERN void cellwall_component_valflags_new_uninit(
+  own cellwall_component_valflags_t* out,
+  size_t size);
+
+// A copy of a vector and its elements.
+WASM_API_EXTERN void cellwall_component_valflags_copy(
+  own cellwall_component_valflags_t* out,
+  const cellwall_component_valflags_t* from);
+
+// Deletes a vector and its elements; it is empty then. Null is fine.
+WASM_API_EXTERN void cellwall_component_valflags_delete(own cellwall_component_valflags_t* out);
+
+// The entries of a map.
+struct cellwall_component_valmap_t {
+  size_t size;  // how many
+  cellwall_component_valmap_entry_t* data;  // the elements; null if there are none
+};
+
+// A vector of these elements, which it owns from now on.
+WASM_API_EXTERN void cellwall_component_valmap_new(
+  own cellwall_component_valmap_t* out,
+  size_t size,
+  own const cellwall_component_valmap_entry_t* elements);
+
+// An empty vector.
+WASM_API_EXTERN void cellwall_component_valmap_new_empty(own cellwall_component_valmap_t* out);
+
+// A vector whose elements the caller fills in: they are false, or empty, at first.
+WASM_API_EXTERN void cellwall_component_valmap_new_uninit(
+  own cellwall_component_valmap_t* out,
+  size_t size);
+
+// A copy of a vector and its elements.
+WASM_API_EXTERN void cellwall_component_valmap_copy(
+  own cellwall_component_valmap_t* out,
+  const cellwall_component_valmap_t* from);
+
+// Deletes a vector and its elements; it is empty then. Null is fine.
+WASM_API_EXTERN void cellwall_component_valmap_delete(own cellwall_component_valmap_t* out);
+
+struct cellwall_component_valvariant_t {
+  wasm_name_t discriminant;  // the name of the case
+  cellwall_component_val_t* val;  // its payload, made by `cellwall_component_val_new`; null if it has none
+};
+
+struct cellwall_component_valresult_t {
+  bool is_ok;  // whether all went well
+  cellwall_component_val_t* val;  // what it has, made by `cellwall_component_val_new`; null if nothing
+};
+
+typedef union cellwall_component_valunion_t {
+  bool boolean;
+  int8_t s8;
+  uint8_t u8;
+  int16_t s16;
+  uint16_t u16;
+  int32_t s32;
+  uint32_t u32;
+  int64_t s64;
+  uint64_t u64;
+  float32_t f32;
+  float64_t f64;
+  uint32_t character;
+  wasm_name_t string;
+  cellwall_component_vallist_t list;
+  cellwall_component_valrecord_t record;
+  cellwall_component_valtuple_t tuple;
+  cellwall_component_valvariant_t variant;
+  wasm_name_t enumeration;
+  cellwall_component_val_t* option;
+  cellwall_component_valresult_t result;
+  cellwall_component_valflags_t flags;
+  cellwall_component_resource_any_t* resource;
+  cellwall_component_valmap_t map;
+} cellwall_component_valunion_t;
+
+struct cellwall_component_val_t {
+  uint8_t kind;  // which field of `of` it is, one of `cellwall_component_valkind`
+  cellwall_component_valunion_t of;  // the value
+};
+
+struct cellwall_component_valrecord_entry_t {
+  wasm_name_t name;  // the name of the field
+  cellwall_component_val_t val;  // its value
+};
+
+struct cellwall_component_valmap_entry_t {
+  cellwall_component_val_t key;  // the key
+  cellwall_component_val_t value;  // its value
+};
+
+// Moves a value to a place of its own, for a payload: what was there is `false` then.
+WASM_API_EXTERN own cellwall_component_val_t* cellwall_component_val_new(
+  own cellwall_component_val_t* value);
+
+// Deletes a value and the place that `cellwall_component_val_new` made for it; null is fine.
+WASM_API_EXTERN void cellwall_component_val_free(own cellwall_component_val_t* value);
+
+// A copy of a value and all that it owns. A resource stays one resource: both are handles of it.
+WASM_API_EXTERN void cellwall_component_val_clone(
+  const cellwall_component_val_t* value,
+  own cellwall_component_val_t* out);
+
+// Deletes what a value owns; it is `false` then. Null is fine. An owned resource is not dropped by it.
+WASM_API_EXTERN void cellwall_component_val_delete(own cellwall_component_val_t* value);
+
+// A list of `u8`, from bytes in a row.
+WASM_API_EXTERN void cellwall_component_vallist_new_bytes(
+  own cellwall_component_vallist_t* out,
+  size_t size,
+  const uint8_t* bytes);
+
+// The bytes of a list of `u8`, in a row; false, and nothing is written, if it is no such list, or not of this size.
+WASM_API_EXTERN bool cellwall_component_vallist_bytes(
+  const cellwall_component_vallist_t* list,
+  uint8_t* bytes,
+  size_t size);
+
+///////////////////////////////////////////////////////////////////////////////
+// Resources of components
+//
+// Things that are passed by handle. Those of the host are a number, the representation, which the host chooses; and a
+// type, which is a number too. A handle that the host owns must be passed on or dropped.
+
+// The type of a resource: of the host, or of a component instance.
+// (struct cellwall_component_resource_type_t, declared above)
+
+// A handle of a resource in a store, of whatever type.
+// (struct cellwall_component_resource_any_t, declared above)
+
+// A resource of the host: its representation and type.
+// (struct cellwall_component_resource_host_t, declared above)
+
+// The type of the host's with this number: equal numbers are equal types.
+WASM_API_EXTERN own cellwall_component_resource_type_t* cellwall_component_resource_type_new_host(
+  uint32_t ty);
+
+// A copy that is the caller's.
+WASM_API_EXTERN own cellwall_component_resource_type_t* cellwall_component_resource_type_clone(
+  const cellwall_component_resource_type_t* type);
+
+// Whether both are the same type.
+WASM_API_EXTERN bool cellwall_component_resource_type_equal(
+  const cellwall_component_resource_type_t* a,
+  const cellwall_component_resource_type_t* b);
+
+// Deletes it, if it is nobody's part; null is fine.
+WASM_API_EXTERN void cellwall_component_resource_type_delete(
+  own cellwall_component_resource_type_t* type);
+
+// Its type.
+WASM_API_EXTERN own cellwall_component_resource_type_t* cellwall_component_resource_any_type(
+  const cellwall_component_resource_any_t* resource);
+
+// Whether the host owns it; otherwise it was lent to a function of the host, until that returns.
+WASM_API_EXTERN bool cellwall_component_resource_any_owned(
+  const cellwall_component_resource_any_t* resource);
+
+// Drops the resource: the destructor of its type is called if the host owns it. The handle is of no use then, but has to
+// be deleted all the same. Dropping it twice, or one that was passed on, is an error.
+WASM_API_EXTERN own cellwall_error_t* cellwall_component_resource_any_drop(
+  wasm_store_t* store,
+  const cellwall_component_resource_any_t* resource);
+
+// Takes a resource of the host back out of the store. If it was owned, the handle is of no use then.
+WASM_API_EXTERN own cellwall_error_t* cellwall_component_resource_any_to_host(
+  wasm_store_t* store,
+  const cellwall_component_resource_any_t* resource,
+  own cellwall_component_resource_host_t** out);
+
+// Another handle of the same resource.
+WASM_API_EXTERN own cellwall_component_resource_any_t* cellwall_component_resource_any_clone(
+  const cellwall_component_resource_any_t* resource);
+
+// Deletes the handle, not the resource; null is fine.
+WASM_API_EXTERN void cellwall_component_resource_any_delete(
+  own cellwall_component_resource_any_t* resource);
+
+// A resource of the host, to be given away or to be lent, with its representation and the number of its type.
+WASM_API_EXTERN own cellwall_component_resource_host_t* cellwall_component_resource_host_new(
+  bool owned,
+  uint32_t rep,
+  uint32_t ty);
+
+// Its representation.
+WASM_API_EXTERN uint32_t cellwall_component_resource_host_rep(
+  const cellwall_component_resource_host_t* resource);
+
+// The number of its type.
+WASM_API_EXTERN uint32_t cellwall_component_resource_host_type(
+  const cellwall_component_resource_host_t* resource);
+
+// Whether it is given away, and not lent.
+WASM_API_EXTERN bool cellwall_component_resource_host_owned(
+  const cellwall_component_resource_host_t* resource);
+
+// Puts it into a store, to be passed to guests.
+WASM_API_EXTERN own cellwall_error_t* cellwall_component_resource_host_to_any(
+  wasm_store_t* store,
+  const cellwall_component_resource_host_t* resource,
+  own cellwall_component_resource_any_t** out);
+
+// A copy.
+WASM_API_EXTERN own cellwall_component_resource_host_t* cellwall_component_resource_host_clone(
+  const cellwall_component_resource_host_t* resource);
+
+// Deletes it; null is fine.
+WASM_API_EXTERN void cellwall_component_resource_host_delete(
+  own cellwall_component_resource_host_t* resource);
+
+///////////////////////////////////////////////////////////////////////////////
+// Linkers of components
+//
+// What the host gives components: functions, resources, core modules and instances, by name. A linker is for every store
+// of its engine.
+
+// Definitions by names.
+// (struct cellwall_component_linker_t, declared above)
+
+// A place in a linker to define things in: the root, or an instance.
+// (struct cellwall_component_linker_instance_t, declared above)
+
+// A linker without definitions.
+WASM_API_EXTERN own cellwall_component_linker_t* cellwall_component_linker_new(
+  const wasm_engine_t* engine);
+
+// Deletes it; null is fine. Instances live on.
+WASM_API_EXTERN void cellwall_component_linker_delete(own cellwall_component_linker_t* linker);
+
+// Whether a name may be defined twice; the last definition is used then.
+WASM_API_EXTERN void cellwall_component_linker_allow_shadowing(
+  cellwall_component_linker_t* linker,
+  bool allow);
+
+// To define what components import by itself. It can be used as long as the caller wants, also beside others.
+WASM_API_EXTERN own cellwall_component_linker_instance_t* cellwall_component_linker_root(
+  cellwall_component_linker_t* linker);
+
+// Defines all interfaces of WASI 0.2 but HTTP. What programs are granted is said by `cellwall_store_wasi_set`; a store
+// without has no grant.
+WASM_API_EXTERN own cellwall_error_t* cellwall_component_linker_add_wasip2(
+  cellwall_component_linker_t* linker);
+
+// Defines `wasi:http`, beside `cellwall_component_linker_add_wasip2`. Requests go only to hosts that
+// `cellwall_wasi_config_allow_http` granted.
+WASM_API_EXTERN own cellwall_error_t* cellwall_component_linker_add_wasi_http(
+  cellwall_component_linker_t* linker);
+
+// Defines each function that the component imports and that is not defined as one that traps.
+WASM_API_EXTERN own cellwall_error_t* cellwall_component_linker_define_unknown_imports_as_traps(
+  cellwall_component_linker_t* linker,
+  const cellwall_component_t* component);
+
+// Compares types, and makes an instance.
+WASM_API_EXTERN own cellwall_error_t* cellwall_component_linker_instantiate(
+  const cellwall_component_linker_t* linker,
+  wasm_store_t* store,
+  const cellwall_component_t* component,
+  own cellwall_component_instance_t** out);
+
+// To define what is in an instance of this name; it may have been begun before.
+WASM_API_EXTERN own cellwall_error_t* cellwall_component_linker_instance_add_instance(
+  cellwall_component_linker_instance_t* instance,
+  const char* name,
+  size_t name_len,
+  own cellwall_component_linker_instance_t** out);
+
+// Defines a function of the host, of whatever type a component imports it with. The finalizer is called when nobody can
+// call the function any more, also if this fails; it must not use the linker.
+WASM_API_EXTERN own cellwall_error_t* cellwall_component_linker_instance_add_func(
+  cellwall_component_linker_instance_t* instance,
+  const char* name,
+  size_t name_len,
+  cellwall_component_func_callback_t callback,
+  void* env,
+  cellwall_finalizer_t finalizer);
+
+// Defines a resource type. The destructor, if it is not null, is called with the representation of each resource whose
+// last handle a guest has dropped. The finalizer as above.
+WASM_API_EXTERN own cellwall_error_t* cellwall_component_linker_instance_add_resource(
+  cellwall_component_linker_instance_t* instance,
+  const char* name,
+  size_t name_len,
+  const cellwall_component_resource_type_t* type,
+  cellwall_component_resource_destructor_t destructor,
+  void* env,
+  cellwall_finalizer_t finalizer);
+
+// Defines a core module.
+WASM_API_EXTERN own cellwall_error_t* cellwall_component_linker_instance_add_module(
+  cellwall_component_linker_instance_t* instance,
+  const char* name,
+  size_t name_len,
+  const wasm_module_t* module);
+
+// Deletes the place, not what is defined in it; null is fine.
+WASM_API_EXTERN void cellwall_component_linker_instance_delete(
+  own cellwall_component_linker_instance_t* instance);
+
+///////////////////////////////////////////////////////////////////////////////
+// Instances of components
+//
+// Instances and their functions. Both are names for something in a store, which they keep.
+
+// An instance of a component, in a store.
+// (struct cellwall_component_instance_t, declared above)
+
+// A function that an instance exports.
+// (struct cellwall_component_func_t, declared above)
+
+// Another name for the same instance.
+WASM_API_EXTERN own cellwall_component_instance_t* cellwall_component_instance_clone(
+  const cellwall_component_instance_t* instance);
+
+// Deletes the name, not the instance, which lives as long as its store; null is fine.
+WASM_API_EXTERN void cellwall_component_instance_delete(
+  own cellwall_component_instance_t* instance);
+
+// What it exports, with the resources as they are in its store.
+WASM_API_EXTERN own cellwall_component_instance_type_t* cellwall_component_instance_type(
+  const cellwall_component_instance_t* instance);
+
+// Finds an export by name, or by a compatible version of its name; null if there is none. `in_instance` is the exported
+// instance in which to look, found before; null is the root.
+WASM_API_EXTERN own cellwall_component_export_index_t* cellwall_component_instance_get_export_index(
+  const cellwall_component_instance_t* instance,
+  const cellwall_component_export_index_t* in_instance,
+  const char* name,
+  size_t name_len);
+
+// The function there; null if there is something else, or the index is of another component.
+WASM_API_EXTERN own cellwall_component_func_t* cellwall_component_instance_get_func(
+  const cellwall_component_instance_t* instance,
+  const cellwall_component_export_index_t* index);
+
+// The core module there; null if there is something else.
+WASM_API_EXTERN own wasm_module_t* cellwall_component_instance_get_module(
+  const cellwall_component_instance_t* instance,
+  const cellwall_component_export_index_t* index);
+
+// The resource type there; null if there is something else.
+WASM_API_EXTERN own cellwall_component_resource_type_t* cellwall_component_instance_get_resource(
+  const cellwall_component_instance_t* instance,
+  const cellwall_component_export_index_t* index);
+
+// Its type, with the resources as they are in its store.
+WASM_API_EXTERN own cellwall_component_func_type_t* cellwall_component_func_type(
+  const cellwall_component_func_t* func);
+
+// Calls it. There must be as many arguments and results as its type says. What was in `results` is not deleted; nothing is
+// written there if it fails. After a trap the instance cannot be entered any more.
+WASM_API_EXTERN own cellwall_error_t* cellwall_component_func_call(
+  const cellwall_component_func_t* func,
+  const cellwall_component_val_t* args,
+  size_t args_count,
+  own cellwall_component_val_t* results,
+  size_t results_count);
+
+// Another name for the same function.
+WASM_API_EXTERN own cellwall_component_func_t* cellwall_component_func_clone(
+  const cellwall_component_func_t* func);
+
+// Deletes the name; null is fine.
+WASM_API_EXTERN void cellwall_component_func_delete(own cellwall_component_func_t* func);
 
 #undef own
 

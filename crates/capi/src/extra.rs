@@ -1,28 +1,72 @@
 //! What `cellwall.h` has beyond the standard: errors, options, modules with reasons, traps.
 
 use crate::refs::{Object, wasm_module_t, wasm_ref_t, wasm_trap_t};
-use crate::store::{wasm_config_t, wasm_engine_t, wasm_store_t};
-use crate::trap::causes;
+use crate::store::{StoreCell, wasm_config_t, wasm_engine_t, wasm_store_t};
+use crate::trap::{self, causes, wasm_frame_vec_t};
 use crate::vec::{Vector, put, wasm_byte_vec_t};
 use crate::{c_api, error, get, give, take};
+use cellwall_rs::component::Fault;
 use cellwall_rs::{
     Cache, CacheConfig, CompileError, Error, Invalid, Limit, Module, ProfilingStrategy, Result,
-    StoreLimitsBuilder, Trap, Violation,
+    StoreLimitsBuilder, Trap, Violation, bail,
 };
 use std::ffi::{CStr, c_char};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::slice;
+use std::sync::Arc;
 
 /// An error.
 pub struct cellwall_error_t {
     error: Error,
+    /// Where it happened, if frames of guest code may belong to it.
+    store: Option<Arc<StoreCell>>,
 }
 
 /// The answer of a function that can fail.
 pub(crate) fn answer(result: Result<()>) -> *mut cellwall_error_t {
+    answer_in(None, result)
+}
+
+fn answer_in(store: Option<&Arc<StoreCell>>, result: Result<()>) -> *mut cellwall_error_t {
     match result {
         Ok(()) => std::ptr::null_mut(),
-        Err(error) => give(cellwall_error_t { error }),
+        Err(error) => give(cellwall_error_t {
+            error,
+            store: store.cloned(),
+        }),
     }
+}
+
+/// The answer of what can fail; a panic is an error too, since null would be success.
+pub(crate) fn attempt(run: impl FnOnce() -> Result<()>) -> *mut cellwall_error_t {
+    attempt_in(None, run)
+}
+
+/// Likewise, of what runs guest code in a store.
+pub(crate) fn attempt_in(
+    store: Option<&Arc<StoreCell>>,
+    run: impl FnOnce() -> Result<()>,
+) -> *mut cellwall_error_t {
+    let done = catch_unwind(AssertUnwindSafe(run));
+    answer_in(store, done.unwrap_or_else(|panic| Err(crate::panicked(&*panic))))
+}
+
+/// Gives something to C where it wants it.
+///
+/// # Safety
+/// `out` is null or can be written.
+pub(crate) unsafe fn written<T>(out: *mut *mut T, value: T) -> Result<()> {
+    if out.is_null() {
+        bail!("an argument is null");
+    }
+    // SAFETY: not null, and the caller's promise.
+    unsafe { out.write(give(value)) };
+    Ok(())
+}
+
+/// What a function of C ended with.
+pub(crate) fn into_error(error: cellwall_error_t) -> Error {
+    error.error
 }
 
 /// What a null argument is answered with.
@@ -37,7 +81,7 @@ fn kind(error: &Error) -> u8 {
         2
     } else if error.is::<Violation>() || error.is::<CompileError>() {
         3
-    } else if error.is::<Trap>() {
+    } else if error.is::<Trap>() || error.is::<Fault>() {
         4
     } else {
         0
@@ -60,7 +104,7 @@ pub(crate) unsafe fn text<'a>(text: *const c_char) -> Result<&'a str> {
 ///
 /// # Safety
 /// Null with length 0, or as many bytes.
-unsafe fn bytes<'a>(bytes: *const u8, length: usize) -> Result<&'a [u8]> {
+pub(crate) unsafe fn bytes<'a>(bytes: *const u8, length: usize) -> Result<&'a [u8]> {
     match bytes.is_null() {
         true if length == 0 => Ok(&[]),
         true => Err(Error::msg("an argument is null")),
@@ -82,12 +126,11 @@ unsafe fn put_module(
     let Some(store) = (unsafe { get(store) }) else {
         return null();
     };
-    let made = make(store.cell.engine()).and_then(|module| {
-        let module = give(wasm_ref_t::new(&store.cell, Object::Module(module)));
+    attempt(|| {
+        let module = make(store.cell.engine())?;
         // SAFETY: the caller's promise.
-        unsafe { put(out, module) }.ok_or_else(|| Error::msg("an argument is null"))
-    });
-    answer(made)
+        unsafe { written(out, wasm_ref_t::new(&store.cell, Object::Module(module))) }
+    })
 }
 
 fn trap_code(trap: Trap) -> u8 {
@@ -103,6 +146,8 @@ fn trap_code(trap: Trap) -> u8 {
         Trap::UnreachableCodeReached => 9,
         Trap::Interrupt => 10,
         Trap::NullReference => 11,
+        Trap::HeapMisaligned => 12,
+        Trap::AtomicWaitNonSharedMemory => 13,
         // A trap that this header does not know yet.
         _ => u8::MAX,
     }
@@ -125,12 +170,35 @@ c_api! {
         true
     }
     /// See `error.api`.
+    fn cellwall_error_new(message: *const c_char) -> *mut cellwall_error_t {
+        let error = Error::msg(error::ok(unsafe { text(message) })?.to_owned());
+        give(cellwall_error_t { error, store: None })
+    }
+    /// See `error.api`.
+    fn cellwall_error_trap_code(error: *const cellwall_error_t) -> u8 {
+        unsafe { get(error) }?.error.downcast_ref::<Trap>().map_or(0, |&trap| trap_code(trap))
+    }
+    /// See `error.api`.
+    fn cellwall_error_exit_status(error: *const cellwall_error_t, out: *mut i32) -> bool {
+        let exit = unsafe { get(error) }?.error.downcast_ref::<cellwall_wasi::I32Exit>()?;
+        unsafe { put(out, exit.0) }?;
+        true
+    }
+    /// See `error.api`.
+    fn cellwall_error_wasm_trace(error: *const cellwall_error_t, out: *mut wasm_frame_vec_t) {
+        let frames = match unsafe { get(error) } {
+            Some(cellwall_error_t { error, store: Some(store) }) => trap::frames_of(store, error),
+            _ => Vec::new(),
+        };
+        unsafe { put(out, Vector::from_vec(frames.into_iter().map(give).collect())) }?;
+    }
+    /// See `error.api`.
     fn cellwall_error_delete(error: *mut cellwall_error_t) {
         drop(unsafe { take(error) });
     }
     /// See `error.api`.
     fn cellwall_last_error() -> *mut cellwall_error_t {
-        give(cellwall_error_t { error: error::last()? })
+        give(cellwall_error_t { error: error::last()?, store: None })
     }
 
     /// See `config.api`.
@@ -172,7 +240,7 @@ c_api! {
         let Some(config) = (unsafe { config.as_mut() }) else {
             return Some(null());
         };
-        let mut open = || {
+        let open = || {
             let mut options = CacheConfig::new();
             if !path.is_null() {
                 options.with_directory(unsafe { text(path) }?);
@@ -180,7 +248,7 @@ c_api! {
             config.config.cache(Some(Cache::new(options)?));
             Ok(())
         };
-        answer(open())
+        attempt(open)
     }
 
     /// See `engine.api`.
@@ -223,7 +291,7 @@ c_api! {
             let binary = wat::parse_bytes(source)?.into_owned();
             unsafe { put(out, Vector::from_vec(binary)) }.ok_or_else(|| Error::msg("an argument is null"))
         };
-        answer(translate())
+        attempt(translate)
     }
     /// See `module.api`.
     fn cellwall_module_new(
@@ -239,7 +307,7 @@ c_api! {
         let Some(store) = (unsafe { get(store) }) else {
             return Some(null());
         };
-        answer(unsafe { bytes(data, length) }.and_then(|bytes| Module::validate(store.cell.engine(), bytes)))
+        attempt(|| Module::validate(store.cell.engine(), unsafe { bytes(data, length) }?))
     }
     /// See `module.api`.
     fn cellwall_module_deserialize(

@@ -17,6 +17,7 @@
 #![allow(unreachable_pub, reason = "the linker exports by attribute, not by path")]
 
 mod callback;
+mod component;
 mod env;
 mod error;
 mod externals;
@@ -34,6 +35,7 @@ mod trap;
 mod types;
 mod val;
 mod vec;
+mod wasi;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

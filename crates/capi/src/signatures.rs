@@ -3,6 +3,7 @@
 #![allow(unused_imports, reason = "the list is for all definitions")]
 
 use crate::callback::*;
+use crate::component::*;
 use crate::extra::*;
 use crate::func::*;
 use crate::linker::*;
@@ -14,11 +15,16 @@ use crate::trap::*;
 use crate::types::*;
 use crate::val::*;
 use crate::vec::*;
+use crate::wasi::*;
 use std::ffi::{c_char, c_void};
 
 const _: unsafe extern "C" fn(*const cellwall_error_t, *mut wasm_byte_vec_t) = cellwall_error_message;
 const _: unsafe extern "C" fn(*const cellwall_error_t) -> u8 = cellwall_error_kind;
 const _: unsafe extern "C" fn(*const cellwall_error_t, *mut usize) -> bool = cellwall_error_offset;
+const _: unsafe extern "C" fn(*const c_char) -> *mut cellwall_error_t = cellwall_error_new;
+const _: unsafe extern "C" fn(*const cellwall_error_t) -> u8 = cellwall_error_trap_code;
+const _: unsafe extern "C" fn(*const cellwall_error_t, *mut i32) -> bool = cellwall_error_exit_status;
+const _: unsafe extern "C" fn(*const cellwall_error_t, *mut wasm_frame_vec_t) = cellwall_error_wasm_trace;
 const _: unsafe extern "C" fn(*mut cellwall_error_t) = cellwall_error_delete;
 const _: unsafe extern "C" fn() -> *mut cellwall_error_t = cellwall_last_error;
 const _: unsafe extern "C" fn(*mut wasm_config_t, usize) = cellwall_config_max_wasm_stack_set;
@@ -93,6 +99,19 @@ const _: unsafe extern "C" fn(
     *const c_char,
     u8,
 ) -> *mut cellwall_error_t = cellwall_wasi_config_preopen_dir;
+const _: unsafe extern "C" fn(*mut cellwall_wasi_config_t, *const c_char) -> *mut cellwall_error_t =
+    cellwall_wasi_config_allow_listen;
+const _: unsafe extern "C" fn(*mut cellwall_wasi_config_t, *const c_char) -> *mut cellwall_error_t =
+    cellwall_wasi_config_allow_connect;
+const _: unsafe extern "C" fn(*mut cellwall_wasi_config_t, *const c_char) -> *mut cellwall_error_t =
+    cellwall_wasi_config_allow_http;
+const _: unsafe extern "C" fn(*mut cellwall_wasi_config_t, bool) = cellwall_wasi_config_allow_ip_name_lookup;
+const _: unsafe extern "C" fn(*mut cellwall_wasi_config_t, bool) = cellwall_wasi_config_allow_tcp;
+const _: unsafe extern "C" fn(*mut cellwall_wasi_config_t, bool) = cellwall_wasi_config_allow_udp;
+const _: unsafe extern "C" fn(*mut cellwall_wasi_config_t) = cellwall_wasi_config_inherit_network;
+const _: unsafe extern "C" fn(*mut cellwall_wasi_config_t, bool) = cellwall_wasi_config_allow_blocking;
+const _: unsafe extern "C" fn(*mut cellwall_wasi_config_t, usize) = cellwall_wasi_config_max_descriptors;
+const _: unsafe extern "C" fn(*mut cellwall_wasi_config_t, usize) = cellwall_wasi_config_max_sockets;
 const _: unsafe extern "C" fn(*const wasm_engine_t) = cellwall_engine_interrupt;
 const _: unsafe extern "C" fn(*mut wasm_store_t, i64, i64, i64, i64, i64) = cellwall_store_limits_set;
 const _: unsafe extern "C" fn(*mut wasm_store_t, *mut cellwall_wasi_config_t) -> *mut cellwall_error_t =
@@ -204,3 +223,365 @@ const _: unsafe extern "C" fn(
     *mut *mut wasm_instance_t,
     *mut *mut wasm_trap_t,
 ) -> *mut cellwall_error_t = cellwall_linker_instantiate;
+const _: unsafe extern "C" fn(
+    *const wasm_engine_t,
+    *const u8,
+    usize,
+    *mut *mut cellwall_component_t,
+) -> *mut cellwall_error_t = cellwall_component_new;
+const _: unsafe extern "C" fn(*const wasm_engine_t, *const u8, usize) -> *mut cellwall_error_t =
+    cellwall_component_validate;
+const _: unsafe extern "C" fn(*const cellwall_component_t, *mut wasm_byte_vec_t) -> *mut cellwall_error_t =
+    cellwall_component_serialize;
+const _: unsafe extern "C" fn(
+    *const wasm_engine_t,
+    *const u8,
+    usize,
+    *mut *mut cellwall_component_t,
+) -> *mut cellwall_error_t = cellwall_component_deserialize;
+const _: unsafe extern "C" fn(
+    *const wasm_engine_t,
+    *const c_char,
+    *mut *mut cellwall_component_t,
+) -> *mut cellwall_error_t = cellwall_component_deserialize_file;
+const _: unsafe extern "C" fn(*const cellwall_component_t) -> *mut cellwall_component_t =
+    cellwall_component_clone;
+const _: unsafe extern "C" fn(*mut cellwall_component_t) = cellwall_component_delete;
+const _: unsafe extern "C" fn(*const cellwall_component_t) -> *mut cellwall_component_type_t =
+    cellwall_component_type;
+const _: unsafe extern "C" fn(
+    *const cellwall_component_t,
+    *const cellwall_component_export_index_t,
+    *const c_char,
+    usize,
+) -> *mut cellwall_component_export_index_t = cellwall_component_get_export_index;
+const _: unsafe extern "C" fn(
+    *const cellwall_component_export_index_t,
+) -> *mut cellwall_component_export_index_t = cellwall_component_export_index_clone;
+const _: unsafe extern "C" fn(*mut cellwall_component_export_index_t) =
+    cellwall_component_export_index_delete;
+const _: unsafe extern "C" fn(*mut cellwall_component_type_t) = cellwall_component_type_delete;
+const _: unsafe extern "C" fn(*const cellwall_component_type_t) -> usize =
+    cellwall_component_type_import_count;
+const _: unsafe extern "C" fn(
+    *const cellwall_component_type_t,
+    usize,
+    *mut *const c_char,
+    *mut usize,
+    *mut *const cellwall_component_item_t,
+) -> bool = cellwall_component_type_import_nth;
+const _: unsafe extern "C" fn(
+    *const cellwall_component_type_t,
+    *const c_char,
+    usize,
+) -> *const cellwall_component_item_t = cellwall_component_type_import_get;
+const _: unsafe extern "C" fn(*const cellwall_component_type_t) -> usize =
+    cellwall_component_type_export_count;
+const _: unsafe extern "C" fn(
+    *const cellwall_component_type_t,
+    usize,
+    *mut *const c_char,
+    *mut usize,
+    *mut *const cellwall_component_item_t,
+) -> bool = cellwall_component_type_export_nth;
+const _: unsafe extern "C" fn(
+    *const cellwall_component_type_t,
+    *const c_char,
+    usize,
+) -> *const cellwall_component_item_t = cellwall_component_type_export_get;
+const _: unsafe extern "C" fn(*mut cellwall_component_instance_type_t) =
+    cellwall_component_instance_type_delete;
+const _: unsafe extern "C" fn(*const cellwall_component_instance_type_t) -> usize =
+    cellwall_component_instance_type_export_count;
+const _: unsafe extern "C" fn(
+    *const cellwall_component_instance_type_t,
+    usize,
+    *mut *const c_char,
+    *mut usize,
+    *mut *const cellwall_component_item_t,
+) -> bool = cellwall_component_instance_type_export_nth;
+const _: unsafe extern "C" fn(
+    *const cellwall_component_instance_type_t,
+    *const c_char,
+    usize,
+) -> *const cellwall_component_item_t = cellwall_component_instance_type_export_get;
+const _: unsafe extern "C" fn(*const cellwall_component_item_t) -> u8 = cellwall_component_item_kind;
+const _: unsafe extern "C" fn(*const cellwall_component_item_t) -> *const cellwall_component_func_type_t =
+    cellwall_component_item_func;
+const _: unsafe extern "C" fn(*const cellwall_component_item_t) -> *const cellwall_component_instance_type_t =
+    cellwall_component_item_instance;
+const _: unsafe extern "C" fn(*const cellwall_component_item_t) -> *const cellwall_component_valtype_t =
+    cellwall_component_item_type;
+const _: unsafe extern "C" fn(*const cellwall_component_item_t) -> *const cellwall_component_resource_type_t =
+    cellwall_component_item_resource;
+const _: unsafe extern "C" fn(*const cellwall_component_func_type_t) -> u64 = cellwall_component_func_type_id;
+const _: unsafe extern "C" fn(*const cellwall_component_func_type_t) -> *mut cellwall_component_func_type_t =
+    cellwall_component_func_type_clone;
+const _: unsafe extern "C" fn(*mut cellwall_component_func_type_t) = cellwall_component_func_type_delete;
+const _: unsafe extern "C" fn(*const cellwall_component_func_type_t) -> usize =
+    cellwall_component_func_type_param_count;
+const _: unsafe extern "C" fn(
+    *const cellwall_component_func_type_t,
+    usize,
+    *mut *const c_char,
+    *mut usize,
+    *mut *const cellwall_component_valtype_t,
+) -> bool = cellwall_component_func_type_param_nth;
+const _: unsafe extern "C" fn(*const cellwall_component_func_type_t) -> *const cellwall_component_valtype_t =
+    cellwall_component_func_type_result;
+const _: unsafe extern "C" fn(*const cellwall_component_valtype_t) -> u8 = cellwall_component_valtype_kind;
+const _: unsafe extern "C" fn(*const cellwall_component_valtype_t) -> *mut cellwall_component_valtype_t =
+    cellwall_component_valtype_clone;
+const _: unsafe extern "C" fn(*mut cellwall_component_valtype_t) = cellwall_component_valtype_delete;
+const _: unsafe extern "C" fn(
+    *const cellwall_component_valtype_t,
+    *const cellwall_component_valtype_t,
+) -> bool = cellwall_component_valtype_equal;
+const _: unsafe extern "C" fn(*const cellwall_component_valtype_t) -> *const cellwall_component_valtype_t =
+    cellwall_component_list_type_element;
+const _: unsafe extern "C" fn(*const cellwall_component_valtype_t, *mut u32) -> bool =
+    cellwall_component_list_type_length;
+const _: unsafe extern "C" fn(*const cellwall_component_valtype_t) -> *const cellwall_component_valtype_t =
+    cellwall_component_map_type_key;
+const _: unsafe extern "C" fn(*const cellwall_component_valtype_t) -> *const cellwall_component_valtype_t =
+    cellwall_component_map_type_value;
+const _: unsafe extern "C" fn(*const cellwall_component_valtype_t) -> usize =
+    cellwall_component_record_type_field_count;
+const _: unsafe extern "C" fn(
+    *const cellwall_component_valtype_t,
+    usize,
+    *mut *const c_char,
+    *mut usize,
+    *mut *const cellwall_component_valtype_t,
+) -> bool = cellwall_component_record_type_field_nth;
+const _: unsafe extern "C" fn(*const cellwall_component_valtype_t) -> usize =
+    cellwall_component_tuple_type_types_count;
+const _: unsafe extern "C" fn(
+    *const cellwall_component_valtype_t,
+    usize,
+) -> *const cellwall_component_valtype_t = cellwall_component_tuple_type_types_nth;
+const _: unsafe extern "C" fn(*const cellwall_component_valtype_t) -> usize =
+    cellwall_component_variant_type_case_count;
+const _: unsafe extern "C" fn(
+    *const cellwall_component_valtype_t,
+    usize,
+    *mut *const c_char,
+    *mut usize,
+    *mut *const cellwall_component_valtype_t,
+) -> bool = cellwall_component_variant_type_case_nth;
+const _: unsafe extern "C" fn(*const cellwall_component_valtype_t) -> usize =
+    cellwall_component_enum_type_names_count;
+const _: unsafe extern "C" fn(
+    *const cellwall_component_valtype_t,
+    usize,
+    *mut *const c_char,
+    *mut usize,
+) -> bool = cellwall_component_enum_type_names_nth;
+const _: unsafe extern "C" fn(*const cellwall_component_valtype_t) -> *const cellwall_component_valtype_t =
+    cellwall_component_option_type_ty;
+const _: unsafe extern "C" fn(*const cellwall_component_valtype_t) -> *const cellwall_component_valtype_t =
+    cellwall_component_result_type_ok;
+const _: unsafe extern "C" fn(*const cellwall_component_valtype_t) -> *const cellwall_component_valtype_t =
+    cellwall_component_result_type_err;
+const _: unsafe extern "C" fn(*const cellwall_component_valtype_t) -> usize =
+    cellwall_component_flags_type_names_count;
+const _: unsafe extern "C" fn(
+    *const cellwall_component_valtype_t,
+    usize,
+    *mut *const c_char,
+    *mut usize,
+) -> bool = cellwall_component_flags_type_names_nth;
+const _: unsafe extern "C" fn(
+    *const cellwall_component_valtype_t,
+) -> *const cellwall_component_resource_type_t = cellwall_component_valtype_resource;
+const _: unsafe extern "C" fn(*mut cellwall_component_vallist_t, usize, *const cellwall_component_val_t) =
+    cellwall_component_vallist_new;
+const _: unsafe extern "C" fn(*mut cellwall_component_vallist_t) = cellwall_component_vallist_new_empty;
+const _: unsafe extern "C" fn(*mut cellwall_component_vallist_t, usize) =
+    cellwall_component_vallist_new_uninit;
+const _: unsafe extern "C" fn(*mut cellwall_component_vallist_t, *const cellwall_component_vallist_t) =
+    cellwall_component_vallist_copy;
+const _: unsafe extern "C" fn(*mut cellwall_component_vallist_t) = cellwall_component_vallist_delete;
+const _: unsafe extern "C" fn(
+    *mut cellwall_component_valrecord_t,
+    usize,
+    *const cellwall_component_valrecord_entry_t,
+) = cellwall_component_valrecord_new;
+const _: unsafe extern "C" fn(*mut cellwall_component_valrecord_t) = cellwall_component_valrecord_new_empty;
+const _: unsafe extern "C" fn(*mut cellwall_component_valrecord_t, usize) =
+    cellwall_component_valrecord_new_uninit;
+const _: unsafe extern "C" fn(*mut cellwall_component_valrecord_t, *const cellwall_component_valrecord_t) =
+    cellwall_component_valrecord_copy;
+const _: unsafe extern "C" fn(*mut cellwall_component_valrecord_t) = cellwall_component_valrecord_delete;
+const _: unsafe extern "C" fn(*mut cellwall_component_valtuple_t, usize, *const cellwall_component_val_t) =
+    cellwall_component_valtuple_new;
+const _: unsafe extern "C" fn(*mut cellwall_component_valtuple_t) = cellwall_component_valtuple_new_empty;
+const _: unsafe extern "C" fn(*mut cellwall_component_valtuple_t, usize) =
+    cellwall_component_valtuple_new_uninit;
+const _: unsafe extern "C" fn(*mut cellwall_component_valtuple_t, *const cellwall_component_valtuple_t) =
+    cellwall_component_valtuple_copy;
+const _: unsafe extern "C" fn(*mut cellwall_component_valtuple_t) = cellwall_component_valtuple_delete;
+const _: unsafe extern "C" fn(*mut cellwall_component_valflags_t, usize, *const wasm_byte_vec_t) =
+    cellwall_component_valflags_new;
+const _: unsafe extern "C" fn(*mut cellwall_component_valflags_t) = cellwall_component_valflags_new_empty;
+const _: unsafe extern "C" fn(*mut cellwall_component_valflags_t, usize) =
+    cellwall_component_valflags_new_uninit;
+const _: unsafe extern "C" fn(*mut cellwall_component_valflags_t, *const cellwall_component_valflags_t) =
+    cellwall_component_valflags_copy;
+const _: unsafe extern "C" fn(*mut cellwall_component_valflags_t) = cellwall_component_valflags_delete;
+const _: unsafe extern "C" fn(
+    *mut cellwall_component_valmap_t,
+    usize,
+    *const cellwall_component_valmap_entry_t,
+) = cellwall_component_valmap_new;
+const _: unsafe extern "C" fn(*mut cellwall_component_valmap_t) = cellwall_component_valmap_new_empty;
+const _: unsafe extern "C" fn(*mut cellwall_component_valmap_t, usize) = cellwall_component_valmap_new_uninit;
+const _: unsafe extern "C" fn(*mut cellwall_component_valmap_t, *const cellwall_component_valmap_t) =
+    cellwall_component_valmap_copy;
+const _: unsafe extern "C" fn(*mut cellwall_component_valmap_t) = cellwall_component_valmap_delete;
+const _: unsafe extern "C" fn(*mut cellwall_component_val_t) -> *mut cellwall_component_val_t =
+    cellwall_component_val_new;
+const _: unsafe extern "C" fn(*mut cellwall_component_val_t) = cellwall_component_val_free;
+const _: unsafe extern "C" fn(*const cellwall_component_val_t, *mut cellwall_component_val_t) =
+    cellwall_component_val_clone;
+const _: unsafe extern "C" fn(*mut cellwall_component_val_t) = cellwall_component_val_delete;
+const _: unsafe extern "C" fn(*mut cellwall_component_vallist_t, usize, *const u8) =
+    cellwall_component_vallist_new_bytes;
+const _: unsafe extern "C" fn(*const cellwall_component_vallist_t, *mut u8, usize) -> bool =
+    cellwall_component_vallist_bytes;
+const _: unsafe extern "C" fn(u32) -> *mut cellwall_component_resource_type_t =
+    cellwall_component_resource_type_new_host;
+const _: unsafe extern "C" fn(
+    *const cellwall_component_resource_type_t,
+) -> *mut cellwall_component_resource_type_t = cellwall_component_resource_type_clone;
+const _: unsafe extern "C" fn(
+    *const cellwall_component_resource_type_t,
+    *const cellwall_component_resource_type_t,
+) -> bool = cellwall_component_resource_type_equal;
+const _: unsafe extern "C" fn(*mut cellwall_component_resource_type_t) =
+    cellwall_component_resource_type_delete;
+const _: unsafe extern "C" fn(
+    *const cellwall_component_resource_any_t,
+) -> *mut cellwall_component_resource_type_t = cellwall_component_resource_any_type;
+const _: unsafe extern "C" fn(*const cellwall_component_resource_any_t) -> bool =
+    cellwall_component_resource_any_owned;
+const _: unsafe extern "C" fn(
+    *mut wasm_store_t,
+    *const cellwall_component_resource_any_t,
+) -> *mut cellwall_error_t = cellwall_component_resource_any_drop;
+const _: unsafe extern "C" fn(
+    *mut wasm_store_t,
+    *const cellwall_component_resource_any_t,
+    *mut *mut cellwall_component_resource_host_t,
+) -> *mut cellwall_error_t = cellwall_component_resource_any_to_host;
+const _: unsafe extern "C" fn(
+    *const cellwall_component_resource_any_t,
+) -> *mut cellwall_component_resource_any_t = cellwall_component_resource_any_clone;
+const _: unsafe extern "C" fn(*mut cellwall_component_resource_any_t) =
+    cellwall_component_resource_any_delete;
+const _: unsafe extern "C" fn(bool, u32, u32) -> *mut cellwall_component_resource_host_t =
+    cellwall_component_resource_host_new;
+const _: unsafe extern "C" fn(*const cellwall_component_resource_host_t) -> u32 =
+    cellwall_component_resource_host_rep;
+const _: unsafe extern "C" fn(*const cellwall_component_resource_host_t) -> u32 =
+    cellwall_component_resource_host_type;
+const _: unsafe extern "C" fn(*const cellwall_component_resource_host_t) -> bool =
+    cellwall_component_resource_host_owned;
+const _: unsafe extern "C" fn(
+    *mut wasm_store_t,
+    *const cellwall_component_resource_host_t,
+    *mut *mut cellwall_component_resource_any_t,
+) -> *mut cellwall_error_t = cellwall_component_resource_host_to_any;
+const _: unsafe extern "C" fn(
+    *const cellwall_component_resource_host_t,
+) -> *mut cellwall_component_resource_host_t = cellwall_component_resource_host_clone;
+const _: unsafe extern "C" fn(*mut cellwall_component_resource_host_t) =
+    cellwall_component_resource_host_delete;
+const _: unsafe extern "C" fn(*const wasm_engine_t) -> *mut cellwall_component_linker_t =
+    cellwall_component_linker_new;
+const _: unsafe extern "C" fn(*mut cellwall_component_linker_t) = cellwall_component_linker_delete;
+const _: unsafe extern "C" fn(*mut cellwall_component_linker_t, bool) =
+    cellwall_component_linker_allow_shadowing;
+const _: unsafe extern "C" fn(*mut cellwall_component_linker_t) -> *mut cellwall_component_linker_instance_t =
+    cellwall_component_linker_root;
+const _: unsafe extern "C" fn(*mut cellwall_component_linker_t) -> *mut cellwall_error_t =
+    cellwall_component_linker_add_wasip2;
+const _: unsafe extern "C" fn(*mut cellwall_component_linker_t) -> *mut cellwall_error_t =
+    cellwall_component_linker_add_wasi_http;
+const _: unsafe extern "C" fn(
+    *mut cellwall_component_linker_t,
+    *const cellwall_component_t,
+) -> *mut cellwall_error_t = cellwall_component_linker_define_unknown_imports_as_traps;
+const _: unsafe extern "C" fn(
+    *const cellwall_component_linker_t,
+    *mut wasm_store_t,
+    *const cellwall_component_t,
+    *mut *mut cellwall_component_instance_t,
+) -> *mut cellwall_error_t = cellwall_component_linker_instantiate;
+const _: unsafe extern "C" fn(
+    *mut cellwall_component_linker_instance_t,
+    *const c_char,
+    usize,
+    *mut *mut cellwall_component_linker_instance_t,
+) -> *mut cellwall_error_t = cellwall_component_linker_instance_add_instance;
+const _: unsafe extern "C" fn(
+    *mut cellwall_component_linker_instance_t,
+    *const c_char,
+    usize,
+    cellwall_component_func_callback_t,
+    *mut c_void,
+    Option<unsafe extern "C" fn(*mut c_void)>,
+) -> *mut cellwall_error_t = cellwall_component_linker_instance_add_func;
+const _: unsafe extern "C" fn(
+    *mut cellwall_component_linker_instance_t,
+    *const c_char,
+    usize,
+    *const cellwall_component_resource_type_t,
+    cellwall_component_resource_destructor_t,
+    *mut c_void,
+    Option<unsafe extern "C" fn(*mut c_void)>,
+) -> *mut cellwall_error_t = cellwall_component_linker_instance_add_resource;
+const _: unsafe extern "C" fn(
+    *mut cellwall_component_linker_instance_t,
+    *const c_char,
+    usize,
+    *const wasm_module_t,
+) -> *mut cellwall_error_t = cellwall_component_linker_instance_add_module;
+const _: unsafe extern "C" fn(*mut cellwall_component_linker_instance_t) =
+    cellwall_component_linker_instance_delete;
+const _: unsafe extern "C" fn(*const cellwall_component_instance_t) -> *mut cellwall_component_instance_t =
+    cellwall_component_instance_clone;
+const _: unsafe extern "C" fn(*mut cellwall_component_instance_t) = cellwall_component_instance_delete;
+const _: unsafe extern "C" fn(
+    *const cellwall_component_instance_t,
+) -> *mut cellwall_component_instance_type_t = cellwall_component_instance_type;
+const _: unsafe extern "C" fn(
+    *const cellwall_component_instance_t,
+    *const cellwall_component_export_index_t,
+    *const c_char,
+    usize,
+) -> *mut cellwall_component_export_index_t = cellwall_component_instance_get_export_index;
+const _: unsafe extern "C" fn(
+    *const cellwall_component_instance_t,
+    *const cellwall_component_export_index_t,
+) -> *mut cellwall_component_func_t = cellwall_component_instance_get_func;
+const _: unsafe extern "C" fn(
+    *const cellwall_component_instance_t,
+    *const cellwall_component_export_index_t,
+) -> *mut wasm_module_t = cellwall_component_instance_get_module;
+const _: unsafe extern "C" fn(
+    *const cellwall_component_instance_t,
+    *const cellwall_component_export_index_t,
+) -> *mut cellwall_component_resource_type_t = cellwall_component_instance_get_resource;
+const _: unsafe extern "C" fn(*const cellwall_component_func_t) -> *mut cellwall_component_func_type_t =
+    cellwall_component_func_type;
+const _: unsafe extern "C" fn(
+    *const cellwall_component_func_t,
+    *const cellwall_component_val_t,
+    usize,
+    *mut cellwall_component_val_t,
+    usize,
+) -> *mut cellwall_error_t = cellwall_component_func_call;
+const _: unsafe extern "C" fn(*const cellwall_component_func_t) -> *mut cellwall_component_func_t =
+    cellwall_component_func_clone;
+const _: unsafe extern "C" fn(*mut cellwall_component_func_t) = cellwall_component_func_delete;

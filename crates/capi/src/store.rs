@@ -7,6 +7,7 @@
 use crate::env::Env;
 use crate::refs::{Key, Payload};
 use crate::{c_api, get, give, take};
+use cellwall_rs::component::ResourceTable;
 use cellwall_rs::{self as rt, AsContextMut, Caller, ExternRef, Rooted, Store, StoreContextMut};
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::collections::HashMap;
@@ -41,6 +42,8 @@ pub(crate) struct Data {
     cell: *const StoreCell,
     /// WASI, once it is used or was given to the store.
     wasi: Option<cellwall_wasi::WasiCtx>,
+    /// What the resources of WASI 0.2 stand for.
+    resources: ResourceTable,
     limits: rt::StoreLimits,
 }
 
@@ -56,6 +59,17 @@ impl Data {
     }
 }
 
+impl cellwall_wasi::WasiView for Data {
+    fn ctx(&mut self) -> cellwall_wasi::WasiCtxView<'_> {
+        cellwall_wasi::WasiCtxView {
+            ctx: self
+                .wasi
+                .get_or_insert_with(|| cellwall_wasi::WasiCtxBuilder::new().build()),
+            table: &mut self.resources,
+        }
+    }
+}
+
 // SAFETY: the pointer is used in calls of host functions only, which happen while the cell is
 // borrowed by the call.
 unsafe impl Send for Data {}
@@ -65,8 +79,8 @@ unsafe impl Sync for Data {}
 /// A store, and what C attached to things in it.
 pub(crate) struct StoreCell {
     store: UnsafeCell<Store<Data>>,
-    /// The caller of the host function that is running, if one is.
-    caller: Cell<*mut Caller<'static, Data>>,
+    /// How the host function that is running goes back to the store.
+    running: Cell<Running>,
     engine: rt::Engine,
     infos: RefCell<HashMap<Key, Env>>,
     /// Things of C that went into guest code as references, so that each goes in as the same one.
@@ -76,6 +90,17 @@ pub(crate) struct StoreCell {
     user: AtomicUsize,
     id: u64,
     me: Weak<Self>,
+}
+
+/// What a running host function was called with.
+#[derive(Clone, Copy)]
+enum Running {
+    /// None is running.
+    Nothing,
+    /// One that a core module calls.
+    Caller(*mut Caller<'static, Data>),
+    /// One that a component calls.
+    Context(*mut StoreContextMut<'static, Data>),
 }
 
 /// The store is this thread's.
@@ -116,13 +141,14 @@ impl StoreCell {
             let data = Data {
                 cell: cell.as_ptr(),
                 wasi: None,
+                resources: ResourceTable::new(),
                 limits: rt::StoreLimits::default(),
             };
             let mut store = Store::new(engine, data);
             store.limiter(|data| &mut data.limits);
             Self {
                 store: UnsafeCell::new(store),
-                caller: Cell::new(ptr::null_mut()),
+                running: Cell::new(Running::Nothing),
                 engine: engine.clone(),
                 infos: RefCell::default(),
                 rooted: RefCell::default(),
@@ -137,22 +163,27 @@ impl StoreCell {
     /// Runs something with the store, through the running host function's caller if there is one.
     pub(crate) fn with<R>(&self, run: impl FnOnce(StoreContextMut<'_, Data>) -> R) -> R {
         let _claim = self.claim();
-        let caller = self.caller.get();
-        // SAFETY: not null only while `in_call` below holds the caller, which waits for C, which
-        // called us.
-        if let Some(caller) = unsafe { caller.as_mut() } {
-            return run(caller.as_context_mut());
+        match self.running.get() {
+            // SAFETY: no host function is running, so nobody else uses the store: it belongs to one
+            // thread at a time, and nothing that `run` does calls C without a caller.
+            Running::Nothing => run(unsafe { &mut *self.store.get() }.as_context_mut()),
+            // SAFETY: there only while `in_call` below holds the caller, which waits for C, which
+            // called us.
+            Running::Caller(caller) => run(unsafe { &mut *caller }.as_context_mut()),
+            // SAFETY: likewise, of `in_context`.
+            Running::Context(context) => run(unsafe { &mut *context }.as_context_mut()),
         }
-        // SAFETY: no host function is running, so nobody else uses the store: it belongs to one
-        // thread at a time, and nothing that `run` does calls C without a caller.
-        run(unsafe { &mut *self.store.get() }.as_context_mut())
     }
 
-    /// Runs something with the caller of the innermost host function that is running, if one is.
+    /// Runs something with the caller of the innermost host function that is running, if a core
+    /// module called it.
     pub(crate) fn with_caller<R>(&self, run: impl FnOnce(&mut Caller<'static, Data>) -> R) -> Option<R> {
         let _claim = self.claim();
-        // SAFETY: as above.
-        Some(run(unsafe { self.caller.get().as_mut() }?))
+        match self.running.get() {
+            // SAFETY: as above.
+            Running::Caller(caller) => Some(run(unsafe { &mut *caller })),
+            Running::Nothing | Running::Context(_) => None,
+        }
     }
 
     /// Makes the store this thread's as long as the answer is kept, which ends the function of C
@@ -176,9 +207,20 @@ impl StoreCell {
     pub(crate) fn in_call<R>(caller: &mut Caller<'_, Data>, run: impl FnOnce(&Self) -> R) -> R {
         // SAFETY: a call is under way in the store of this cell, which C keeps alive for it.
         let cell = unsafe { &*caller.data().cell };
-        let outer = cell.caller.replace(ptr::from_mut(caller).cast());
-        let answer = run(cell);
-        cell.caller.set(outer);
+        cell.running(Running::Caller(ptr::from_mut(caller).cast()), run)
+    }
+
+    /// Likewise, in a function that a component calls.
+    pub(crate) fn in_context<R>(context: &mut StoreContextMut<'_, Data>, run: impl FnOnce(&Self) -> R) -> R {
+        // SAFETY: as above.
+        let cell = unsafe { &*context.data().cell };
+        cell.running(Running::Context(ptr::from_mut(context).cast()), run)
+    }
+
+    fn running<R>(&self, running: Running, run: impl FnOnce(&Self) -> R) -> R {
+        let outer = self.running.replace(running);
+        let answer = run(self);
+        self.running.set(outer);
         answer
     }
 

@@ -183,10 +183,23 @@ fn frames(trap: &wasm_trap_t) -> Vec<wasm_frame_t> {
         return Vec::new();
     };
     let frames = object.frames.get().map_or(&[][..], |frames| frames);
+    given(&trap.store, frames)
+}
+
+/// The frames of an error, for C.
+pub(crate) fn frames_of(store: &Arc<StoreCell>, error: &Error) -> Vec<wasm_frame_t> {
+    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else {
+        return Vec::new();
+    };
+    let frames: Vec<Frame> = backtrace.frames().iter().map(frame).collect();
+    given(store, &frames)
+}
+
+fn given(store: &Arc<StoreCell>, frames: &[Frame]) -> Vec<wasm_frame_t> {
     let with_instance = |frame: &Frame| {
         let instance = frame
             .instance
-            .map(|it| wasm_ref_t::new(&trap.store, Object::Instance(it)));
+            .map(|it| wasm_ref_t::new(store, Object::Instance(it)));
         wasm_frame_t {
             func_name: frame.func_name.as_deref().map(View::new),
             module_name: frame.module_name.as_deref().map(View::new),

@@ -130,7 +130,7 @@ pub use has_data::{HasData, HasSelf};
 pub use in_place::{WasmList, WasmStr};
 pub use instance::{ComponentExportIndex, Instance, InstanceExportLookup};
 pub use linker::{InstancePre, Linker, LinkerInstance};
-pub use resource::{Resource, ResourceAny, ResourceType};
+pub use resource::{Resource, ResourceAny, ResourceDynamic, ResourceType};
 pub use resource_table::{ResourceTable, ResourceTableError};
 pub(crate) use serialized::{is_serialized, modules_of};
 pub(crate) use state::State;

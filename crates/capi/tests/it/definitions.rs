@@ -6,8 +6,23 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 /// The nouns in the order of the header: what is used is declared before.
-const NOUNS: [&str; 10] = [
-    "error", "config", "module", "wasi", "engine", "val", "memory", "func", "trap", "linker",
+const NOUNS: [&str; 16] = [
+    "error",
+    "config",
+    "module",
+    "wasi",
+    "engine",
+    "val",
+    "memory",
+    "func",
+    "trap",
+    "linker",
+    "component",
+    "component_types",
+    "component_val",
+    "component_resource",
+    "component_linker",
+    "component_instance",
 ];
 
 /// One definition file.
@@ -26,6 +41,12 @@ enum Item {
     Enum {
         name: String,
         values: Vec<(String, String, String)>,
+    },
+    /// Fields and, if anything is to be said, what they mean.
+    Struct {
+        name: String,
+        about: String,
+        fields: Vec<(String, String)>,
     },
     Union {
         name: String,
@@ -49,8 +70,55 @@ fn noun(file: &str) -> Noun {
         file: file.to_owned(),
         title: title.to_owned(),
         about: about.to_owned(),
-        items: parts.map(item).collect(),
+        items: parts.flat_map(items).collect(),
     }
+}
+
+/// One item; a vector is a structure and its functions.
+fn items(text: &str) -> Vec<Item> {
+    let Some(vec) = text.strip_prefix("vec ") else {
+        return vec![item(text)];
+    };
+    let (head, about) = vec.split_once('\n').expect("a vector, then what it is");
+    let (name, element) = head.split_once(" of ").expect("NAME of ELEMENT");
+    let field = |field: &str, about: &str| (field.to_owned(), about.to_owned());
+    let structure = Item::Struct {
+        name: format!("{name}_t"),
+        about: about.to_owned(),
+        fields: vec![
+            field("size_t size", "how many"),
+            field(
+                &format!("{element}* data"),
+                "the elements; null if there are none",
+            ),
+        ],
+    };
+    let functions = [
+        (
+            "new",
+            format!(", size: size_t, elements: own const {element}*"),
+            "A vector of these elements, which it owns from now on.",
+        ),
+        ("new_empty", String::new(), "An empty vector."),
+        (
+            "new_uninit",
+            ", size: size_t".to_owned(),
+            "A vector whose elements the caller fills in: they are false, or empty, at first.",
+        ),
+        (
+            "copy",
+            format!(", from: const {name}_t*"),
+            "A copy of a vector and its elements.",
+        ),
+        (
+            "delete",
+            String::new(),
+            "Deletes a vector and its elements; it is empty then. Null is fine.",
+        ),
+    ];
+    let functions = functions
+        .map(|(verb, params, about)| item(&format!("fn {name}_{verb}(out: own {name}_t*{params})\n{about}")));
+    [structure].into_iter().chain(functions).collect()
 }
 
 fn item(text: &str) -> Item {
@@ -70,6 +138,17 @@ fn item(text: &str) -> Item {
             Item::Enum {
                 name: head.to_owned(),
                 values: rest.lines().map(value).collect(),
+            }
+        }
+        "struct" => {
+            let field = |line: &str| {
+                let (field, about) = line.split_once(": ").unwrap_or((line, ""));
+                (field.to_owned(), about.to_owned())
+            };
+            Item::Struct {
+                name: head.to_owned(),
+                about: String::new(),
+                fields: rest.lines().map(field).collect(),
             }
         }
         "union" => Item::Union {
@@ -136,7 +215,7 @@ fn header(nouns: &[Noun]) -> String {
     );
     // Types first: a function of one noun may take another's.
     for item in nouns.iter().flat_map(|noun| &noun.items) {
-        if let Item::Type { name, .. } = item {
+        if let Item::Type { name, .. } | Item::Struct { name, .. } = item {
             writeln!(text, "typedef struct {name} {name};").expect("a String takes every write");
         }
     }
@@ -144,7 +223,17 @@ fn header(nouns: &[Noun]) -> String {
         "\n// A function of the host with the data that it was made with. The results are zeros and nulls of their types\n\
          // at first; references among them become the callee's. Null, or the trap that it ends with.\n\
          typedef own wasm_trap_t* (*cellwall_func_callback_t)(\n  void* env,\n  cellwall_caller_t* caller,\n  \
-         const wasm_val_t* args,\n  size_t args_count,\n  wasm_val_t* results,\n  size_t results_count);\n",
+         const wasm_val_t* args,\n  size_t args_count,\n  wasm_val_t* results,\n  size_t results_count);\n\n\
+         // A function of the host that components call. The store and the type are there until it returns; the\n\
+         // arguments stay the caller's. The results are `false` at first; those that it writes become the caller's.\n\
+         // Null, or the error that it ends with.\n\
+         typedef own cellwall_error_t* (*cellwall_component_func_callback_t)(\n  void* env,\n  \
+         wasm_store_t* store,\n  const cellwall_component_func_type_t* type,\n  \
+         const cellwall_component_val_t* args,\n  size_t args_count,\n  \
+         cellwall_component_val_t* results,\n  size_t results_count);\n\n\
+         // The destructor of a resource of the host. Null, or the error that it ends with.\n\
+         typedef own cellwall_error_t* (*cellwall_component_resource_destructor_t)(\n  void* env,\n  \
+         wasm_store_t* store,\n  uint32_t rep);\n",
     );
     for noun in nouns {
         let line = "/".repeat(79);
@@ -171,6 +260,18 @@ fn item_text(text: &mut String, item: &Item) {
             writeln!(text, "enum {name}_enum {{").expect("a String takes every write");
             for (name, number, about) in values {
                 writeln!(text, "  {name} = {number},  // {about}").expect("a String takes every write");
+            }
+            text.push_str("};\n");
+        }
+        Item::Struct { name, about, fields } => {
+            comment(text, about);
+            writeln!(text, "struct {name} {{").expect("a String takes every write");
+            for (field, about) in fields {
+                let about = match about.as_str() {
+                    "" => String::new(),
+                    about => format!("  // {about}"),
+                };
+                writeln!(text, "  {field};{about}").expect("a String takes every write");
             }
             text.push_str("};\n");
         }
@@ -215,6 +316,20 @@ fn reference(nouns: &[Noun]) -> String {
                             .expect("a String takes every write");
                     }
                 }
+                Item::Struct { name, about, fields } => {
+                    let about = match about.as_str() {
+                        "" => String::new(),
+                        about => format!(": {about}"),
+                    };
+                    write!(
+                        text,
+                        "\n**`struct {name}`**{about}\n\n| field | meaning |\n|---|---|\n"
+                    )
+                    .expect("a String takes every write");
+                    for (field, about) in fields {
+                        writeln!(text, "| `{field}` | {about} |").expect("a String takes every write");
+                    }
+                }
                 Item::Union { name, fields } => {
                     let fields: Vec<String> = fields.iter().map(|field| format!("`{field}`")).collect();
                     write!(text, "\n**`union {name}`**: {}\n", fields.join(", "))
@@ -241,7 +356,9 @@ fn reference(nouns: &[Noun]) -> String {
 fn rust_type(ty: &str) -> String {
     let ty = ty.strip_prefix("own ").unwrap_or(ty);
     if let Some(pointed) = ty.strip_suffix('*') {
+        // What is constant is the innermost.
         return match pointed.strip_prefix("const ") {
+            Some(_) if pointed.ends_with('*') => format!("*mut {}", rust_type(pointed)),
             Some(pointed) => format!("*const {}", rust_type(pointed)),
             None => format!("*mut {}", rust_type(pointed)),
         };
@@ -252,6 +369,7 @@ fn rust_type(ty: &str) -> String {
         "void" => "c_void",
         "size_t" => "usize",
         "uint8_t" => "u8",
+        "uint32_t" => "u32",
         "uint64_t" => "u64",
         "int32_t" => "i32",
         "int64_t" => "i64",
@@ -267,8 +385,8 @@ fn signatures(nouns: &[Noun]) -> String {
     let mut text = String::from(
         "//! Generated from `api/`; not to be edited. The functions have the types that the header says.\n\n\
          #![allow(unused_imports, reason = \"the list is for all definitions\")]\n\n\
-         use crate::callback::*;\nuse crate::extra::*;\nuse crate::func::*;\nuse crate::linker::*;\nuse crate::memory::*;\nuse crate::raw::*;\nuse crate::refs::*;\n\
-         use crate::store::*;\nuse crate::trap::*;\nuse crate::types::*;\nuse crate::val::*;\nuse crate::vec::*;\n\
+         use crate::callback::*;\nuse crate::component::*;\nuse crate::extra::*;\nuse crate::func::*;\nuse crate::linker::*;\nuse crate::memory::*;\nuse crate::raw::*;\nuse crate::refs::*;\n\
+         use crate::store::*;\nuse crate::trap::*;\nuse crate::types::*;\nuse crate::val::*;\nuse crate::vec::*;\nuse crate::wasi::*;\n\
          use std::ffi::{c_char, c_void};\n\n",
     );
     for item in nouns.iter().flat_map(|noun| &noun.items) {

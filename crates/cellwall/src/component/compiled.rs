@@ -240,6 +240,11 @@ impl Component {
         ComponentItem::list(&self.plan().exports, &ResourceType::uninstantiated)
     }
 
+    /// Whether both are one component, compiled once.
+    pub(crate) fn same(a: &Self, b: &Self) -> bool {
+        Arc::ptr_eq(&a.inner, &b.inner)
+    }
+
     pub(crate) fn plan(&self) -> &Plan {
         &self.inner.plan
     }

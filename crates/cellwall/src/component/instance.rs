@@ -26,6 +26,8 @@ impl fmt::Debug for Instance {
 /// Where an export is: found once, by name, and then used without looking for it again.
 #[derive(Clone, Debug)]
 pub struct ComponentExportIndex {
+    /// It is good for this component only, and, if there is a root, for that instance.
+    component: Component,
     root: Option<usize>,
     item: Arc<Item>,
 }
@@ -59,6 +61,7 @@ impl<L: InstanceExportLookup + ?Sized> InstanceExportLookup for &L {
 impl InstanceExportLookup for ComponentExportIndex {
     fn lookup(&self, instance: &Instance) -> Option<Arc<Item>> {
         let own = self.root.is_none_or(|root| root == instance.root);
+        let own = own && Component::same(&self.component, &instance.component);
         own.then(|| self.item.clone())
     }
 }
@@ -96,6 +99,7 @@ impl Instance {
             },
         };
         Some(ComponentExportIndex {
+            component: self.component.clone(),
             root: Some(self.root),
             item,
         })
@@ -204,12 +208,14 @@ impl Component {
     ) -> Option<ComponentExportIndex> {
         let item = match instance {
             None => get(&self.plan().exports, name)?.clone(),
+            Some(index) if !Self::same(&index.component, self) => return None,
             Some(index) => match &*index.item {
                 Item::Instance(items) => get(items, name)?.clone(),
                 _ => return None,
             },
         };
         Some(ComponentExportIndex {
+            component: self.clone(),
             root: None,
             item: Arc::new(item),
         })

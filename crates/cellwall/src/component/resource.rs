@@ -141,6 +141,30 @@ impl ResourceAny {
         Ok(Resource::new_own(state.host.take_own(self.index, ty)?))
     }
 
+    /// Takes a resource of the host whose type is a [number](ResourceType::host_dynamic) back out of the
+    /// store.
+    ///
+    /// # Errors
+    /// If it is of another kind of type or of another store, is gone, or is lent.
+    pub fn try_into_resource_dynamic(self, mut store: impl AsContextMut) -> Result<ResourceDynamic> {
+        let store = store.as_context_mut();
+        self.check(&store)?;
+        let Kind::HostDynamic(ty) = self.ty.0 else {
+            bail!("the resource is of another type");
+        };
+        let state = &mut store.0.data_mut().components;
+        let rep = match (self.direct, self.owned) {
+            (true, _) => self.index,
+            (false, false) => state.host.rep(self.index, self.ty)?,
+            (false, true) => state.host.take_own(self.index, self.ty)?,
+        };
+        Ok(ResourceDynamic {
+            rep,
+            ty,
+            owned: self.owned,
+        })
+    }
+
     pub(crate) fn check<T>(&self, store: &StoreContextMut<'_, T>) -> Result<()> {
         if self.store != store.0.id() {
             bail!("a resource of one store cannot be used in another");
@@ -214,6 +238,79 @@ impl ResourceAny {
             owned: false,
             direct: false,
             origin: Some(origin),
+        })
+    }
+}
+
+/// A resource of the host without a Rust type: a number that the host chose, and the
+/// [number](ResourceType::host_dynamic) of its type.
+///
+/// ```
+/// use cellwall::component::{ResourceDynamic, ResourceType};
+/// use cellwall::{Engine, Store};
+///
+/// let mut store = Store::new(&Engine::default(), ());
+/// let any = ResourceDynamic::new_own(7, 1).try_into_resource_any(&mut store)?;
+/// assert!(any.owned() && any.ty() == ResourceType::host_dynamic(1));
+/// let back = any.try_into_resource_dynamic(&mut store)?;
+/// assert_eq!((back.rep(), back.ty(), back.owned()), (7, 1, true));
+/// assert!(any.try_into_resource_dynamic(&mut store).is_err(), "it is gone");
+/// # cellwall::Ok(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ResourceDynamic {
+    rep: u32,
+    ty: u32,
+    owned: bool,
+}
+
+impl ResourceDynamic {
+    /// A resource that is given away, with its representation and the number of its type.
+    pub fn new_own(rep: u32, ty: u32) -> Self {
+        let owned = true;
+        Self { rep, ty, owned }
+    }
+
+    /// A resource that is lent, with its representation and the number of its type.
+    pub fn new_borrow(rep: u32, ty: u32) -> Self {
+        let owned = false;
+        Self { rep, ty, owned }
+    }
+
+    /// Its representation.
+    pub fn rep(self) -> u32 {
+        self.rep
+    }
+
+    /// The number of its type.
+    pub fn ty(self) -> u32 {
+        self.ty
+    }
+
+    /// Whether it is given away, and not lent.
+    pub fn owned(self) -> bool {
+        self.owned
+    }
+
+    /// Puts it into a store.
+    ///
+    /// # Errors
+    /// If the store has too many.
+    pub fn try_into_resource_any(self, mut store: impl AsContextMut) -> Result<ResourceAny> {
+        let store = store.as_context_mut();
+        let ty = ResourceType::host_dynamic(self.ty);
+        let id = store.0.id();
+        let index = match self.owned {
+            true => store.0.data_mut().components.add_own(None, self.rep, ty)?,
+            false => self.rep,
+        };
+        Ok(ResourceAny {
+            store: id,
+            index,
+            ty,
+            owned: self.owned,
+            direct: !self.owned,
+            origin: None,
         })
     }
 }
