@@ -158,6 +158,36 @@ WASM_API_EXTERN own cellwall_error_t* cellwall_config_cache_open(
   wasm_config_t* config,
   const char* path);
 
+// Bytes of address space reserved for each memory with 64-bit addresses; 16 GiB by default. None grows beyond it.
+WASM_API_EXTERN void cellwall_config_memory64_reservation_set(
+  wasm_config_t* config,
+  uint64_t bytes);
+
+// Whether modules may have several memories; they may by default.
+WASM_API_EXTERN void cellwall_config_wasm_multi_memory_set(wasm_config_t* config, bool enable);
+
+// Whether modules may have memories and tables with 64-bit indexes; they may by default.
+WASM_API_EXTERN void cellwall_config_wasm_memory64_set(wasm_config_t* config, bool enable);
+
+// Whether modules may have shared memories; they may by default.
+WASM_API_EXTERN void cellwall_config_wasm_threads_set(wasm_config_t* config, bool enable);
+
+// Whether modules may have memories with pages of one byte; they may by default.
+WASM_API_EXTERN void cellwall_config_wasm_custom_page_sizes_set(wasm_config_t* config, bool enable);
+
+// Whether relaxed vector instructions do the same on every processor, which takes more instructions; not by default.
+WASM_API_EXTERN void cellwall_config_wasm_relaxed_simd_deterministic_set(
+  wasm_config_t* config,
+  bool enable);
+
+// Whether names in components may say which interface they implement; they may by default.
+WASM_API_EXTERN void cellwall_config_wasm_component_model_implements_set(
+  wasm_config_t* config,
+  bool enable);
+
+// Whether floating-point operators give the canonical NaN wherever they give one; not by default.
+WASM_API_EXTERN void cellwall_config_nan_canonicalization_set(wasm_config_t* config, bool enable);
+
 ///////////////////////////////////////////////////////////////////////////////
 // Modules
 //
@@ -344,6 +374,11 @@ WASM_API_EXTERN void cellwall_wasi_config_max_descriptors(
 // How many sockets a program may have at once; 4096 by default.
 WASM_API_EXTERN void cellwall_wasi_config_max_sockets(cellwall_wasi_config_t* config, size_t count);
 
+// How many bytes a program may make the host keep for `wasi:http` at once; 64 MiB by default.
+WASM_API_EXTERN void cellwall_wasi_config_max_http_bytes(
+  cellwall_wasi_config_t* config,
+  size_t bytes);
+
 ///////////////////////////////////////////////////////////////////////////////
 // Engines and stores
 //
@@ -352,6 +387,10 @@ WASM_API_EXTERN void cellwall_wasi_config_max_sockets(cellwall_wasi_config_t* co
 // Stops every call of guest code that is now running in this engine, on whatever thread, with a trap whose code is
 // `CELLWALL_TRAP_INTERRUPT`. May be called from any thread.
 WASM_API_EXTERN void cellwall_engine_interrupt(const wasm_engine_t* engine);
+
+// Stops the call of guest code that is now running in this store, and no other, likewise. A store that was interrupted is
+// of no further use. May be called from any thread; one that has the store for itself is not waited for.
+WASM_API_EXTERN void cellwall_store_interrupt(const wasm_store_t* store);
 
 // Limits what guests can make the store grow to; a negative number leaves the default: no limit for memories and
 // tables, 10,000 of everything that is counted.
@@ -425,6 +464,9 @@ WASM_API_EXTERN bool cellwall_memorytype_is_64(const wasm_memorytype_t* type);
 // Whether threads may share it.
 WASM_API_EXTERN bool cellwall_memorytype_is_shared(const wasm_memorytype_t* type);
 
+// Bytes of a page: 65,536, or 1. All sizes of such a memory are in pages of its own.
+WASM_API_EXTERN uint64_t cellwall_memorytype_page_size(const wasm_memorytype_t* type);
+
 // Its size in pages, also of a shared one.
 WASM_API_EXTERN uint64_t cellwall_memory_size(const wasm_memory_t* memory);
 
@@ -442,6 +484,18 @@ WASM_API_EXTERN void cellwall_sharedmemory_delete(own cellwall_sharedmemory_t* m
 // Another hold on the same memory, for another thread.
 WASM_API_EXTERN own cellwall_sharedmemory_t* cellwall_sharedmemory_copy(
   const cellwall_sharedmemory_t* memory);
+
+// Its type.
+WASM_API_EXTERN own wasm_memorytype_t* cellwall_sharedmemory_type(
+  const cellwall_sharedmemory_t* memory);
+
+// Its size in pages.
+WASM_API_EXTERN uint64_t cellwall_sharedmemory_size(const cellwall_sharedmemory_t* memory);
+
+// Whether both are holds on the same memory.
+WASM_API_EXTERN bool cellwall_sharedmemory_same(
+  const cellwall_sharedmemory_t* a,
+  const cellwall_sharedmemory_t* b);
 
 // Its size in bytes. Others may grow it at any time; it never shrinks.
 WASM_API_EXTERN size_t cellwall_sharedmemory_data_size(const cellwall_sharedmemory_t* memory);

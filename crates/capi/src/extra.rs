@@ -1,14 +1,13 @@
 //! What `cellwall.h` has beyond the standard: errors, options, modules with reasons, traps.
 
 use crate::refs::{Object, wasm_module_t, wasm_ref_t, wasm_trap_t};
-use crate::store::{StoreCell, wasm_config_t, wasm_engine_t, wasm_store_t};
+use crate::store::{StoreCell, wasm_engine_t, wasm_store_t};
 use crate::trap::{self, causes, wasm_frame_vec_t};
 use crate::vec::{Vector, put, wasm_byte_vec_t};
 use crate::{c_api, error, get, give, take};
 use cellwall_rs::component::Fault;
 use cellwall_rs::{
-    Cache, CacheConfig, CompileError, Error, Invalid, Limit, Module, ProfilingStrategy, Result,
-    StoreLimitsBuilder, Trap, Violation, bail,
+    CompileError, Error, Invalid, Limit, Module, Result, StoreLimitsBuilder, Trap, Violation, bail,
 };
 use std::ffi::{CStr, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -201,59 +200,13 @@ c_api! {
         give(cellwall_error_t { error: error::last()?, store: None })
     }
 
-    /// See `config.api`.
-    fn cellwall_config_max_wasm_stack_set(config: *mut wasm_config_t, bytes: usize) {
-        unsafe { config.as_mut() }?.config.max_wasm_stack(bytes);
-    }
-    /// See `config.api`.
-    fn cellwall_config_memory_reservation_set(config: *mut wasm_config_t, bytes: u64) {
-        unsafe { config.as_mut() }?.config.memory_reservation(bytes);
-    }
-    /// See `config.api`.
-    fn cellwall_config_memory_guard_size_set(config: *mut wasm_config_t, bytes: u64) {
-        unsafe { config.as_mut() }?.config.memory_guard_size(bytes);
-    }
-    /// See `config.api`.
-    fn cellwall_config_backtrace_set(config: *mut wasm_config_t, enable: bool) {
-        unsafe { config.as_mut() }?.config.wasm_backtrace(enable);
-    }
-    /// See `config.api`.
-    fn cellwall_config_parallel_compilation_set(config: *mut wasm_config_t, enable: bool) {
-        unsafe { config.as_mut() }?.config.parallel_compilation(enable);
-    }
-    /// See `config.api`.
-    fn cellwall_config_profiler_set(config: *mut wasm_config_t, profiler: u8) -> *mut cellwall_error_t {
-        let Some(config) = (unsafe { config.as_mut() }) else {
-            return Some(null());
-        };
-        let strategy = match profiler {
-            0 => ProfilingStrategy::None,
-            1 => ProfilingStrategy::PerfMap,
-            2 => ProfilingStrategy::JitDump,
-            _ => return Some(answer(Err(Error::msg(format!("there is no profiler {profiler}"))))),
-        };
-        config.config.profiler(strategy);
-        answer(Ok(()))
-    }
-    /// See `config.api`.
-    fn cellwall_config_cache_open(config: *mut wasm_config_t, path: *const c_char) -> *mut cellwall_error_t {
-        let Some(config) = (unsafe { config.as_mut() }) else {
-            return Some(null());
-        };
-        let open = || {
-            let mut options = CacheConfig::new();
-            if !path.is_null() {
-                options.with_directory(unsafe { text(path) }?);
-            }
-            config.config.cache(Some(Cache::new(options)?));
-            Ok(())
-        };
-        attempt(open)
-    }
-
     /// See `engine.api`.
     fn cellwall_engine_interrupt(engine: *const wasm_engine_t) {
         unsafe { get(engine) }?.engine.interrupt();
+    }
+    /// See `engine.api`.
+    fn cellwall_store_interrupt(store: *const wasm_store_t) {
+        unsafe { get(store) }?.cell.interrupt();
     }
     /// See `engine.api`.
     fn cellwall_store_limits_set(

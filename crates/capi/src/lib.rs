@@ -18,6 +18,7 @@
 
 mod callback;
 mod component;
+mod config;
 mod env;
 mod error;
 mod externals;

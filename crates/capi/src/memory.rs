@@ -65,6 +65,10 @@ c_api! {
         unsafe { memory_type(ty) }?.is_shared()
     }
     /// See `memory.api`.
+    fn cellwall_memorytype_page_size(ty: *const wasm_memorytype_t) -> u64 {
+        unsafe { memory_type(ty) }?.page_size()
+    }
+    /// See `memory.api`.
     fn cellwall_memory_size(it: *const wasm_memory_t) -> u64 {
         pages(unsafe { get(it) }?)?
     }
@@ -90,6 +94,21 @@ c_api! {
     fn cellwall_sharedmemory_copy(it: *const cellwall_sharedmemory_t) -> *mut cellwall_sharedmemory_t {
         let memory = unsafe { get(it) }?.memory.clone();
         give(cellwall_sharedmemory_t { memory })
+    }
+    /// See `memory.api`.
+    fn cellwall_sharedmemory_type(it: *const cellwall_sharedmemory_t) -> *mut wasm_memorytype_t {
+        give(wasm_externtype_t::from_memory(unsafe { get(it) }?.memory.ty()))
+    }
+    /// See `memory.api`.
+    fn cellwall_sharedmemory_size(it: *const cellwall_sharedmemory_t) -> u64 {
+        unsafe { get(it) }?.memory.size()
+    }
+    /// See `memory.api`.
+    fn cellwall_sharedmemory_same(
+        a: *const cellwall_sharedmemory_t,
+        b: *const cellwall_sharedmemory_t,
+    ) -> bool {
+        unsafe { get(a)?.memory.same(&get(b)?.memory) }
     }
     /// See `memory.api`.
     fn cellwall_sharedmemory_data_size(it: *const cellwall_sharedmemory_t) -> usize {

@@ -86,6 +86,7 @@ pub(crate) struct StoreCell {
     /// Things of C that went into guest code as references, so that each goes in as the same one.
     rooted: RefCell<HashMap<Key, Rooted<ExternRef>>>,
     next_foreign: Cell<u64>,
+    interrupt: rt::InterruptHandle,
     /// The thread that is using the store; 0 is none.
     user: AtomicUsize,
     id: u64,
@@ -147,6 +148,7 @@ impl StoreCell {
             let mut store = Store::new(engine, data);
             store.limiter(|data| &mut data.limits);
             Self {
+                interrupt: store.interrupt_handle(),
                 store: UnsafeCell::new(store),
                 running: Cell::new(Running::Nothing),
                 engine: engine.clone(),
@@ -231,6 +233,11 @@ impl StoreCell {
 
     pub(crate) fn engine(&self) -> &rt::Engine {
         &self.engine
+    }
+
+    /// Stops what runs in it; for any thread, so without claiming it.
+    pub(crate) fn interrupt(&self) {
+        self.interrupt.interrupt();
     }
 
     /// Limits what guests can make the store grow to.

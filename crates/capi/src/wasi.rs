@@ -282,4 +282,8 @@ c_api! {
     fn cellwall_wasi_config_max_sockets(config: *mut cellwall_wasi_config_t, count: usize) {
         unsafe { config.as_mut() }?.builder.max_sockets(count);
     }
+    /// See `wasi.api`.
+    fn cellwall_wasi_config_max_http_bytes(config: *mut cellwall_wasi_config_t, bytes: usize) {
+        unsafe { config.as_mut() }?.builder.max_http_bytes(bytes);
+    }
 }

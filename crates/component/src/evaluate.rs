@@ -17,9 +17,9 @@ use crate::plan::{CoreDef, CoreInstance, FuncRef, Import, ModuleRef, Plan, Resou
 use crate::types::ResourceId;
 use cellwall_base::{Invalid, Limit};
 use frame::{
-    Args, Closure, CoreTypeDef, Def, Exports, Frame, Link, TypeDef, core_kind, outward, public, public_item,
+    All, Args, Closure, CoreTypeDef, Def, Exports, Frame, Frames, Link, TypeDef, core_kind, outward, public,
+    public_item,
 };
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use types::{func_type, module_type, push_core_type};
@@ -51,7 +51,8 @@ pub fn plan_with(bytes: &[u8], features: Features) -> Result<Plan, Invalid> {
         evaluated: 0,
         offset: 0,
     };
-    let exports = evaluator.component(&root, None, None, 0)?;
+    let frames = Frames::default();
+    let exports = evaluator.component(&root, &frames.0, None, None, 0)?;
     check_root_exports(&exports, "").map_err(|reason| evaluator.invalid(reason))?;
     evaluator.plan.exports = public(&exports);
     Ok(evaluator.plan)
@@ -100,6 +101,7 @@ impl Evaluator {
     fn component<'d>(
         &mut self,
         definition: &'d Definition<'d>,
+        all: &All<'d>,
         outer: Link<'d>,
         args: Option<(&Args<'d>, u32)>,
         depth: usize,
@@ -110,11 +112,7 @@ impl Evaluator {
         }
         let instance = self.plan.parents.len() as u32;
         self.plan.parents.push(args.map(|(_, parent)| parent));
-        let frame = Rc::new(Frame {
-            parent: outer,
-            instance,
-            spaces: RefCell::default(),
-        });
+        let frame = Frame::new(all, outer, instance);
         let mut exports = Exports::default();
         for entry in &definition.entries {
             self.count()?;
@@ -201,6 +199,7 @@ impl Evaluator {
                 let outer = Some(closure.outer.clone());
                 self.component(
                     closure.definition,
+                    closure.outer.all(),
                     outer,
                     Some((&given, frame.instance)),
                     depth + 1,
@@ -344,11 +343,8 @@ impl Evaluator {
         outer: Rc<Frame<'d>>,
         path: &[Arc<str>],
     ) -> Result<Exports<'d>, Invalid> {
-        let frame = Rc::new(Frame {
-            instance: outer.instance,
-            parent: Some(outer),
-            spaces: RefCell::default(),
-        });
+        let (all, instance) = (outer.all().clone(), outer.instance);
+        let frame = Frame::new(&all, Some(outer), instance);
         let mut exports = Exports::default();
         for declaration in declarations {
             self.count()?;

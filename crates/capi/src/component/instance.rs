@@ -94,7 +94,7 @@ c_api! {
         instance: *const cellwall_component_instance_t,
     ) -> *mut cellwall_component_instance_type_t {
         let it = unsafe { get(instance) }?;
-        let exports = it.store.with(|mut context| it.instance.exports(&context.as_context_mut()));
+        let exports = it.store.with(|mut context| it.instance.exports(context.as_context_mut()));
         give(cellwall_component_instance_type_t::of(&exports))
     }
     /// See `component_instance.api`.

@@ -5,7 +5,7 @@ use crate::plan::{CoreDef, CoreInstance, CoreKind, FuncRef, Item, Items, ModuleR
 use crate::types::{FuncType, ResourceId, ValType};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use wasmparser as wp;
 use wasmparser::{
@@ -15,11 +15,47 @@ use wasmparser::{
 pub(super) type Link<'d> = Option<Rc<Frame<'d>>>;
 
 /// The index spaces of a component instance, or of a scope of type declarations.
-#[derive(Default)]
 pub(super) struct Frame<'d> {
     pub(super) parent: Link<'d>,
     pub(super) instance: u32,
     pub(super) spaces: RefCell<Spaces<'d>>,
+    all: All<'d>,
+}
+
+impl<'d> Frame<'d> {
+    pub(super) fn new(all: &All<'d>, parent: Link<'d>, instance: u32) -> Rc<Self> {
+        let frame = Rc::new(Self {
+            parent,
+            instance,
+            spaces: RefCell::default(),
+            all: all.clone(),
+        });
+        all.0.borrow_mut().push(Rc::downgrade(&frame));
+        frame
+    }
+
+    pub(super) fn all(&self) -> &All<'d> {
+        &self.all
+    }
+}
+
+/// All frames of one component.
+#[derive(Clone, Default)]
+pub(super) struct All<'d>(Rc<RefCell<Vec<Weak<Frame<'d>>>>>);
+
+/// Empties all frames in the end. A component or a type in a frame holds the frame around it, which
+/// is that frame: by themselves they would stay for ever.
+#[derive(Default)]
+pub(super) struct Frames<'d>(pub(super) All<'d>);
+
+impl Drop for Frames<'_> {
+    fn drop(&mut self) {
+        for frame in self.0.0.take() {
+            if let Some(frame) = frame.upgrade() {
+                frame.spaces.take();
+            }
+        }
+    }
 }
 
 #[derive(Default)]
