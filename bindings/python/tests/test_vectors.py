@@ -60,10 +60,3 @@ def test_memories_with_64_bit_addresses(engine, store):
     with pytest.raises(CellwallError):
         Memory(store, MemoryType(Limits(3, 2)))
     assert MemoryType(Limits(1)) != MemoryType(Limits(1), is_64=True)
-
-
-def test_shared_memories_can_be_looked_at(engine, store):
-    (found,) = Module(engine, '(module (memory (export "m") 1 2 shared))').exports
-    assert found.type.shared and found.type.limits == Limits(1, 2)
-    with pytest.raises(NotImplementedError):
-        Memory(store, found.type)

@@ -11,7 +11,7 @@
 
 from ._engine import Config, Engine, Store, Storelike
 from ._error import CellwallError, ExitTrap, Frame, Trap, TrapCode
-from ._extern import AsExtern, Global, Memory, Table
+from ._extern import AsExtern, Global, Memory, SharedMemory, Table
 from ._func import Caller, Func
 from ._linker import InstancePre, Linker
 from ._module import Instance, InstanceExports, Module, wat2wasm
@@ -44,6 +44,7 @@ __all__ = [
     "Memory",
     "MemoryType",
     "Module",
+    "SharedMemory",
     "Store",
     "Storelike",
     "Table",

@@ -12,6 +12,7 @@ from ._lib import NULL, c_text, ffi, lib, path_bytes
 
 if TYPE_CHECKING:
     from ._func import Caller
+    from .component._linker import StoreContext
     from ._wasi import WasiConfig
 
 
@@ -60,6 +61,38 @@ class Config:
     def memory_guard_size(self, size: int) -> None:
         """Bytes behind each reservation that are never accessible."""
         lib.cellwall_config_memory_guard_size_set(self._live(), size)
+
+    def memory64_reservation(self, size: int) -> None:
+        """Bytes of address space for each memory with 64-bit addresses; 16 GiB by default."""
+        lib.cellwall_config_memory64_reservation_set(self._live(), size)
+
+    def wasm_multi_memory(self, enable: bool) -> None:
+        """Whether modules may have several memories; they may by default."""
+        lib.cellwall_config_wasm_multi_memory_set(self._live(), enable)
+
+    def wasm_memory64(self, enable: bool) -> None:
+        """Whether modules may have memories and tables with 64-bit indexes; they may by default."""
+        lib.cellwall_config_wasm_memory64_set(self._live(), enable)
+
+    def wasm_threads(self, enable: bool) -> None:
+        """Whether modules may have shared memories; they may by default."""
+        lib.cellwall_config_wasm_threads_set(self._live(), enable)
+
+    def wasm_custom_page_sizes(self, enable: bool) -> None:
+        """Whether modules may have memories with pages of one byte; they may by default."""
+        lib.cellwall_config_wasm_custom_page_sizes_set(self._live(), enable)
+
+    def wasm_relaxed_simd_deterministic(self, enable: bool) -> None:
+        """Whether relaxed vector instructions do the same on every processor; not by default."""
+        lib.cellwall_config_wasm_relaxed_simd_deterministic_set(self._live(), enable)
+
+    def wasm_component_model_implements(self, enable: bool) -> None:
+        """Whether names in components may say which interface they implement; they may by default."""
+        lib.cellwall_config_wasm_component_model_implements_set(self._live(), enable)
+
+    def nan_canonicalization(self, enable: bool) -> None:
+        """Whether floating-point operators give the canonical NaN wherever they give one; not by default."""
+        lib.cellwall_config_nan_canonicalization_set(self._live(), enable)
 
     def wasm_backtrace(self, enable: bool) -> None:
         """Whether traps have frames; they do by default."""
@@ -186,6 +219,16 @@ class Store(Closing):
         """Gives the programs in this store what a configuration grants, which is used up."""
         check(lib.cellwall_store_wasi_set(live(self).ptr, wasi._take()))
 
+    def set_wasi_http(self) -> None:
+        """Does nothing: what `wasi:http` may do is granted by `WasiConfig.allow_http`."""
+        live(self)
+
+    def interrupt(self) -> None:
+        """Stops the call of guest code that is running in this store, from another thread. It is of no use then."""
+        if self._state.closed:
+            raise ValueError("the store is closed")
+        lib.cellwall_store_interrupt(self._state.ptr)
+
     def set_limits(
         self,
         memory_size: int = -1,
@@ -214,7 +257,7 @@ class Store(Closing):
 
 
 #: What stands for a store: itself, or the caller of a function of the host.
-Storelike = Union[Store, "Caller"]
+Storelike = Union[Store, "Caller", "StoreContext"]
 
 
 def live(store: Any) -> State:

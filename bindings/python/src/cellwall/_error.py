@@ -86,6 +86,8 @@ class TrapCode(Enum):
     UNREACHABLE = 9
     INTERRUPT = 10
     NULL_REFERENCE = 11
+    HEAP_MISALIGNED = 12
+    ATOMIC_WAIT_NON_SHARED_MEMORY = 13
 
 
 class Frame:

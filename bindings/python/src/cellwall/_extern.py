@@ -5,15 +5,12 @@ from __future__ import annotations
 import ctypes
 from typing import Any, Optional, Union
 
-from ._engine import State, Storelike, live, same
+from ._engine import Engine, State, Storelike, live, same
 from ._error import CellwallError, failed, made
 from ._func import Func
 from ._lib import NULL, ffi, lib
 from ._types import GlobalType, MemoryType, TableType
 from ._value import one_val, read_ref, read_val
-
-#: Bytes of a page.
-PAGE = 65536
 
 
 class Memory:
@@ -24,6 +21,8 @@ class Memory:
     def __init__(self, store: Storelike, ty: MemoryType):
         if not isinstance(ty, MemoryType):
             raise TypeError("expected a MemoryType")
+        if ty.shared:
+            raise TypeError("a memory that threads share is a SharedMemory")
         state = live(store)
         ptr = lib.wasm_memory_new(state.ptr, ty.to_c())
         if ptr == NULL:
@@ -50,7 +49,7 @@ class Memory:
         return before
 
     def size(self, store: Storelike) -> int:
-        """Its size in pages of 64 KiB."""
+        """Its size in pages."""
         return int(lib.cellwall_memory_size(self._live(store)))
 
     def data_len(self, store: Storelike) -> int:
@@ -59,8 +58,8 @@ class Memory:
 
     def page_size(self, store: Storelike) -> int:
         """Bytes of a page."""
-        self._live(store)
-        return PAGE
+        ty = made(lib.wasm_memory_type(self._live(store)), lib.wasm_memorytype_delete)
+        return int(lib.cellwall_memorytype_page_size(ty))
 
     def buffer(self, store: Storelike) -> memoryview:
         """Its bytes as they are now, to be read and written in place, without a copy.
@@ -111,6 +110,77 @@ class Memory:
 
     def _as_extern(self) -> Any:
         return lib.wasm_memory_as_extern(self._ptr)
+
+
+class SharedMemory:
+    """A memory of an engine, which stores on any threads can import and all threads may use."""
+
+    __slots__ = ("_ptr",)
+
+    def __init__(self, engine: Engine, ty: MemoryType):
+        if not isinstance(engine, Engine):
+            raise TypeError("expected an Engine")
+        if not isinstance(ty, MemoryType):
+            raise TypeError("expected a MemoryType")
+        if not ty.shared:
+            raise CellwallError("the type of a shared memory says so: MemoryType(limits, shared=True)")
+        ptr = lib.cellwall_sharedmemory_new(engine._live(), ty.to_c())
+        if ptr == NULL:
+            raise failed("the memory cannot be made")
+        self._ptr = ffi.gc(ptr, lib.cellwall_sharedmemory_delete)
+
+    @classmethod
+    def _of(cls, ptr: Any) -> SharedMemory:
+        memory = object.__new__(cls)
+        memory._ptr = ffi.gc(ptr, lib.cellwall_sharedmemory_delete)
+        return memory
+
+    def type(self) -> MemoryType:
+        """Its type."""
+        return MemoryType.of(made(lib.cellwall_sharedmemory_type(self._ptr), lib.wasm_memorytype_delete))
+
+    def grow(self, delta: int) -> int:
+        """Grows it by so many pages for all that use it; the answer is its size before, as far as this thread saw."""
+        before = self.size()
+        if not 0 <= delta < 2**64 or not lib.cellwall_sharedmemory_grow(self._ptr, delta):
+            raise CellwallError(f"the memory cannot grow by {delta} pages from {before}")
+        return before
+
+    def size(self) -> int:
+        """Its size in pages. Others may grow it at any time; it never shrinks."""
+        return int(lib.cellwall_sharedmemory_size(self._ptr))
+
+    def data_len(self) -> int:
+        """Its size in bytes."""
+        return int(lib.cellwall_sharedmemory_data_size(self._ptr))
+
+    def read(self, start: Optional[int] = 0, stop: Optional[int] = None) -> bytearray:
+        """A copy of the bytes from `start` to `stop`, each as it is when its turn comes."""
+        start, stop, _ = slice(start, stop).indices(self.data_len())
+        data = bytearray(max(stop - start, 0))
+        if data and not lib.cellwall_sharedmemory_read(self._ptr, start, ffi.from_buffer("uint8_t[]", data), len(data)):
+            raise failed("the memory cannot be read")
+        return data
+
+    def write(self, value: Union[bytes, bytearray, memoryview], start: Optional[int] = None) -> int:
+        """Writes bytes from `start` on (from the end, if negative); the answer is how many."""
+        length, data = self.data_len(), bytes(value)
+        start = start or 0
+        if start < 0:
+            start += length
+        if start < 0 or start + len(data) > length:
+            raise IndexError(f"{len(data)} bytes at {start} of a memory of {length} bytes")
+        if data and not lib.cellwall_sharedmemory_write(self._ptr, start, data, len(data)):
+            raise failed("the memory cannot be written")
+        return len(data)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SharedMemory):
+            return NotImplemented
+        return bool(lib.cellwall_sharedmemory_same(self._ptr, other._ptr))
+
+    #: The same memory may be held by several objects.
+    __hash__ = None  # type: ignore[assignment]
 
 
 class Table:
@@ -225,7 +295,7 @@ class Global:
 
 
 #: What can be imported and exported.
-AsExtern = Union[Func, Memory, Table, Global]
+AsExtern = Union[Func, Memory, SharedMemory, Table, Global]
 
 
 def wrap_extern(state: State, ptr: Any) -> AsExtern:
@@ -239,6 +309,10 @@ def wrap_extern(state: State, ptr: Any) -> AsExtern:
     elif kind == 2:
         item, inner = object.__new__(Table), lib.wasm_extern_as_table(ptr)
     elif kind == 3:
+        shared = lib.cellwall_extern_as_sharedmemory(ptr)
+        if shared != NULL:
+            lib.wasm_extern_delete(ptr)
+            return SharedMemory._of(shared)
         item, inner = object.__new__(Memory), lib.wasm_extern_as_memory(ptr)
     else:
         lib.wasm_extern_delete(ptr)
@@ -248,7 +322,9 @@ def wrap_extern(state: State, ptr: Any) -> AsExtern:
 
 
 def extern_ptr(state: State, item: Any, what: str) -> Any:
-    """It as an external, which stays its own."""
+    """It as an external, which stays its own or is given back with the answer."""
+    if isinstance(item, SharedMemory):
+        return made(lib.cellwall_sharedmemory_as_extern(item._ptr, state.ptr), lib.wasm_extern_delete)
     if not isinstance(item, (Func, Memory, Table, Global)):
         raise TypeError(f"{what}: expected a Func, Memory, Table or Global, got {type(item).__name__}")
     if item._state is not state:

@@ -61,6 +61,16 @@ class Module(Closing):
         return ffi.gc(module, lib.wasm_module_delete)
 
     @classmethod
+    def _shared(cls, state: State, ptr: Any) -> Module:
+        """It of a module in a store, which is given away."""
+        owned = ffi.gc(ptr, lib.wasm_module_delete)
+        module = object.__new__(cls)
+        module._engine = state.engine
+        module._ptr = ffi.gc(lib.wasm_module_share(owned), lib.wasm_shared_module_delete)
+        module._imports = module._exports = None
+        return module
+
+    @classmethod
     def from_file(cls, engine: Engine, path: Union[str, bytes, "os.PathLike[str]"]) -> Module:
         """Compiles a file in the binary or the text format."""
         return cls(engine, Path(os.fsdecode(path)).read_bytes())

@@ -219,21 +219,19 @@ class MemoryType(_Data):
 
     limits: Limits
     is_64: bool
-    #: Whether threads share it; such a memory can be looked at, not made.
+    #: Whether threads share it.
     shared: bool
 
-    def __init__(self, limits: Limits, is_64: bool = False):
+    def __init__(self, limits: Limits, is_64: bool = False, shared: bool = False):
         if not isinstance(limits, Limits):
             raise TypeError("expected Limits")
         self.limits = limits
         self.is_64 = bool(is_64)
-        self.shared = False
+        self.shared = bool(shared)
 
     def to_c(self) -> Any:
-        if self.shared:
-            raise NotImplementedError("shared memories cannot be made from Python")
         maximum = NO_MAXIMUM if self.limits.max is None else self.limits.max
-        ptr = lib.cellwall_memorytype_new(self.limits.min, maximum, self.is_64, False)
+        ptr = lib.cellwall_memorytype_new(self.limits.min, maximum, self.is_64, self.shared)
         if ptr == NULL:
             from ._error import failed
 
@@ -244,9 +242,7 @@ class MemoryType(_Data):
     def of(ptr: Any) -> MemoryType:
         maximum = lib.cellwall_memorytype_max(ptr)
         limits = Limits(lib.cellwall_memorytype_min(ptr), None if maximum == NO_MAXIMUM else maximum)
-        ty = MemoryType(limits, lib.cellwall_memorytype_is_64(ptr))
-        ty.shared = lib.cellwall_memorytype_is_shared(ptr)
-        return ty
+        return MemoryType(limits, lib.cellwall_memorytype_is_64(ptr), lib.cellwall_memorytype_is_shared(ptr))
 
 
 AsExternType = Union[FuncType, GlobalType, TableType, MemoryType]

@@ -148,6 +148,51 @@ class WasiConfig:
         check(lib.cellwall_wasi_config_preopen_dir(self._live(), path_bytes(path), c_text(guest_path), perms.value))
 
 
+    def allow_listen(self, address: str) -> None:
+        """Grants to listen at an address, ``ADDR[:PORT]``; here and below only with WASI 0.2."""
+        check(lib.cellwall_wasi_config_allow_listen(self._live(), c_text(address)))
+
+    def allow_connect(self, host: str) -> None:
+        """Grants to connect and to send datagrams to ``HOST[:PORT]`` or a network ``CIDR[:PORT]``."""
+        check(lib.cellwall_wasi_config_allow_connect(self._live(), c_text(host)))
+
+    def allow_http(self, host: str) -> None:
+        """Grants HTTP requests to ``HOST[:PORT]``. They need no other grant."""
+        check(lib.cellwall_wasi_config_allow_http(self._live(), c_text(host)))
+
+    def allow_ip_name_lookup(self, allow: bool = True) -> None:
+        """Whether any name may be looked up; by default only those that are granted by name."""
+        lib.cellwall_wasi_config_allow_ip_name_lookup(self._live(), bool(allow))
+
+    def allow_tcp(self, allow: bool = True) -> None:
+        """Whether there may be TCP sockets, for what else is granted; by default there may."""
+        lib.cellwall_wasi_config_allow_tcp(self._live(), bool(allow))
+
+    def allow_udp(self, allow: bool = True) -> None:
+        """Whether there may be UDP sockets, for what else is granted; by default there may."""
+        lib.cellwall_wasi_config_allow_udp(self._live(), bool(allow))
+
+    def inherit_network(self) -> None:
+        """Grants all addresses and names. HTTP requests have a grant of their own."""
+        lib.cellwall_wasi_config_inherit_network(self._live())
+
+    def allow_blocking(self, allow: bool = True) -> None:
+        """Whether a call of the guest may keep its thread waiting; by default it may."""
+        lib.cellwall_wasi_config_allow_blocking(self._live(), bool(allow))
+
+    def max_descriptors(self, count: int) -> None:
+        """How many descriptors a program may have open at once; 1024 by default."""
+        lib.cellwall_wasi_config_max_descriptors(self._live(), count)
+
+    def max_sockets(self, count: int) -> None:
+        """How many sockets a program may have at once; 4096 by default."""
+        lib.cellwall_wasi_config_max_sockets(self._live(), count)
+
+    def max_http_bytes(self, size: int) -> None:
+        """How many bytes a program may make the host keep for `wasi:http` at once; 64 MiB by default."""
+        lib.cellwall_wasi_config_max_http_bytes(self._live(), size)
+
+
 class WasiOutput:
     """What a program has written to memory."""
 

@@ -448,7 +448,7 @@ fn cdef() -> String {
             let line = one.split_whitespace().collect::<Vec<_>>().join(" ");
             let constant = line.starts_with("static ");
             if !is_body && !constant && line != ";" {
-                declarations.push_str(&line);
+                declarations.push_str(&without_recursion(&line));
                 declarations.push('\n');
             }
             one.clear();
@@ -460,6 +460,20 @@ fn cdef() -> String {
         "the headers end in the middle: {one}"
     );
     declarations
+}
+
+/// A structure without types behind its pointers to values of components: `cffi` gets lost in what contains
+/// itself by way of others.
+fn without_recursion(line: &str) -> String {
+    let is_value = line.contains("cellwall_component_val") && line.contains('{');
+    let fields = line.split("; ").map(|field| {
+        let before = field.find("cellwall_component_val").filter(|_| is_value);
+        match before.zip(field.find("* ")) {
+            Some((start, end)) => format!("{}void{}", &field[..start], &field[end..]),
+            None => field.to_owned(),
+        }
+    });
+    fields.collect::<Vec<_>>().join("; ")
 }
 
 #[test]
