@@ -1,6 +1,7 @@
 //! All tests of the command and of the script runner, as one binary.
 
 mod artifact;
+mod chapter;
 mod command;
 mod components;
 mod escapes;
