@@ -109,6 +109,11 @@ impl<K: EntityId, V> IdMap<K, V> {
         self.items.len()
     }
 
+    /// How many values have room without allocating.
+    pub fn capacity(&self) -> usize {
+        self.items.capacity()
+    }
+
     /// Whether there is no value.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()

@@ -47,7 +47,7 @@ impl Tag {
         }
         let store = store.as_context_mut();
         let number = ty.ty().number(store.engine().runtime());
-        let id = store.0.new_tag(number, ty.ty().abi().clone());
+        let id = store.0.new_tag(number, ty.ty().abi().clone().into());
         Ok(Self { id })
     }
 

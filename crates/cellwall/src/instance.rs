@@ -243,8 +243,11 @@ impl<T: 'static> InstancePre<T> {
     /// and whatever ends the start function.
     pub fn instantiate(&self, mut store: impl AsContextMut<Data = T>) -> Result<Instance> {
         let mut store = store.as_context_mut();
-        let imports = self.imports_in(&mut store)?;
-        Instance::start(store, &self.module, &imports)
+        let mut imports = store.0.take_imports();
+        self.imports_in(&mut store, &mut imports)?;
+        let made = Instance::start(StoreContextMut(&mut *store.0), &self.module, &imports);
+        store.0.keep_imports(imports);
+        made
     }
 
     /// Likewise, where host functions may wait that the start function calls.
@@ -257,13 +260,20 @@ impl<T: 'static> InstancePre<T> {
         T: Send,
     {
         let mut store = store.as_context_mut();
-        let imports = self.imports_in(&mut store)?;
-        Instance::start_async(store, &self.module, &imports).await
+        let mut imports = store.0.take_imports();
+        self.imports_in(&mut store, &mut imports)?;
+        let made = Instance::start_async(StoreContextMut(&mut *store.0), &self.module, &imports).await;
+        store.0.keep_imports(imports);
+        made
     }
 
-    fn imports_in(&self, store: &mut StoreContextMut<'_, T>) -> Result<Vec<runtime::Extern>> {
+    /// Adds the imports as they are in this store to an empty list.
+    fn imports_in(
+        &self,
+        store: &mut StoreContextMut<'_, T>,
+        imports: &mut Vec<runtime::Extern>,
+    ) -> Result<()> {
         check_engine(store.engine(), &self.module)?;
-        let mut imports = Vec::with_capacity(self.imports.len());
         for (index, definition) in self.imports.iter().enumerate() {
             let item = definition.in_store(store)?;
             if definition.may_have_changed() {
@@ -271,6 +281,6 @@ impl<T: 'static> InstancePre<T> {
             }
             imports.push(item.raw(&mut *store.0)?);
         }
-        Ok(imports)
+        Ok(())
     }
 }

@@ -14,8 +14,10 @@ use std::sync::Arc;
 pub(crate) struct Data<T> {
     pub(crate) user: T,
     pub(crate) engine: Engine,
-    /// Modules of the instances, by the address of their code; for backtraces.
-    modules: BTreeMap<usize, Module>,
+    /// The module of the first instance, and those of others by the address of their code; for
+    /// backtraces.
+    first: Option<Module>,
+    others: BTreeMap<usize, Module>,
     /// Instances of components, with their handle tables.
     pub(crate) components: crate::component::State,
 }
@@ -49,7 +51,8 @@ impl<T: 'static> Store<T> {
         let data = Data {
             user: data,
             engine: engine.clone(),
-            modules: BTreeMap::new(),
+            first: None,
+            others: BTreeMap::new(),
             components: Default::default(),
         };
         Self {
@@ -220,8 +223,11 @@ impl<'a, T: 'static> StoreContext<'a, T> {
 
     /// The module that this code was mapped for.
     pub(crate) fn module_of(&self, code: &Arc<runtime::Code>) -> &'a Module {
-        let module = self.0.data().modules.get(&address(code));
-        module.expect("code enters a store with its module")
+        let Data { first, others, .. } = self.0.data();
+        let first = first.as_ref().filter(|first| Arc::ptr_eq(first.code(), code));
+        first
+            .or_else(|| others.get(&address(code)))
+            .expect("code enters a store with its module")
     }
 
     /// An error of the runtime as the embedder sees it.
@@ -268,12 +274,12 @@ impl<T: 'static> StoreContextMut<'_, T> {
     }
 
     pub(crate) fn remember(&mut self, module: &Module) {
-        let key = address(module.code());
-        self.0
-            .data_mut()
-            .modules
-            .entry(key)
-            .or_insert_with(|| module.clone());
+        let Data { first, others, .. } = self.0.data_mut();
+        let first = first.get_or_insert_with(|| module.clone());
+        if !Arc::ptr_eq(first.code(), module.code()) {
+            let key = address(module.code());
+            others.entry(key).or_insert_with(|| module.clone());
+        }
     }
 
     #[cold]

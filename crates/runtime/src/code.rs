@@ -14,8 +14,8 @@ use crate::image::MemoryImages;
 use crate::sys::{self, page_up};
 use cellwall_abi::artifact::{Artifact, PADDING};
 use cellwall_abi::context::{self, ContextLayout};
-use cellwall_abi::shape::{DataSegment, Item};
-use cellwall_abi::{LibCall, Shape, Target};
+use cellwall_abi::shape::{DataSegment, Item, TagShape};
+use cellwall_abi::{LibCall, Shape, Signature, Target};
 use cellwall_base::types::RefType;
 use cellwall_base::{EntityId, FuncIdx, IdMap, TypeIdx};
 use cellwall_verify::Verified;
@@ -37,6 +37,8 @@ pub struct Code {
     /// What the context of every instance starts as.
     pub(crate) template: Vec<u8>,
     pub(crate) images: MemoryImages,
+    /// The types of its own tags, in order.
+    pub(crate) tag_types: Vec<Arc<Signature>>,
 }
 
 /// Where code lies.
@@ -81,6 +83,9 @@ impl Code {
         let signatures = engine.type_numbers(&artifact.shape);
         let template = template(&artifact.shape, &layout, &signatures);
         let images = MemoryImages::new(artifact);
+        let own_tags = artifact.shape.tags.values().filter(|tag| !tag.imported);
+        let tag_type = |tag: &TagShape| Arc::new(artifact.shape.types[tag.ty].clone());
+        let tag_types = own_tags.map(tag_type).collect();
         let code = Arc::new(Self {
             _pages: pages,
             start,
@@ -89,6 +94,7 @@ impl Code {
             signatures,
             template,
             images,
+            tag_types,
             verified,
         });
         REGISTRY

@@ -14,6 +14,13 @@ impl StoreOpaque {
     /// in place.
     pub(crate) fn evaluate(&self, instance: u32, expr: &ConstExpr, ty: ValType) -> Result<RawVal, Error> {
         let mut stack: Vec<RawVal> = Vec::new();
+        // Without an operand to keep, the list takes no memory.
+        if let [op] = expr.0[..] {
+            let value = self
+                .step(instance, op, ty, &mut stack)
+                .filter(|value| value.ty() == ty);
+            return value.ok_or_else(malformed);
+        }
         for &op in &expr.0 {
             let value = self.step(instance, op, ty, &mut stack).ok_or_else(malformed)?;
             stack.push(value);

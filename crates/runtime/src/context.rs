@@ -13,6 +13,8 @@ const ALIGN: usize = 64;
 pub(crate) struct Context {
     start: NonNull<u8>,
     bytes: usize,
+    /// Bytes that were allocated.
+    room: usize,
 }
 
 impl Context {
@@ -29,11 +31,41 @@ impl Context {
         Self {
             start,
             bytes: template.len(),
+            room: template.len().max(ALIGN),
         }
+    }
+
+    /// In the place of one that was taken; it takes no memory and must not be used.
+    pub(crate) const fn none() -> Self {
+        Self {
+            start: NonNull::dangling(),
+            bytes: 0,
+            room: 0,
+        }
+    }
+
+    /// Makes it another one, which starts as a copy of `template`; in the same memory if that is enough.
+    /// Nobody may know its address any more.
+    pub(crate) fn again(&mut self, template: &[u8]) {
+        if template.len() > self.room {
+            *self = Self::new(template);
+            return;
+        }
+        // SAFETY: the allocation has as many bytes as there is room, which is enough.
+        unsafe {
+            self.start
+                .copy_from_nonoverlapping(NonNull::from(template).cast(), template.len());
+        }
+        self.bytes = template.len();
     }
 
     fn layout(bytes: usize) -> Layout {
         Layout::from_size_align(bytes.max(ALIGN), ALIGN).expect("contexts are far smaller than memory")
+    }
+
+    /// How large one may be that takes its place.
+    pub(crate) fn room(&self) -> usize {
+        self.room
     }
 
     /// Its address.
@@ -74,7 +106,10 @@ pub(crate) unsafe fn is_poisoned(context: usize) -> bool {
 
 impl Drop for Context {
     fn drop(&mut self) {
+        if self.room == 0 {
+            return;
+        }
         // SAFETY: allocated with the same layout, by `new`.
-        unsafe { dealloc(self.start.as_ptr(), Self::layout(self.bytes)) };
+        unsafe { dealloc(self.start.as_ptr(), Self::layout(self.room)) };
     }
 }

@@ -1,7 +1,9 @@
 //! What stores share: configuration, the numbers of types, unused stacks, interruption.
 
 use crate::error::Error;
+use crate::parts::{PARTS_KEPT_MAX, Parts};
 use crate::pool::MemoryPool;
+use crate::spare::Spares;
 use crate::stack::{self, CellStack};
 use crate::sys::{self, Parker};
 use crate::types::TypeRegistry;
@@ -59,11 +61,12 @@ pub(crate) struct EngineInner {
     epoch: AtomicU64,
     pub(crate) types: TypeRegistry,
     /// Boxed, so that a thread keeps one in a word.
-    #[expect(clippy::vec_box, reason = "boxes come from threads and go back to them")]
-    stacks: Mutex<Vec<Box<CellStack>>>,
+    stacks: Spares<Box<CellStack>>,
     /// Bytes of stack and of guard.
     pub(crate) stack_sizes: (usize, usize),
     pub(crate) memories: MemoryPool,
+    /// What stores that are gone had from the allocator.
+    parts: Spares<Parts>,
     /// Calls that may wait and have a stack.
     async_calls: AtomicUsize,
     /// Who waits in a shared memory, to be told of interruptions.
@@ -107,8 +110,9 @@ impl Engine {
             config,
             epoch: AtomicU64::new(0),
             types: TypeRegistry::default(),
-            stacks: Mutex::default(),
+            stacks: Spares::new(STACKS_KEPT_MAX),
             memories: MemoryPool::default(),
+            parts: Spares::new(PARTS_KEPT_MAX),
             async_calls: AtomicUsize::new(0),
             waiters: Mutex::default(),
         })))
@@ -186,7 +190,7 @@ impl EngineInner {
     }
 
     pub(crate) fn take_stack(&self) -> Result<Box<CellStack>, Error> {
-        let kept = self.stacks.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let kept = self.stacks.take(|_| true, |_| true);
         kept.map_or_else(|| CellStack::new(self).map(Box::new), Ok)
     }
 
@@ -213,12 +217,19 @@ impl EngineInner {
     }
 
     pub(crate) fn keep_stack(&self, stack: Box<CellStack>) {
-        if !stack.fits(self) {
-            return;
+        if stack.fits(self) {
+            // Where there is no room, it is dropped.
+            drop(self.stacks.put(0, stack));
         }
-        let mut stacks = self.stacks.lock().unwrap_or_else(PoisonError::into_inner);
-        if stacks.len() < STACKS_KEPT_MAX {
-            stacks.push(stack);
-        }
+    }
+
+    /// What a new store is made of.
+    pub(crate) fn take_parts(&self) -> Parts {
+        self.parts.take(|_| true, |_| true).unwrap_or_else(Parts::new)
+    }
+
+    pub(crate) fn keep_parts(&self, parts: Parts) {
+        // Where there is no room, they are dropped.
+        drop(self.parts.put(0, parts));
     }
 }

@@ -29,6 +29,7 @@ use cellwall_abi::convention::Assigner;
 use cellwall_abi::{Signature, ValType};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Exceptions that one store can hold at a time: what the numbers of references tell apart.
@@ -66,7 +67,7 @@ pub(crate) const CAUGHT: u32 = 2;
 pub(crate) struct Tag {
     /// The number of its type in the engine.
     number: u32,
-    signature: Signature,
+    signature: Arc<Signature>,
 }
 
 /// An exception that guests or the host may refer to.
@@ -219,7 +220,7 @@ impl StoreOpaque {
     ///
     /// # Panics
     /// After four billion tags.
-    pub fn new_tag(&mut self, number: u32, signature: Signature) -> TagId {
+    pub fn new_tag(&mut self, number: u32, signature: Arc<Signature>) -> TagId {
         let index = u32::try_from(self.fields.tags.len()).expect("tags have numbers of 32 bits");
         self.fields.tags.push(Tag { number, signature });
         TagId::new(self.id(), index)

@@ -8,6 +8,7 @@
 use crate::error::Error;
 use crate::host::{HostEntry, HostRecord};
 use crate::id::{FuncId, assert_store};
+use crate::parts::kept;
 use crate::slots::Slot;
 use crate::store::StoreOpaque;
 use crate::sys::{Stub, Width, stub_address};
@@ -116,6 +117,15 @@ pub(crate) struct FuncSpace {
 }
 
 impl FuncSpace {
+    /// An empty space with the lists of this one, if they are worth keeping.
+    pub(crate) fn kept(&mut self) -> Self {
+        Self {
+            ranges: kept(&mut self.ranges),
+            hosts: kept(&mut self.hosts),
+            used: 0,
+        }
+    }
+
     fn add(&mut self, owner: Owner, count: u32) -> Option<u32> {
         let base = self.used + 1;
         // One number less than there are, so that `used + 1` never wraps.

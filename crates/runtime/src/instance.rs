@@ -11,6 +11,7 @@ use crate::func::{FuncEntry, View};
 use crate::id::{Extern, FuncId, GlobalId, InstanceId, MemoryId, TableId, TagId, assert_store};
 use crate::limits::Ask;
 use crate::memory::MemoryType;
+use crate::parts::Room;
 use crate::store::StoreOpaque;
 use crate::table::TableType;
 use crate::value::RawVal;
@@ -44,6 +45,44 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
+    /// An instance whose imports are not there yet.
+    fn in_room(room: Room, code: &Arc<Code>, own: InstanceId, first_reference: u32) -> Self {
+        let shape = code.shape();
+        let mut room = room;
+        room.data_dropped.resize(shape.data.len(), false);
+        room.elem_dropped.resize(shape.elements.len(), false);
+        Self {
+            code: code.clone(),
+            context: room.context,
+            memories: room.memories,
+            tables: room.tables,
+            tags: room.tags,
+            globals_imported: room.globals_imported,
+            funcs_imported: room.funcs_imported,
+            first_reference,
+            own,
+            callable: None,
+            data_dropped: room.data_dropped,
+            elem_dropped: room.elem_dropped,
+        }
+    }
+
+    /// What another instance can be made of; nobody may know the context any more.
+    pub(crate) fn into_room(self) -> Room {
+        let mut room = Room {
+            context: self.context,
+            memories: self.memories,
+            tables: self.tables,
+            tags: self.tags,
+            globals_imported: self.globals_imported,
+            funcs_imported: self.funcs_imported,
+            data_dropped: self.data_dropped,
+            elem_dropped: self.elem_dropped,
+        };
+        room.clear();
+        room
+    }
+
     /// The reference of a function; `None` if there is no such function.
     pub(crate) fn func_reference(&self, func: FuncIdx) -> Option<u32> {
         let shape = self.code.shape();
@@ -138,12 +177,12 @@ impl StoreOpaque {
         self.may_have(Ask::Memories, "memory", self.fields.memories.len(), memories)?;
 
         let instance = self.add_instance(code, imports)?;
-        self.make_memories(instance)?;
-        self.make_tables(instance)?;
-        self.make_globals(instance)?;
-        self.init_tables(instance)?;
-        self.write_elements(instance)?;
-        self.write_data(instance)?;
+        self.make_memories(instance, code)?;
+        self.make_tables(instance, code)?;
+        self.make_globals(instance, code)?;
+        self.init_tables(instance, code)?;
+        self.write_elements(instance, code)?;
+        self.write_data(instance, code)?;
         let start = match shape.start {
             Some(start) => {
                 let owner = &self.fields.instances[instance as usize];
@@ -190,31 +229,19 @@ impl StoreOpaque {
     fn add_instance(&mut self, code: &Arc<Code>, imports: &[Extern]) -> Result<u32, Error> {
         let (shape, layout) = (code.shape(), &code.layout);
         let index = self.fields.instances.len() as u32;
-        let mut context = Context::new(&code.template);
+        let defined = (shape.funcs.len() as u32) - shape.imported_funcs;
+        let Some(first_reference) = self.fields.funcs.add_instance(index, defined) else {
+            return Err(Error::Limit("a store cannot have more functions".into()));
+        };
+        let room = self.fields.rooms.instance(&code.template);
+        let mut instance = Instance::in_room(room, code, InstanceId::new(self.id(), index), first_reference);
+        let context = &mut instance.context;
         context.write(context::STORE, self.address().to_ne_bytes());
         context.write(
             context::BLOCK,
             (self.fields.block.as_ptr() as usize).to_ne_bytes(),
         );
         context.write(context::INSTANCE, index.to_ne_bytes());
-        let defined = (shape.funcs.len() as u32) - shape.imported_funcs;
-        let Some(first_reference) = self.fields.funcs.add_instance(index, defined) else {
-            return Err(Error::Limit("a store cannot have more functions".into()));
-        };
-        let mut instance = Instance {
-            code: code.clone(),
-            memories: IdMap::with_capacity(shape.memories.len()),
-            tables: IdMap::with_capacity(shape.tables.len()),
-            tags: IdMap::with_capacity(shape.tags.len()),
-            globals_imported: Vec::new(),
-            funcs_imported: Vec::with_capacity(shape.imported_funcs as usize),
-            first_reference,
-            own: InstanceId::new(self.id(), index),
-            callable: None,
-            data_dropped: IdMap::filled(false, shape.data.len()),
-            elem_dropped: IdMap::filled(false, shape.elements.len()),
-            context,
-        };
         for &import in imports {
             match import {
                 Extern::Func(func) => {
@@ -254,8 +281,9 @@ impl StoreOpaque {
                 }
             }
         }
-        for (index, tag) in shape.tags.iter().filter(|(_, tag)| !tag.imported) {
-            let tag = self.new_tag(instance.code.signatures[tag.ty], shape.types[tag.ty].clone());
+        let own_tags = shape.tags.iter().filter(|(_, tag)| !tag.imported);
+        for ((index, tag), ty) in own_tags.zip(&code.tag_types) {
+            let tag = self.new_tag(code.signatures[tag.ty], ty.clone());
             instance.tags.push(tag.index() as u32);
             let offset = layout.tag_entry(index);
             instance.context.write(offset, self.tag_entry(tag).to_bytes());
@@ -264,8 +292,7 @@ impl StoreOpaque {
         Ok(index)
     }
 
-    fn make_memories(&mut self, index: u32) -> Result<(), Error> {
-        let code = self.fields.instances[index as usize].code.clone();
+    fn make_memories(&mut self, index: u32, code: &Code) -> Result<(), Error> {
         // If a segment may fail after another one put a function into somebody else's table, then
         // that function must see the memory as it was before data; nobody else can tell.
         let may_leak = code.shape().elements.values().any(|segment| match segment.mode {
@@ -295,8 +322,7 @@ impl StoreOpaque {
         Ok(())
     }
 
-    fn make_tables(&mut self, index: u32) -> Result<(), Error> {
-        let code = self.fields.instances[index as usize].code.clone();
+    fn make_tables(&mut self, index: u32, code: &Code) -> Result<(), Error> {
         for (table, shape) in code.shape().tables.iter().filter(|(_, shape)| !shape.imported) {
             let context = &self.fields.instances[index as usize].context;
             let place = context.place(code.layout.table(table), definition::BYTES as usize);
@@ -318,8 +344,7 @@ impl StoreOpaque {
         Ok(())
     }
 
-    fn make_globals(&mut self, index: u32) -> Result<(), Error> {
-        let code = self.fields.instances[index as usize].code.clone();
+    fn make_globals(&mut self, index: u32, code: &Code) -> Result<(), Error> {
         for (global, shape) in code.shape().globals.iter().filter(|(_, shape)| !shape.imported) {
             let value = match &shape.init {
                 Some(init) => self.evaluate(index, init, shape.ty)?,
@@ -332,8 +357,7 @@ impl StoreOpaque {
     }
 
     /// Initial values of tables that are not null; they may refer to globals.
-    fn init_tables(&mut self, index: u32) -> Result<(), Error> {
-        let code = self.fields.instances[index as usize].code.clone();
+    fn init_tables(&mut self, index: u32, code: &Code) -> Result<(), Error> {
         for (table, shape) in code.shape().tables.iter() {
             if let Some(init) = &shape.init {
                 let value = self.evaluate(index, init, shape.element)?;
@@ -345,8 +369,7 @@ impl StoreOpaque {
         Ok(())
     }
 
-    fn write_elements(&mut self, index: u32) -> Result<(), Error> {
-        let code = self.fields.instances[index as usize].code.clone();
+    fn write_elements(&mut self, index: u32, code: &Code) -> Result<(), Error> {
         for (segment, shape) in code.shape().elements.iter() {
             match &shape.mode {
                 ElementMode::Passive => continue,
@@ -370,26 +393,21 @@ impl StoreOpaque {
         Ok(())
     }
 
-    fn write_data(&mut self, index: u32) -> Result<(), Error> {
-        let code = self.fields.instances[index as usize].code.clone();
-        let mut by_image: IdMap<MemoryIdx, bool> = IdMap::filled(false, code.shape().memories.len());
+    fn write_data(&mut self, index: u32, code: &Code) -> Result<(), Error> {
         for (memory, image) in code.images.iter() {
             let number = self.fields.instances[index as usize].memories[memory] as usize;
             // Where mapping fails, the bytes are copied below.
-            by_image[memory] = self.fields.memories[number].map_image(image).is_ok();
+            let _ = self.fields.memories[number].map_image(image);
         }
         for (segment, shape) in code.shape().data.iter() {
             let Some((memory, offset)) = &shape.active else {
                 continue;
             };
-            if !(code.images.has(segment) && by_image[*memory]) {
-                let number = self.fields.instances[index as usize]
-                    .memories
-                    .get(*memory)
-                    .copied();
+            let memories = &self.fields.instances[index as usize].memories;
+            let number = *memories.get(*memory).ok_or_else(out_of_range)? as usize;
+            if !(code.images.has(segment) && self.fields.memories[number].has_image()) {
                 let dst = self.evaluate_offset(index, offset)?;
                 let len = u64::from(shape.bytes.end - shape.bytes.start);
-                let number = number.ok_or_else(out_of_range)? as usize;
                 self.init_memory(index, number, segment, dst, 0, len)
                     .map_err(Error::trap)?;
             }
@@ -445,33 +463,31 @@ impl StoreOpaque {
         len: u64,
     ) -> Result<(), Error> {
         let trap = || Error::trap(TrapCode::TableOutOfBounds);
-        let instance = &self.fields.instances[index as usize];
-        let code = instance.code.clone();
+        let code = self.fields.instances[index as usize].code.clone();
         let shape = code.shape().elements.get(segment).ok_or_else(trap)?;
         if shape.element != self.fields.tables[table].ty.element {
             return Err(Error::Type("a segment and its table hold different types".into()));
         }
-        let have = if instance.elem_dropped[segment] {
-            0
-        } else {
-            shape.items.len()
+        let have = match self.fields.instances[index as usize].elem_dropped[segment] {
+            true => 0,
+            false => shape.items.len(),
         };
         let from = range(src, len, have as u64).ok_or_else(trap)?;
         range(dst, len, self.fields.tables[table].len()).ok_or_else(trap)?;
-        let references: Vec<u32> = match &shape.items {
-            ElementItems::Funcs(funcs) => funcs[from]
-                .iter()
-                .map(|&func| instance.func_reference(func).ok_or_else(out_of_range))
-                .collect::<Result<_, _>>()?,
-            ElementItems::Exprs(exprs) => exprs[from]
-                .iter()
-                .map(|expr| {
-                    let value = self.evaluate(index, expr, shape.element)?;
-                    Ok(value.reference().unwrap_or_default())
-                })
-                .collect::<Result<_, Error>>()?,
-        };
-        self.write_table(table, dst, references.into_iter())
+        for (from, to) in from.zip(dst..) {
+            let reference = match &shape.items {
+                ElementItems::Funcs(funcs) => {
+                    let instance = &self.fields.instances[index as usize];
+                    instance.func_reference(funcs[from]).ok_or_else(out_of_range)?
+                }
+                ElementItems::Exprs(exprs) => {
+                    let value = self.evaluate(index, &exprs[from], shape.element)?;
+                    value.reference().unwrap_or_default()
+                }
+            };
+            self.write_table(table, to, reference)?;
+        }
+        Ok(())
     }
 }
 

@@ -220,6 +220,11 @@ impl Memory {
         }
     }
 
+    /// Whether an image lies in it.
+    pub(crate) fn has_image(&self) -> bool {
+        matches!(&self.pages, Pages::Own(slot) if slot.has_image())
+    }
+
     /// Largest size in pages that the type and the reservation allow.
     fn pages_max(&self) -> u64 {
         self.ty.pages_max().min(self.bytes_max >> self.ty.page_shift)

@@ -1,17 +1,17 @@
 //! Memories that are not in use: their address space, and often their image, can serve the next
-//! instance without a word to the kernel.
+//! instance without a word to the kernel. No thread waits for another here (`spare.rs`).
 //!
 //! Guarantees that a slot taken out has nothing in it but zeros and its image: pages are given back
 //! before it is put in.
 
 use crate::engine::Engine;
 use crate::image::Image;
-use crate::sys::{Reservation, page_up};
+use crate::spare::{PLACES_MAX, Spares};
+use crate::sys::{PAGE, Reservation, page_up};
 use std::io;
-use std::sync::{Mutex, PoisonError};
 
 /// Most slots that an engine keeps; each takes the address space of a memory.
-const SLOTS_KEPT_MAX: usize = 64;
+const SLOTS_KEPT_MAX: usize = PLACES_MAX;
 
 /// The address space of a memory: accessible pages, then none.
 #[derive(Debug)]
@@ -31,8 +31,14 @@ struct Mapped {
 }
 
 /// The unused slots of an engine.
-#[derive(Debug, Default)]
-pub(crate) struct MemoryPool(Mutex<Vec<Slot>>);
+#[derive(Debug)]
+pub(crate) struct MemoryPool(Spares<Slot>);
+
+impl Default for MemoryPool {
+    fn default() -> Self {
+        Self(Spares::new(SLOTS_KEPT_MAX))
+    }
+}
 
 impl Slot {
     /// A slot of `all` bytes of address space with the pages of `bytes` accessible and only this
@@ -103,6 +109,11 @@ impl Slot {
         Ok(())
     }
 
+    /// Whether an image lies in it.
+    pub(crate) fn has_image(&self) -> bool {
+        self.image.is_some()
+    }
+
     /// Keeps the slot for the next memory.
     ///
     /// # Safety
@@ -118,18 +129,22 @@ impl Slot {
 impl MemoryPool {
     /// A slot of this size with the wanted image, or else any of this size.
     fn pop(&self, all: usize, image: Option<u64>) -> Option<Slot> {
-        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let has_size = |slot: &Slot| slot.reserved_bytes() == all;
+        let wanted = hint(all, image);
         let fits = |slot: &Slot| has_size(slot) && slot.image.map(|mapped| mapped.id) == image;
-        let at = slots.iter().rposition(fits);
-        let at = at.or_else(|| slots.iter().rposition(has_size))?;
-        Some(slots.swap_remove(at))
+        let same = self.0.take(|hint| hint == wanted, fits);
+        same.or_else(|| self.0.take(|hint| hint >> 32 == wanted >> 32, has_size))
     }
 
     fn push(&self, slot: Slot) {
-        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if slots.len() < SLOTS_KEPT_MAX {
-            slots.push(slot);
-        }
+        let hint = hint(slot.reserved_bytes(), slot.image.map(|mapped| mapped.id));
+        // Where there is no room, it is dropped.
+        drop(self.0.put(hint, slot));
     }
+}
+
+/// Size and image of a slot, as far as a word tells them apart.
+fn hint(all: usize, image: Option<u64>) -> u64 {
+    let pages = (all / PAGE) as u64;
+    pages << 32 | u64::from(image.unwrap_or(0) as u32)
 }

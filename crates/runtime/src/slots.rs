@@ -107,8 +107,13 @@ impl<T: Slot> Pages<T> {
 
 impl<T: Slot> Slots<T> {
     pub(crate) const fn new() -> Self {
+        Self::of(Vec::new())
+    }
+
+    /// No elements, in the room of an empty list.
+    pub(crate) const fn of(list: Vec<T>) -> Self {
         const { assert!(PAGE.is_multiple_of(size_of::<T>()) && align_of::<T>() <= PAGE) };
-        Self::Heap(Vec::new())
+        Self::Heap(list)
     }
 
     /// Adds `delta` times `value`; there will never be more than `max` elements. Why it could not,

@@ -13,19 +13,20 @@ use crate::exception::{Exceptions, Tag};
 use crate::func::FuncSpace;
 use crate::global::HostGlobal;
 use crate::host::Outcome;
-use crate::id::{InstanceId, MemoryId, StoreId, assert_store};
+use crate::id::{Extern, InstanceId, MemoryId, StoreId, assert_store};
 use crate::instance::Instance;
 use crate::limits::{self, Answer, Ask, Limiter};
 use crate::memory::Memory;
+use crate::parts::{BlockRoom, Parts, Rooms, kept};
 use crate::table::Table;
 use crate::value::{Block, ExternRef};
 use crate::wait::Unended;
 use cellwall_abi::context;
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::any::Any;
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
@@ -49,6 +50,8 @@ pub(crate) struct Fields {
     pub(crate) exceptions: Exceptions,
     pub(crate) funcs: FuncSpace,
     pub(crate) externs: Vec<Arc<dyn Any + Send + Sync>>,
+    /// What instances and tables are made of.
+    pub(crate) rooms: Rooms,
     /// Why a host function or library call leaves the guest, and the context of the caller.
     pub(crate) outcome: Option<(Outcome, usize)>,
     /// The host function that has to wait, between its stub and the call that is parked.
@@ -57,7 +60,7 @@ pub(crate) struct Fields {
     /// that may wait; null otherwise.
     pub(crate) host_task: Cell<*mut c_void>,
     /// Set for ever when its guests are to stop. Never replaced: a signal handler reads it.
-    stopped: Arc<AtomicBool>,
+    stopped: ManuallyDrop<Arc<AtomicBool>>,
     /// The context for host functions that the host calls.
     pub(crate) host_context: Context,
     ask: Option<unsafe fn(NonNull<Fields>, Ask<'_>) -> Answer>,
@@ -85,8 +88,29 @@ impl Fields {
 
 impl Drop for Fields {
     fn drop(&mut self) {
-        // SAFETY: allocated with this layout, by `Store::new`, and owned by these fields.
-        unsafe { dealloc(self.block.as_ptr().cast(), Layout::new::<Block>()) };
+        let mut rooms = std::mem::take(&mut self.rooms);
+        rooms.refill(&mut self.instances, &mut self.tables);
+        // SAFETY: taken once, here.
+        let mut stopped = unsafe { ManuallyDrop::take(&mut self.stopped) };
+        match Arc::get_mut(&mut stopped) {
+            Some(stopped) => *stopped.get_mut() = false,
+            // Somebody still has a handle, which must not stop the next store.
+            None => stopped = Arc::default(),
+        }
+        let parts = Parts {
+            block: BlockRoom(self.block),
+            host_context: std::mem::replace(&mut self.host_context, Context::none()),
+            stopped,
+            instances: kept(&mut self.instances),
+            memories: kept(&mut self.memories),
+            tables: kept(&mut self.tables),
+            globals: kept(&mut self.globals),
+            tags: kept(&mut self.tags),
+            externs: kept(&mut self.externs),
+            funcs: self.funcs.kept(),
+            rooms,
+        };
+        self.engine.0.keep_parts(parts);
     }
 }
 
@@ -133,37 +157,37 @@ unsafe impl<T: Sync> Sync for StoreInner<T> {}
 impl<T: 'static> Store<T> {
     /// How to stop the guests of this store from another thread.
     pub fn interrupt_handle(&self) -> InterruptHandle {
-        InterruptHandle::new(self.fields.engine.clone(), self.fields.stopped.clone())
+        InterruptHandle::new(self.fields.engine.clone(), Arc::clone(&self.fields.stopped))
     }
 
     /// A store with nothing in it but `data`.
     pub fn new(engine: &Engine, data: T) -> Self {
-        let layout = Layout::new::<Block>();
-        // SAFETY: a block has a size.
-        let block = unsafe { alloc_zeroed(layout) };
-        let Some(block) = NonNull::new(block.cast::<Block>()) else {
-            handle_alloc_error(layout);
-        };
-        let mut host_context = Context::new(&[0; context::HEADER_BYTES as usize]);
+        let parts = engine.0.take_parts();
+        let block = ManuallyDrop::new(parts.block).0;
+        let mut host_context = parts.host_context;
+        host_context.again(&[0; context::HEADER_BYTES as usize]);
+        host_context.write(context::BLOCK, (block.as_ptr() as usize).to_ne_bytes());
+        host_context.write(context::INSTANCE, HOST_INSTANCE.to_ne_bytes());
         let fields = Fields {
             activation: Cell::new(ptr::null()),
             block,
             whole: NonNull::dangling(),
             id: StoreId::next(),
             engine: engine.clone(),
-            instances: Vec::new(),
-            memories: Vec::new(),
-            tables: Vec::new(),
-            globals: Vec::new(),
-            tags: Vec::new(),
+            instances: parts.instances,
+            memories: parts.memories,
+            tables: parts.tables,
+            globals: parts.globals,
+            tags: parts.tags,
             exceptions: Exceptions::default(),
-            funcs: FuncSpace::default(),
-            externs: Vec::new(),
+            funcs: parts.funcs,
+            externs: parts.externs,
+            rooms: parts.rooms,
             outcome: None,
             unended: None,
             host_task: Cell::new(ptr::null_mut()),
-            host_context: Context::new(&[]),
-            stopped: Arc::default(),
+            host_context,
+            stopped: ManuallyDrop::new(parts.stopped),
             ask: None,
         };
         let sized = Box::new(Sized {
@@ -172,19 +196,16 @@ impl<T: 'static> Store<T> {
             limiter: None,
         });
         let whole = NonNull::from(Box::leak(sized));
-        let address = whole.as_ptr() as usize;
-        host_context.write(context::STORE, address.to_ne_bytes());
-        host_context.write(context::BLOCK, (block.as_ptr() as usize).to_ne_bytes());
-        host_context.write(context::INSTANCE, HOST_INSTANCE.to_ne_bytes());
         let mut store = Self { whole };
         store.fields.whole = whole.cast();
-        store.fields.host_context = host_context;
+        let address = store.address().to_ne_bytes();
+        store.fields.host_context.write(context::STORE, address);
         store
     }
 
     /// Drops the store and returns its data.
     pub fn into_data(self) -> T {
-        let whole = std::mem::ManuallyDrop::new(self).whole;
+        let whole = ManuallyDrop::new(self).whole;
         // SAFETY: made by `Box::leak`, and nobody else owns it.
         let sized = unsafe { Box::from_raw(whole.as_ptr()) };
         sized.data
@@ -307,6 +328,16 @@ impl StoreOpaque {
     #[inline]
     pub fn id(&self) -> StoreId {
         self.fields.id
+    }
+
+    /// An empty list for the imports of an instance, with the room that the last one had.
+    pub fn take_imports(&mut self) -> Vec<Extern> {
+        self.fields.rooms.take_imports()
+    }
+
+    /// Keeps the room of such a list.
+    pub fn keep_imports(&mut self, imports: Vec<Extern>) {
+        self.fields.rooms.keep_imports(imports);
     }
 
     /// The engine that the store belongs to.

@@ -64,6 +64,14 @@ impl Table {
         }
     }
 
+    /// The list of its elements, if it is one of functions on the heap.
+    pub(crate) fn into_entries(self) -> Option<Vec<FuncEntry>> {
+        match self.elements {
+            Elements::Funcs(Slots::Heap(entries)) => Some(entries),
+            _ => None,
+        }
+    }
+
     fn view(&self) -> View {
         self.private.map_or(View::Shared, View::Private)
     }
@@ -185,7 +193,7 @@ impl StoreOpaque {
             NonNull::from(&mut **own.as_mut().expect("made just above if there is no definition"))
         });
         let elements = match ty.element {
-            ValType::FuncRef => Elements::Funcs(Slots::new()),
+            ValType::FuncRef => Elements::Funcs(Slots::of(self.fields.rooms.entries())),
             _ => Elements::Externs(Slots::new()),
         };
         self.fields.tables.push(Table {
@@ -367,20 +375,11 @@ impl StoreOpaque {
         Ok(())
     }
 
-    /// Writes `references` from `dst` on; all bounds are checked first.
-    pub(crate) fn write_table(
-        &mut self,
-        index: usize,
-        dst: u64,
-        references: impl ExactSizeIterator<Item = u32>,
-    ) -> Result<(), Error> {
-        let range = self.fields.tables[index]
-            .range(dst, references.len() as u64)
-            .map_err(Error::trap)?;
-        for (at, reference) in range.zip(references) {
-            let element = self.element(index, reference)?;
-            self.fields.tables[index].fill(at..at + 1, element);
-        }
+    /// Writes one reference.
+    pub(crate) fn write_table(&mut self, index: usize, at: u64, reference: u32) -> Result<(), Error> {
+        let range = self.fields.tables[index].range(at, 1).map_err(Error::trap)?;
+        let element = self.element(index, reference)?;
+        self.fields.tables[index].fill(range, element);
         Ok(())
     }
 }

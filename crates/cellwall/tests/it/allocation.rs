@@ -93,3 +93,69 @@ fn typed_calls_of_components_allocate_nothing() {
     call();
     assert_eq!(allocation_counter::measure(call).count_total, 0);
 }
+
+/// A module of all that an instance can have, which asks for a function, a global and a memory of its host.
+const WHOLE: &str = r#"(module
+  (import "host" "add" (func $add (param i32 i32) (result i32)))
+  (import "host" "limit" (global $limit i32))
+  (type $unary (func (param i32) (result i32)))
+  (memory 1)
+  (table 4 8 funcref)
+  (tag $tag (param i64))
+  (global $sum (mut i32) (global.get $limit))
+  (elem (i32.const 1) $twice $twice)
+  (elem declare func $twice)
+  (data (i32.const 8) "\05")
+  (data "later")
+  (start $begin)
+  (func $begin
+    (global.set $sum (call $add (global.get $sum) (i32.load8_u (i32.const 8)))))
+  (func $twice (param i32) (result i32) (i32.mul (local.get 0) (i32.const 2)))
+  (func (export "sum") (param i32) (result i32)
+    (call_indirect (type $unary) (global.get $sum) (local.get 0))))"#;
+
+#[test]
+fn instances_allocate_nothing_where_others_were_before() {
+    use cellwall::{Global, GlobalType, Linker, Mutability, ValType};
+    let engine = Engine::default();
+    let module = Module::new(&engine, WHOLE).expect("valid");
+    let mut linker = Linker::<()>::new(&engine);
+    let add = |a: i32, b: i32| a + b;
+    linker.func_wrap("host", "add", add).expect("a new name");
+    let empty = Module::new(&engine, r#"(module (func (export "f")))"#).expect("valid");
+    let empty = linker.instantiate_pre(&empty).expect("nothing is imported");
+    // What the host's global needs is the host's.
+    let one = |counted: bool| {
+        let mut store = Store::new(&engine, ());
+        let ty = GlobalType::new(ValType::I32, Mutability::Const);
+        let limit = Global::new(&mut store, ty, Val::I32(16)).expect("its type");
+        let mut linker = linker.clone();
+        linker
+            .define(&mut store, "host", "limit", limit)
+            .expect("a new name");
+        let pre = linker.instantiate_pre(&module).expect("all is there");
+        let mut instance = None;
+        let made = allocation_counter::measure(|| instance = Some(pre.instantiate(&mut store)));
+        let instance = instance.expect("it was made").expect("it fits");
+        let sum = instance
+            .get_typed_func::<i32, i32>(&mut store, "sum")
+            .expect("exported");
+        assert_eq!(sum.call(&mut store, 2).expect("it is there"), 42);
+        assert!(sum.call(&mut store, 0).is_err(), "a null entry");
+        assert!(!counted || made.count_total == 0, "{made:?}");
+    };
+    one(false);
+    for _ in 0..10 {
+        one(true);
+    }
+    let store_and_instance = || {
+        let mut store = Store::new(&engine, ());
+        empty.instantiate(&mut store).expect("it fits");
+    };
+    store_and_instance();
+    let made = allocation_counter::measure(|| (0..100).for_each(|_| store_and_instance()));
+    assert_eq!(
+        made.count_total, 100,
+        "the store itself, with the data of the host"
+    );
+}
