@@ -20,16 +20,22 @@ const FLAGS: [&str; 6] = [
     "--eval",
 ];
 
+/// The first version whose V8 has exceptions of the final encoding, typed
+/// references and 64-bit memories by default.
+const WITH_3_0: u32 = 25;
+
 /// The command `node`.
 pub(super) struct Node {
     version: String,
+    major: u32,
 }
 
 /// The command, if there is one.
 pub(super) fn find() -> Option<Node> {
     let output = Command::new("node").arg("--version").output().ok()?;
     let version = String::from_utf8_lossy(&output.stdout).trim().to_string();
-    output.status.success().then_some(Node { version })
+    let major = version.trim_start_matches('v').split('.').next()?.parse().ok()?;
+    output.status.success().then_some(Node { version, major })
 }
 
 impl Engine for Node {
@@ -42,6 +48,9 @@ impl Engine for Node {
     }
 
     fn run(&self, job: &Job) -> Result<Option<Run>> {
+        if job.not_on.contains(&"node<25") && self.major < WITH_3_0 {
+            return Ok(None);
+        }
         let times = std::env::temp_dir().join(format!("cellwall-bench-{}.json", std::process::id()));
         let output = Command::new("node")
             .args(FLAGS)
