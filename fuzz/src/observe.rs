@@ -261,6 +261,7 @@ pub mod wasmtime {
             .wasm_memory64(true)
             .wasm_multi_memory(true)
             .wasm_threads(true)
+            .shared_memory(true)
             .wasm_wide_arithmetic(true);
         ::wasmtime::Engine::new(&config).expect("the configuration is valid")
     }
