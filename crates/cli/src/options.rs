@@ -1,5 +1,6 @@
 //! The values of `run`'s options: what a user writes, and what it means.
 
+use std::env::VarError;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -62,17 +63,18 @@ impl DirGrant {
     }
 }
 
-/// `K=V`, or `K` for the value it has here.
-pub(crate) fn parse_env(text: &str) -> Result<(String, String), String> {
+/// A variable to grant, and its value; without one it is not set here, and then not there either.
+pub(crate) type EnvGrant = (String, Option<String>);
+
+/// `K=V`, or `K` for the value it has here, if it has one.
+pub(crate) fn parse_env(text: &str) -> Result<EnvGrant, String> {
     let (name, value) = match text.split_once('=') {
-        Some((name, value)) => (name, value.to_string()),
-        None => {
-            let value = std::env::var(text);
-            (
-                text,
-                value.map_err(|_| "this variable is not set here, or not in UTF-8".to_string())?,
-            )
-        }
+        Some((name, value)) => (name, Some(value.to_string())),
+        None => match std::env::var(text) {
+            Ok(value) => (text, Some(value)),
+            Err(VarError::NotPresent) => (text, None),
+            Err(VarError::NotUnicode(_)) => return Err("this variable is not in UTF-8".to_string()),
+        },
     };
     match name.is_empty() {
         true => Err("a variable has an empty name".to_string()),

@@ -53,14 +53,14 @@ pub struct WasiCtx {
 pub(crate) struct Preopen {
     dir: Arc<cap_std::fs::Dir>,
     grant: Grant,
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
 }
 
 impl Preopen {
     /// A new descriptor of it.
     pub(crate) fn open(&self) -> Entry {
         let Preopen { dir, grant, name } = self.clone();
-        Entry::preopen(OpenDir::new(dir, grant, Some(name)))
+        Entry::preopen(OpenDir::new(dir, grant, name, true))
     }
 }
 
@@ -272,7 +272,7 @@ impl WasiCtxBuilder {
             let what = format!("cannot open the directory `{}`", host_path.display());
             cellwall::Error::from(error).context(what)
         })?;
-        let name = guest_path.as_ref().to_owned();
+        let name = guest_path.as_ref().into();
         self.preopens.push(Preopen {
             dir: Arc::new(dir),
             grant: Grant::new(dir_perms, file_perms),

@@ -1,10 +1,10 @@
 //! What can be done with an open file or directory, whichever version of WASI asks.
 //!
 //! Guarantees: every function first asks the descriptor for the right that the act needs; an act
-//! that was not granted makes no system call.
+//! that was not granted makes no system call, and says what to grant under the log target `cellwall`.
 //! Does not do: contents, which go between the kernel and where a version of WASI has them.
 
-use crate::error::{Answer, Errno};
+use crate::error::{Answer, Errno, Fault};
 use crate::files::{GuestPath, How, OpenDir, Opened};
 use crate::p1::types::Filestat;
 use crate::perms::Rights;
@@ -12,6 +12,7 @@ use crate::sys::{self, Advice, Times};
 use crate::table::{Entry, Object};
 use std::path::PathBuf;
 use std::sync::Arc;
+use tracing::info;
 
 /// What has to be on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,24 +23,78 @@ pub(crate) enum Durable {
     All,
 }
 
+/// Says that a guest looks for directories where there are none.
+pub(crate) fn no_directories() {
+    info!(target: "cellwall", grant = "--dir HOST::GUEST", "the program asks for directories: none is granted");
+}
+
+/// Says that a guest looks for variables where there are none.
+pub(crate) fn no_variables() {
+    info!(target: "cellwall", grant = "--env NAME", "the program asks for its variables: none is granted");
+}
+
+impl OpenDir {
+    /// Says which path was refused, where it was.
+    fn told<T>(&self, path: &str, answer: Answer<T>) -> Answer<T> {
+        if let Err(Fault::Errno(Errno::Perm)) = answer {
+            info!(
+                target: "cellwall",
+                grant = "--dir for the directory that it leads to",
+                "denied: {path:?} leads out of `{}`, unless the system refuses by itself",
+                self.granted_as
+            );
+        }
+        answer
+    }
+}
+
 impl Entry {
+    /// The error for what the host did not grant; says what would grant it.
+    pub(crate) fn denied(&self) -> Fault {
+        match &self.object {
+            Object::Dir(dir) => info!(
+                target: "cellwall",
+                grant = %format_args!("--dir HOST::{}", dir.granted_as),
+                "denied: a change below `{}`, which is granted for reading",
+                dir.granted_as
+            ),
+            Object::File(_) => info!(
+                target: "cellwall",
+                grant = "--dir HOST::GUEST",
+                "denied: a change of a file whose directory is granted for reading"
+            ),
+            Object::Input(_) | Object::Output(_) => {}
+        }
+        Errno::Perm.into()
+    }
+
+    /// An act on a path beneath this directory, which it has `right` to.
+    fn beneath<T>(
+        &self,
+        right: Rights,
+        path: &str,
+        act: impl FnOnce(&OpenDir, GuestPath<'_>) -> Answer<T>,
+    ) -> Answer<T> {
+        let dir = self.dir_with(right)?;
+        dir.told(path, GuestPath::new(path).and_then(|path| act(dir, path)))
+    }
+
     pub(crate) fn create_directory_at(&self, path: &str) -> Answer {
-        let dir = self.dir_with(Rights::PATH_CREATE_DIRECTORY)?;
-        GuestPath::new(path)?
-            .place(&dir.dir, Errno::Exist)?
-            .create_directory()
+        self.beneath(Rights::PATH_CREATE_DIRECTORY, path, |dir, path| {
+            path.place(&dir.dir, Errno::Exist)?.create_directory()
+        })
     }
 
     pub(crate) fn remove_directory_at(&self, path: &str) -> Answer {
-        let dir = self.dir_with(Rights::PATH_REMOVE_DIRECTORY)?;
-        GuestPath::new(path)?
-            .place(&dir.dir, Errno::Inval)?
-            .remove_directory()
+        self.beneath(Rights::PATH_REMOVE_DIRECTORY, path, |dir, path| {
+            path.place(&dir.dir, Errno::Inval)?.remove_directory()
+        })
     }
 
     pub(crate) fn unlink_at(&self, path: &str) -> Answer {
-        let dir = self.dir_with(Rights::PATH_UNLINK_FILE)?;
-        GuestPath::new(path)?.place(&dir.dir, Errno::IsDir)?.unlink()
+        self.beneath(Rights::PATH_UNLINK_FILE, path, |dir, path| {
+            path.place(&dir.dir, Errno::IsDir)?.unlink()
+        })
     }
 
     pub(crate) fn stat(&self) -> Answer<Filestat> {
@@ -52,13 +107,13 @@ impl Entry {
     }
 
     pub(crate) fn stat_at(&self, follow: bool, path: &str) -> Answer<Filestat> {
-        let dir = self.dir_with(Rights::PATH_FILESTAT_GET)?;
-        let path = GuestPath::new(path)?;
-        let metadata = match follow {
-            true => path.metadata_followed(&dir.dir)?,
-            false => path.metadata(&dir.dir)?,
-        };
-        Ok(sys::filestat(&metadata))
+        self.beneath(Rights::PATH_FILESTAT_GET, path, |dir, path| {
+            let metadata = match follow {
+                true => path.metadata_followed(&dir.dir)?,
+                false => path.metadata(&dir.dir)?,
+            };
+            Ok(sys::filestat(&metadata))
+        })
     }
 
     pub(crate) fn set_times(&self, times: Times) -> Answer {
@@ -72,25 +127,25 @@ impl Entry {
     }
 
     pub(crate) fn set_times_at(&self, follow: bool, path: &str, times: Times) -> Answer {
-        let dir = self.dir_with(Rights::PATH_FILESTAT_SET_TIMES)?;
-        let path = GuestPath::new(path)?;
-        if follow || path.names_directory() {
-            Ok(sys::set_times_located(path.locate(&dir.dir)?, times)?)
-        } else {
-            path.place(&dir.dir, Errno::Inval)?.set_times(times)
-        }
+        self.beneath(Rights::PATH_FILESTAT_SET_TIMES, path, |dir, path| {
+            if follow || path.names_directory() {
+                Ok(sys::set_times_located(path.locate(&dir.dir)?, times)?)
+            } else {
+                path.place(&dir.dir, Errno::Inval)?.set_times(times)
+            }
+        })
     }
 
     pub(crate) fn read_link_at(&self, path: &str) -> Answer<PathBuf> {
-        let dir = self.dir_with(Rights::PATH_READLINK)?;
-        GuestPath::new(path)?.place(&dir.dir, Errno::Inval)?.read_link()
+        self.beneath(Rights::PATH_READLINK, path, |dir, path| {
+            path.place(&dir.dir, Errno::Inval)?.read_link()
+        })
     }
 
     pub(crate) fn symlink_at(&self, contents: &str, path: &str) -> Answer {
-        let dir = self.dir_with(Rights::PATH_SYMLINK)?;
-        GuestPath::new(path)?
-            .place(&dir.dir, Errno::Exist)?
-            .symlink(contents)
+        self.beneath(Rights::PATH_SYMLINK, path, |dir, path| {
+            path.place(&dir.dir, Errno::Exist)?.symlink(contents)
+        })
     }
 
     pub(crate) fn link_at(&self, follow: bool, path: &str, new: &Entry, new_path: &str) -> Answer {
@@ -101,18 +156,24 @@ impl Entry {
             // A link to what a link names: no kernel resolves that beneath a directory.
             return Err(Errno::Inval.into());
         }
-        let (path, new_path) = (GuestPath::new(path)?, GuestPath::new(new_path)?);
-        let target = new_path.place(&new_dir.dir, Errno::Exist)?;
-        path.place(&dir.dir, Errno::Perm)?.link(&target)
+        let link = || {
+            let (path, new_path) = (GuestPath::new(path)?, GuestPath::new(new_path)?);
+            let target = new_path.place(&new_dir.dir, Errno::Exist)?;
+            path.place(&dir.dir, Errno::Perm)?.link(&target)
+        };
+        dir.told(path, link())
     }
 
     pub(crate) fn rename_at(&self, path: &str, new: &Entry, new_path: &str) -> Answer {
         let dir = self.dir_with(Rights::PATH_RENAME_SOURCE)?;
         let new_dir = new.dir_with(Rights::PATH_RENAME_TARGET)?;
         self.require_no_gain(dir, new, new_dir)?;
-        let (path, new_path) = (GuestPath::new(path)?, GuestPath::new(new_path)?);
-        let target = new_path.place(&new_dir.dir, Errno::Busy)?;
-        path.place(&dir.dir, Errno::Busy)?.rename(&target)
+        let rename = || {
+            let (path, new_path) = (GuestPath::new(path)?, GuestPath::new(new_path)?);
+            let target = new_path.place(&new_dir.dir, Errno::Busy)?;
+            path.place(&dir.dir, Errno::Busy)?.rename(&target)
+        };
+        dir.told(path, rename())
     }
 
     /// Another name must not give other rights to the same file, nor may contents come into a
@@ -139,12 +200,15 @@ impl Entry {
         }
         let (_, inheriting) = self.rights();
         if how.write && !inheriting.contains(Rights::FD_WRITE) {
-            let granted = dir.grant.on_file.contains(Rights::FD_WRITE);
-            return Err(if granted { Errno::NotCapable } else { Errno::Perm }.into());
+            return Err(match dir.grant.on_file.contains(Rights::FD_WRITE) {
+                true => Errno::NotCapable.into(),
+                false => self.denied(),
+            });
         }
-        match GuestPath::new(path)?.open(&dir.dir, how)? {
+        let opened = GuestPath::new(path).and_then(|path| path.open(&dir.dir, how));
+        match dir.told(path, opened)? {
             Opened::Dir(found) => {
-                let found = OpenDir::new(Arc::new(found), dir.grant, None);
+                let found = OpenDir::new(Arc::new(found), dir.grant, dir.granted_as.clone(), false);
                 Ok(Entry::dir(found, inheriting))
             }
             Opened::File(file) => {
@@ -193,7 +257,7 @@ impl Entry {
     }
 
     /// On a stream the call makes no sense, which says more than a right that is missing.
-    fn unless_a_stream(&self, fault: crate::error::Fault) -> Answer {
+    fn unless_a_stream(&self, fault: Fault) -> Answer {
         match &self.object {
             Object::Input(_) | Object::Output(_) => Err(Errno::Inval.into()),
             Object::File(_) | Object::Dir(_) => Err(fault),

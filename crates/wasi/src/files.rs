@@ -33,18 +33,21 @@ pub(crate) struct OpenFile {
 pub(crate) struct OpenDir {
     pub(crate) dir: Arc<Dir>,
     pub(crate) grant: Grant,
-    /// The name by which the guest knows it, if the host opened it.
-    pub(crate) preopen: Option<String>,
+    /// The name under which the host granted it, or the directory that it is in.
+    pub(crate) granted_as: Arc<str>,
+    /// The host opened it, and not the guest.
+    pub(crate) is_preopen: bool,
     /// The place of the last listing, kept so that the next call goes on from there.
     pub(crate) listing: RefCell<Option<DirStream>>,
 }
 
 impl OpenDir {
-    pub(crate) fn new(dir: Arc<Dir>, grant: Grant, preopen: Option<String>) -> OpenDir {
+    pub(crate) fn new(dir: Arc<Dir>, grant: Grant, granted_as: Arc<str>, is_preopen: bool) -> OpenDir {
         OpenDir {
             dir,
             grant,
-            preopen,
+            granted_as,
+            is_preopen,
             listing: RefCell::new(None),
         }
     }

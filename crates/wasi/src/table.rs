@@ -121,7 +121,7 @@ impl Entry {
         } else if self.granted.contains(right) {
             Err(Errno::NotCapable.into())
         } else {
-            Err(Errno::Perm.into())
+            Err(self.denied())
         }
     }
 
@@ -138,7 +138,7 @@ impl Entry {
     /// for any descriptor, `badf` where this one was not opened for it.
     pub(crate) fn file_to_write(&self) -> Answer<&OpenFile> {
         match &self.object {
-            Object::File(_) if !self.granted.contains(Rights::FD_WRITE) => Err(Errno::Perm.into()),
+            Object::File(_) if !self.granted.contains(Rights::FD_WRITE) => Err(self.denied()),
             _ => self.file_with(Rights::FD_WRITE),
         }
     }

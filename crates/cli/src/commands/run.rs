@@ -15,7 +15,7 @@ use crate::grants::{self, Need};
 use crate::host::Host;
 use crate::input::Input;
 use crate::net_grants::NetGrants;
-use crate::options::{Cpu, DirGrant, parse_duration, parse_env, parse_size};
+use crate::options::{Cpu, DirGrant, EnvGrant, parse_duration, parse_env, parse_size};
 use crate::watchdog::{self, TimeLimit};
 use crate::{cache, component_run, escape, exception, output, progress, values};
 
@@ -41,9 +41,9 @@ pub(crate) struct Args {
     /// Grant a directory, as GUEST if given; `:ro` allows no change
     #[arg(long = "dir", value_name = "HOST[::GUEST][:ro]", value_parser = DirGrant::parse)]
     dirs: Vec<DirGrant>,
-    /// Set an environment variable; without a value it is inherited
+    /// Set an environment variable; without a value it is inherited, if it is set here
     #[arg(long = "env", value_name = "K[=V]", value_parser = parse_env)]
-    env: Vec<(String, String)>,
+    env: Vec<EnvGrant>,
     /// Let the program see all variables of this environment; --env goes before them
     #[arg(long)]
     inherit_env: bool,
@@ -326,8 +326,13 @@ fn host(args: &Args, input: &Input, words: &[String]) -> Result<Host, Failure> {
     }
     for (name, value) in &args.env {
         // Values are often secrets; the name says enough.
-        tracing::info!(target: "cellwall", name = %escape::name(name), "grant a variable");
-        wasi.env(name, value);
+        let shown = escape::name(name);
+        if let Some(value) = value {
+            tracing::info!(target: "cellwall", name = %shown, "grant a variable");
+            wasi.env(name, value);
+        } else {
+            tracing::info!(target: "cellwall", name = %shown, "grant no variable: it is not set here");
+        }
     }
     for DirGrant {
         host,

@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::host::Host;
 use crate::input::Input;
 use crate::net_grants::NetGrants;
-use crate::options::{Cpu, DirGrant, parse_duration, parse_env, parse_size};
+use crate::options::{Cpu, DirGrant, EnvGrant, parse_duration, parse_env, parse_size};
 use crate::serve::{Guests, Options, serve};
 use crate::{cache, progress};
 
@@ -55,9 +55,9 @@ pub(crate) struct Args {
     /// Grant a directory, as GUEST if given; `:ro` allows no change
     #[arg(long = "dir", value_name = "HOST[::GUEST][:ro]", value_parser = DirGrant::parse)]
     dirs: Vec<DirGrant>,
-    /// Set an environment variable; without a value it is inherited
+    /// Set an environment variable; without a value it is inherited, if it is set here
     #[arg(long = "env", value_name = "K[=V]", value_parser = parse_env)]
-    env: Vec<(String, String)>,
+    env: Vec<EnvGrant>,
     #[command(flatten)]
     pub(super) net: NetGrants,
     /// Compile anew: neither use nor fill the cache of compiled modules
@@ -173,7 +173,9 @@ fn maker(args: &Args) -> Result<impl Fn() -> Result<Host, Error> + Send + Sync +
         let mut wasi = WasiCtxBuilder::new();
         wasi.inherit_stdout().inherit_stderr().same_network(&net);
         for (name, value) in &env {
-            wasi.env(name, value);
+            if let Some(value) = value {
+                wasi.env(name, value);
+            }
         }
         for grant in &dirs {
             let (dir, file) = match grant.is_read_only {

@@ -205,7 +205,8 @@ async fn answer(server: Arc<Server>, request: Request<Incoming>, peer: SocketAdd
 fn names_its_host<B>(request: &Request<B>) -> bool {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
-        (None, _) => request.version() != Version::HTTP_11,
+        // An absolute target names it, and would be the one that counts.
+        (None, _) => request.version() != Version::HTTP_11 || request.uri().authority().is_some(),
         (Some(host), None) => {
             let authority = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
             host.is_empty() || authority.is_some_and(|authority| !authority.as_str().contains('@'))

@@ -3,20 +3,21 @@
 //! Each part prints a line per call: compared with a file beside the program, or with what is said
 //! here where it depends on how it was started. `BLESS=1` writes the files anew.
 
+use crate::web;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests")
 }
 
 /// A folder to be granted, gone with the test.
-struct Granted(PathBuf);
+pub(crate) struct Granted(PathBuf);
 
 impl Granted {
-    fn new(name: &str) -> Granted {
+    pub(crate) fn new(name: &str) -> Granted {
         let path =
             Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("guests-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
@@ -26,7 +27,7 @@ impl Granted {
         Granted(path)
     }
 
-    fn options(&self) -> Vec<String> {
+    pub(crate) fn options(&self) -> Vec<String> {
         let grant = |name: &str, more: &str| format!("--dir={}::/{name}{more}", self.0.join(name).display());
         vec![grant("d", ""), grant("ro", ":ro")]
     }
@@ -57,7 +58,7 @@ fn run<O: AsRef<OsStr>>(options: &[O], arguments: &[&str]) -> Output {
         .expect("the command can be started")
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
@@ -65,10 +66,14 @@ fn text(bytes: &[u8]) -> String {
 fn check<O: AsRef<OsStr>>(options: &[O], arguments: &[&str]) {
     let output = run(options, arguments);
     assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
-    let found = text(&output.stdout);
-    let file = folder().join(format!("{}.txt", arguments.join("-")));
+    compare(&arguments.join("-"), &text(&output.stdout));
+}
+
+/// Compares what was printed with the file of this name.
+fn compare(name: &str, found: &str) {
+    let file = folder().join(format!("{name}.txt"));
     if std::env::var_os("BLESS").is_some() {
-        fs::write(&file, &found).expect("the file can be written");
+        fs::write(&file, found).expect("the file can be written");
     }
     let expected = fs::read_to_string(&file).expect("the file is there: BLESS=1 writes it");
     for (number, (found, expected)) in found.lines().zip(expected.lines()).enumerate() {
@@ -105,6 +110,74 @@ fn clocks_polls_and_random_numbers_answer_as_written() {
 #[test]
 fn http_resources_answer_as_written() {
     check::<&str>(&[], &["http", "types"]);
+}
+
+/// Requests to a server, good ones and bad ones. The port is no part of what is written down.
+#[test]
+fn http_requests_answer_as_written() {
+    let address = web::start().to_string();
+    for part in ["get", "faults", "bodies"] {
+        let path: &[&str] = if part == "get" { &["/status/200", "2"] } else { &[] };
+        let output = run(&["--http=*"], &[&["http", part, &address], path].concat());
+        assert!(output.status.success(), "{part}: {}", text(&output.stderr));
+        compare(
+            &format!("http-{part}"),
+            &text(&output.stdout).replace(&address, "SERVER"),
+        );
+    }
+    // Their neighbour, to which nothing but another host is granted.
+    let output = run(&["--http=127.0.0.2"], &["http", "get", &address, "/status/200"]);
+    assert_eq!(
+        text(&output.stdout),
+        "refused HttpRequestDenied\n",
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+/// Runs to the end; what it printed, and the most memory that it had, in bytes.
+fn run_and_weigh(arguments: &[&str]) -> (String, u64) {
+    let mut command = command(&["--http=*"], arguments);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the command can be started");
+    let status = format!("/proc/{}/status", child.id());
+    let mut most = 0;
+    while child.try_wait().expect("it is a child").is_none() {
+        let status = fs::read_to_string(&status).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        most = most.max(kilobytes.unwrap_or(0) << 10);
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let output = child.wait_with_output().expect("it ended");
+    assert!(output.status.success());
+    (text(&output.stdout), most)
+}
+
+#[test]
+fn long_bodies_of_requests_cost_no_memory() {
+    const SMALL: u64 = 1 << 20;
+    const LARGE: u64 = 64 << 20;
+    let address = web::start().to_string();
+    let download = |bytes: u64| {
+        let (said, most) = run_and_weigh(&["http", "get", &address, &format!("/bytes/{bytes}")]);
+        assert!(
+            said.contains(&format!(" {bytes} \"dddd")) && said.contains(" end none "),
+            "{said}"
+        );
+        most
+    };
+    let upload = |bytes: u64| {
+        let (said, most) = run_and_weigh(&["http", "upload", &address, "/count", &bytes.to_string()]);
+        assert!(said.contains(&format!("\"{bytes}\" end")), "{said}");
+        most
+    };
+    let (small, large) = (download(SMALL), download(LARGE));
+    assert!(large < small + (16 << 20), "from {small} to {large} bytes");
+    let (small, large) = (upload(SMALL), upload(LARGE));
+    assert!(large < small + (16 << 20), "from {small} to {large} bytes");
 }
 
 #[test]
@@ -174,7 +247,10 @@ fn statuses_of_commands_come_through() {
 
 #[test]
 fn arguments_and_variables_come_in() {
-    let output = run(&["--env=A=b", "--env=C=é"], &["cli", "show", "a b", "", "é\""]);
+    let output = run(
+        &["--env=A=b", "--env=NOT_SET_HERE", "--env=C=é"],
+        &["cli", "show", "a b", "", "é\""],
+    );
     let expected = r#"["p2.wasm", "cli", "show", "a b", "", "é\""]
 ["p2.wasm", "cli", "show", "a b", "", "é\""]
 [("A", "b"), ("C", "é")]

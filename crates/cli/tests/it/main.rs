@@ -2,8 +2,10 @@
 
 mod artifact;
 mod chapter;
+mod clients;
 mod command;
 mod components;
+mod denied;
 mod escapes;
 mod golden;
 mod guests;
@@ -16,3 +18,4 @@ mod serve;
 mod spec;
 mod vectors;
 mod wast;
+mod web;

@@ -162,6 +162,8 @@ pub(super) fn send(
         _ => return Err(HttpError::HttpProtocolError),
     };
     let authority = request.authority.ok_or(HttpError::HttpRequestUriInvalid)?;
+    // What was never set is a mistake of the guest, not the root; as other hosts have it.
+    let path = request.path.ok_or(HttpError::HttpRequestUriInvalid)?;
     let target = Target::of(&authority, is_tls)?;
     if !policy.allows_http(&target.host, target.port) {
         return Err(HttpError::HttpRequestDenied);
@@ -179,7 +181,7 @@ pub(super) fn send(
     let mut message = Request::new(body);
     *message.method_mut() = request.method;
     *message.version_mut() = Version::HTTP_11;
-    *message.uri_mut() = request.path.map_or_else(|| Uri::from_static("/"), Uri::from);
+    *message.uri_mut() = Uri::from(path);
     *message.headers_mut() = request.headers.into_map();
     // Without the name of a user, which is nobody's business (RFC 9110, 4.2.4).
     let host = authority.as_str().rsplit('@').next().unwrap_or_default();
@@ -199,6 +201,15 @@ fn internal(error: &std::io::Error) -> HttpError {
     HttpError::InternalError(Some(error.to_string()))
 }
 
+/// Reads an authority of a guest, whose port is a number if there is one.
+pub(super) fn parse_authority(text: &str) -> Result<Authority, ()> {
+    let authority: Authority = text.parse().map_err(drop)?;
+    match Target::of(&authority, false) {
+        Ok(_) => Ok(authority),
+        Err(_) => Err(()),
+    }
+}
+
 /// Whom to connect to.
 #[derive(Debug, PartialEq, Eq)]
 struct Target {
@@ -213,7 +224,7 @@ impl Target {
         let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let written = authority.as_str().rsplit('@').next().unwrap_or_default();
         let port = match written[host.len().min(written.len())..].strip_prefix(':') {
-            None | Some("") => [80, 443][usize::from(is_tls)],
+            None => [80, 443][usize::from(is_tls)],
             Some(port) => port.parse().map_err(|_| HttpError::HttpRequestUriInvalid)?,
         };
         if host.is_empty() || port == 0 {
@@ -354,8 +365,17 @@ mod tests {
         ] {
             assert_eq!(target(text, is_tls), Some((host.to_owned(), port)), "{text}");
         }
-        for text in ["localhost:99999", "localhost:0", ":80", "", "a b", "localhost:x"] {
+        for text in [
+            "localhost:99999",
+            "localhost:0",
+            "localhost:",
+            ":80",
+            "",
+            "a b",
+            "localhost:x",
+        ] {
             assert_eq!(target(text, false), None, "{text}");
+            assert!(parse_authority(text).is_err(), "{text}");
         }
     }
 }

@@ -221,10 +221,8 @@ impl types::HostOutgoingRequest for WasiCtxView<'_> {
         authority: Option<String>,
     ) -> Result<Result<(), ()>> {
         let request = self.table.get_mut(&request)?;
-        let authority = authority.map(|text| text.parse()).transpose();
-        let set = authority
-            .map(|authority| request.authority = authority)
-            .map_err(drop);
+        let authority = authority.map(|text| client::parse_authority(&text)).transpose();
+        let set = authority.map(|authority| request.authority = authority);
         request.charge_line(&self.ctx.http)?;
         Ok(set)
     }

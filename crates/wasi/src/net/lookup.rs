@@ -2,8 +2,8 @@
 //!
 //! Guarantees: an address written as a name is answered without asking anybody; a name that may not
 //! be looked up is refused before the resolver hears of it; whatever guests ask, few threads wait for the
-//! resolver at a time, and who is not waiting for an answer any more has no place in the queue.
-//! Does not do: names with letters beyond ASCII (write them in their `xn--` form).
+//! resolver at a time, and who is not waiting for an answer any more has no place in the queue. A name with
+//! letters beyond ASCII is looked up, and compared with grants, in its `xn--` form.
 
 use super::{ErrorCode, grants, policy::Policy};
 use crate::runtime::{self, AbortOnDrop};
@@ -16,6 +16,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 /// Questions that the resolver has at a time, each of which keeps a thread of the runtime that guests may
 /// need.
 const LOOKUPS_MAX: usize = 8;
+
+/// Bytes of a name before it is brought into ASCII.
+const UNICODE_NAME_BYTES_MAX: usize = 1024;
 
 static LOOKUPS: Semaphore = Semaphore::const_new(LOOKUPS_MAX);
 
@@ -84,8 +87,16 @@ fn parse(name: &str) -> Result<Question, ErrorCode> {
     if let Ok(address) = address {
         return Ok(Question::Address(address));
     }
-    match grants::is_name(name) {
-        true => Ok(Question::Name(name.to_owned())),
+    // The longest that may become a name: more is not worth the work.
+    if name.len() > UNICODE_NAME_BYTES_MAX {
+        return Err(ErrorCode::InvalidArgument);
+    }
+    let name = match name.is_ascii() {
+        true => name.to_owned(),
+        false => idna::domain_to_ascii(name).map_err(|_| ErrorCode::InvalidArgument)?,
+    };
+    match grants::is_name(&name) {
+        true => Ok(Question::Name(name)),
         false => Err(ErrorCode::InvalidArgument),
     }
 }
@@ -149,6 +160,22 @@ impl ResolveAddressStream {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_beyond_ascii_have_a_form_in_it() {
+        let name = |text: &str| match parse(text) {
+            Ok(Question::Name(name)) => Ok(name),
+            Ok(Question::Address(address)) => panic!("{address}"),
+            Err(code) => Err(code),
+        };
+        assert_eq!(name("münchen.de").as_deref(), Ok("xn--mnchen-3ya.de"));
+        assert_eq!(name("MÜNCHEN.de.").as_deref(), Ok("xn--mnchen-3ya.de."));
+        assert_eq!(name("localhost").as_deref(), Ok("localhost"));
+        let long = "ü".repeat(UNICODE_NAME_BYTES_MAX);
+        for text in ["", " ", "ü b", "ü<&>", "\u{ad}", "ü:80", &long] {
+            assert_eq!(name(text), Err(ErrorCode::InvalidArgument), "{text}");
+        }
+    }
 
     #[test]
     fn who_does_not_wait_any_more_is_not_looked_up() {

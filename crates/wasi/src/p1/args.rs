@@ -2,6 +2,7 @@
 //! pointers into it.
 
 use crate::WasiCtx;
+use crate::descriptor;
 use crate::error::{Answer, Errno};
 use crate::guest::Guest;
 
@@ -18,6 +19,9 @@ pub(super) fn environ_get(ctx: &mut WasiCtx, guest: &mut Guest<'_>, environ: u32
 }
 
 pub(super) fn environ_sizes_get(ctx: &mut WasiCtx, guest: &mut Guest<'_>, count: u32, bytes: u32) -> Answer {
+    if ctx.env.is_empty() {
+        descriptor::no_variables();
+    }
     store_sizes(&ctx.env, guest, count, bytes)
 }
 

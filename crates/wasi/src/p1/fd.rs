@@ -2,9 +2,8 @@
 
 use super::types::{FileType, Filestat, FstFlags, dirent, fdstat};
 use crate::WasiCtx;
-use crate::descriptor::Durable;
+use crate::descriptor::{self, Durable};
 use crate::error::{Answer, Errno};
-use crate::files::OpenDir;
 use crate::guest::Guest;
 use crate::perms::Rights;
 use crate::sys::{self, Advice, DirItem, DirStream, SetTime, Times};
@@ -13,6 +12,8 @@ use std::io::{Seek, SeekFrom};
 
 /// `prestat` of a directory: the tag and the length of its name.
 const PRESTAT_DIR: u32 = 0;
+/// Where a guest's libc begins to ask for directories: behind the standard streams.
+const FIRST_PREOPEN: u32 = 3;
 
 pub(super) fn fd_close(ctx: &mut WasiCtx, fd: u32) -> Answer {
     ctx.table.close(fd)
@@ -223,10 +224,11 @@ pub(super) fn times(atim: u64, mtim: u64, flags: u32) -> Answer<Times> {
 /// The name of a directory that the host granted. For all else `badf`: a guest's libc counts the
 /// granted directories up to the first such answer and gives up at any other.
 fn preopen(ctx: &WasiCtx, fd: u32) -> Answer<&str> {
+    if fd == FIRST_PREOPEN && ctx.preopens.is_empty() {
+        descriptor::no_directories();
+    }
     match &ctx.table.get(fd)?.object {
-        Object::Dir(OpenDir {
-            preopen: Some(name), ..
-        }) => Ok(name),
+        Object::Dir(dir) if dir.is_preopen => Ok(&dir.granted_as),
         _ => Err(Errno::BadF.into()),
     }
 }

@@ -11,7 +11,7 @@ use crate::files::OpenFile;
 use crate::sys::{self, DirStream, Interest};
 use crate::table::Entry;
 use async_trait::async_trait;
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use cap_std::fs::File;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
@@ -175,6 +175,8 @@ pub(crate) struct FileOutput {
     _slot: Option<Arc<Slot>>,
     waits: bool,
     place: WritePlace,
+    /// Taken from the guest, and not by a pipe that somebody else has filled since it was asked.
+    rest: Bytes,
     failed: bool,
 }
 
@@ -185,14 +187,15 @@ impl FileOutput {
             _slot: file.slot.clone(),
             waits: file.waits,
             place,
+            rest: Bytes::new(),
             failed: false,
         }
     }
 
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let slices = [IoSlice::new(rest)];
+    /// Writes what was taken; of a pipe, as much as goes without waiting.
+    fn write_rest(&mut self) -> io::Result<()> {
+        while !self.rest.is_empty() {
+            let slices = [IoSlice::new(&self.rest)];
             let written = match self.place {
                 _ if self.waits => sys::write(&self.file, &slices),
                 WritePlace::At(place) => sys::write_at(&self.file, &slices, place),
@@ -201,16 +204,13 @@ impl FileOutput {
             match written {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => {
-                    rest = &rest[count..];
+                    self.rest.advance(count);
                     if let WritePlace::At(place) = &mut self.place {
                         *place += count as u64;
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // A pipe that somebody else has filled since it was asked.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.waits => {
-                    sys::wait_ready(sys::handle_of(&*self.file), Interest::Write)?;
-                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.waits => break,
                 Err(error) => return Err(error),
             }
         }
@@ -234,35 +234,49 @@ impl OutputStream for FileOutput {
         if bytes.len() > permitted {
             return Err(StreamError::trap("write exceeded budget"));
         }
-        self.write_all(&bytes).map_err(|error| {
+        self.rest = bytes;
+        self.flush()
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        if self.failed {
+            return Err(StreamError::Closed);
+        }
+        self.write_rest().map_err(|error| {
             self.failed = true;
+            self.rest.clear();
             StreamError::LastOperationFailed(error.into())
         })
     }
 
-    fn flush(&mut self) -> StreamResult<()> {
-        match self.failed {
-            true => Err(StreamError::Closed),
-            false => Ok(()),
-        }
-    }
-
-    /// Nothing is kept, so nothing has to be waited for: least of all for room for more.
+    /// Nothing is kept but by a full pipe, so there is no waiting for room for more.
     async fn blocking_flush(&mut self) -> StreamResult<()> {
-        self.flush()
+        loop {
+            self.flush()?;
+            if self.rest.is_empty() {
+                return Ok(());
+            }
+            self.ready().await;
+        }
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {
         const PIPE_BYTES: usize = 4096;
-        if self.failed {
-            Err(StreamError::Closed)
-        } else if !self.waits {
-            Ok(WRITE_BYTES_MAX)
-        } else if sys::is_ready(sys::handle_of(&*self.file), Interest::Write) {
-            Ok(PIPE_BYTES)
-        } else {
-            Ok(0)
-        }
+        self.flush()?;
+        Ok(match self.waits {
+            false => WRITE_BYTES_MAX,
+            true if self.rest.is_empty() && sys::is_ready(sys::handle_of(&*self.file), Interest::Write) => {
+                PIPE_BYTES
+            }
+            true => 0,
+        })
+    }
+}
+
+impl Drop for FileOutput {
+    fn drop(&mut self) {
+        // Nobody waits any more; an error has nobody to hear of it.
+        let _ = self.write_rest();
     }
 }
 

@@ -16,6 +16,7 @@ pub fn run(rest: &[&str]) {
         ["get-https", authority, path] => println!("{}", get(Scheme::Https, authority, path)),
         ["faults", authority] => faults(authority),
         ["bodies", authority] => bodies(authority),
+        ["upload", authority, path, bytes] => println!("{}", upload(authority, path, bytes.parse().expect("a number"))),
         _ => panic!("no such part of http: {rest:?}"),
     }
 }
@@ -153,6 +154,10 @@ fn get(scheme: Scheme, authority: &str, path: &str) -> String {
     }
 }
 
+pub fn try_get(authority: &str) -> String {
+    get(Scheme::Http, authority, "/")
+}
+
 fn faults(authority: &str) {
     for (scheme, authority, path) in [
         (Scheme::Http, "127.0.0.1:9", "/"),
@@ -171,6 +176,18 @@ fn faults(authority: &str) {
     match handle(r, None) {
         Ok(future) => println!("nothing set {}", answer(&future)),
         Err(code) => println!("nothing set: refused {}", name(&format!("{code:?}"))),
+    }
+    let r = OutgoingRequest::new(Fields::new());
+    let set = (r.set_scheme(Some(&Scheme::Http)).is_ok(), r.set_authority(Some(authority)).is_ok());
+    match handle(r, None) {
+        Ok(future) => println!("no path {set:?} {}", answer(&future)),
+        Err(code) => println!("no path {set:?} refused {}", name(&format!("{code:?}"))),
+    }
+    let o = RequestOptions::new();
+    let _ = o.set_first_byte_timeout(Some(1_000_000_000));
+    match handle(request(&Method::Connect, &Scheme::Http, authority, "/", &[]), Some(o)) {
+        Ok(future) => println!("another version: {}", answer(&future)),
+        Err(code) => println!("another version: refused {}", name(&format!("{code:?}"))),
     }
     for (which, options) in [("first byte", "/slow"), ("between bytes", "/halting")] {
         let o = RequestOptions::new();
@@ -231,6 +248,31 @@ fn post(authority: &str, method: Method, headers: &[(&str, &str)], parts: &[&[u8
     format!("{wrote} {finished} {}", answer(&future))
 }
 
+/// Sends so many bytes, in parts.
+fn upload(authority: &str, path: &str, bytes: u64) -> String {
+    let r = request(&Method::Post, &Scheme::Http, authority, path, &[]);
+    let body = r.body().expect("the first");
+    let stream = body.write().expect("the first");
+    let future = handle(r, None).expect("it can be sent");
+    let ready = stream.subscribe();
+    let part = vec![b'u'; 1 << 16];
+    let mut left = bytes;
+    while left > 0 {
+        let permitted = stream.check_write().expect("it is open");
+        if permitted == 0 {
+            ready.block();
+            continue;
+        }
+        let now = permitted.min(left).min(part.len() as u64);
+        stream.write(&part[..now as usize]).expect("it was permitted");
+        left -= now;
+    }
+    stream.blocking_flush().expect("it is open");
+    drop((ready, stream));
+    OutgoingBody::finish(body, None).expect("it is whole");
+    answer(&future)
+}
+
 fn bodies(authority: &str) {
     let small: &[&[u8]] = &[b"hello, ", b"world"];
     println!("post {}", post(authority, Method::Post, &[("content-type", "text/plain")], small, None));
@@ -247,7 +289,7 @@ fn bodies(authority: &str) {
     println!("length, too little {}", post(authority, Method::Post, &[("content-length", "20")], small, None));
     println!("length, too much {}", post(authority, Method::Post, &[("content-length", "5")], small, None));
     println!("length, much too much {}", post(authority, Method::Post, &[("content-length", "5")], &[&big], None));
-    println!("length, no number {}", post(authority, Method::Post, &[("content-length", "x")], small, None));
+    println!("length, no number {}", word(Fields::from_list(&[("content-length".into(), b"x".to_vec())])));
     println!("trailers {}", post(authority, Method::Post, &[], small, Some(&[("x-sum", "7")])));
     // A body that is dropped, not finished.
     let r = request(&Method::Post, &Scheme::Http, authority, "/echo", &[]);

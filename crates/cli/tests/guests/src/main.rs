@@ -3,6 +3,7 @@
 //! The first argument says which part; further ones belong to it. Numbers that differ from run to
 //! run (inodes, times, ports) are never printed, only what must hold for them.
 
+mod acts;
 mod cli;
 mod clocks;
 mod files;
@@ -18,6 +19,7 @@ fn main() {
     let arguments = wasip2::cli::environment::get_arguments();
     let rest: Vec<&str> = arguments.iter().skip(2).map(String::as_str).collect();
     match arguments.get(1).map(String::as_str) {
+        Some("acts") => acts::run(&rest),
         Some("cli") => cli::run(&rest),
         Some("clocks") => clocks::run(),
         Some("files") => files::run(),

@@ -411,3 +411,46 @@ fn names(names: &[&str]) {
         println!("{name}: {} {end}", found.join(" "));
     }
 }
+
+/// An address of the standard library as one of the interface.
+pub fn address(address: std::net::SocketAddr) -> Address {
+    match address {
+        std::net::SocketAddr::V4(a) => {
+            let [b, c, d, e] = a.ip().octets();
+            v4((b, c, d, e), a.port())
+        }
+        std::net::SocketAddr::V6(a) => {
+            let [b, c, d, e, f, g, h, i] = a.ip().segments();
+            v6((b, c, d, e, f, g, h, i), a.port())
+        }
+    }
+}
+
+pub fn family(address: std::net::SocketAddr) -> Family {
+    if address.is_ipv4() { Family::Ipv4 } else { Family::Ipv6 }
+}
+
+pub fn create() -> Result<(), ErrorCode> {
+    create_tcp_socket(Family::Ipv4).map(drop)
+}
+
+pub fn try_connect(to: std::net::SocketAddr) -> Result<(), ErrorCode> {
+    let socket = create_tcp_socket(family(to))?;
+    connect(&socket, address(to)).map(drop)
+}
+
+pub fn try_bind(to: std::net::SocketAddr, listens: bool) -> Result<(), ErrorCode> {
+    let socket = create_tcp_socket(family(to))?;
+    bind(&socket, address(to))?;
+    if listens { listen(&socket) } else { Ok(()) }
+}
+
+pub fn try_resolve(name: &str) -> Result<(), ErrorCode> {
+    let stream = resolve_addresses(&instance_network(), name)?;
+    loop {
+        match stream.resolve_next_address() {
+            Err(ErrorCode::WouldBlock) => stream.subscribe().block(),
+            done => return done.map(drop),
+        }
+    }
+}

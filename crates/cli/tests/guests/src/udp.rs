@@ -1,6 +1,6 @@
 //! `wasi:sockets/udp`: the state machine, streams with and without a remote address.
 
-use crate::tcp::{shown, v4, v6, value, word, LO4, LO6};
+use crate::tcp::{address, family, shown, v4, v6, value, word, LO4, LO6};
 use wasip2::clocks::monotonic_clock::subscribe_duration;
 use wasip2::io::poll::poll;
 use wasip2::sockets::instance_network::instance_network;
@@ -137,4 +137,25 @@ pub fn run() {
         let (_bi, _bo) = b.stream(None).expect("it can be disconnected");
         println!("disconnected: remote {}", shown(b.remote_address()));
     }
+}
+
+pub fn create() -> Result<(), ErrorCode> {
+    create_udp_socket(Family::Ipv4).map(drop)
+}
+
+pub fn try_bind(to: std::net::SocketAddr) -> Result<(), ErrorCode> {
+    bind(&create_udp_socket(family(to))?, address(to))
+}
+
+/// Sends a datagram, over a stream that is connected or one that is not.
+pub fn try_send(to: std::net::SocketAddr, connected: bool) -> Result<(), ErrorCode> {
+    let socket = create_udp_socket(family(to))?;
+    let any = if to.is_ipv4() { v4((0, 0, 0, 0), 0) } else { v6((0, 0, 0, 0, 0, 0, 0, 0), 0) };
+    bind(&socket, any)?;
+    let to = address(to);
+    let (_incoming, outgoing) = socket.stream(connected.then_some(to))?;
+    outgoing.subscribe().block();
+    outgoing.check_send()?;
+    let remote_address = (!connected).then_some(to);
+    outgoing.send(&[OutgoingDatagram { data: b"x".to_vec(), remote_address }]).map(drop)
 }

@@ -1,5 +1,6 @@
 //! `wasi:cli`: what a program is started with, its standard streams, its end.
 
+use crate::descriptor;
 use crate::p2::bindings::wasi::cli::{
     environment, exit, stderr, stdin, stdout, terminal_input, terminal_output, terminal_stderr,
     terminal_stdin, terminal_stdout,
@@ -13,6 +14,9 @@ use std::sync::Arc;
 
 impl environment::Host for WasiCtxView<'_> {
     fn get_environment(&mut self) -> Result<Vec<(String, String)>> {
+        if self.ctx.env.is_empty() {
+            descriptor::no_variables();
+        }
         let pairs = self.ctx.env.iter().map(|variable| {
             let at = variable.iter().position(|byte| *byte == b'=');
             let at = at.expect("the builder puts it behind the name");

@@ -57,10 +57,10 @@ impl preopens::Host for WasiCtxView<'_> {
                 entry: preopen.open(),
                 _slot: None,
             };
-            directories.push((self.table.push(descriptor)?, preopen.name.clone()));
+            directories.push((self.table.push(descriptor)?, preopen.name.to_string()));
         }
         if directories.is_empty() {
-            tracing::info!(target: "cellwall", "the program asks for directories: none is granted, see --dir");
+            crate::descriptor::no_directories();
         }
         Ok(directories)
     }
@@ -69,12 +69,7 @@ impl preopens::Host for WasiCtxView<'_> {
 impl types::Host for WasiCtxView<'_> {
     fn convert_error_code(&mut self, error: FsError) -> Result<ErrorCode> {
         match error {
-            FsError::Code(code) => {
-                if matches!(code, ErrorCode::NotPermitted | ErrorCode::ReadOnly) {
-                    tracing::info!(target: "cellwall", "an act on files is denied: see what --dir grants");
-                }
-                Ok(code)
-            }
+            FsError::Code(code) => Ok(code),
             FsError::Trap(error) => Err(error),
         }
     }
@@ -169,18 +164,6 @@ impl types::HostDescriptor for WasiCtxView<'_> {
             (
                 is_dir && base.contains(Rights::PATH_CREATE_DIRECTORY),
                 DescriptorFlags::MUTATE_DIRECTORY,
-            ),
-            (
-                entry.flags.contains(FdFlags::SYNC),
-                DescriptorFlags::FILE_INTEGRITY_SYNC,
-            ),
-            (
-                entry.flags.contains(FdFlags::DSYNC),
-                DescriptorFlags::DATA_INTEGRITY_SYNC,
-            ),
-            (
-                entry.flags.contains(FdFlags::RSYNC),
-                DescriptorFlags::REQUESTED_WRITE_SYNC,
             ),
         ];
         let set = rows.into_iter().filter(|(is_set, _)| *is_set);
@@ -373,19 +356,13 @@ fn follows(flags: PathFlags) -> bool {
 }
 
 fn how(path_flags: PathFlags, open_flags: OpenFlags, flags: DescriptorFlags) -> FsResult<How> {
-    let mut kept = FdFlags::empty();
-    kept.set(
-        FdFlags::SYNC,
-        flags.contains(DescriptorFlags::FILE_INTEGRITY_SYNC),
-    );
-    kept.set(
-        FdFlags::DSYNC,
-        flags.contains(DescriptorFlags::DATA_INTEGRITY_SYNC),
-    );
-    kept.set(
-        FdFlags::RSYNC,
-        flags.contains(DescriptorFlags::REQUESTED_WRITE_SYNC),
-    );
+    // Their meaning "has not yet been defined for WASI", and programs ask whether they are there.
+    let undefined = DescriptorFlags::FILE_INTEGRITY_SYNC
+        | DescriptorFlags::DATA_INTEGRITY_SYNC
+        | DescriptorFlags::REQUESTED_WRITE_SYNC;
+    if flags.intersects(undefined) {
+        return Err(ErrorCode::Unsupported.into());
+    }
     let write = flags.contains(DescriptorFlags::WRITE);
     let how = How {
         // Who asks for nothing gets what every descriptor is good for.
@@ -396,7 +373,7 @@ fn how(path_flags: PathFlags, open_flags: OpenFlags, flags: DescriptorFlags) -> 
         truncate: open_flags.contains(OpenFlags::TRUNCATE),
         directory: open_flags.contains(OpenFlags::DIRECTORY),
         follow: follows(path_flags),
-        flags: kept,
+        flags: FdFlags::empty(),
     };
     match how.directory && (how.create || how.exclusive || how.truncate) {
         true => Err(ErrorCode::Invalid.into()),

@@ -20,7 +20,8 @@ impl error::Host for WasiCtxView<'_> {}
 
 impl error::HostError for WasiCtxView<'_> {
     fn to_debug_string(&mut self, error: Resource<cellwall::Error>) -> Result<String> {
-        Ok(format!("{:?}", self.table.get(&error)?))
+        // Not what led to it, nor where in the host: that is not for the guest.
+        Ok(self.table.get(&error)?.to_string())
     }
 
     fn drop(&mut self, error: Resource<cellwall::Error>) -> Result<()> {
