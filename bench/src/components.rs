@@ -14,6 +14,35 @@ const SMALL: &str = r#"(component
     (core module $m (memory 1) (func (export "f") (result i32) (i32.const 1)))
     (core instance $i (instantiate $m))
     (func (export "f") (result u32) (canon lift (core func $i "f"))))"#;
+/// Calls the host in loops, with a number and with a string.
+const HOST: &str = r#"(component
+    (import "id" (func $id (param "a" u32) (result u32)))
+    (import "len" (func $len (param "s" string) (result u32)))
+    (core module $mem (memory (export "memory") 1)
+      (data (i32.const 1024) "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"))
+    (core instance $mem (instantiate $mem))
+    (core func $id' (canon lower (func $id)))
+    (core func $len' (canon lower (func $len) (memory (core memory $mem "memory"))))
+    (core module $m
+      (import "" "id" (func $id (param i32) (result i32)))
+      (import "" "len" (func $len (param i32 i32) (result i32)))
+      (func (export "loop-id") (param $n i32) (result i32)
+        (local $value i32)
+        (loop $next
+          (local.set $value (call $id (local.get $value)))
+          (br_if $next (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+        (local.get $value))
+      (func (export "loop-len") (param $n i32) (result i32)
+        (local $value i32)
+        (loop $next
+          (local.set $value
+            (i32.add (local.get $value) (call $len (i32.const 1024) (i32.const 64))))
+          (br_if $next (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+        (local.get $value)))
+    (core instance $i (instantiate $m (with "" (instance
+      (export "id" (func $id')) (export "len" (func $len'))))))
+    (func (export "loop-id") (param "n" u32) (result u32) (canon lift (core func $i "loop-id")))
+    (func (export "loop-len") (param "n" u32) (result u32) (canon lift (core func $i "loop-len"))))"#;
 /// Bytes of the large list.
 const LIST_BYTES: usize = 1 << 20;
 /// Copies per sample.
@@ -25,6 +54,8 @@ pub struct Binaries {
     pub calls: Vec<u8>,
     /// One memory, one function.
     pub small: Vec<u8>,
+    /// Calls the host.
+    pub host: Vec<u8>,
 }
 
 /// Cost of each row of [`COMPONENT_ROWS`] on one engine, in nanoseconds.
@@ -91,6 +122,7 @@ fn binaries() -> Result<Binaries> {
     Ok(Binaries {
         calls: wat::parse_str(COMPONENTS).context("components.wat")?,
         small: wat::parse_str(SMALL).context("the small component")?,
+        host: wat::parse_str(HOST).context("the component that calls the host")?,
     })
 }
 

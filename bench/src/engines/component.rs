@@ -53,10 +53,10 @@ macro_rules! component_engine {
             assert_eq!(value, CALLS, "the calls from the host count wrong");
             costs[5] = ns as f64 / f64::from(CALLS);
 
-            let len = instance.get_typed_func::<(String,), (u32,)>(&mut store, "len")?;
+            let len = instance.get_typed_func::<(&str,), (u32,)>(&mut store, "len")?;
             let (ns, done) = timed(|| {
                 for _ in 0..CALLS {
-                    let (bytes,) = len.call(&mut store, (std::hint::black_box(TEXT).to_string(),))?;
+                    let (bytes,) = len.call(&mut store, (std::hint::black_box(TEXT),))?;
                     assert_eq!(bytes as usize, TEXT.len());
                 }
                 Ok::<_, $api::Error>(())
@@ -75,6 +75,27 @@ macro_rules! component_engine {
             });
             done?;
             costs[7] = ns as f64 / f64::from(INSTANCES);
+
+            // The other direction: a component calls the host in a loop.
+            let component = Component::new(&engine, &binaries.host)?;
+            let mut linker = ComponentLinker::<()>::new(&engine);
+            linker
+                .root()
+                .func_wrap("id", |_, (x,): (u32,)| Ok((x + 1,)))?;
+            linker
+                .root()
+                .func_wrap("len", |_, (text,): (String,)| Ok((text.len() as u32,)))?;
+            let mut store = $api::Store::new(&engine, ());
+            let instance = linker.instantiate(&mut store, &component)?;
+            for (row, name, expected) in [
+                (8, "loop-id", CALLS),
+                (9, "loop-len", CALLS * TEXT.len() as u32),
+            ] {
+                let guest = instance.get_typed_func::<(u32,), (u32,)>(&mut store, name)?;
+                let (ns, returned) = timed(|| guest.call(&mut store, (CALLS,)));
+                assert_eq!(returned?, (expected,), "{name} of the host counts wrong");
+                costs[row] = ns as f64 / f64::from(CALLS);
+            }
             Ok(costs)
         }
     };

@@ -169,7 +169,7 @@ pub const CALL_ROWS: [&str; 9] = [
 ];
 
 /// What the part `components` measures.
-pub const COMPONENT_ROWS: [&str; 8] = [
+pub const COMPONENT_ROWS: [&str; 10] = [
     "component to component, u32",
     "component to component, string of 64 bytes",
     "component to component, list<u8> of 1 MiB",
@@ -178,6 +178,8 @@ pub const COMPONENT_ROWS: [&str; 8] = [
     "host to component, u32",
     "host to component, string of 64 bytes",
     "store + instantiate + drop, a small component",
+    "component to host, u32",
+    "component to host, string of 64 bytes",
 ];
 
 /// What the part `threads` measures.
