@@ -214,20 +214,8 @@ impl Module {
     ///
     /// # Errors
     /// As [`deserialize_file`](Self::deserialize_file).
-    pub fn deserialize_open_file(engine: &Engine, mut file: File) -> Result<Self> {
-        let metadata = file.metadata()?;
-        // What is small is copied anyway, and a pipe has no length.
-        if !metadata.is_file() || metadata.len() < pack::IN_PLACE_BYTES_MIN as u64 {
-            let mut bytes = Vec::new();
-            if metadata.is_file() {
-                file.rewind()?;
-            }
-            file.by_ref().take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
-            return Self::deserialize(engine, bytes);
-        }
-        let frozen = Frozen::of(&file)?;
-        let len = frozen.bytes().len();
-        Self::from_frozen(engine, frozen, len)
+    pub fn deserialize_open_file(engine: &Engine, file: File) -> Result<Self> {
+        from_open_file(engine, file, Self::deserialize, Self::from_frozen)
     }
 
     /// Whether these bytes are a valid module in the binary format; compiles nothing.
@@ -343,6 +331,29 @@ fn what_is(bytes: &[u8]) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// What an open file holds, compiled: from its bytes, or in place from the file that was frozen, of which
+/// the second one is told the length.
+pub(crate) fn from_open_file<C>(
+    engine: &Engine,
+    mut file: File,
+    read: fn(&Engine, Vec<u8>) -> Result<C>,
+    in_place: fn(&Engine, Frozen, usize) -> Result<C>,
+) -> Result<C> {
+    let metadata = file.metadata()?;
+    // What is small is copied anyway, and a pipe has no length.
+    if !metadata.is_file() || metadata.len() < pack::IN_PLACE_BYTES_MIN as u64 {
+        let mut bytes = Vec::new();
+        if metadata.is_file() {
+            file.rewind()?;
+        }
+        file.by_ref().take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
+        return read(engine, bytes);
+    }
+    let frozen = Frozen::of(&file)?;
+    let len = frozen.bytes().len();
+    in_place(engine, frozen, len)
 }
 
 /// The binary of a module that may be text; refuses what is compiled already.

@@ -3,14 +3,14 @@
 use super::parts::Parts;
 use super::types::ComponentItem;
 use super::{ResourceType, serialized};
+use crate::module::from_open_file;
 use crate::{Context, Engine, Module, Result};
 use cellwall_abi::pack;
 use cellwall_component::{Plan, adapter};
-use cellwall_runtime::{FILE_BYTES_MAX, Frozen};
+use cellwall_runtime::Frozen;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
-use std::io::{Read, Seek};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -196,19 +196,8 @@ impl Component {
     ///
     /// # Errors
     /// As [`deserialize_file`](Self::deserialize_file).
-    pub fn deserialize_open_file(engine: &Engine, mut file: File) -> Result<Self> {
-        let metadata = file.metadata()?;
-        if !metadata.is_file() || metadata.len() < pack::IN_PLACE_BYTES_MIN as u64 {
-            let mut bytes = Vec::new();
-            if metadata.is_file() {
-                file.rewind()?;
-            }
-            file.by_ref().take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
-            return Self::deserialize(engine, bytes);
-        }
-        let frozen = Frozen::of(&file)?;
-        let len = frozen.bytes().len();
-        Self::from_frozen(engine, frozen, len)
+    pub fn deserialize_open_file(engine: &Engine, file: File) -> Result<Self> {
+        from_open_file(engine, file, Self::deserialize, Self::from_frozen)
     }
 
     /// Whether these bytes are a valid component in the binary format, as far as that can be said
