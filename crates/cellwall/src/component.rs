@@ -125,6 +125,7 @@ mod val;
 pub use cellwall_bindgen::{ComponentType, Lift, Lower, bindgen, flags};
 pub use cellwall_component::Fault;
 pub use compiled::Component;
+pub(crate) use func::uncaught;
 pub use func::{Func, TypedFunc};
 pub use has_data::{HasData, HasSelf};
 pub use in_place::{WasmList, WasmStr};

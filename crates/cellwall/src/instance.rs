@@ -42,7 +42,7 @@ impl Instance {
     pub fn new(mut store: impl AsContextMut, module: &Module, imports: &[Extern]) -> Result<Self> {
         let mut store = store.as_context_mut();
         let imports = check_imports(&mut store, module, imports)?;
-        Self::start(store, module, &imports)
+        Self::start(store, None, module, &imports)
     }
 
     /// Likewise, where host functions may wait that the start function calls.
@@ -57,28 +57,32 @@ impl Instance {
     ) -> Result<Self> {
         let mut store = store.as_context_mut();
         let imports = check_imports(&mut store, module, imports)?;
-        Self::start_async(store, module, &imports).await
+        Self::start_async(store, None, module, &imports).await
     }
 
-    /// Makes an instance from imports that were compared with the module's.
+    /// Makes an instance from imports that were compared with the module's; for a component instance, if
+    /// it has the number of one.
     pub(crate) fn start<T: 'static>(
         mut store: StoreContextMut<'_, T>,
+        component: Option<u32>,
         module: &Module,
         imports: &[runtime::Extern],
     ) -> Result<Self> {
         store.remember(module);
-        let id = store.0.instantiate(module.code(), imports);
+        let id = store.0.instantiate_in(component, module.code(), imports);
         let id = id.map_err(|error| store.error(error))?;
         Ok(Self { id })
     }
 
     pub(crate) async fn start_async<T: Send + 'static>(
         mut store: StoreContextMut<'_, T>,
+        component: Option<u32>,
         module: &Module,
         imports: &[runtime::Extern],
     ) -> Result<Self> {
         store.remember(module);
-        let id = store.0.instantiate_async(module.code(), imports).await;
+        let made = store.0.instantiate_async(component, module.code(), imports);
+        let id = made.await;
         let id = id.map_err(|error| store.error(error))?;
         Ok(Self { id })
     }
@@ -245,7 +249,7 @@ impl<T: 'static> InstancePre<T> {
         let mut store = store.as_context_mut();
         let mut imports = store.0.take_imports();
         self.imports_in(&mut store, &mut imports)?;
-        let made = Instance::start(StoreContextMut(&mut *store.0), &self.module, &imports);
+        let made = Instance::start(StoreContextMut(&mut *store.0), None, &self.module, &imports);
         store.0.keep_imports(imports);
         made
     }
@@ -262,7 +266,7 @@ impl<T: 'static> InstancePre<T> {
         let mut store = store.as_context_mut();
         let mut imports = store.0.take_imports();
         self.imports_in(&mut store, &mut imports)?;
-        let made = Instance::start_async(StoreContextMut(&mut *store.0), &self.module, &imports).await;
+        let made = Instance::start_async(StoreContextMut(&mut *store.0), None, &self.module, &imports).await;
         store.0.keep_imports(imports);
         made
     }

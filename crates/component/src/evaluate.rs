@@ -223,7 +223,12 @@ impl Evaluator {
                 };
                 let args: Vec<_> = args.iter().map(arg).collect();
                 self.evaluated += args.len();
-                self.plan.steps.push(Step::Instantiate { module, args });
+                let instance = frame.instance;
+                self.plan.steps.push(Step::Instantiate {
+                    instance,
+                    module,
+                    args,
+                });
                 self.plan.core_instances += 1;
                 CoreInstance::Real(self.plan.core_instances - 1)
             }

@@ -76,6 +76,8 @@ faults! {
     UnknownErrorContext = 22, "unknown error context";
     /// Backpressure is counted below 0 or above its limit.
     Backpressure = 23, "backpressure counter overflow";
+    /// An exception that no core module of a component instance caught.
+    UncaughtException = 24, "uncaught exception propagated out of component";
 }
 
 impl Fault {

@@ -242,6 +242,8 @@ impl CoreType {
 pub enum Step {
     /// Instantiates a core module; its arguments are by the names of the modules that it imports.
     Instantiate {
+        /// The component instance that it belongs to.
+        instance: u32,
         /// Which.
         module: ModuleRef,
         /// Where its imports come from.

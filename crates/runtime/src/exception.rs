@@ -360,13 +360,15 @@ impl StoreOpaque {
     }
 
     /// Walks the frames of an activation, from the code of a context on, up to one with a landing pad
-    /// for the exception under way. What does not fit ends the walk.
+    /// for the exception under way. What does not fit ends the walk, and so does a frame of another
+    /// component instance.
     fn catcher(&self, activation: &Activation, mut context: usize) -> Option<Catcher> {
         let tag = self.fields.exceptions.tag;
         // Address of the word with the next return address.
         let mut place = activation.guest_rsp.get();
         // SAFETY: contexts of the store are those of its instances.
         let mut instance = unsafe { self.instance_of(context) }?.index();
+        let component = self.fields.instances.get(instance)?.component;
         // Ends: the place grows in each round and stays on the stack.
         while activation.stack.has_word(place) {
             // SAFETY: on the cell stack of an activation that is under way.
@@ -377,6 +379,9 @@ impl StoreOpaque {
                 context = unsafe { *((place + 16) as *const usize) };
                 // SAFETY: only the stub writes there, and it writes contexts of this store.
                 instance = unsafe { self.instance_of(context) }?.index();
+                if self.fields.instances.get(instance)?.component != component {
+                    return None;
+                }
                 place += 8 + FOREIGN_FRAME_BYTES;
                 continue;
             }

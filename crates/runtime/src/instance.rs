@@ -25,6 +25,8 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct Instance {
     pub(crate) code: Arc<Code>,
+    /// The component instance that it belongs to, if it does.
+    pub(crate) component: Option<u32>,
     pub(crate) context: Context,
     /// Numbers of its memories in the store.
     pub(crate) memories: IdMap<MemoryIdx, u32>,
@@ -53,6 +55,7 @@ impl Instance {
         room.elem_dropped.resize(shape.elements.len(), false);
         Self {
             code: code.clone(),
+            component: None,
             context: room.context,
             memories: room.memories,
             tables: room.tables,
@@ -148,7 +151,21 @@ impl StoreOpaque {
     /// # Panics
     /// If code or imports belong to another engine or store.
     pub fn instantiate(&mut self, code: &Arc<Code>, imports: &[Extern]) -> Result<InstanceId, Error> {
-        let (id, start) = self.make_instance(code, imports)?;
+        self.instantiate_in(None, code, imports)
+    }
+
+    /// The same for an instance that belongs to a component instance, whose number it is: an exception
+    /// does not go from the frames of one to those of another.
+    ///
+    /// # Errors
+    /// As [`instantiate`](Self::instantiate).
+    pub fn instantiate_in(
+        &mut self,
+        component: Option<u32>,
+        code: &Arc<Code>,
+        imports: &[Extern],
+    ) -> Result<InstanceId, Error> {
+        let (id, start) = self.make_instance(component, code, imports)?;
         if let Some(start) = start {
             self.call(start, &[], &mut [])?;
         }
@@ -158,6 +175,7 @@ impl StoreOpaque {
     /// Makes an instance; returns the start function that is to be run, too.
     pub(crate) fn make_instance(
         &mut self,
+        component: Option<u32>,
         code: &Arc<Code>,
         imports: &[Extern],
     ) -> Result<(InstanceId, Option<FuncId>), Error> {
@@ -176,7 +194,7 @@ impl StoreOpaque {
         let memories = own(memories_imported, shape.memories.len());
         self.may_have(Ask::Memories, "memory", self.fields.memories.len(), memories)?;
 
-        let instance = self.add_instance(code, imports)?;
+        let instance = self.add_instance(component, code, imports)?;
         self.make_memories(instance, code)?;
         self.make_tables(instance, code)?;
         self.make_globals(instance, code)?;
@@ -226,7 +244,12 @@ impl StoreOpaque {
     }
 
     /// Adds the instance with its imports in place.
-    fn add_instance(&mut self, code: &Arc<Code>, imports: &[Extern]) -> Result<u32, Error> {
+    fn add_instance(
+        &mut self,
+        component: Option<u32>,
+        code: &Arc<Code>,
+        imports: &[Extern],
+    ) -> Result<u32, Error> {
         let (shape, layout) = (code.shape(), &code.layout);
         let index = self.fields.instances.len() as u32;
         let defined = (shape.funcs.len() as u32) - shape.imported_funcs;
@@ -235,6 +258,7 @@ impl StoreOpaque {
         };
         let room = self.fields.rooms.instance(&code.template);
         let mut instance = Instance::in_room(room, code, InstanceId::new(self.id(), index), first_reference);
+        instance.component = component;
         let context = &mut instance.context;
         context.write(context::STORE, self.address().to_ne_bytes());
         context.write(

@@ -444,7 +444,7 @@ impl<T: Send + 'static> StoreInner<T> {
         Ok(())
     }
 
-    /// Like [`instantiate`](StoreOpaque::instantiate), where the start function may wait.
+    /// Like [`instantiate_in`](StoreOpaque::instantiate_in), where the start function may wait.
     ///
     /// # Errors
     /// As [`instantiate`](StoreOpaque::instantiate); [`Error::Limit`] if too many such calls are under
@@ -454,10 +454,11 @@ impl<T: Send + 'static> StoreInner<T> {
     /// As [`instantiate`](StoreOpaque::instantiate).
     pub async fn instantiate_async(
         &mut self,
+        component: Option<u32>,
         code: &Arc<Code>,
         imports: &[Extern],
     ) -> Result<InstanceId, Error> {
-        let (id, start) = self.make_instance(code, imports)?;
+        let (id, start) = self.make_instance(component, code, imports)?;
         if let Some(start) = start {
             self.call_async(start, &[], &mut []).await?;
         }

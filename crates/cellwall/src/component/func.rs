@@ -6,9 +6,12 @@ use super::lift::{Abi, Lifting};
 use super::lower::{Lowering, typed};
 use super::typed::{ComponentNamedList, Lift, Lower};
 use super::types::{ComponentFunc, names_in};
-use crate::{AsContext, AsContextMut, Error, Result, StoreContext, StoreContextMut, Trap, bail};
+use crate::{
+    AsContext, AsContextMut, Error, Result, StoreContext, StoreContextMut, ThrownException, Trap,
+    WasmBacktrace, bail,
+};
 use cellwall_component::{Fault, FuncType, Side};
-use cellwall_runtime::{RawVal, StoreId};
+use cellwall_runtime::{ExnRef, RawVal, StoreId};
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -205,7 +208,9 @@ impl<'a, 's, T: 'static> Entered<'a, 's, T> {
     }
 
     /// Leaves it, if the call has ended well, or has not begun.
+    #[inline]
     pub(crate) fn end<R>(mut self, done: Result<R>) -> Result<R> {
+        let done = done.map_err(|error| uncaught(self.store, error));
         self.ended = done.is_ok();
         let harmless = match &done {
             Ok(_) => true,
@@ -223,6 +228,20 @@ impl<T: 'static> Drop for Entered<'_, '_, T> {
         if !self.ended {
             self.store.0.data_mut().components.unwind_calls(self.depth);
         }
+    }
+}
+
+/// An exception that leaves a component is a fault of it: nobody outside can know its tag.
+#[cold]
+pub(crate) fn uncaught<T>(store: &mut StoreContextMut<'_, T>, error: Error) -> Error {
+    if !error.is::<ThrownException>() {
+        return error;
+    }
+    store.0.set_pending_exception(ExnRef(0));
+    // The backtrace is of where it was thrown.
+    match error.downcast::<WasmBacktrace>() {
+        Ok(backtrace) => Error::new(Fault::UncaughtException).context(backtrace),
+        Err(_) => Fault::UncaughtException.into(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Carries out the plan of a component in a store.
 
-use super::func::Lifted;
+use super::func::{Lifted, uncaught};
 use super::lift::Abi;
 use super::linker::{Definition, Drop, InstancePre};
 use super::state::{Dtor, InstanceState, ResourceEntry, RootState};
@@ -25,9 +25,10 @@ pub(crate) fn instantiate<T: 'static>(
 ) -> Result<Instance> {
     let mut making = Making::new(store, pre)?;
     for step in &making.plan().steps {
-        if let Some((module, imports)) = making.step(step)? {
-            let made = crate::Instance::start(making.store.as_context_mut(), &module, &imports)?;
-            making.cores.push(made);
+        if let Some(next) = making.step(step)? {
+            let store = making.store.as_context_mut();
+            let made = crate::Instance::start(store, Some(next.component), &next.module, &next.imports);
+            making.made(made)?;
         }
     }
     making.end()
@@ -40,10 +41,11 @@ pub(crate) async fn instantiate_async<T: Send + 'static>(
 ) -> Result<Instance> {
     let mut making = Making::new(store, pre)?;
     for step in &making.plan().steps {
-        if let Some((module, imports)) = making.step(step)? {
-            let made = crate::Instance::start_async(making.store.as_context_mut(), &module, &imports);
-            let made = made.await?;
-            making.cores.push(made);
+        if let Some(next) = making.step(step)? {
+            let store = making.store.as_context_mut();
+            let made = crate::Instance::start_async(store, Some(next.component), &next.module, &next.imports);
+            let made = made.await;
+            making.made(made)?;
         }
     }
     making.end()
@@ -55,6 +57,14 @@ const FLAG: GlobalType = GlobalType {
     exact: None,
     mutable: true,
 };
+
+/// A core module that is to be instantiated, with its imports.
+struct Next {
+    /// Number of its component instance in the store.
+    component: u32,
+    module: Module,
+    imports: Vec<runtime::Extern>,
+}
 
 /// An instantiation under way.
 pub(crate) struct Making<'a, 's, T: 'static> {
@@ -106,13 +116,20 @@ impl<'a, 's, T: 'static> Making<'a, 's, T> {
         Ok(making)
     }
 
-    /// Takes a step; or returns the core module that is to be instantiated next, with its imports.
-    fn step(&mut self, step: &Step) -> Result<Option<(Module, Vec<runtime::Extern>)>> {
+    /// Takes a step; or returns what is to be instantiated next.
+    fn step(&mut self, step: &Step) -> Result<Option<Next>> {
         match step {
-            Step::Instantiate { module, args } => {
+            Step::Instantiate {
+                instance,
+                module,
+                args,
+            } => {
                 let module = self.module(module)?;
-                let imports = self.core_imports(&module, args)?;
-                return Ok(Some((module, imports)));
+                return Ok(Some(Next {
+                    component: (self.first + *instance as usize) as u32,
+                    imports: self.core_imports(&module, args)?,
+                    module,
+                }));
             }
             Step::Trampoline(index) => {
                 let func = self.trampoline(*index)?;
@@ -121,6 +138,13 @@ impl<'a, 's, T: 'static> Making<'a, 's, T> {
             Step::Resource(id) => self.resource(*id)?,
         }
         Ok(None)
+    }
+
+    /// Files a core instance, if there is one.
+    fn made(&mut self, made: Result<crate::Instance>) -> Result<()> {
+        let made = made.map_err(|error| uncaught(&mut self.store, error))?;
+        self.cores.push(made);
+        Ok(())
     }
 
     /// Makes the exports callable, and lets calls in.

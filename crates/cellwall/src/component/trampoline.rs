@@ -8,10 +8,10 @@ use super::lift::{Abi, Lifting, bits, core};
 use super::linker::{Body, Drop, HostFunc, Returned, ReturnedTyped, func_type_in};
 use super::lower::{Lowering, typed};
 use super::state::State;
-use crate::{AsContextMut, Caller, Error, Extern, Func, Result, StoreContextMut, ValType};
+use crate::{AsContextMut, Caller, Error, Func, Result, StoreContextMut, ValType};
 use cellwall_component::adapter::{self, Import, Party};
 use cellwall_component::{Builtin, Fault, Flat, FuncType, Handle, Options, Side};
-use cellwall_runtime::{Begun, RawVal};
+use cellwall_runtime::{self as runtime, Begun, RawVal};
 use std::sync::Arc;
 
 fn core_type<T: 'static>(
@@ -279,28 +279,26 @@ pub(crate) fn adapter<T: 'static>(
     let Some((module, imports)) = making.component().adapter(trampoline) else {
         return making.func(&lift.func);
     };
-    let mut externs: Vec<Extern> = Vec::with_capacity(imports.len());
+    let mut externs: Vec<runtime::Extern> = Vec::with_capacity(imports.len());
     for &import in imports {
         externs.push(match import {
-            Import::Trap => trap(&mut making.store).into(),
-            Import::Callee => making.def(&lift.func)?,
+            Import::Trap => extern_of(trap(&mut making.store)),
+            Import::Callee => making.raw_def(&lift.func)?,
             Import::PostReturn => {
                 let def = lift.options.post_return.as_ref();
-                making.def(def.expect("only what is there is imported"))?
+                making.raw_def(def.expect("only what is there is imported"))?
             }
             Import::Realloc(party) => {
                 let def = of(party).realloc.as_ref();
-                making.def(def.expect("the validator checked that there is one"))?
+                making.raw_def(def.expect("the validator checked that there is one"))?
             }
             Import::Memory(party) => {
                 let def = of(party).memory.as_ref();
-                making.def(def.expect("the validator checked that there is one"))?
+                making.raw_def(def.expect("the validator checked that there is one"))?
             }
             Import::MayLeave(party) => {
                 let number = number(party, making);
-                making.store.0.data().components.instances[number]
-                    .may_leave
-                    .into()
+                runtime::Extern::Global(making.store.0.data().components.instances[number].may_leave.id)
             }
             Import::TransferOwn(id, to) => {
                 let (root, to_number) = (making.root, number(to, making));
@@ -312,7 +310,7 @@ pub(crate) fn adapter<T: 'static>(
                     let ty = state.resource(root, id).ty;
                     state.transfer_own(Some(from), Some(to_number), index, ty)
                 });
-                func.into()
+                extern_of(func)
             }
             Import::TransferBorrow(id) => {
                 let root = making.root;
@@ -321,7 +319,7 @@ pub(crate) fn adapter<T: 'static>(
                     let entry = state.resource(root, id);
                     state.transfer_borrow(from, to, index, entry)
                 });
-                func.into()
+                extern_of(func)
             }
             Import::TransferErrorContext(to) => {
                 let to_number = number(to, making);
@@ -333,7 +331,7 @@ pub(crate) fn adapter<T: 'static>(
                     let message = state.handles(Some(from)).error_context(index)?;
                     state.add(Some(to_number), Handle::ErrorContext(message))
                 });
-                func.into()
+                extern_of(func)
             }
             Import::NewTask => {
                 let callee = number(Party::Callee, making);
@@ -341,25 +339,29 @@ pub(crate) fn adapter<T: 'static>(
                     let store = caller.as_context_mut();
                     store.0.data_mut().components.instances[callee].context = Default::default();
                 };
-                Func::wrap(making.store.as_context_mut(), call).into()
+                extern_of(Func::wrap(making.store.as_context_mut(), call))
             }
             Import::EnterCall => {
                 let call = |mut caller: Caller<'_, T>| {
                     caller.as_context_mut().0.data_mut().components.enter_call();
                 };
-                Func::wrap(making.store.as_context_mut(), call).into()
+                extern_of(Func::wrap(making.store.as_context_mut(), call))
             }
             Import::ExitCall => {
                 let call = |mut caller: Caller<'_, T>| -> Result<()> {
                     Ok(caller.as_context_mut().0.data_mut().components.exit_call()?)
                 };
-                Func::wrap(making.store.as_context_mut(), call).into()
+                extern_of(Func::wrap(making.store.as_context_mut(), call))
             }
         });
     }
-    let made = crate::Instance::new(making.store.as_context_mut(), module, &externs)?;
+    let made = crate::Instance::start(making.store.as_context_mut(), None, module, &externs)?;
     let func = made.get_func(making.store.as_context_mut(), adapter::EXPORT);
     Ok(func.expect("adapters export their function"))
+}
+
+fn extern_of(func: Func) -> runtime::Extern {
+    runtime::Extern::Func(func.id)
 }
 
 fn trap<T: 'static>(store: &mut StoreContextMut<'_, T>) -> Func {

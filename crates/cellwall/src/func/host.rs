@@ -132,6 +132,15 @@ fn host(error: Error) -> runtime::HostError {
     Box::new(error)
 }
 
+/// Runs a host function of a component, out of which no exception goes to the component that called.
+#[inline]
+fn contained<T: 'static, R>(
+    mut store: StoreContextMut<'_, T>,
+    call: impl FnOnce(&mut StoreContextMut<'_, T>) -> Result<R>,
+) -> Result<R, runtime::HostError> {
+    call(&mut store).map_err(|error| host(crate::component::uncaught(&mut store, error)))
+}
+
 /// A host function from a closure whose type is known to Rust.
 pub(crate) fn wrapped<T: 'static, Params, Results>(
     engine: &Engine,
@@ -187,7 +196,7 @@ fn leave_results<T: 'static>(
     Ok(())
 }
 
-/// A host function of a store on values as the runtime has them. `func` leaves results of the types
+/// A host function of a store for components, on values as the runtime has them. `func` leaves results of the types
 /// that it finds.
 pub(crate) fn raw<T: 'static>(
     store: &mut StoreContextMut<'_, T>,
@@ -200,7 +209,9 @@ pub(crate) fn raw<T: 'static>(
     let signature = ty.abi().clone();
     let engine = store.engine().clone();
     let made = runtime::HostFunc::untyped(engine.runtime(), signature, move |caller, params, results| {
-        func(&mut StoreContextMut(caller.store), params, results).map_err(host)
+        contained(StoreContextMut(caller.store), |store| {
+            func(store, params, results)
+        })
     });
     HostFunc(made).in_store(store)
 }
@@ -264,7 +275,7 @@ pub(crate) fn untyped_async<T: Send + 'static>(
     ))
 }
 
-/// A host function of a store without results, of numbers, which may have to wait.
+/// A host function of a store for components, without results, on numbers, which may have to wait.
 pub(crate) fn begun<T: 'static, P: runtime::RawList, O: 'static>(
     store: &mut StoreContextMut<'_, T>,
     begin: impl for<'a> Fn(StoreContextMut<'a, T>, P) -> Result<Begun<'a, O>> + Send + Sync + 'static,
@@ -274,12 +285,12 @@ pub(crate) fn begun<T: 'static, P: runtime::RawList, O: 'static>(
     let made = runtime::HostFunc::typed_async::<P, (), O>(
         engine.runtime(),
         move |caller, params| begin(StoreContextMut(caller.store), params).map_err(host),
-        move |caller, output| end(&mut StoreContextMut(caller.store), output).map_err(host),
+        move |caller, output| contained(StoreContextMut(caller.store), |store| end(store, output)),
     );
     HostFunc(made).in_store(store)
 }
 
-/// A host function of a store on values as the runtime has them, which may have to wait.
+/// A host function of a store for components, on values as the runtime has them, which may have to wait.
 pub(crate) fn raw_async<T: 'static, O: 'static>(
     store: &mut StoreContextMut<'_, T>,
     ty: &FuncType,
@@ -299,13 +310,15 @@ pub(crate) fn raw_async<T: 'static, O: 'static>(
         signature,
         move |caller, params| begin(StoreContextMut(caller.store), params).map_err(host),
         move |caller, params, output, results| {
-            finish(&mut StoreContextMut(caller.store), params, output, results).map_err(host)
+            contained(StoreContextMut(caller.store), |store| {
+                finish(store, params, output, results)
+            })
         },
     );
     HostFunc(made).in_store(store)
 }
 
-/// A host function of a store on the bits of plain numbers.
+/// A host function of a store for components, on the bits of plain numbers.
 pub(crate) fn flat<T: 'static>(
     store: &mut StoreContextMut<'_, T>,
     ty: &FuncType,
@@ -314,7 +327,7 @@ pub(crate) fn flat<T: 'static>(
     let signature = ty.abi().clone();
     let engine = store.engine().clone();
     let made = runtime::HostFunc::flat(engine.runtime(), signature, move |caller, params| {
-        func(&mut StoreContextMut(caller.store), params).map_err(host)
+        contained(StoreContextMut(caller.store), |store| func(store, params))
     });
     HostFunc(made).in_store(store)
 }
