@@ -75,6 +75,13 @@ pub(crate) struct Decoded<'a> {
 
 pub(crate) use cellwall_wasm::{invalid, refused};
 
+/// What the parts of a component may use.
+pub(crate) fn allowed(features: Features) -> WasmFeatures {
+    let mut allowed = FEATURES.union(cellwall_wasm::features());
+    allowed.set(WasmFeatures::CM_IMPLEMENTS, features.implements);
+    allowed
+}
+
 /// Decodes and validates all but the bodies of core modules.
 pub(crate) fn decode(bytes: &[u8], features: Features) -> Result<Decoded<'_>, Invalid> {
     if bytes.len() > COMPONENT_BYTES_MAX {
@@ -83,8 +90,7 @@ pub(crate) fn decode(bytes: &[u8], features: Features) -> Result<Decoded<'_>, In
             format!("the component is larger than {COMPONENT_BYTES_MAX} bytes"),
         ));
     }
-    let mut allowed = FEATURES.union(cellwall_wasm::features());
-    allowed.set(WasmFeatures::CM_IMPLEMENTS, features.implements);
+    let allowed = allowed(features);
     let mut validator = Validator::new_with_features(allowed);
     let mut parser = Parser::new(0);
     parser.set_features(allowed);

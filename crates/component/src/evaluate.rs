@@ -11,7 +11,8 @@ mod canon;
 mod frame;
 mod types;
 
-use crate::decode::{Decoded, Definition, Entry, Features, decode, invalid};
+use crate::decode::{Decoded, Definition, Entry, Features, allowed, decode, invalid};
+use crate::drafts;
 use crate::limits::{EVALUATED_MAX, INSTANCES_MAX, NESTING_MAX};
 use crate::plan::{CoreDef, CoreInstance, FuncRef, Import, ModuleRef, Plan, ResourceOrigin, Step};
 use crate::types::ResourceId;
@@ -42,7 +43,15 @@ pub fn plan(bytes: &[u8]) -> Result<Plan, Invalid> {
 /// # Errors
 /// As [`plan`].
 pub fn plan_with(bytes: &[u8], features: Features) -> Result<Plan, Invalid> {
-    let Decoded { root, modules } = decode(bytes, features)?;
+    let renewed;
+    let decoded = match decode(bytes, features) {
+        Err(invalid) if drafts::is_old(&invalid) => {
+            renewed = drafts::renewed(bytes, allowed(features)).ok_or(invalid)?;
+            decode(&renewed, features)
+        }
+        decoded => decoded,
+    };
+    let Decoded { root, modules } = decoded?;
     let mut evaluator = Evaluator {
         plan: Plan {
             modules,

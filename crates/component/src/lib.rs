@@ -14,6 +14,7 @@
 
 pub mod adapter;
 mod decode;
+mod drafts;
 mod evaluate;
 mod extern_name;
 mod fault;
@@ -34,6 +35,6 @@ pub use plan::{
 };
 pub use skeleton::skeleton;
 pub use types::{
-    Case, Fields, Flags, Flat, FuncType, Layout, List, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, ResourceId, Side,
-    ValType, Variant, align_to,
+    Case, Fields, Flags, Flat, FuncKind, FuncType, Layout, List, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS,
+    ResourceId, Side, ValType, Variant, align_to,
 };

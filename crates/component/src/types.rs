@@ -149,8 +149,19 @@ pub struct FuncType {
     pub params: Arc<Fields>,
     /// The result.
     pub result: Option<ValType>,
-    /// Whether it is declared `async`.
-    pub is_async: bool,
+    /// How it is called.
+    pub kind: FuncKind,
+}
+
+/// How functions of a type are called.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FuncKind {
+    /// They return before the caller goes on.
+    Sync,
+    /// They are declared `async`.
+    Async,
+    /// They have values that belong to asynchronous calls alone, and nothing more is known of the type.
+    Opaque,
 }
 
 /// The smallest multiple of `align` (a power of two) from `offset` on.

@@ -65,3 +65,32 @@ fn a_value_of_another_type_is_refused_and_no_harm_is_done() {
     assert_eq!(back, [Val::U8(200)]);
     assert!(instance.get_typed_func::<(u16,), (u8,)>(&store, "f").is_err());
 }
+
+/// A component that has an asynchronous function can be used for its others.
+#[test]
+fn an_asynchronous_function_fails_by_name() {
+    let engine = Engine::default();
+    let text = r#"(component
+      (core module $m
+        (func (export "later"))
+        (func (export "now") (result i32) (i32.const 7)))
+      (core instance $i (instantiate $m))
+      (func (export "later") async (canon lift (core func $i "later") async))
+      (func (export "now") (result u32) (canon lift (core func $i "now"))))"#;
+    let component = Component::new(&engine, text).expect("it is valid");
+    let mut store = Store::new(&engine, ());
+    let instance = Linker::new(&engine).instantiate(&mut store, &component);
+    let instance = instance.expect("it asks for nothing");
+    let mut results = [Val::Bool(false)];
+    let now = instance.get_func(&store, "now").expect("it is exported");
+    now.call(&mut store, &[], &mut results).expect("it returns");
+    assert!(results == [Val::U32(7)]);
+    let later = instance.get_func(&store, "later").expect("it is exported");
+    let error = later
+        .call(&mut store, &[], &mut [])
+        .expect_err("nobody can wait for it");
+    assert!(
+        format!("{error:?}").contains("`canon lift async` is not supported"),
+        "{error:?}"
+    );
+}

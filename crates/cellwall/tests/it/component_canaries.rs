@@ -5,7 +5,7 @@
 use cellwall::{Engine, Extern, Func, Global, GlobalType, Instance, Memory, MemoryType, Module, Mutability};
 use cellwall::{Store, Val, ValType, bail};
 use cellwall_component::adapter::{self, Import, Party, Request};
-use cellwall_component::{CoreDef, Encoding, Fields, FuncType, List, Options};
+use cellwall_component::{CoreDef, Encoding, Fields, FuncKind, FuncType, List, Options};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -65,7 +65,7 @@ fn world(engine: &Engine, ty: cellwall_component::ValType, from: Encoding, to: E
     let ty = FuncType {
         params: Arc::new(params),
         result: None,
-        is_async: false,
+        kind: FuncKind::Sync,
     };
     let request = Request {
         ty: &ty,

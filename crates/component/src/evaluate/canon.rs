@@ -4,7 +4,7 @@ use super::Evaluator;
 use super::frame::{Def, Frame, TypeDef};
 use super::types::val_type;
 use crate::plan::{Builtin, CoreDef, CoreKind, Encoding, FuncRef, Lift, Options, Step, Trampoline};
-use crate::types::{Flat, FuncType};
+use crate::types::{Flat, FuncKind, FuncType, Side};
 use cellwall_base::Invalid;
 use std::rc::Rc;
 use wasmparser as wp;
@@ -25,10 +25,14 @@ impl Evaluator {
                     _ => return self.unsupported("a function with a type of asynchronous functions"),
                 };
                 let options = self.options(frame, list, Some(&ty))?;
-                if ty.is_async {
-                    return self.unsupported("an asynchronous function");
-                }
-                let func = frame.core(CoreKind::Func, *core_func_index);
+                let func = match ty.kind {
+                    FuncKind::Sync => frame.core(CoreKind::Func, *core_func_index),
+                    _ => {
+                        let (params, results) = ty.core_signature(Side::Lift);
+                        let builtin = Builtin::Missing("canon lift async", params, results);
+                        self.add_trampoline(Trampoline::Builtin { instance, builtin })
+                    }
+                };
                 self.plan.lifts.push(Lift {
                     instance,
                     func,
@@ -41,17 +45,23 @@ impl Evaluator {
             }
             CanonicalFunction::Lower { func_index, options } => {
                 let (func, ty) = frame.spaces.borrow().funcs[*func_index as usize].clone();
+                let is_async = options.iter().any(|it| matches!(it, CanonicalOption::Async));
                 let options = self.options(frame, options, Some(&ty))?;
-                if ty.is_async {
-                    return self.unsupported("an asynchronous function");
-                }
-                let trampoline = match func {
-                    FuncRef::Lift(lift) => Trampoline::Adapter {
+                let trampoline = match (ty.kind, func) {
+                    (FuncKind::Opaque, _) => {
+                        return self.unsupported("a function with a type of asynchronous functions");
+                    }
+                    (FuncKind::Async, _) => {
+                        let (params, results) = lowered_async(&ty, is_async);
+                        let builtin = Builtin::Missing("canon lower async", params, results);
+                        Trampoline::Builtin { instance, builtin }
+                    }
+                    (FuncKind::Sync, FuncRef::Lift(lift)) => Trampoline::Adapter {
                         instance,
                         lift,
                         options,
                     },
-                    FuncRef::Import(import) => Trampoline::Host {
+                    (FuncKind::Sync, FuncRef::Import(import)) => Trampoline::Host {
                         instance,
                         import,
                         ty,
@@ -112,10 +122,16 @@ impl Evaluator {
     }
 
     fn push_trampoline(&mut self, frame: &Frame<'_>, trampoline: Trampoline) {
+        let made = self.add_trampoline(trampoline);
+        frame.push_core(CoreKind::Func, made);
+    }
+
+    /// A core function of its own, which has no number in the component.
+    fn add_trampoline(&mut self, trampoline: Trampoline) -> CoreDef {
         let index = self.plan.trampolines.len() as u32;
         self.plan.trampolines.push(trampoline);
         self.plan.steps.push(Step::Trampoline(index));
-        frame.push_core(CoreKind::Func, CoreDef::Trampoline(index));
+        CoreDef::Trampoline(index)
     }
 
     /// How values of a function of this type cross.
@@ -136,9 +152,8 @@ impl Evaluator {
                 CanonicalOption::PostReturn(index) => {
                     options.post_return = Some(frame.core(CoreKind::Func, index));
                 }
-                CanonicalOption::Async | CanonicalOption::Callback(_) => {
-                    return self.unsupported("the canonical option `async`");
-                }
+                // Only functions of such types have these, and those are not called.
+                CanonicalOption::Async | CanonicalOption::Callback(_) => {}
                 // Without values there are none to pass as objects.
                 CanonicalOption::CoreType(_) | CanonicalOption::Gc
                     if ty.is_some_and(|ty| ty.params.fields.is_empty() && ty.result.is_none()) => {}
@@ -150,6 +165,23 @@ impl Evaluator {
         }
         Ok(options)
     }
+}
+
+/// The core type of an asynchronous function that is lowered, with or without the option `async`
+/// (canonical ABI, "Flattening").
+fn lowered_async(ty: &FuncType, is_async: bool) -> (Vec<Flat>, Vec<Flat>) {
+    /// Values that pass as they are when the call may go on.
+    const MAX_FLAT_ASYNC_PARAMS: usize = 4;
+    if !is_async {
+        return ty.core_signature(Side::Lower);
+    }
+    let (flat, _) = ty.flat_params();
+    let mut params = match flat.len() {
+        ..=MAX_FLAT_ASYNC_PARAMS => flat.to_vec(),
+        _ => vec![Flat::I32],
+    };
+    params.extend(ty.result.iter().map(|_| Flat::I32));
+    (params, vec![Flat::I32])
 }
 
 /// Name, parameters and results of the functions that only asynchronous calls need.
@@ -181,6 +213,12 @@ fn missing(func: &CanonicalFunction) -> Option<(&'static str, &'static [Flat], &
         CanonicalFunction::WaitableSetDrop => ("waitable-set.drop", &[W], &[]),
         CanonicalFunction::WaitableJoin => ("waitable.join", &[W, W], &[]),
         CanonicalFunction::ThreadNewIndirect { .. } => ("thread.new-indirect", &[W, W], &[W]),
+        CanonicalFunction::ThreadResumeLater => ("thread.resume-later", &[W], &[]),
+        CanonicalFunction::ThreadSuspend => ("thread.suspend", &[], &[W]),
+        CanonicalFunction::ThreadSuspendThenResume => ("thread.suspend-then-resume", &[W], &[W]),
+        CanonicalFunction::ThreadSuspendThenPromote => ("thread.suspend-then-promote", &[W], &[W]),
+        CanonicalFunction::ThreadYieldThenResume => ("thread.yield-then-resume", &[W], &[W]),
+        CanonicalFunction::ThreadYieldThenPromote => ("thread.yield-then-promote", &[W], &[W]),
         _ => return None,
     })
 }

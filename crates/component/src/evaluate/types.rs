@@ -3,7 +3,7 @@
 use super::Evaluator;
 use super::frame::{CoreTypeDef, Frame, TypeDef, outward};
 use crate::plan::{CoreKind, CoreType, ModuleType, ResourceOrigin, Step};
-use crate::types::{Case, Fields, Flags, FuncType, List, ValType, Variant};
+use crate::types::{Case, Fields, Flags, FuncKind, FuncType, List, ValType, Variant};
 use cellwall_base::Invalid;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -60,7 +60,11 @@ impl Evaluator {
         Ok(Some(FuncType {
             params: Arc::new(params),
             result,
-            is_async: ty.async_,
+            kind: if ty.async_ {
+                FuncKind::Async
+            } else {
+                FuncKind::Sync
+            },
         }))
     }
 
@@ -158,7 +162,7 @@ pub(super) fn func_type(frame: &Frame<'_>, index: u32) -> Arc<FuncType> {
         _ => Arc::new(FuncType {
             params: Arc::new(Fields::new([]).expect("nothing is small")),
             result: None,
-            is_async: true,
+            kind: FuncKind::Opaque,
         }),
     }
 }

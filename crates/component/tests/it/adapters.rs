@@ -3,7 +3,7 @@
 
 use cellwall_component::adapter::{self, Adapter, Import, Party, Request};
 use cellwall_component::{
-    Case, CoreDef, Encoding, Fields, Flags, FuncType, List, Options, ResourceId, ValType, Variant,
+    Case, CoreDef, Encoding, Fields, Flags, FuncKind, FuncType, List, Options, ResourceId, ValType, Variant,
 };
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ fn func(params: &[ValType], result: Option<ValType>) -> FuncType {
     FuncType {
         params: Arc::new(Fields::new(params).expect("small")),
         result,
-        is_async: false,
+        kind: FuncKind::Sync,
     }
 }
 

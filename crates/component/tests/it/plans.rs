@@ -1,6 +1,6 @@
 //! What is planned, and what is refused.
 
-use cellwall_component::{CoreInstance, Item, Plan, Step, limits, plan};
+use cellwall_component::{Builtin, CoreInstance, Item, Plan, Step, Trampoline, limits, plan};
 
 fn planned(text: &str) -> Plan {
     let bytes = wat::parse_str(text).expect("the text is well-formed");
@@ -93,11 +93,54 @@ fn what_is_no_component_is_refused() {
     }
 }
 
+/// A component may have functions that would be called asynchronously; who calls one is told.
 #[test]
-fn asynchronous_functions_are_refused_by_name() {
-    let text = r#"(component
-      (core module $m (func (export "f")))
-      (core instance $i (instantiate $m))
-      (func (export "f") async (canon lift (core func $i "f") async)))"#;
-    assert!(refused(text).contains("component-model-async"));
+fn asynchronous_functions_may_be_mentioned() {
+    let plan = planned(
+        r#"(component
+          (import "host" (func $host async (param "a" u64) (param "s" string) (result string)))
+          (core module $libc (memory (export "m") 1)
+            (func (export "r") (param i32 i32 i32 i32) (result i32) unreachable))
+          (core instance $libc (instantiate $libc))
+          (core func $host' (canon lower (func $host) async
+            (memory (core memory $libc "m")) (realloc (core func $libc "r"))))
+          (core module $m
+            (import "" "host" (func (param i64 i32 i32 i32) (result i32)))
+            (func (export "f")))
+          (core instance $i (instantiate $m (with "" (instance (export "host" (func $host'))))))
+          (func (export "f") async (canon lift (core func $i "f") async))
+          (func (export "g") (canon lift (core func $i "f"))))"#,
+    );
+    assert!(matches!(plan.exports.get("f"), Some(Item::Func(..))));
+    let missing = plan.trampolines.iter().filter_map(|trampoline| match trampoline {
+        Trampoline::Builtin {
+            builtin: Builtin::Missing(name, params, results),
+            ..
+        } => Some((*name, params.len(), results.len())),
+        _ => None,
+    });
+    let missing: Vec<_> = missing.collect();
+    assert_eq!(missing, [("canon lower async", 4, 1), ("canon lift async", 0, 0)]);
+
+    let reason = refused(
+        r#"(component
+          (import "host" (func $host async (param "a" (stream u8))))
+          (core func (canon lower (func $host))))"#,
+    );
+    assert!(reason.contains("a type of asynchronous functions"), "{reason}");
+}
+
+/// A byte that an earlier draft had, and its neighbour that no draft had.
+#[test]
+fn a_byte_of_an_earlier_draft_is_read() {
+    let bytes = wat::parse_str("(component (core func (canon thread.yield)))").expect("it is well-formed");
+    let at = bytes
+        .windows(2)
+        .rposition(|pair| pair == [0x0c, 0])
+        .expect("the opcode, and the byte");
+    for (byte, is_read) in [(0, true), (1, true), (2, false)] {
+        let mut bytes = bytes.clone();
+        bytes[at + 1] = byte;
+        assert_eq!(plan(&bytes).is_ok(), is_read, "{byte}");
+    }
 }
