@@ -65,8 +65,8 @@ fn wave_type(ty: &Type) -> Option<WaveType> {
         Type::Float64 => WaveType::F64,
         Type::Char => WaveType::CHAR,
         Type::String => WaveType::STRING,
-        Type::List(ty) => WaveType::list(wave_type(ty)?),
-        Type::FixedLengthList(ty, length) => WaveType::fixed_length_list(wave_type(ty)?, *length),
+        // A list of fixed length is written like any other; its length is looked at afterwards.
+        Type::List(ty) | Type::FixedLengthList(ty, _) => WaveType::list(wave_type(ty)?),
         Type::Map(entry) => WaveType::map(wave_type(&entry.0)?, wave_type(&entry.1)?)?,
         Type::Record(fields) => {
             let fields = fields
@@ -116,7 +116,14 @@ fn val(value: &Value, ty: &Type) -> Result<Val, String> {
         Type::Float64 => Val::Float64(value.unwrap_f64()),
         Type::Char => Val::Char(value.unwrap_char()),
         Type::String => Val::String(value.unwrap_string().into_owned()),
-        Type::List(ty) | Type::FixedLengthList(ty, _) => Val::List(all(value.unwrap_list(), ty)?),
+        Type::List(ty) => Val::List(all(value.unwrap_list(), ty)?),
+        Type::FixedLengthList(element, length) => {
+            let vals = all(value.unwrap_list(), element)?;
+            if vals.len() != *length as usize {
+                return Err(format!("{} elements where the type is {ty}", vals.len()));
+            }
+            Val::List(vals)
+        }
         Type::Map(entry) => {
             let entries = value.unwrap_map();
             let entries = entries.map(|(key, of)| Ok((val(&key, &entry.0)?, val(&of, &entry.1)?)));

@@ -58,7 +58,7 @@ impl Components {
         self.linker.instantiate(&mut self.store, component)
     }
 
-    /// Files an instance, and lets later components import core modules from it.
+    /// Files an instance, and lets later components import core modules and resources from it.
     pub(super) fn file(&mut self, name: Option<String>, instance: Instance) -> Result<()> {
         if let Some(name) = &name {
             self.offer(name, &instance)?;
@@ -74,10 +74,18 @@ impl Components {
             return Ok(());
         };
         for (export, item) in instance.component().exports() {
-            if item == ComponentItem::Module
-                && let Some(module) = instance.get_module(&mut self.store, &*export)
-            {
-                names.module(&export, &module)?;
+            match item {
+                ComponentItem::Module => {
+                    if let Some(module) = instance.get_module(&mut self.store, &*export) {
+                        names.module(&export, &module)?;
+                    }
+                }
+                ComponentItem::Resource(_) => {
+                    if let Some(ty) = instance.get_resource(&mut self.store, &*export) {
+                        names.resource(&export, ty, |_, _| Ok(()))?;
+                    }
+                }
+                _ => {}
             }
         }
         Ok(())

@@ -40,6 +40,7 @@ const FAULTS: &[(&str, Fault)] = &[
     ("cannot lift own resource from a borrow", Fault::BorrowedNotOwned),
     ("cannot remove owned resource while borrowed", Fault::HandleLent),
     ("borrow handles still remain", Fault::BorrowsRemain),
+    ("degenerate component adapter called", Fault::CannotEnter),
     ("discriminant", Fault::InvalidDiscriminant),
     ("handle index", Fault::WrongHandle),
     ("incomplete utf-8 byte sequence", Fault::InvalidUtf8),
@@ -71,7 +72,8 @@ fn check_fault(fault: Fault, expected: &str) -> Result<(), String> {
             Fault::UnalignedString,
             Fault::UnalignedRealloc,
         ],
-        "string content out-of-bounds" | "list content out-of-bounds" => &[Fault::ReallocOutOfBounds],
+        "string content out-of-bounds" => &[Fault::ReallocOutOfBounds, Fault::StringTooLong],
+        "list content out-of-bounds" => &[Fault::ReallocOutOfBounds, Fault::ListTooLong],
         _ => &[],
     };
     if matches || also.contains(&fault) {

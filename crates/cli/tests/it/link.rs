@@ -163,3 +163,41 @@ fn components_of_two_languages_exchange_every_type() {
     let alone = output(&["run", "--no-cache", "--invoke", "check()", &app]);
     assert_eq!(alone.status.code(), Some(1));
 }
+
+/// Each type of values has a text, on the way in and on the way out.
+#[test]
+fn a_call_takes_values_of_every_type() {
+    let bank = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/components/bank.wasm");
+    let bank = bank.display().to_string();
+    let rows = [
+        (
+            "numbers(true, -1, 2, -3, 4, -5, 6, -7, 8, 1.5, nan, 'a')",
+            "(false, 0, 3, -2, 5, -4, 7, -6, 9, 2.5, nan, 'b')",
+        ),
+        ("greet(\"you\")", "\"hello, you\""),
+        ("reverse([\"a\", \"b\"])", "[\"b\", \"a\"]"),
+        ("sums([1, 2, 3, 4])", "[1, 3, 6, 10]"),
+        ("mirror({y: -2, x: 1})", "{x: -2, y: 1}"),
+        ("next(blue)", "red"),
+        ("others({read})", "{write, execute}"),
+        ("grow(circle(1.5))", "circle(3)"),
+        ("half(some(4))", "some(2)"),
+        ("half(none)", "none"),
+        ("divide(6, 0)", "err(\"division by zero\")"),
+        ("double({\"a\": 1})", "{\"a\": 2}"),
+    ];
+    for (call, expected) in rows {
+        let result = printed(&["run", "--invoke", call, &bank]);
+        assert_eq!(result, format!("{expected}\n"), "{call}");
+    }
+    for (call, reason) in [
+        ("sums([1, 2, 3])", "3 elements where the type is list<u16, 4>"),
+        ("sums([1, 2, 3, 70000])", "invalid value"),
+        ("next(pink)", "pink"),
+    ] {
+        let refused = output(&["run", "--invoke", call, &bank]);
+        let error = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(2), "{error}");
+        assert!(error.contains(reason), "{call}: {error}");
+    }
+}
