@@ -82,7 +82,7 @@ impl<T> Spares<T> {
         None
     }
 
-    /// Puts something in; gives it back if there is no room.
+    /// Puts something in; gives it back if it finds no room (what others empty meanwhile it does not see).
     pub(crate) fn put(&self, hint: u64, value: T) -> Result<(), T> {
         let mut seen = self.empty.load(Ordering::Relaxed);
         // Ends: each round takes a bit out of `seen`.
@@ -157,7 +157,10 @@ mod tests {
                         };
                         // Not atomic: somebody else with the same thing would lose some of it.
                         *thing += 1;
-                        spares.put(thread + round, thing).expect("its place is free");
+                        // There is a place, but what was free at the first look may be taken at the second.
+                        while let Err(back) = spares.put(thread + round, thing) {
+                            thing = back;
+                        }
                     }
                 });
             }
