@@ -1,7 +1,7 @@
 //! Cellwall measured against other WebAssembly engines.
 //!
 //! `set` says what is run, `engines` by whom, `wasi` in which world; `exec`,
-//! `load`, `proof`, `calls`, `components` and `process` are the parts; `report` writes them down.
+//! `load`, `proof`, `calls`, `components`, `process` and `serve` are the parts; `report` writes them down.
 //! README.md has the commands.
 
 pub mod calls;
@@ -13,6 +13,7 @@ pub mod load;
 pub mod process;
 pub mod proof;
 pub mod report;
+pub mod serve;
 pub mod set;
 pub mod stats;
 pub mod threads;

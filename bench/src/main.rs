@@ -6,7 +6,7 @@ use cellwall_bench::engines::{self, Engine};
 #[cfg(feature = "cellwall")]
 use cellwall_bench::proof;
 use cellwall_bench::report::{self, Report};
-use cellwall_bench::{calls, components, exec, load, process, set, threads};
+use cellwall_bench::{calls, components, exec, load, process, serve, set, threads};
 use lexopt::prelude::*;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,7 +14,7 @@ use std::process::ExitCode;
 const HELP: &str = "\
 Measures Cellwall against other WebAssembly engines.
 
-Usage: cargo run --release --features peers -- [OPTIONS] [exec|features|passes|load|verify|calls|components|threads|process|all]
+Usage: cargo run --release --features peers -- [OPTIONS] [exec|features|passes|load|verify|calls|components|threads|process|serve|all]
 
   --filter RE       only the programs whose name matches
   --rounds N        rounds per program (default and at least 9, else it is a trial)
@@ -28,7 +28,7 @@ Usage: cargo run --release --features peers -- [OPTIONS] [exec|features|passes|l
   --list            print the programs and the engines found
 
 The programs are in the folder CELLWALL_SHARED, or `shared` beside the repository.
-The part `process` measures ../target/release/cellwall, or CELLWALL_BIN.
+The parts `process` and `serve` measure ../target/release/cellwall, or CELLWALL_BIN.
 Exit status 1 if a run failed or two engines differ.
 ";
 const ROUNDS: usize = 9;
@@ -97,6 +97,7 @@ fn options() -> Result<Options> {
             "components",
             "threads",
             "process",
+            "serve",
             "all",
         ];
         ensure!(
@@ -155,6 +156,7 @@ fn run(options: &Options) -> Result<bool> {
         components: None,
         threads: None,
         process: None,
+        serve: None,
         failures: Vec::new(),
     };
     if asked("exec") {
@@ -203,6 +205,9 @@ fn run(options: &Options) -> Result<bool> {
     if asked("process") {
         let program = options.program.as_deref();
         report.process = Some(process::measure(program, rounds, &mut report.failures)?);
+    }
+    if asked("serve") {
+        report.serve = Some(serve::measure(rounds, &mut report.failures)?);
     }
     write(options, &report)?;
     Ok(report.failures.is_empty())

@@ -10,6 +10,7 @@ use crate::exec::{Outcome, Row, Times};
 use crate::load;
 use crate::process::Cost;
 use crate::proof;
+use crate::serve;
 use crate::stats::{Stat, geometric_mean};
 use crate::threads;
 use serde_json::{Map, Value, json};
@@ -44,6 +45,8 @@ pub struct Report<'a> {
     pub threads: Option<Vec<threads::Costs>>,
     /// The part `process`.
     pub process: Option<Vec<Cost>>,
+    /// The part `serve`.
+    pub serve: Option<Vec<serve::Cost>>,
     /// What went wrong, one sentence each.
     pub failures: Vec<String>,
 }
@@ -130,6 +133,9 @@ pub fn markdown(report: &Report) -> String {
     }
     if let Some(costs) = &report.process {
         text += &process_table(costs);
+    }
+    if let Some(costs) = &report.serve {
+        text += &serve_table(costs);
     }
     if !report.failures.is_empty() {
         text += "\n## Failures\n\n";
@@ -389,6 +395,7 @@ pub fn json(report: &Report) -> Value {
         "threads": report.threads.as_ref().map(|costs| {
             rows_json(&THREAD_ROWS, costs.iter().map(|cost| (cost.engine, &*cost.rows)))
         }),
+        "serve": report.serve.as_ref().map(|costs| serve_json(costs)),
         "process": report.process.as_ref().map(|costs| process_json(costs)),
         "failures": report.failures,
     })
@@ -475,6 +482,42 @@ fn rows_json<'a>(rows: &[&str], columns: impl Iterator<Item = (&'a str, &'a [Sta
             .map(|(engine, stats)| (engine.to_string(), by_row(stats)))
             .collect(),
     )
+}
+
+fn serve_table(costs: &[serve::Cost]) -> String {
+    let mut text = String::from(
+        "\n## HTTP requests, each with a fresh instance\n\n\
+         | guest | server | CPU per request | requests a second | with wrk | its p99 |\n\
+         |---|---|---:|---:|---:|---:|\n",
+    );
+    let rate = |stat: &Stat| format!("{:.0}", stat.median());
+    for cost in costs {
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} | {} |",
+            cost.guest,
+            cost.server,
+            time_cell(&cost.cpu),
+            rate(&cost.rate),
+            cost.wrk_rate.as_ref().map_or("-".to_string(), rate),
+            cost.wrk_p99.as_ref().map_or("-".to_string(), time_cell),
+        );
+    }
+    text
+}
+
+fn serve_json(costs: &[serve::Cost]) -> Value {
+    let all = |cost: &serve::Cost| {
+        json!({
+            "guest": cost.guest,
+            "server": cost.server,
+            "cpu": cost.cpu.json(),
+            "rate": cost.rate.json(),
+            "wrk_rate": cost.wrk_rate.as_ref().map(Stat::json),
+            "wrk_p99": cost.wrk_p99.as_ref().map(Stat::json),
+        })
+    };
+    costs.iter().map(all).collect()
 }
 
 fn process_json(costs: &[Cost]) -> Value {
