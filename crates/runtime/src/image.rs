@@ -5,6 +5,7 @@ use crate::sys::{ImageFile, PAGE, page_up};
 use cellwall_abi::Artifact;
 use cellwall_abi::shape::{ConstOp, DataSegment, Shape};
 use cellwall_base::{DataIdx, IdMap, MemoryIdx};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Less data than this is copied: mapping would cost more.
@@ -15,7 +16,7 @@ const IMAGE_BYTES_MIN: usize = 4096;
 pub(crate) struct Image {
     /// Unique in the process.
     pub(crate) id: u64,
-    pub(crate) file: ImageFile,
+    pub(crate) file: Arc<ImageFile>,
     /// Where in the memory it begins, a multiple of the page.
     pub(crate) offset: usize,
 }
@@ -87,7 +88,7 @@ fn image_of(mut pieces: Vec<(usize, &[u8])>) -> Option<Image> {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     Some(Image {
         id: NEXT.fetch_add(1, Ordering::Relaxed),
-        file,
+        file: Arc::new(file),
         offset: start,
     })
 }

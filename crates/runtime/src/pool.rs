@@ -1,14 +1,15 @@
 //! Memories that are not in use: their address space, and often their image, can serve the next
 //! instance without a word to the kernel. No thread waits for another here (`spare.rs`).
 //!
-//! Guarantees that a slot taken out has nothing in it but zeros and its image: pages are given back
-//! before it is put in.
+//! Guarantees that a slot taken out has nothing in it but zeros and its image: pages are given back or
+//! overwritten before it is put in.
 
 use crate::engine::Engine;
 use crate::image::Image;
 use crate::spare::{PLACES_MAX, Spares};
-use crate::sys::{PAGE, Reservation, page_up};
+use crate::sys::{ImageFile, PAGE, Reservation, page_up};
 use std::io;
+use std::sync::Arc;
 
 /// Most slots that an engine keeps; each takes the address space of a memory.
 const SLOTS_KEPT_MAX: usize = PLACES_MAX;
@@ -23,11 +24,11 @@ pub(crate) struct Slot {
 }
 
 /// An image that lies in a slot.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Mapped {
     id: u64,
     offset: usize,
-    len: usize,
+    file: Arc<ImageFile>,
 }
 
 /// The unused slots of an engine.
@@ -54,11 +55,11 @@ impl Slot {
                 image: None,
             },
         };
-        if slot.image.map(|image| image.id) != wanted
+        if slot.image.as_ref().map(|image| image.id) != wanted
             && let Some(other) = slot.image.take()
         {
             // SAFETY: the slot is not in use yet.
-            unsafe { slot.reservation.release(other.offset, other.len)? };
+            unsafe { slot.reservation.release(other.offset, other.file.bytes())? };
             slot.reservation.commit(0, slot.bytes)?;
         }
         if slot.bytes > bytes {
@@ -92,7 +93,7 @@ impl Slot {
 
     /// Puts an image over its pages, unless it is there; what lay there is gone.
     pub(crate) fn map_image(&mut self, image: &Image) -> io::Result<()> {
-        if self.image.is_some_and(|mapped| mapped.id == image.id) {
+        if self.image.as_ref().is_some_and(|mapped| mapped.id == image.id) {
             return Ok(());
         }
         let len = image.file.bytes();
@@ -104,7 +105,7 @@ impl Slot {
         self.image = Some(Mapped {
             id: image.id,
             offset: image.offset,
-            len,
+            file: image.file.clone(),
         });
         Ok(())
     }
@@ -119,8 +120,9 @@ impl Slot {
     /// # Safety
     /// Nobody may use its pages any more.
     pub(crate) unsafe fn give_back(self, engine: &Engine) {
-        // SAFETY: the caller's promise.
-        if unsafe { self.reservation.forget(0, self.bytes) }.is_ok() {
+        let image = self.image.as_ref().map(|image| (image.offset, &*image.file));
+        // SAFETY: the caller's promise; accessible pages are readable and writable, and the image lies there.
+        if unsafe { self.reservation.renew(self.bytes, image) }.is_ok() {
             engine.0.memories.push(self);
         }
     }
@@ -131,13 +133,13 @@ impl MemoryPool {
     fn pop(&self, all: usize, image: Option<u64>) -> Option<Slot> {
         let has_size = |slot: &Slot| slot.reserved_bytes() == all;
         let wanted = hint(all, image);
-        let fits = |slot: &Slot| has_size(slot) && slot.image.map(|mapped| mapped.id) == image;
+        let fits = |slot: &Slot| has_size(slot) && slot.image.as_ref().map(|mapped| mapped.id) == image;
         let same = self.0.take(|hint| hint == wanted, fits);
         same.or_else(|| self.0.take(|hint| hint >> 32 == wanted >> 32, has_size))
     }
 
     fn push(&self, slot: Slot) {
-        let hint = hint(slot.reserved_bytes(), slot.image.map(|mapped| mapped.id));
+        let hint = hint(slot.reserved_bytes(), slot.image.as_ref().map(|mapped| mapped.id));
         // Where there is no room, it is dropped.
         drop(self.0.put(hint, slot));
     }

@@ -49,7 +49,8 @@ impl Reservation {
         self.bytes
     }
 
-    fn at(&self, offset: usize, len: usize) -> *mut u8 {
+    /// The address of a range of pages.
+    pub(super) fn at(&self, offset: usize, len: usize) -> *mut u8 {
         assert!(
             offset.is_multiple_of(PAGE) && offset <= self.bytes && len <= self.bytes - offset,
             "page ranges stay inside their reservation"
@@ -197,6 +198,8 @@ pub fn mark_for_profiler(file: &File) -> io::Result<()> {
 pub(crate) struct ImageFile {
     file: File,
     bytes: usize,
+    /// All of it, readable only.
+    view: Reservation,
 }
 
 impl ImageFile {
@@ -220,11 +223,24 @@ impl ImageFile {
         if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) } != 0 {
             return Err(io::Error::last_os_error());
         }
-        Ok(Self { file, bytes })
+        let view = Reservation::new(bytes)?;
+        let flags = libc::MAP_PRIVATE | libc::MAP_FIXED | libc::MAP_NORESERVE;
+        let (place, fd) = (view.base().cast(), file.as_raw_fd());
+        // SAFETY: the range belongs to the new reservation; the file is sealed.
+        if unsafe { libc::mmap(place, bytes, libc::PROT_READ, flags, fd, 0) } == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Self { file, bytes, view })
     }
 
     /// Size in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Its bytes.
+    pub(crate) fn view(&self) -> &[u8] {
+        // SAFETY: all of the reservation was mapped readable, and nobody can write to what is mapped.
+        unsafe { std::slice::from_raw_parts(self.view.base(), self.bytes) }
     }
 }

@@ -4,3 +4,4 @@ pub(super) mod frozen;
 pub(super) mod map;
 pub(super) mod signal;
 pub(super) mod thread;
+mod touched;
