@@ -160,7 +160,14 @@ impl Function<'_> {
                 (self.state, self.frame) = (state, frame);
             }
         }
-        if let Some((number, kind)) = self.sharpened(self.op.code.negate_condition_code().condition_code()) {
+        // Of the conditions that hold if this one does not, those that say something.
+        let otherwise = match condition {
+            ConditionCode::ae => ConditionCode::b,
+            ConditionCode::a => ConditionCode::be,
+            ConditionCode::ne => ConditionCode::e,
+            _ => return Ok(Next::Continue),
+        };
+        if let Some((number, kind)) = self.sharpened(otherwise) {
             self.sharpen(number, kind);
         }
         Ok(Next::Continue)
@@ -277,10 +284,11 @@ impl Function<'_> {
         self.check_places(&convention.params, "argument")?;
         self.block.clear();
         self.throw_to_pads()?;
-        let saved = CALLEE_SAVED.map(|register| self.state.kind(register.into()).spilled());
+        let before = CALLEE_SAVED.map(|register| self.state.kind(register.into()));
         self.state.after_call();
-        for (register, kind) in CALLEE_SAVED.into_iter().zip(saved) {
-            self.state.set(register.into(), kind.unwrap_or(Kind::Undefined));
+        for (register, kind) in CALLEE_SAVED.into_iter().zip(before) {
+            self.state
+                .set(register.into(), kind.spilled().unwrap_or(Kind::Undefined));
         }
         for &(register, is_32) in &convention.results.gprs {
             self.state

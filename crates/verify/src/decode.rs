@@ -9,7 +9,7 @@ use crate::encoding;
 use crate::function::{Check, Refusal, refuse};
 use crate::module::Module;
 use crate::rows::{self, Feature, First, Form, Row};
-use crate::seen::Seen;
+use crate::stems::{Parts, Stems};
 use crate::violation::Rule;
 use cellwall_abi::convention::{BASE, CONTEXT, STACK};
 use cellwall_abi::{CallSite, FuncRange, JumpTable, LandingPad, TrapCode, TrapSite, UnwindRow};
@@ -61,7 +61,7 @@ pub(crate) const NO_REGISTER: u8 = 0xff;
 pub(crate) const CONSTANTS: u8 = 0xfe;
 
 /// An instruction, as far as its row needs it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Op {
     /// The immediate in the width of the first operand, if it fits; the block that a branch goes to;
     /// the function that is called, or jumped to.
@@ -109,64 +109,53 @@ impl Op {
         unwinds: false,
     };
 
-    /// Whether it is about a place relative to itself: its bytes alone do not say what it is.
-    fn is_relative(&self) -> bool {
-        self.base == CONSTANTS || matches!(self.form, Form::Branch | Form::Jump | Form::TailCall | Form::Call)
-    }
-
-    /// Code and operands of an instruction.
-    fn fill(&mut self, insn: &Instruction, row: &Row, module: &Module<'_>) {
-        self.code = insn.code();
-        // Nothing can be foretold of operands, so there are tables in place of branches.
-        let operand = |kind: OpKind, register: Register| {
-            let (register, other) = (REGISTERS[register as usize & 255], KINDS[kind as usize & 31]);
-            if kind == OpKind::Register { register } else { other }
+    /// An instruction, but for its displacement and its immediate.
+    pub(crate) fn of(insn: &Instruction, row: &Row) -> Self {
+        let operand = |i| match insn.op_kind(i) {
+            _ if i >= insn.op_count() => Operand::None,
+            OpKind::Register => REGISTERS[insn.op_register(i) as usize & 255],
+            OpKind::Memory => Operand::Memory,
+            _ if insn.try_immediate(i).is_ok() => Operand::Immediate,
+            _ => Operand::Other,
         };
-        let mut operands = [
-            operand(insn.op0_kind(), insn.op0_register()),
-            operand(insn.op1_kind(), insn.op1_register()),
-            operand(insn.op2_kind(), insn.op2_register()),
-            operand(insn.op3_kind(), insn.op3_register()),
-        ];
-        if operands.contains(&Operand::Memory) {
-            self.fill_address(insn, module);
-        }
-        if let Some(i) = (operands.iter()).position(|&operand| operand == Operand::Immediate) {
-            let width = match operands[0] {
-                Operand::R64(_) => 8,
-                Operand::R32(_) => 4,
-                Operand::R16(_) => 2,
-                Operand::Memory => self.width.clamp(1, 8),
-                _ => 1,
+        let mut op = Self {
+            code: insn.code(),
+            operands: [operand(0), operand(1), operand(2), operand(3)],
+            ..Self::EMPTY
+        };
+        if op.operands.contains(&Operand::Memory) {
+            op.width = insn.memory_size().size() as u8;
+            op.scale = insn.memory_index_scale() as u8;
+            op.index = number(insn.memory_index());
+            op.base = match insn.memory_base() {
+                Register::RIP => CONSTANTS,
+                base => number(base),
             };
-            let value = insn.immediate(i as u32) & (u64::MAX >> (64 - 8 * width));
-            match u32::try_from(value) {
-                Ok(value) => self.value = value,
-                Err(_) => operands[i] = Operand::WideImmediate,
-            }
         }
-        self.reads = match row.form {
-            Form::Lea => bit(self.base) | bit(self.index),
-            _ => reads(&operands, row),
+        op.reads = match row.form {
+            Form::Lea => bit(op.base) | bit(op.index),
+            _ => reads(&op.operands, row),
         };
-        self.form = self.usual_form(&operands, row, module).unwrap_or(row.form);
-        // Written last and once: what was just written in parts is slow to read as a whole.
-        self.operands = operands;
+        if matches!(row.form, Form::Branch | Form::Set | Form::Cmov) {
+            op.condition = insn.condition_code();
+        }
+        op.form = op.usual_form(row).unwrap_or(row.form);
+        op
     }
 
     /// One of the forms that are in no row, but are most of all code: what they are proven by holds
     /// nearly always, and is prepared here.
-    fn usual_form(&mut self, operands: &[Operand; 4], row: &Row, module: &Module<'_>) -> Option<Form> {
-        use Operand::{Immediate, Memory, R8, R16, R32, R64, WideImmediate};
-        let [a, b, c, _] = *operands;
+    fn usual_form(&mut self, row: &Row) -> Option<Form> {
+        use Operand::{Immediate, Memory, R8, R16, R32, R64};
+        let [a, b, c, _] = self.operands;
         let in_frame = self.base == STACK && self.index == NO_REGISTER;
         let register = |operand| matches!(operand, R64(_) | R32(_));
         let pinned = |operand: Operand| matches!(operand.register(), Some(STACK | BASE | CONTEXT));
         match (row.form, a, b) {
             (Form::Move, R64(_), Memory) if in_frame => Some(Form::Reload),
             (Form::Move, Memory, R64(_)) if in_frame => Some(Form::Spill),
-            (Form::Move, Memory, R64(_) | R32(_) | R16(_) | R8(_) | Immediate | WideImmediate) => {
-                self.is_in_memory_0(module).then_some(Form::Store)
+            (Form::Move, Memory, R64(_) | R32(_) | R16(_) | R8(_) | Immediate) => {
+                self.is_usual_address().then_some(Form::Store)
             }
             (Form::Move | Form::ZeroExtend | Form::SignExtend | Form::Plain, R64(_) | R32(_), Memory)
                 if c == Operand::None && row.first == First::Write && !row.flags.changes() =>
@@ -178,39 +167,36 @@ impl Op {
                     (_, R32(_), _) => u32::MAX,
                     _ => 0,
                 };
-                (!pinned(a) && self.is_in_memory_0(module)).then_some(Form::Load)
+                (!pinned(a) && self.is_usual_address()).then_some(Form::Load)
             }
             (Form::Plain | Form::Lea | Form::Add | Form::Sub | Form::Xor, ..)
                 if register(a) && !pinned(a) =>
             {
                 let is_zero_idiom = a == b && matches!(row.form, Form::Sub | Form::Xor);
-                let accesses = row.form != Form::Lea && operands.contains(&Memory);
+                let accesses = row.form != Form::Lea && self.operands.contains(&Memory);
                 (row.first != First::Read && !accesses && !is_zero_idiom).then_some(Form::Compute)
             }
             _ => None,
         }
     }
 
-    /// Whether it accesses memory 0 and stays inside if its index, if it has one, has 32 bits.
-    fn is_in_memory_0(&self, module: &Module<'_>) -> bool {
-        let index_max = match self.index {
-            NO_REGISTER => 0,
-            0..16 if self.scale == 1 => u64::from(u32::MAX),
-            _ => return false,
-        };
-        let end = u64::try_from(self.displacement).map(|start| start + u64::from(self.width));
-        self.base == BASE && end.is_ok_and(|end| index_max + end <= module.reach_of_memory_0)
+    /// Whether it accesses memory 0, with an index as it is.
+    fn is_usual_address(&self) -> bool {
+        self.base == BASE && (self.index == NO_REGISTER || self.index < 16 && self.scale == 1)
     }
 
-    fn fill_address(&mut self, insn: &Instruction, module: &Module<'_>) {
-        self.width = insn.memory_size().size() as u8;
-        self.scale = insn.memory_index_scale() as u8;
-        self.index = number(insn.memory_index());
-        let displacement = insn.memory_displacement64();
-        (self.base, self.displacement) = match insn.memory_base() {
-            Register::RIP => (CONSTANTS, module.constant_at(displacement)),
-            base => (number(base), displacement as i32),
+    /// The largest displacement with which that access stays inside if its index, if it has one, has
+    /// 32 bits. A negative one is larger than any.
+    fn displacement_max_in_memory_0(&self, module: &Module<'_>) -> Option<u32> {
+        let index_max = if self.index == NO_REGISTER {
+            0
+        } else {
+            u64::from(u32::MAX)
         };
+        let rest = module
+            .reach_of_memory_0
+            .checked_sub(index_max + u64::from(self.width))?;
+        Some(rest.min(i32::MAX as u64) as u32)
     }
 }
 
@@ -239,19 +225,6 @@ pub(crate) struct Decoded<'a> {
     pub(crate) pads: Vec<(u32, u32, Option<TagIdx>)>,
 }
 
-/// What iced-x86 calls a kind of operand, but for registers.
-static KINDS: [Operand; 32] = {
-    let mut table = [Operand::Other; 32];
-    table[OpKind::Memory as usize] = Operand::Memory;
-    let mut kind = OpKind::Immediate8 as usize;
-    while kind <= OpKind::Immediate32to64 as usize {
-        table[kind] = Operand::Immediate;
-        kind += 1;
-    }
-    table[OpKind::Immediate8_2nd as usize] = Operand::Other;
-    table
-};
-
 /// What iced-x86 calls a register.
 static REGISTERS: [Operand; 256] = {
     let mut table = [Operand::Other; 256];
@@ -277,12 +250,12 @@ static REGISTERS: [Operand; 256] = {
     table
 };
 
-/// What one proof leaves to the next, of the same artifact.
+/// What decoding one function leaves to the next.
 #[derive(Default)]
 pub(crate) struct Scratch {
     pub(crate) ops: Vec<Op>,
     marks: Vec<(u64, u32)>,
-    seen: Seen,
+    stems: Stems,
 }
 
 /// The function's rows of the artifact's tables, from where the pass is.
@@ -292,7 +265,7 @@ struct Pass<'a> {
     heads: &'a [u32],
     /// For each 64 bytes of the function: the heads in it, and how many blocks start before.
     marks: Vec<(u64, u32)>,
-    seen: Seen,
+    stems: Stems,
     /// Whether the entry is no listed head: nothing may lead to it, but it starts a block.
     entry_is_unlisted: bool,
     traps: &'a [TrapSite],
@@ -316,13 +289,13 @@ pub(crate) fn decode<'a>(
     let range = artifact.funcs[index];
     let heads = &artifact.heads[rows.heads.clone()];
     let unwind = &artifact.unwind[rows.unwind.clone()];
-    scratch.seen.make_room(artifact.text.len());
+    scratch.stems.make_room(artifact.text.len());
     let mut pass = Pass {
         module,
         range,
         heads,
         marks: std::mem::take(&mut scratch.marks),
-        seen: std::mem::take(&mut scratch.seen),
+        stems: std::mem::take(&mut scratch.stems),
         entry_is_unlisted: heads.first() != Some(&range.start),
         traps: &artifact.traps[rows.traps.clone()],
         calls: &artifact.calls[rows.calls.clone()],
@@ -340,23 +313,19 @@ pub(crate) fn decode<'a>(
     };
     let mut pc = range.start;
     let answer = pass.run(&mut pc);
-    (scratch.marks, scratch.seen) = (pass.marks, pass.seen);
+    (scratch.marks, scratch.stems) = (pass.marks, pass.stems);
     answer.map(|()| pass.out).map_err(|refusal| (pc, refusal))
 }
 
-/// Decodes the instruction at `pc`; its length.
-fn decode_one(decoder: &mut Decoder<'_>, pc: u32, insn: &mut Instruction) -> Check<u32> {
-    if decoder.position() != pc as usize {
-        decoder
-            .set_position(pc as usize)
-            .expect("functions lie in the text");
-    }
-    decoder.set_ip(pc.into());
-    decoder.decode_out(insn);
-    if insn.is_invalid() {
-        return refuse(Rule::Decode, format!("{:?}", decoder.last_error()));
-    }
-    Ok(insn.len() as u32)
+/// Eight bytes of this code as a number, zeros behind its end.
+#[inline]
+pub(crate) fn word(code: &[u8], at: usize) -> u64 {
+    let code = code.get(at..).unwrap_or_default();
+    u64::from_le_bytes(code.first_chunk().copied().unwrap_or_else(|| {
+        let mut bytes = [0; 8];
+        bytes[..code.len()].copy_from_slice(code);
+        bytes
+    }))
 }
 
 impl Pass<'_> {
@@ -380,8 +349,7 @@ impl Pass<'_> {
         ops.clear();
         ops.reserve(self.range.len as usize / 4 + 8);
         let (mut heads, mut at_block) = (self.heads, usize::from(self.entry_is_unlisted));
-        let mut insn = Instruction::default();
-        while let Some(code) = text.get(*pc as usize..).filter(|code| !code.is_empty()) {
+        while (*pc as usize) < text.len() {
             if let Some((&head, rest)) = heads.split_first()
                 && head == *pc
             {
@@ -389,28 +357,30 @@ impl Pass<'_> {
                 (block.first, block.unwind) = (ops.len() as u32, self.unwind_at as u32);
                 (heads, at_block) = (rest, at_block + 1);
             }
-            let known = self.seen.find(code);
-            let len = match known {
-                Some((len, _)) => len,
-                None => decode_one(&mut decoder, *pc, &mut insn)?,
+            let bytes = word(text, *pc as usize);
+            // In place: an instruction is written once.
+            let parts = match self.stems.find(bytes) {
+                Some(stem) if *pc as usize + usize::from(stem.parts.len) <= text.len() => {
+                    ops.push(stem.op);
+                    stem.parts
+                }
+                _ => {
+                    let (op, parts) = self.decode_stem(&mut decoder, *pc)?;
+                    self.stems.keep(bytes, parts, &op);
+                    ops.push(op);
+                    parts
+                }
             };
-            let next = *pc + len;
+            let next = *pc + u32::from(parts.len);
             if let Some(&head) = heads.first()
                 && head < next
             {
                 return refuse(Rule::Head, format!("head 0x{head:x} lies inside the instruction"));
             }
-            // In place: an instruction is written once.
-            ops.push(known.map_or(Op::EMPTY, |(_, op)| *op));
-            let is_new = known.is_none();
             let op = ops.last_mut().expect("one was pushed");
             op.pc = *pc;
-            if is_new {
-                self.instruction(op, &insn, &code[..len as usize])?;
-                if !op.is_relative() {
-                    self.seen.keep(code, len as usize, op);
-                }
-            }
+            let numbers = word(text, *pc as usize + usize::from(parts.stem));
+            self.complete(op, parts, numbers, next)?;
             self.take_sites(op, next)?;
             *pc = next;
         }
@@ -421,45 +391,89 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// One instruction: its row, its encoding, its places in the tables.
-    fn instruction(&mut self, op: &mut Op, insn: &Instruction, bytes: &[u8]) -> Check<()> {
+    /// Decodes the instruction at `pc`: its row, its encoding, its feature.
+    #[cold]
+    fn decode_stem(&self, decoder: &mut Decoder<'_>, pc: u32) -> Check<(Op, Parts)> {
+        decoder
+            .set_position(pc as usize)
+            .expect("functions lie in the text");
+        let insn = decoder.decode();
+        if insn.is_invalid() {
+            return refuse(Rule::Decode, format!("{:?}", decoder.last_error()));
+        }
         let row = rows::row(insn.code());
         if row.form == Form::Refused {
             return refuse(Rule::NotAllowed, format!("the form {:?} has no row", insn.code()));
         }
-        op.fill(insn, row, self.module);
-        if let Err(what) = encoding::check(bytes, op, row) {
+        let mut op = Op::of(&insn, row);
+        let mut parts = Parts::of(&insn, decoder.get_constant_offsets(&insn), &op);
+        if matches!(op.form, Form::Load | Form::Store) {
+            match op.displacement_max_in_memory_0(self.module) {
+                Some(max) => parts.usual_max = max,
+                None => op.form = row.form,
+            }
+        }
+        let bytes = &self.module.artifact.text[pc as usize..][..insn.len()];
+        if let Err(what) = encoding::check(bytes, &op, row) {
             return refuse(Rule::Encoding, format!("{what}: {bytes:02x?}"));
         }
-        if row.feature != Feature::Baseline {
-            self.check_feature(row.feature)?;
+        self.check_feature(row.feature)?;
+        Ok((op, parts))
+    }
+
+    /// Displacement and immediate of an instruction, which start with these bytes, and what follows.
+    #[inline]
+    fn complete(&mut self, op: &mut Op, parts: Parts, bytes: u64, next: u32) -> Check<()> {
+        let (displacement, immediate) = parts.numbers(bytes);
+        op.displacement = displacement;
+        op.value |= immediate as u32;
+        if parts.is_too_long(displacement) {
+            return refuse(
+                Rule::Encoding,
+                format!("a displacement longer than needed: {displacement}"),
+            );
         }
-        if matches!(row.form, Form::Branch | Form::Set | Form::Cmov) {
-            op.condition = insn.condition_code();
+        if displacement as u32 > parts.usual_max {
+            op.form = rows::row(op.code).form;
         }
-        match row.form {
+        if op.base == CONSTANTS {
+            let address = i64::from(next) + i64::from(displacement);
+            op.displacement = self.module.constant_at(address as u64);
+        }
+        if parts.is_target {
+            return self.find_target(op, u64::from(next).wrapping_add(immediate));
+        }
+        if immediate > u64::from(u32::MAX) {
+            op.value = 0;
+            op.operands = op.operands.map(|operand| match operand {
+                Operand::Immediate => Operand::WideImmediate,
+                other => other,
+            });
+        }
+        Ok(())
+    }
+
+    /// Where a branch or a call goes to.
+    fn find_target(&mut self, op: &mut Op, target: u64) -> Check<()> {
+        match op.form {
             // To its own entry, too, where that is no head.
-            Form::Jump if let Some(func) = self.callee_at(insn.near_branch64()) => {
+            Form::Jump if let Some(func) = self.callee_at(target) => {
                 (op.form, op.value) = (Form::TailCall, func.as_u32());
             }
-            Form::Branch | Form::Jump => {
-                let block = self.block_at(insn.near_branch64())?;
+            Form::Call => match self.module.entry_at(target) {
+                Some(func) => op.value = func.as_u32(),
+                None => {
+                    return refuse(
+                        Rule::CallTarget,
+                        format!("no function of the artifact starts at 0x{target:x}"),
+                    );
+                }
+            },
+            _ => {
+                let block = self.block_at(target)?;
                 self.out.blocks[block].is_target = true;
                 op.value = block as u32;
             }
-            Form::Call => {
-                let target = insn.near_branch64();
-                op.value = match self.module.entry_at(target) {
-                    Some(func) => func.as_u32(),
-                    None => {
-                        return refuse(
-                            Rule::CallTarget,
-                            format!("no function of the artifact starts at 0x{target:x}"),
-                        );
-                    }
-                };
-            }
-            _ => {}
         }
         Ok(())
     }
@@ -467,16 +481,17 @@ impl Pass<'_> {
     /// What the tables list for this instruction.
     fn take_sites(&mut self, op: &mut Op, next: u32) -> Check<()> {
         let is_call = matches!(op.form, Form::Call | Form::CallIndirect);
-        if let Some(site) = self.traps.first()
-            && site.pc < next
+        // One in three has a trap site, and which cannot be foretold.
+        let site = self.traps.first().filter(|site| site.pc < next);
+        op.trap = site.map(|site| site.code);
+        self.traps = &self.traps[usize::from(site.is_some())..];
+        if let Some(site) = site
+            && site.pc != op.pc
         {
-            if site.pc != op.pc {
-                return refuse(
-                    Rule::TrapSite,
-                    format!("0x{:x} is inside the instruction", site.pc),
-                );
-            }
-            (op.trap, self.traps) = (Some(site.code), &self.traps[1..]);
+            return refuse(
+                Rule::TrapSite,
+                format!("0x{:x} is inside the instruction", site.pc),
+            );
         }
         if let Some(row) = self.unwind.get(self.unwind_at)
             && row.pc < next

@@ -344,6 +344,16 @@ impl Copies {
     }
 }
 
+/// The registers that a call may change, as bits.
+const CLOBBERED: u32 = {
+    let (mut set, mut i) = (0xffff, 0);
+    while i < CALLEE_SAVED.len() {
+        set &= !(1 << CALLEE_SAVED[i]);
+        i += 1;
+    }
+    set
+};
+
 /// The numbers of the bits that are set.
 fn bits(mut set: u32) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
@@ -439,11 +449,7 @@ impl Registers {
     pub(crate) fn after_call(&mut self) {
         (self.data, self.narrow, self.special) = (0, 0, 0);
         self.vectors = [0; 16];
-        for register in 0..16 {
-            if !CALLEE_SAVED.contains(&(register as u8)) {
-                self.copies.forget(register);
-            }
-        }
+        bits(CLOBBERED).for_each(|register| self.copies.forget(register));
     }
 
     /// No register holds anything.

@@ -2,8 +2,9 @@
 //!
 //! Requires the decoder's answer and the row. Guarantees: no legacy prefix but the row's one, a REX
 //! or VEX prefix only where its bits have an effect, no SIB byte and no displacement longer than
-//! the operand needs, no ignored bit set. Reads the bytes itself, so that a prefix which the
-//! decoder skips is seen. Deliberately does not compare lengths of immediates: each is a row.
+//! the operand needs (`stems` compares its value), no ignored bit set. Reads the bytes itself, so that a
+//! prefix which the decoder skips is seen. Deliberately does not compare lengths of immediates: each is
+//! a row.
 
 use crate::decode::{CONSTANTS, NO_REGISTER, Op, Operand};
 use crate::rows::{Form, Row};
@@ -119,7 +120,6 @@ impl Extended {
 }
 
 fn check_memory(op: &Op, modrm: u8, sib: u8) -> Result<(), &'static str> {
-    let (mode, rm) = (modrm >> 6, modrm & 7);
     if op.base == CONSTANTS {
         return Ok(());
     }
@@ -129,22 +129,12 @@ fn check_memory(op: &Op, modrm: u8, sib: u8) -> Result<(), &'static str> {
     if op.base == NO_REGISTER {
         return Err("an address of other than 64-bit registers");
     }
-    let has_sib = rm == 4;
+    let has_sib = modrm & 7 == 4;
     if has_sib != (op.index != NO_REGISTER || op.base & 7 == 4) {
         return Err("a SIB byte that is not needed");
     }
     if has_sib && op.index == NO_REGISTER && sib >> 6 != 0 {
         return Err("an ignored field that is not zero");
     }
-    let fits_byte = i32::from(op.displacement as i8) == op.displacement;
-    let canonical = match mode {
-        0 => true,
-        1 => op.displacement != 0 || op.base & 7 == 5,
-        _ => !fits_byte,
-    };
-    if canonical {
-        Ok(())
-    } else {
-        Err("a displacement longer than needed")
-    }
+    Ok(())
 }

@@ -17,6 +17,8 @@ const LEAF: usize = 64;
 const FAN: usize = 16;
 /// Results of joins that are remembered.
 const MEMO: usize = 512;
+/// Leaves and nodes for which there is room are kept for the next function up to so many.
+const SPARE_MAX: usize = 1 << 14;
 /// Bytes of a leaf or a node.
 pub(crate) const NODE_BYTES: usize = 64;
 
@@ -30,6 +32,7 @@ impl Frame {
 }
 
 /// The trees of one function. Leaf 0 and node 0 stand for undefined slots at every level.
+#[derive(Default)]
 pub(crate) struct Frames {
     kinds: Vec<Kind>,
     leaves: Vec<[SlotKind; LEAF]>,
@@ -51,21 +54,24 @@ impl Frames {
     /// More slots than a frame has.
     pub(crate) const SLOTS_MAX: usize = limits::FRAME_BYTES_MAX as usize / 8;
 
-    /// For frames of up to this many slots.
-    pub(crate) fn new(slots: usize) -> Self {
-        let mut levels = 0;
-        while LEAF << (4 * levels) < slots.min(Self::SLOTS_MAX) {
-            levels += 1;
+    /// No trees, for frames of up to this many slots, in the memory of others.
+    pub(crate) fn emptied(mut self, slots: usize) -> Self {
+        self.kinds.clear();
+        self.kinds
+            .extend([Kind::Undefined, Kind::Any, crate::domain::U32, Kind::Low32]);
+        self.leaves.clear();
+        self.leaves.shrink_to(SPARE_MAX);
+        self.leaves.push([UNDEFINED; LEAF]);
+        self.nodes.clear();
+        self.nodes.shrink_to(SPARE_MAX);
+        self.nodes.push([0; FAN]);
+        self.memo.clear();
+        self.levels = 0;
+        while LEAF << (4 * self.levels) < slots.min(Self::SLOTS_MAX) {
+            self.levels += 1;
         }
-        Self {
-            kinds: vec![Kind::Undefined, Kind::Any, crate::domain::U32, Kind::Low32],
-            leaves: vec![[UNDEFINED; LEAF]],
-            nodes: vec![[0; FAN]],
-            levels,
-            shared_leaves: 1,
-            shared_nodes: 1,
-            memo: Vec::new(),
-        }
+        self.share();
+        self
     }
 
     /// Leaves and nodes made so far.
@@ -304,7 +310,7 @@ mod tests {
     #[test]
     fn trees_agree_with_lists() {
         for slots in [1, 64, 65, 1000, 1025, 20_000, Frames::SLOTS_MAX] {
-            let mut frames = Frames::new(slots);
+            let mut frames = Frames::default().emptied(slots);
             let (mut random, mut work) = (1u64, 0);
             let mut next = move |n: usize| {
                 random = random.wrapping_mul(6364136223846793005).wrapping_add(1);
@@ -350,7 +356,7 @@ mod tests {
     #[test]
     fn states_that_share_their_slots_cost_little() {
         let slots = Frames::SLOTS_MAX;
-        let mut frames = Frames::new(slots);
+        let mut frames = Frames::default().emptied(slots);
         let mut frame = Frame::UNDEFINED;
         for slot in 0..slots {
             frames.set(&mut frame, slot, Kind::Any);
@@ -369,7 +375,7 @@ mod tests {
 
     #[test]
     fn numbers_of_kinds_run_out_gracefully() {
-        let mut frames = Frames::new(1);
+        let mut frames = Frames::default().emptied(1);
         let mut frame = Frame::UNDEFINED;
         for i in 0..300 {
             frames.set(&mut frame, 0, Kind::GlobalPointer(i));

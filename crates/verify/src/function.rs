@@ -6,7 +6,7 @@
 //! instruction; those are in `transfer`.
 
 use crate::access::BlockWrites;
-use crate::decode::{self, Decoded, Op, Scratch};
+use crate::decode::{self, Decoded, Op};
 use crate::domain::{Fact, Kind, Readable, Registers, U32};
 use crate::frame::{Frame, Frames, NODE_BYTES};
 use crate::module::{Convention, Module};
@@ -47,6 +47,17 @@ pub(crate) enum Next {
     Continue,
     /// Nowhere: the block ends here.
     Stop,
+}
+
+/// Room for states is kept for the next function up to so many.
+const STATES_SPARE_MAX: usize = 1 << 12;
+
+/// What one proof leaves to the next, of the same artifact: what was decoded, and memory.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    decode: decode::Scratch,
+    states: Vec<State>,
+    frames: Frames,
 }
 
 /// What is known between two instructions and at block heads.
@@ -102,10 +113,12 @@ pub(crate) fn prove(module: &Module<'_>, index: usize, scratch: &mut Scratch) ->
             evidence: format!("{}{why}", instruction_text(module, range, pc)),
         }
     };
-    let code = decode::decode(module, index, scratch).map_err(|(pc, refusal)| violation(pc, refusal))?;
-    let mut function = Function::new(module, range, code);
+    let code =
+        decode::decode(module, index, &mut scratch.decode).map_err(|(pc, refusal)| violation(pc, refusal))?;
+    let mut function = Function::new(module, range, code, scratch);
     let proof = function.run();
-    scratch.ops = std::mem::take(&mut function.code.ops);
+    scratch.decode.ops = function.code.ops;
+    (scratch.states, scratch.frames) = (function.states, function.frames);
     proof.map_err(|refusal| violation(function.op.pc, refusal))
 }
 
@@ -122,9 +135,12 @@ fn instruction_text(module: &Module<'_>, range: FuncRange, pc: u32) -> String {
 }
 
 impl<'a> Function<'a> {
-    fn new(module: &'a Module<'a>, range: FuncRange, code: Decoded<'a>) -> Self {
+    fn new(module: &'a Module<'a>, range: FuncRange, code: Decoded<'a>, scratch: &mut Scratch) -> Self {
         let deepest = code.unwind.iter().map(|row| row.frame_bytes).max().unwrap_or(0);
         let (slots, blocks) = (deepest as usize / 8, code.blocks.len());
+        let mut states = std::mem::take(&mut scratch.states);
+        states.clear();
+        states.shrink_to(STATES_SPARE_MAX);
         Self {
             module,
             range,
@@ -133,11 +149,11 @@ impl<'a> Function<'a> {
             frame: Frame::UNDEFINED,
             fact: Fact::Nothing,
             block: BlockWrites::default(),
-            frames: Frames::new(slots),
+            frames: std::mem::take(&mut scratch.frames).emptied(slots),
             slots,
             fault: None,
             jump_users: vec![None; code.jumps.len()],
-            states: Vec::new(),
+            states,
             state_at: vec![UNREACHED; blocks],
             changes: vec![0; blocks],
             dirty: vec![0; blocks.div_ceil(64)],

@@ -28,9 +28,9 @@
 //!
 //! An instruction is accepted only if its form has a *row*: how its operands are used, which
 //! encoding is canonical (no prefix, SIB byte, displacement or ignored bit beyond need, read from
-//! the bytes themselves), which CPU feature it needs, and its transfer function. Equal bytes are the same
-//! instruction, so that what was decoded is found again by its bytes (`seen`), unless it names a place
-//! relative to itself. No row exists for
+//! the bytes themselves), which CPU feature it needs, and its transfer function. The bytes before
+//! displacement and immediate say all of an instruction but these two numbers, so that what was decoded
+//! is found again by them (`stems`). No row exists for
 //! what has implicit memory operands, writes `rsp` otherwise than by constants, names segments,
 //! flags, clocks, control registers or the system.
 //!
@@ -177,13 +177,13 @@ mod metadata;
 mod module;
 mod operand;
 mod rows;
-mod seen;
+mod stems;
 mod transfer;
 mod vectors;
 mod violation;
 
 use cellwall_abi::Artifact;
-use decode::Scratch;
+use function::Scratch;
 use module::Module;
 use std::sync::{Mutex, OnceLock, PoisonError};
 pub use violation::{Rule, Violation};
