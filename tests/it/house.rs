@@ -392,19 +392,44 @@ fn rules_of_the_walls_have_tests() {
             assert!(root().join("crates/verify/src").join(name).exists(), "{row}");
         }
         for test in quoted(columns[3]) {
-            let (file, function) = test.split_once("::").expect("file and function");
-            let file = match file.contains('/') {
-                true => root().join(file),
-                false => root().join("crates/verify/tests/it").join(file),
-            };
-            assert!(
-                read(&file).contains(&format!("fn {function}(")),
-                "there is no {test}"
-            );
+            assert_is_a_test(test);
             tests += 1;
         }
     }
     assert!(tests > 40, "{tests} tests");
+}
+
+/// Each advisory of the chapter names tests that exist, or says why there can be none.
+#[test]
+fn advisories_have_tests() {
+    let text = read(&root().join("docs/advisories.md"));
+    let rows = text
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| advisory"));
+    let mut advisories = 0;
+    for row in rows {
+        let columns: Vec<&str> = row.split('|').map(str::trim).collect();
+        let [_, advisory, _, here, shown, _] = columns[..] else {
+            panic!("a row has four columns: {row}");
+        };
+        quoted(shown).for_each(assert_is_a_test);
+        assert!(!shown.is_empty() || here.starts_with("absent"), "{row}");
+        advisories += advisory.split(';').count();
+    }
+    assert!(advisories > 50, "{advisories} advisories");
+}
+
+/// `file::function`, where the file may be one of the verifier's.
+fn assert_is_a_test(name: &str) {
+    let (file, function) = name.split_once("::").expect("file and function");
+    let file = match file.contains('/') {
+        true => root().join(file),
+        false => root().join("crates/verify/tests/it").join(file),
+    };
+    assert!(
+        read(&file).contains(&format!("fn {function}(")),
+        "there is no {name}"
+    );
 }
 
 /// What stands between backticks.
