@@ -22,7 +22,10 @@ typedef struct cellwall_wasi_config_t cellwall_wasi_config_t;
 typedef struct cellwall_wasi_output_t cellwall_wasi_output_t;
 typedef struct cellwall_sharedmemory_t cellwall_sharedmemory_t;
 typedef struct cellwall_caller_t cellwall_caller_t;
+typedef struct cellwall_source_t cellwall_source_t;
+typedef struct cellwall_exn_t cellwall_exn_t;
 typedef struct cellwall_linker_t cellwall_linker_t;
+typedef struct cellwall_instance_pre_t cellwall_instance_pre_t;
 typedef struct cellwall_component_t cellwall_component_t;
 typedef struct cellwall_component_export_index_t cellwall_component_export_index_t;
 typedef struct cellwall_component_type_t cellwall_component_type_t;
@@ -44,6 +47,7 @@ typedef struct cellwall_component_resource_type_t cellwall_component_resource_ty
 typedef struct cellwall_component_resource_any_t cellwall_component_resource_any_t;
 typedef struct cellwall_component_resource_host_t cellwall_component_resource_host_t;
 typedef struct cellwall_component_linker_t cellwall_component_linker_t;
+typedef struct cellwall_component_instance_pre_t cellwall_component_instance_pre_t;
 typedef struct cellwall_component_linker_instance_t cellwall_component_linker_instance_t;
 typedef struct cellwall_component_instance_t cellwall_component_instance_t;
 typedef struct cellwall_component_func_t cellwall_component_func_t;
@@ -187,6 +191,13 @@ WASM_API_EXTERN void cellwall_config_wasm_component_model_implements_set(
 
 // Whether floating-point operators give the canonical NaN wherever they give one; not by default.
 WASM_API_EXTERN void cellwall_config_nan_canonicalization_set(wasm_config_t* config, bool enable);
+
+// Whether code may use a feature of the processor: `popcnt`, `lzcnt`, `bmi1`, `bmi2`, `avx`, `avx2` or `fma`. All that it
+// has by default; what it lacks is never used.
+WASM_API_EXTERN own cellwall_error_t* cellwall_config_cpu_feature_set(
+  wasm_config_t* config,
+  const char* name,
+  bool enable);
 
 ///////////////////////////////////////////////////////////////////////////////
 // Modules
@@ -385,15 +396,15 @@ WASM_API_EXTERN void cellwall_wasi_config_max_http_bytes(
 // What the standard lacks of them.
 
 // Stops every call of guest code that is now running in this engine, on whatever thread, with a trap whose code is
-// `CELLWALL_TRAP_INTERRUPT`. May be called from any thread.
+// `CELLWALL_TRAP_INTERRUPT`; also those that sleep or read in WASI. May be called from any thread.
 WASM_API_EXTERN void cellwall_engine_interrupt(const wasm_engine_t* engine);
 
 // Stops the call of guest code that is now running in this store, and no other, likewise. A store that was interrupted is
 // of no further use. May be called from any thread; one that has the store for itself is not waited for.
 WASM_API_EXTERN void cellwall_store_interrupt(const wasm_store_t* store);
 
-// Limits what guests can make the store grow to; a negative number leaves the default: no limit for memories and
-// tables, 10,000 of everything that is counted.
+// Limits what guests can make the store grow to, and how much the host makes in it; a negative number is no limit, which
+// is the default.
 WASM_API_EXTERN void cellwall_store_limits_set(
   wasm_store_t* store,
   int64_t memory_bytes,
@@ -419,14 +430,21 @@ enum cellwall_store_use_enum {
 // Whether a call into the store is under way, one of the enumeration above. May be called from any thread.
 WASM_API_EXTERN uint8_t cellwall_store_use(const wasm_store_t* store);
 
+// Writes the number of a signal, as one byte, to a descriptor whenever it arrives, before the program's handler of it
+// runs: a thread that reads there can stop guests on it, which a handler cannot. A handler that is put in later is to be
+// tapped again; a negative descriptor ends it. False if the program has no handler of this signal. May be called from any
+// thread.
+WASM_API_EXTERN bool cellwall_signal_tap(int32_t signal, int32_t descriptor);
+
 ///////////////////////////////////////////////////////////////////////////////
 // Values
 //
-// Vectors, which a value of `wasm.h` has no field for. Such a value owns its bytes, as others own their reference:
+// Kinds that `wasm.h` does not know. A vector has no field there: such a value owns its bytes, as others own their reference:
 // `wasm_val_copy` copies them, `wasm_val_delete` deletes them.
 
 enum cellwall_valkind_enum {
   CELLWALL_V128 = 4,  // the kind of vectors, in values and value types
+  CELLWALL_EXNREF = 130,  // the kind of references to exceptions, whose `of.ref` is one of `cellwall_exn_as_ref` or null
 };
 
 // Makes it a vector of these 16 bytes, the first lane first. What it was before is not deleted.
@@ -517,6 +535,37 @@ WASM_API_EXTERN bool cellwall_sharedmemory_write(
   const uint8_t* bytes,
   size_t size);
 
+enum cellwall_wait_result_enum {
+  CELLWALL_WAIT_OK = 0,  // somebody notified the address
+  CELLWALL_WAIT_MISMATCH = 1,  // the value was not the expected one
+  CELLWALL_WAIT_TIMED_OUT = 2,  // the time was over
+};
+
+// Wakes at most `count` of those that wait at an address, guests and others, as `memory.atomic.notify`; `woken`, if not
+// null, is how many. An error if the address is not a multiple of 4 or not inside.
+WASM_API_EXTERN own cellwall_error_t* cellwall_sharedmemory_atomic_notify(
+  const cellwall_sharedmemory_t* memory,
+  uint64_t address,
+  uint32_t count,
+  uint32_t* woken);
+
+// Waits until another thread notifies the address, as `memory.atomic.wait32`; a negative time is for ever. `result`, if
+// not null, is one of `cellwall_wait_result`. An error if the address is not a multiple of 4 or not inside.
+WASM_API_EXTERN own cellwall_error_t* cellwall_sharedmemory_atomic_wait32(
+  const cellwall_sharedmemory_t* memory,
+  uint64_t address,
+  uint32_t expected,
+  int64_t nanoseconds,
+  uint8_t* result);
+
+// Likewise, of 8 bytes, as `memory.atomic.wait64`.
+WASM_API_EXTERN own cellwall_error_t* cellwall_sharedmemory_atomic_wait64(
+  const cellwall_sharedmemory_t* memory,
+  uint64_t address,
+  uint64_t expected,
+  int64_t nanoseconds,
+  uint8_t* result);
+
 // It as something that an instance of this store can import.
 WASM_API_EXTERN own wasm_extern_t* cellwall_sharedmemory_as_extern(
   const cellwall_sharedmemory_t* memory,
@@ -603,6 +652,69 @@ WASM_API_EXTERN const wasm_name_t* cellwall_frame_func_name(const wasm_frame_t* 
 // The name of its module, from the name section; null without one. Belongs to the frame.
 WASM_API_EXTERN const wasm_name_t* cellwall_frame_module_name(const wasm_frame_t* frame);
 
+struct cellwall_source_t {
+  const wasm_name_t* func;  // the function, as the module's DWARF has it (not demangled); null if it does not say
+  const wasm_name_t* file;  // the file; null if it does not say
+  uint32_t line;  // the line, from 1; 0 if it does not say
+  uint32_t column;  // the column, from 1; 0 if it does not say
+};
+
+// Where in the source its instruction is, from the module's DWARF. At depth 0 is the innermost inlined function, at the
+// next one who called it, and so on; false beyond, and without DWARF. The names belong to the frame.
+WASM_API_EXTERN bool cellwall_frame_source(
+  const wasm_frame_t* frame,
+  size_t depth,
+  cellwall_source_t* out);
+
+///////////////////////////////////////////////////////////////////////////////
+// Exceptions
+//
+// Tags and exceptions, which `wasm.h` knows as types only. An exception that nobody in the guest catches ends the call
+// with a trap that has it: `cellwall_trap_exn`. A function of the host that ends with this trap hands it on to its own
+// guest; one that ends with `cellwall_exn_throw` throws an exception of its own. A store keeps the exceptions that the
+// host has seen for as long as it lives.
+
+// An exception in a store: a tag, and values of the tag's types.
+// (struct cellwall_exn_t, declared above)
+
+// A tag of the host, to be imported; an external of kind `WASM_EXTERN_TAG`. `wasm_extern_same` says whether two are the
+// same; the types of tags have no results.
+WASM_API_EXTERN own cellwall_error_t* cellwall_tag_new(
+  wasm_store_t* store,
+  const wasm_tagtype_t* type,
+  own wasm_extern_t** out);
+
+// An exception with this tag and copies of these values; null is none.
+WASM_API_EXTERN own cellwall_error_t* cellwall_exn_new(
+  wasm_store_t* store,
+  const wasm_extern_t* tag,
+  const wasm_val_vec_t* fields,
+  own cellwall_exn_t** out);
+
+// Deletes the reference; null is fine.
+WASM_API_EXTERN void cellwall_exn_delete(own cellwall_exn_t* exn);
+
+// Another reference to the same exception.
+WASM_API_EXTERN own cellwall_exn_t* cellwall_exn_copy(const cellwall_exn_t* exn);
+
+// It as a reference, for values of the kind `CELLWALL_EXNREF`. Still the exception's.
+WASM_API_EXTERN wasm_ref_t* cellwall_exn_as_ref(cellwall_exn_t* exn);
+
+// The reference as an exception; null if it is to something else. Still the reference's.
+WASM_API_EXTERN cellwall_exn_t* cellwall_ref_as_exn(wasm_ref_t* ref);
+
+// Its tag.
+WASM_API_EXTERN own wasm_extern_t* cellwall_exn_tag(const cellwall_exn_t* exn);
+
+// Its values.
+WASM_API_EXTERN void cellwall_exn_fields(const cellwall_exn_t* exn, own wasm_val_vec_t* out);
+
+// What a function of the host ends with to throw the exception in the guest that called it.
+WASM_API_EXTERN own wasm_trap_t* cellwall_exn_throw(const cellwall_exn_t* exn);
+
+// The exception that the call ended with; null if it ended with something else.
+WASM_API_EXTERN own cellwall_exn_t* cellwall_trap_exn(const wasm_trap_t* trap);
+
 ///////////////////////////////////////////////////////////////////////////////
 // Linkers
 //
@@ -610,6 +722,9 @@ WASM_API_EXTERN const wasm_name_t* cellwall_frame_module_name(const wasm_frame_t
 
 // Definitions by names.
 // (struct cellwall_linker_t, declared above)
+
+// A module with the imports that a linker found for it, to make many instances from. Threads may share it.
+// (struct cellwall_instance_pre_t, declared above)
 
 // A linker without definitions.
 WASM_API_EXTERN own cellwall_linker_t* cellwall_linker_new(const wasm_engine_t* engine);
@@ -693,6 +808,41 @@ WASM_API_EXTERN own cellwall_error_t* cellwall_linker_instantiate(
   const wasm_module_t* module,
   own wasm_instance_t** out,
   own wasm_trap_t** trap);
+
+// Finds the imports of a module and compares their types, once for many instances.
+WASM_API_EXTERN own cellwall_error_t* cellwall_linker_instantiate_pre(
+  const cellwall_linker_t* linker,
+  const wasm_module_t* module,
+  own cellwall_instance_pre_t** out);
+
+// Makes an instance and runs its start function, as `cellwall_linker_instantiate`. In any store of the engine, if the
+// linker's definitions belong to none.
+WASM_API_EXTERN own cellwall_error_t* cellwall_instance_pre_instantiate(
+  const cellwall_instance_pre_t* pre,
+  wasm_store_t* store,
+  own wasm_instance_t** out,
+  own wasm_trap_t** trap);
+
+// Another hold on the same.
+WASM_API_EXTERN own cellwall_instance_pre_t* cellwall_instance_pre_copy(
+  const cellwall_instance_pre_t* pre);
+
+// Deletes it; null is fine. Instances live on.
+WASM_API_EXTERN void cellwall_instance_pre_delete(own cellwall_instance_pre_t* pre);
+
+// Defines under new names what is defined under `module` and `name`.
+WASM_API_EXTERN own cellwall_error_t* cellwall_linker_alias(
+  cellwall_linker_t* linker,
+  const wasm_name_t* module,
+  const wasm_name_t* name,
+  const wasm_name_t* as_module,
+  const wasm_name_t* as_name);
+
+// Defines under a new module name all that is defined under `module`.
+WASM_API_EXTERN own cellwall_error_t* cellwall_linker_alias_module(
+  cellwall_linker_t* linker,
+  const wasm_name_t* module,
+  const wasm_name_t* as_module);
 
 ///////////////////////////////////////////////////////////////////////////////
 // Components
@@ -1387,6 +1537,9 @@ WASM_API_EXTERN void cellwall_component_resource_host_delete(
 // Definitions by names.
 // (struct cellwall_component_linker_t, declared above)
 
+// A component with the imports that a linker found for it, to make many instances from. Threads may share it.
+// (struct cellwall_component_instance_pre_t, declared above)
+
 // A place in a linker to define things in: the root, or an instance.
 // (struct cellwall_component_linker_instance_t, declared above)
 
@@ -1427,6 +1580,26 @@ WASM_API_EXTERN own cellwall_error_t* cellwall_component_linker_instantiate(
   wasm_store_t* store,
   const cellwall_component_t* component,
   own cellwall_component_instance_t** out);
+
+// Finds the imports of a component and compares types, once for many instances.
+WASM_API_EXTERN own cellwall_error_t* cellwall_component_linker_instantiate_pre(
+  const cellwall_component_linker_t* linker,
+  const cellwall_component_t* component,
+  own cellwall_component_instance_pre_t** out);
+
+// Makes an instance in any store of the engine.
+WASM_API_EXTERN own cellwall_error_t* cellwall_component_instance_pre_instantiate(
+  const cellwall_component_instance_pre_t* pre,
+  wasm_store_t* store,
+  own cellwall_component_instance_t** out);
+
+// Another hold on the same.
+WASM_API_EXTERN own cellwall_component_instance_pre_t* cellwall_component_instance_pre_clone(
+  const cellwall_component_instance_pre_t* pre);
+
+// Deletes it; null is fine. Instances live on.
+WASM_API_EXTERN void cellwall_component_instance_pre_delete(
+  own cellwall_component_instance_pre_t* pre);
 
 // To define what is in an instance of this name; it may have been begun before.
 WASM_API_EXTERN own cellwall_error_t* cellwall_component_linker_instance_add_instance(

@@ -93,7 +93,7 @@ impl Callback {
             unsafe { args.delete() };
             // SAFETY: an owned trap or null, by the header.
             let answer = match unsafe { crate::take(trap) } {
-                Some(trap) => Err(trap::to_error(*trap)),
+                Some(trap) => Err(trap::to_error(&cell, *trap)),
                 None => read_results(&cell, &out, ty, results),
             };
             // SAFETY: the results are ours again.

@@ -3,7 +3,7 @@
 use crate::c_api;
 use crate::extra::{answer, attempt, cellwall_error_t, null, text};
 use crate::store::wasm_config_t;
-use cellwall_rs::{Cache, CacheConfig, Error, ProfilingStrategy};
+use cellwall_rs::{Cache, CacheConfig, CpuFeature, Error, ProfilingStrategy};
 use std::ffi::c_char;
 
 c_api! {
@@ -40,6 +40,20 @@ c_api! {
         };
         config.config.profiler(strategy);
         answer(Ok(()))
+    }
+    /// See `config.api`.
+    fn cellwall_config_cpu_feature_set(
+        config: *mut wasm_config_t,
+        name: *const c_char,
+        enable: bool,
+    ) -> *mut cellwall_error_t {
+        let Some(config) = (unsafe { config.as_mut() }) else {
+            return Some(null());
+        };
+        attempt(|| {
+            config.config.cpu_feature(unsafe { text(name) }?.parse::<CpuFeature>()?, enable);
+            Ok(())
+        })
     }
     /// See `config.api`.
     fn cellwall_config_cache_open(config: *mut wasm_config_t, path: *const c_char) -> *mut cellwall_error_t {

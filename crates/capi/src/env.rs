@@ -1,6 +1,8 @@
 //! Data of C with the function that gives it back.
 
 use std::ffi::c_void;
+use std::ptr;
+use std::sync::{Mutex, PoisonError};
 
 /// A pointer of C's, and what to call when nobody needs it any more.
 #[derive(Debug)]
@@ -27,5 +29,26 @@ impl Drop for Env {
             // SAFETY: C gave both, to be called together, once.
             unsafe { finalizer(self.data) };
         }
+    }
+}
+
+/// Where something keeps its host information, which is finalized with the thing itself.
+#[derive(Debug, Default)]
+pub(crate) struct Info(Mutex<Option<Env>>);
+
+impl Info {
+    pub(crate) fn get(&self) -> *mut c_void {
+        let info = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        info.as_ref().map_or(ptr::null_mut(), |info| info.data)
+    }
+
+    pub(crate) fn set(&self, info: Env) {
+        let old = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .replace(info);
+        // Dropped after the lock: the finalizer may come back.
+        drop(old);
     }
 }

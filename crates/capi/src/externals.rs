@@ -4,7 +4,7 @@ use crate::refs::{
     Object, external, wasm_extern_t, wasm_func_t, wasm_global_t, wasm_memory_t, wasm_ref_t, wasm_table_t,
 };
 use crate::store::{StoreCell, wasm_store_t};
-use crate::types::{wasm_externtype_t, wasm_globaltype_t, wasm_memorytype_t, wasm_tabletype_t};
+use crate::types::{I32, wasm_externtype_t, wasm_globaltype_t, wasm_memorytype_t, wasm_tabletype_t};
 use crate::val::{from_rust_ref, to_rust_ref, wasm_val_t};
 use crate::vec::{put, vector};
 use crate::{c_api, error, get, give};
@@ -56,8 +56,8 @@ pub(crate) fn memory(it: &wasm_memory_t) -> Option<(&Arc<StoreCell>, rt::Memory)
     }
 }
 
-fn holds_functions(cell: &StoreCell, table: rt::Table) -> bool {
-    cell.with(|context| table.ty(&context).element().heap_type().is_func())
+fn element_type(cell: &StoreCell, table: rt::Table) -> rt::RefType {
+    cell.with(|context| table.ty(&context).element().clone())
 }
 
 c_api! {
@@ -79,6 +79,8 @@ c_api! {
     }
     /// Its value.
     fn wasm_global_get(it: *const wasm_global_t, out: *mut wasm_val_t) {
+        // In any case a value that can be deleted.
+        unsafe { put(out, wasm_val_t::default_of(I32)) };
         let (cell, global) = global(unsafe { get(it) }?)?;
         let value = cell.with(|context| global.get(context));
         unsafe { put(out, wasm_val_t::from_rust(cell, value)) }?;
@@ -98,8 +100,7 @@ c_api! {
     ) -> *mut wasm_table_t {
         let cell = &unsafe { get(store) }?.cell;
         let ty = unsafe { get(ty) }?.to_table()?;
-        let is_func = ty.element().heap_type().is_func();
-        let init = error::ok(unsafe { to_rust_ref(cell, init, is_func) })?;
+        let init = error::ok(unsafe { to_rust_ref(cell, init, ty.element()) })?;
         let table = error::ok(cell.with(|context| rt::Table::new(context, ty, init)))?;
         give(wasm_ref_t::new(cell, Object::Table(table)))
     }
@@ -116,7 +117,7 @@ c_api! {
     /// Sets an element; false beyond its size, and for a reference of another type.
     fn wasm_table_set(it: *mut wasm_table_t, index: u32, value: *mut wasm_ref_t) -> bool {
         let (cell, table) = table(unsafe { get(it) }?)?;
-        let value = error::ok(unsafe { to_rust_ref(cell, value, holds_functions(cell, table)) })?;
+        let value = error::ok(unsafe { to_rust_ref(cell, value, &element_type(cell, table)) })?;
         error::ok(cell.with(|context| table.set(context, u64::from(index), value)))?;
         true
     }
@@ -128,7 +129,7 @@ c_api! {
     /// Grows it by so many elements; false if it cannot.
     fn wasm_table_grow(it: *mut wasm_table_t, delta: u32, init: *mut wasm_ref_t) -> bool {
         let (cell, table) = table(unsafe { get(it) }?)?;
-        let init = error::ok(unsafe { to_rust_ref(cell, init, holds_functions(cell, table)) })?;
+        let init = error::ok(unsafe { to_rust_ref(cell, init, &element_type(cell, table)) })?;
         error::ok(cell.with(|context| table.grow(context, u64::from(delta), init)))?;
         true
     }

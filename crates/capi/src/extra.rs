@@ -1,14 +1,12 @@
 //! What `cellwall.h` has beyond the standard: errors, options, modules with reasons, traps.
 
 use crate::refs::{Object, wasm_module_t, wasm_ref_t, wasm_trap_t};
-use crate::store::{StoreCell, wasm_engine_t, wasm_store_t};
+use crate::store::{StoreCell, unlimited, wasm_engine_t, wasm_store_t};
 use crate::trap::{self, causes, wasm_frame_vec_t};
-use crate::vec::{Vector, put, wasm_byte_vec_t};
+use crate::vec::{Vector, clear, put, wasm_byte_vec_t};
 use crate::{c_api, error, get, give, take};
 use cellwall_rs::component::Fault;
-use cellwall_rs::{
-    CompileError, Error, Invalid, Limit, Module, Result, StoreLimitsBuilder, Trap, Violation, bail,
-};
+use cellwall_rs::{CompileError, Error, Invalid, Limit, Module, Result, Trap, Violation, bail};
 use std::ffi::{CStr, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::slice;
@@ -128,7 +126,7 @@ unsafe fn put_module(
     attempt(|| {
         let module = make(store.cell.engine())?;
         // SAFETY: the caller's promise.
-        unsafe { written(out, wasm_ref_t::new(&store.cell, Object::Module(module))) }
+        unsafe { written(out, wasm_ref_t::of_module(&store.cell, module)) }
     })
 }
 
@@ -155,6 +153,7 @@ fn trap_code(trap: Trap) -> u8 {
 c_api! {
     /// See `error.api`.
     fn cellwall_error_message(error: *const cellwall_error_t, out: *mut wasm_byte_vec_t) {
+        unsafe { clear(out) };
         let text = causes(&unsafe { get(error) }?.error);
         unsafe { put(out, Vector::from_text(&text)) }?;
     }
@@ -185,6 +184,7 @@ c_api! {
     }
     /// See `error.api`.
     fn cellwall_error_wasm_trace(error: *const cellwall_error_t, out: *mut wasm_frame_vec_t) {
+        unsafe { clear(out) };
         let frames = match unsafe { get(error) } {
             Some(cellwall_error_t { error, store: Some(store) }) => trap::frames_of(store, error),
             _ => Vec::new(),
@@ -202,7 +202,7 @@ c_api! {
 
     /// See `engine.api`.
     fn cellwall_engine_interrupt(engine: *const wasm_engine_t) {
-        unsafe { get(engine) }?.engine.interrupt();
+        unsafe { get(engine) }?.interrupt();
     }
     /// See `engine.api`.
     fn cellwall_store_interrupt(store: *const wasm_store_t) {
@@ -217,7 +217,7 @@ c_api! {
         tables: i64,
         memories: i64,
     ) {
-        let mut limits = StoreLimitsBuilder::new();
+        let mut limits = unlimited();
         let wanted = |number: i64| usize::try_from(number).ok();
         if let Some(bytes) = wanted(memory_bytes) {
             limits = limits.memory_size(bytes);
@@ -239,6 +239,7 @@ c_api! {
 
     /// See `module.api`.
     fn cellwall_wat2wasm(source: *const c_char, length: usize, out: *mut wasm_byte_vec_t) -> *mut cellwall_error_t {
+        unsafe { clear(out) };
         let translate = || {
             let source = unsafe { bytes(source.cast(), length) }?;
             let binary = wat::parse_bytes(source)?.into_owned();

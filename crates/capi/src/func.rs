@@ -130,6 +130,8 @@ c_api! {
         results: *mut wasm_val_vec_t,
     ) -> *mut wasm_trap_t {
         let (cell, func) = func(unsafe { get(it) }?)?;
+        // Of our own: what it calls may delete the function, and the store.
+        let cell = &cell.clone();
         let args = unsafe { get(args) }.map_or(&[][..], |args| unsafe { args.as_slice() });
         let results = match unsafe { results.as_mut() } {
             Some(results) => unsafe { results.as_mut_slice() },

@@ -4,7 +4,7 @@ use crate::externals::wasm_extern_vec_t;
 use crate::module::module;
 use crate::refs::{Object, external, object, wasm_instance_t, wasm_module_t, wasm_ref_t, wasm_trap_t};
 use crate::store::{StoreCell, wasm_store_t};
-use crate::vec::{Vector, put};
+use crate::vec::{Vector, clear, put};
 use crate::{c_api, get, give, trap};
 use cellwall_rs::{self as rt, Error, Instance, Module, Result};
 use std::ptr;
@@ -34,12 +34,14 @@ c_api! {
         imports: *const wasm_extern_vec_t,
         out: *mut *mut wasm_trap_t,
     ) -> *mut wasm_instance_t {
-        let cell = &unsafe { get(store) }?.cell;
+        // Of our own: what the start function calls may delete the store, and the module.
+        let cell = &unsafe { get(store) }?.cell.clone();
         if let Some(out) = unsafe { out.as_mut() } {
             *out = ptr::null_mut();
         }
         let imports = unsafe { get(imports) }.map_or(&[][..], |imports| unsafe { imports.as_slice() });
-        match unsafe { new(cell, module(get(it)?)?, imports) } {
+        let module = module(unsafe { get(it) }?)?.clone();
+        match unsafe { new(cell, &module, imports) } {
             Ok(instance) => give(wasm_ref_t::new(cell, Object::Instance(instance))),
             Err(error) => {
                 if let Some(out) = unsafe { out.as_mut() } {
@@ -52,6 +54,7 @@ c_api! {
     }
     /// What it exports, in order.
     fn wasm_instance_exports(it: *const wasm_instance_t, out: *mut wasm_extern_vec_t) {
+        unsafe { clear(out) };
         let it = unsafe { get(it) }?;
         let Object::Instance(instance) = it.object else {
             return None;

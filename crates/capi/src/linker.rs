@@ -2,24 +2,30 @@
 
 use crate::callback::{Callback, cellwall_func_callback_t, wasm_func_callback_with_env_t};
 use crate::env::Env;
-use crate::extra::{answer, attempt, cellwall_error_t, null};
+use crate::extra::{answer, attempt, cellwall_error_t, null, written};
 use crate::module::module;
 use crate::refs::{
     Object, external, object, wasm_extern_t, wasm_func_t, wasm_instance_t, wasm_module_t, wasm_ref_t,
     wasm_trap_t,
 };
-use crate::store::{Data, wasm_engine_t, wasm_store_t};
+use crate::store::{Data, StoreCell, wasm_engine_t, wasm_store_t};
 use crate::types::wasm_functype_t;
 use crate::vec::{put, wasm_byte_vec_t};
 use crate::{c_api, get, give, take, trap};
-use cellwall_rs::{Error, Linker, Result, bail};
+use cellwall_rs::{Error, Instance, InstancePre, Linker, Result, StoreContextMut, ThrownException, bail};
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
+use std::sync::Arc;
 
 /// Definitions by names.
 pub struct cellwall_linker_t {
     linker: Linker<Data>,
+}
+
+/// A module with the imports that a linker found for it.
+pub struct cellwall_instance_pre_t {
+    pre: InstancePre<Data>,
 }
 
 /// A name of C.
@@ -73,12 +79,53 @@ enum Ended {
     Trap(wasm_trap_t),
 }
 
-fn ended(store: &wasm_store_t, error: Error) -> Ended {
-    let is_trap =
-        error.is::<cellwall_rs::Trap>() || error.is::<cellwall_wasi::I32Exit>() || trap::is_passing(&error);
+fn ended(cell: &Arc<StoreCell>, error: Error) -> Ended {
+    let is_trap = error.is::<cellwall_rs::Trap>()
+        || error.is::<cellwall_wasi::I32Exit>()
+        || error.is::<ThrownException>()
+        || trap::is_passing(&error);
     match is_trap {
-        true => Ended::Trap(trap::from_error(&store.cell, &error)),
+        true => Ended::Trap(trap::from_error(cell, &error)),
         false => Ended::Error(error),
+    }
+}
+
+/// Makes an instance where C wants it; of error, trap and instance exactly one is there afterwards.
+///
+/// # Safety
+/// The places are null or can be written.
+unsafe fn instantiated(
+    store: &wasm_store_t,
+    out: *mut *mut wasm_instance_t,
+    trap_out: *mut *mut wasm_trap_t,
+    make: impl FnOnce(StoreContextMut<'_, Data>) -> Result<Instance>,
+) -> *mut cellwall_error_t {
+    // SAFETY: the caller's promise.
+    unsafe {
+        put(out, ptr::null_mut());
+        put(trap_out, ptr::null_mut());
+    }
+    // Of our own: what the start function calls may delete the store.
+    let cell = &store.cell.clone();
+    let made = catch_unwind(AssertUnwindSafe(|| cell.with(make)));
+    let made = made.unwrap_or_else(|panic| Err(crate::panicked(&*panic)));
+    match made.map_err(|error| ended(cell, error)) {
+        Ok(instance) => {
+            if !out.is_null() {
+                let instance = wasm_ref_t::new(cell, Object::Instance(instance));
+                // SAFETY: not null, and the caller's promise.
+                unsafe { out.write(give(instance)) };
+            }
+            // If nobody wanted it, the instance lives in the store all the same.
+            answer(Ok(()))
+        }
+        Err(Ended::Error(error)) => answer(Err(error)),
+        Err(Ended::Trap(_)) if trap_out.is_null() => answer(Err(Error::msg("the start function trapped"))),
+        Err(Ended::Trap(trap)) => {
+            // SAFETY: likewise.
+            unsafe { trap_out.write(give(trap)) };
+            answer(Ok(()))
+        }
     }
 }
 
@@ -243,41 +290,73 @@ c_api! {
         let (Some(linker), Some(store), Some(it)) = (unsafe { (get(linker), get(store), get(it)) }) else {
             return Some(null());
         };
-        let Some(module) = module(it) else {
+        let Some(module) = module(it).cloned() else {
             return Some(answer(Err(Error::msg("not a module"))));
         };
-        unsafe {
-            put(out, ptr::null_mut());
-            put(trap_out, ptr::null_mut());
-        }
-        let made = catch_unwind(AssertUnwindSafe(|| {
-            store.cell.with(|context| linker.linker.instantiate(context, module))
-        }));
-        let made = made.unwrap_or_else(|panic| Err(crate::panicked(&*panic)));
-        let error = match made {
-            Ok(instance) => {
-                let instance = give(wasm_ref_t::new(&store.cell, Object::Instance(instance)));
-                match unsafe { put(out, instance) } {
-                    Some(()) => return Some(answer(Ok(()))),
-                    // Nobody wanted it: the instance lives in the store all the same.
-                    None => drop(unsafe { take(instance) }),
-                }
-                return Some(answer(Ok(())));
-            }
-            Err(error) => error,
+        unsafe { instantiated(store, out, trap_out, |context| linker.linker.instantiate(context, &module)) }
+    }
+    /// See `linker.api`.
+    fn cellwall_linker_instantiate_pre(
+        linker: *const cellwall_linker_t,
+        it: *const wasm_module_t,
+        out: *mut *mut cellwall_instance_pre_t,
+    ) -> *mut cellwall_error_t {
+        let (Some(linker), Some(it)) = (unsafe { (get(linker), get(it)) }) else {
+            return Some(null());
         };
-        match ended(store, error) {
-            Ended::Error(error) => answer(Err(error)),
-            Ended::Trap(trap) => {
-                let trap = give(trap);
-                match unsafe { put(trap_out, trap) } {
-                    Some(()) => answer(Ok(())),
-                    None => {
-                        drop(unsafe { take(trap) });
-                        answer(Err(Error::msg("the start function trapped")))
-                    }
-                }
-            }
-        }
+        attempt(|| {
+            let module = module(it).ok_or_else(|| Error::msg("not a module"))?;
+            let pre = linker.linker.instantiate_pre(module)?;
+            unsafe { written(out, cellwall_instance_pre_t { pre }) }
+        })
+    }
+    /// See `linker.api`.
+    fn cellwall_instance_pre_instantiate(
+        pre: *const cellwall_instance_pre_t,
+        store: *mut wasm_store_t,
+        out: *mut *mut wasm_instance_t,
+        trap_out: *mut *mut wasm_trap_t,
+    ) -> *mut cellwall_error_t {
+        let (Some(it), Some(store)) = (unsafe { (get(pre), get(store)) }) else {
+            return Some(null());
+        };
+        unsafe { instantiated(store, out, trap_out, |context| it.pre.instantiate(context)) }
+    }
+    /// See `linker.api`.
+    fn cellwall_instance_pre_copy(pre: *const cellwall_instance_pre_t) -> *mut cellwall_instance_pre_t {
+        let pre = unsafe { get(pre) }?.pre.clone();
+        give(cellwall_instance_pre_t { pre })
+    }
+    /// See `linker.api`.
+    fn cellwall_instance_pre_delete(pre: *mut cellwall_instance_pre_t) {
+        drop(unsafe { take(pre) });
+    }
+    /// See `linker.api`.
+    fn cellwall_linker_alias(
+        linker: *mut cellwall_linker_t,
+        module: *const wasm_byte_vec_t,
+        item_name: *const wasm_byte_vec_t,
+        as_module: *const wasm_byte_vec_t,
+        as_name: *const wasm_byte_vec_t,
+    ) -> *mut cellwall_error_t {
+        let Some(linker) = (unsafe { linker.as_mut() }) else {
+            return Some(null());
+        };
+        attempt(|| {
+            let (module, item) = unsafe { (name(module)?, name(item_name)?) };
+            let (as_module, as_item) = unsafe { (name(as_module)?, name(as_name)?) };
+            linker.linker.alias(module, item, as_module, as_item).map(|_| ())
+        })
+    }
+    /// See `linker.api`.
+    fn cellwall_linker_alias_module(
+        linker: *mut cellwall_linker_t,
+        module: *const wasm_byte_vec_t,
+        as_module: *const wasm_byte_vec_t,
+    ) -> *mut cellwall_error_t {
+        let Some(linker) = (unsafe { linker.as_mut() }) else {
+            return Some(null());
+        };
+        attempt(|| unsafe { linker.linker.alias_module(name(module)?, name(as_module)?) })
     }
 }

@@ -1,12 +1,14 @@
 //! Memories beyond the standard: sizes of 64 bits, and those that threads share.
 
 use crate::externals::memory;
+use crate::extra::{attempt, cellwall_error_t, null};
 use crate::refs::{Object, wasm_extern_t, wasm_memory_t, wasm_ref_t};
 use crate::store::{wasm_engine_t, wasm_store_t};
 use crate::types::{wasm_externtype_t, wasm_memorytype_t};
 use crate::{c_api, error, get, give, take};
-use cellwall_rs::{MemoryType, MemoryTypeBuilder, SharedMemory};
+use cellwall_rs::{MemoryType, MemoryTypeBuilder, SharedMemory, Trap, WaitResult};
 use std::slice;
+use std::time::Duration;
 
 /// A memory of an engine.
 pub struct cellwall_sharedmemory_t {
@@ -38,6 +40,38 @@ pub(crate) fn grow(it: &wasm_memory_t, delta: u64) -> Option<u64> {
 unsafe fn memory_type(ty: *const wasm_memorytype_t) -> Option<MemoryType> {
     // SAFETY: the caller's promise.
     unsafe { get(ty) }?.to_memory()
+}
+
+/// The time of a wait; none is for ever.
+fn duration(nanoseconds: i64) -> Option<Duration> {
+    u64::try_from(nanoseconds).ok().map(Duration::from_nanos)
+}
+
+/// Waits in a memory.
+///
+/// # Safety
+/// Both pointers are valid or null.
+unsafe fn wait_in(
+    it: *const cellwall_sharedmemory_t,
+    result: *mut u8,
+    wait: impl FnOnce(&SharedMemory) -> Result<WaitResult, Trap>,
+) -> *mut cellwall_error_t {
+    // SAFETY: the caller's promise.
+    let Some(it) = (unsafe { get(it) }) else {
+        return null();
+    };
+    attempt(|| {
+        let ended = match wait(&it.memory)? {
+            WaitResult::Ok => 0,
+            WaitResult::Mismatch => 1,
+            WaitResult::TimedOut => 2,
+        };
+        // SAFETY: likewise.
+        if let Some(result) = unsafe { result.as_mut() } {
+            *result = ended;
+        }
+        Ok(())
+    })
 }
 
 c_api! {
@@ -150,6 +184,46 @@ c_api! {
         };
         error::ok(memory.write(offset, bytes).map_err(Into::into))?;
         true
+    }
+    /// See `memory.api`.
+    fn cellwall_sharedmemory_atomic_notify(
+        it: *const cellwall_sharedmemory_t,
+        address: u64,
+        count: u32,
+        woken: *mut u32,
+    ) -> *mut cellwall_error_t {
+        let Some(it) = (unsafe { get(it) }) else {
+            return Some(null());
+        };
+        attempt(|| {
+            let count = it.memory.atomic_notify(address, count)?;
+            if let Some(woken) = unsafe { woken.as_mut() } {
+                *woken = count;
+            }
+            Ok(())
+        })
+    }
+    /// See `memory.api`.
+    fn cellwall_sharedmemory_atomic_wait32(
+        it: *const cellwall_sharedmemory_t,
+        address: u64,
+        expected: u32,
+        nanoseconds: i64,
+        result: *mut u8,
+    ) -> *mut cellwall_error_t {
+        let wait = |memory: &SharedMemory| memory.atomic_wait32(address, expected, duration(nanoseconds));
+        unsafe { wait_in(it, result, wait) }
+    }
+    /// See `memory.api`.
+    fn cellwall_sharedmemory_atomic_wait64(
+        it: *const cellwall_sharedmemory_t,
+        address: u64,
+        expected: u64,
+        nanoseconds: i64,
+        result: *mut u8,
+    ) -> *mut cellwall_error_t {
+        let wait = |memory: &SharedMemory| memory.atomic_wait64(address, expected, duration(nanoseconds));
+        unsafe { wait_in(it, result, wait) }
     }
     /// See `memory.api`.
     fn cellwall_sharedmemory_as_extern(

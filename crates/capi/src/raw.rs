@@ -1,6 +1,7 @@
 //! Fast calls, with values in place.
 
-use crate::refs::{Object, wasm_func_t, wasm_ref_t, wasm_trap_t};
+use crate::refs::{Object, wasm_func_t, wasm_trap_t};
+use crate::store::StoreCell;
 use crate::{c_api, get, give, trap};
 use cellwall_rs::{Result, Val, ValType, bail};
 use std::ptr;
@@ -27,11 +28,11 @@ fn is_number(ty: &ValType) -> bool {
 ///
 /// # Safety
 /// There are as many values as the caller says, each of its type.
-unsafe fn call(it: &wasm_ref_t, values: &mut [cellwall_raw_t]) -> Result<()> {
-    let Object::Func(func) = it.object else {
+unsafe fn call(cell: &StoreCell, object: &Object, values: &mut [cellwall_raw_t]) -> Result<()> {
+    let &Object::Func(func) = object else {
         bail!("not a function");
     };
-    it.store.with(|mut store| {
+    cell.with(|mut store| {
         let mut params = [Val::I32(0); VALUES_MAX];
         let mut results = [Val::I32(0); VALUES_MAX];
         let ty = func.ty(&store);
@@ -105,17 +106,19 @@ c_api! {
         size: usize,
     ) -> *mut wasm_trap_t {
         let it = unsafe { get(it) }?;
+        // Of our own: what it calls may delete the function, and the store.
+        let cell = it.store.clone();
         let values = match values.is_null() {
             true => &mut [],
             false => unsafe { slice::from_raw_parts_mut(values, size) },
         };
         // A panic here must not look like success.
-        let called = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| unsafe { call(it, values) }));
+        let called = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| unsafe { call(&cell, &it.object, values) }));
         let error = match called {
             Ok(Ok(())) => return Some(ptr::null_mut()),
             Ok(Err(error)) => error,
             Err(panic) => crate::panicked(&*panic),
         };
-        give(trap::from_error(&it.store, &error))
+        give(trap::from_error(&cell, &error))
     }
 }

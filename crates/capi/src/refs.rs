@@ -1,9 +1,11 @@
 //! References: one Rust type for everything that C can hold a reference to.
 //!
 //! Guarantees that a reference keeps its store alive, and that host information belongs to the
-//! thing, not to the reference: all references to it see the same.
+//! thing, not to the reference: all references to it see the same. It is finalized with the thing:
+//! of modules, traps and foreign objects with the last reference, of C or of guests; of what lives
+//! in a store, and of what guests have seen, with the store.
 
-use crate::env::Env;
+use crate::env::{Env, Info};
 use crate::store::{StoreCell, wasm_store_t};
 use crate::trap::TrapObject;
 use crate::{c_api, get, give, take};
@@ -29,9 +31,16 @@ pub(crate) enum Object {
     Shared(rt::SharedMemory),
     Tag(rt::Tag),
     Instance(rt::Instance),
-    Module(rt::Module),
+    Module(Arc<ModuleObject>),
     Trap(Arc<TrapObject>),
-    Foreign(u64),
+    Foreign(Arc<Info>),
+    Exn(rt::Rooted<rt::ExnRef>),
+}
+
+/// A module in a store.
+pub(crate) struct ModuleObject {
+    pub(crate) module: rt::Module,
+    info: Info,
 }
 
 /// What makes two references the same: equal for the same thing, within a store.
@@ -45,11 +54,11 @@ pub(crate) enum Key {
     Shared(usize),
     Tag(rt::Tag),
     Instance(rt::Instance),
-    /// By the address of its code, which lives as long as it.
+    /// By its address, as are the next two.
     Module(usize),
-    /// By its address.
     Trap(usize),
-    Foreign(u64),
+    Foreign(usize),
+    Exn(rt::Rooted<rt::ExnRef>),
 }
 
 /// What is in a reference that guest code holds: the thing without its store, in which it is.
@@ -65,14 +74,21 @@ impl Object {
             Self::Shared(it) => Key::Shared(it.id()),
             Self::Tag(it) => Key::Tag(*it),
             Self::Instance(it) => Key::Instance(*it),
-            Self::Module(it) => Key::Module(it.text().as_ptr() as usize),
+            Self::Module(it) => Key::Module(Arc::as_ptr(it) as usize),
             Self::Trap(it) => Key::Trap(Arc::as_ptr(it) as usize),
-            Self::Foreign(number) => Key::Foreign(*number),
+            Self::Foreign(it) => Key::Foreign(Arc::as_ptr(it) as usize),
+            Self::Exn(it) => Key::Exn(*it),
         }
     }
 }
 
 impl wasm_ref_t {
+    /// A module in a store.
+    pub(crate) fn of_module(store: &Arc<StoreCell>, module: rt::Module) -> Self {
+        let info = Info::default();
+        Self::new(store, Object::Module(Arc::new(ModuleObject { module, info })))
+    }
+
     pub(crate) fn new(store: &Arc<StoreCell>, object: Object) -> Self {
         Self {
             store: store.clone(),
@@ -80,17 +96,27 @@ impl wasm_ref_t {
         }
     }
 
+    /// Where its host information is, if not with its store.
+    fn own_info(&self) -> Option<&Info> {
+        Some(match &self.object {
+            Object::Module(module) => &module.info,
+            Object::Trap(trap) => &trap.info,
+            Object::Foreign(info) => info,
+            _ => return None,
+        })
+    }
+
     fn info(&self) -> *mut c_void {
-        match &self.object {
-            Object::Trap(trap) => trap.info(),
-            object => self.store.info(object.key()),
+        match self.own_info() {
+            Some(info) => info.get(),
+            None => self.store.info(self.object.key()),
         }
     }
 
     fn set_info(&self, info: Env) {
-        match &self.object {
-            Object::Trap(trap) => trap.set_info(info),
-            object => self.store.set_info(object.key(), info),
+        match self.own_info() {
+            Some(own) => own.set(info),
+            None => self.store.set_info(self.object.key(), info),
         }
     }
 }
@@ -198,6 +224,8 @@ pub type wasm_module_t = wasm_ref_t;
 pub type wasm_trap_t = wasm_ref_t;
 /// Likewise.
 pub type wasm_foreign_t = wasm_ref_t;
+/// Likewise.
+pub type cellwall_exn_t = wasm_ref_t;
 
 references! {
     wasm_ref_t is _ => wasm_ref_delete wasm_ref_copy wasm_ref_same wasm_ref_get_host_info
@@ -215,7 +243,7 @@ references! {
         wasm_memory_get_host_info wasm_memory_set_host_info wasm_memory_set_host_info_with_finalizer
         wasm_memory_as_ref wasm_memory_as_ref_const wasm_ref_as_memory wasm_ref_as_memory_const;
     wasm_extern_t is Object::Func(_) | Object::Global(_) | Object::Table(_) | Object::Memory(_)
-        | Object::Shared(_) =>
+        | Object::Shared(_) | Object::Tag(_) =>
         wasm_extern_delete wasm_extern_copy wasm_extern_same
         wasm_extern_get_host_info wasm_extern_set_host_info wasm_extern_set_host_info_with_finalizer
         wasm_extern_as_ref wasm_extern_as_ref_const wasm_ref_as_extern wasm_ref_as_extern_const;
@@ -237,6 +265,6 @@ c_api! {
     /// Something of the host's, to be passed as a reference.
     fn wasm_foreign_new(store: *mut wasm_store_t) -> *mut wasm_foreign_t {
         let cell = &unsafe { get(store) }?.cell;
-        give(wasm_ref_t::new(cell, Object::Foreign(cell.new_foreign())))
+        give(wasm_ref_t::new(cell, Object::Foreign(Arc::default())))
     }
 }

@@ -5,12 +5,15 @@
 use crate::callback::*;
 use crate::component::*;
 use crate::config::*;
+use crate::exception::*;
 use crate::extra::*;
 use crate::func::*;
+use crate::instance::*;
 use crate::linker::*;
 use crate::memory::*;
 use crate::raw::*;
 use crate::refs::*;
+use crate::signal::*;
 use crate::store::*;
 use crate::trap::*;
 use crate::types::*;
@@ -44,6 +47,8 @@ const _: unsafe extern "C" fn(*mut wasm_config_t, bool) = cellwall_config_wasm_c
 const _: unsafe extern "C" fn(*mut wasm_config_t, bool) = cellwall_config_wasm_relaxed_simd_deterministic_set;
 const _: unsafe extern "C" fn(*mut wasm_config_t, bool) = cellwall_config_wasm_component_model_implements_set;
 const _: unsafe extern "C" fn(*mut wasm_config_t, bool) = cellwall_config_nan_canonicalization_set;
+const _: unsafe extern "C" fn(*mut wasm_config_t, *const c_char, bool) -> *mut cellwall_error_t =
+    cellwall_config_cpu_feature_set;
 const _: unsafe extern "C" fn(*const c_char, usize, *mut wasm_byte_vec_t) -> *mut cellwall_error_t =
     cellwall_wat2wasm;
 const _: unsafe extern "C" fn(
@@ -129,6 +134,7 @@ const _: unsafe extern "C" fn(*mut wasm_store_t, *mut cellwall_wasi_config_t) ->
     cellwall_store_wasi_set;
 const _: unsafe extern "C" fn(*const wasm_store_t) -> u64 = cellwall_store_id;
 const _: unsafe extern "C" fn(*const wasm_store_t) -> u8 = cellwall_store_use;
+const _: unsafe extern "C" fn(i32, i32) -> bool = cellwall_signal_tap;
 const _: unsafe extern "C" fn(*mut wasm_val_t, *const u8) = cellwall_val_set_v128;
 const _: unsafe extern "C" fn(*const wasm_val_t, *mut u8) -> bool = cellwall_val_v128;
 const _: unsafe extern "C" fn(u64, u64, bool, bool) -> *mut wasm_memorytype_t = cellwall_memorytype_new;
@@ -157,6 +163,22 @@ const _: unsafe extern "C" fn(*const cellwall_sharedmemory_t, usize, *mut u8, us
     cellwall_sharedmemory_read;
 const _: unsafe extern "C" fn(*const cellwall_sharedmemory_t, usize, *const u8, usize) -> bool =
     cellwall_sharedmemory_write;
+const _: unsafe extern "C" fn(*const cellwall_sharedmemory_t, u64, u32, *mut u32) -> *mut cellwall_error_t =
+    cellwall_sharedmemory_atomic_notify;
+const _: unsafe extern "C" fn(
+    *const cellwall_sharedmemory_t,
+    u64,
+    u32,
+    i64,
+    *mut u8,
+) -> *mut cellwall_error_t = cellwall_sharedmemory_atomic_wait32;
+const _: unsafe extern "C" fn(
+    *const cellwall_sharedmemory_t,
+    u64,
+    u64,
+    i64,
+    *mut u8,
+) -> *mut cellwall_error_t = cellwall_sharedmemory_atomic_wait64;
 const _: unsafe extern "C" fn(*const cellwall_sharedmemory_t, *mut wasm_store_t) -> *mut wasm_extern_t =
     cellwall_sharedmemory_as_extern;
 const _: unsafe extern "C" fn(*const wasm_extern_t) -> *mut cellwall_sharedmemory_t =
@@ -178,6 +200,27 @@ const _: unsafe extern "C" fn(*const wasm_trap_t) -> u8 = cellwall_trap_code;
 const _: unsafe extern "C" fn(*const wasm_trap_t, *mut i32) -> bool = cellwall_trap_exit_status;
 const _: unsafe extern "C" fn(*const wasm_frame_t) -> *const wasm_byte_vec_t = cellwall_frame_func_name;
 const _: unsafe extern "C" fn(*const wasm_frame_t) -> *const wasm_byte_vec_t = cellwall_frame_module_name;
+const _: unsafe extern "C" fn(*const wasm_frame_t, usize, *mut cellwall_source_t) -> bool =
+    cellwall_frame_source;
+const _: unsafe extern "C" fn(
+    *mut wasm_store_t,
+    *const wasm_tagtype_t,
+    *mut *mut wasm_extern_t,
+) -> *mut cellwall_error_t = cellwall_tag_new;
+const _: unsafe extern "C" fn(
+    *mut wasm_store_t,
+    *const wasm_extern_t,
+    *const wasm_val_vec_t,
+    *mut *mut cellwall_exn_t,
+) -> *mut cellwall_error_t = cellwall_exn_new;
+const _: unsafe extern "C" fn(*mut cellwall_exn_t) = cellwall_exn_delete;
+const _: unsafe extern "C" fn(*const cellwall_exn_t) -> *mut cellwall_exn_t = cellwall_exn_copy;
+const _: unsafe extern "C" fn(*mut cellwall_exn_t) -> *mut wasm_ref_t = cellwall_exn_as_ref;
+const _: unsafe extern "C" fn(*mut wasm_ref_t) -> *mut cellwall_exn_t = cellwall_ref_as_exn;
+const _: unsafe extern "C" fn(*const cellwall_exn_t) -> *mut wasm_extern_t = cellwall_exn_tag;
+const _: unsafe extern "C" fn(*const cellwall_exn_t, *mut wasm_val_vec_t) = cellwall_exn_fields;
+const _: unsafe extern "C" fn(*const cellwall_exn_t) -> *mut wasm_trap_t = cellwall_exn_throw;
+const _: unsafe extern "C" fn(*const wasm_trap_t) -> *mut cellwall_exn_t = cellwall_trap_exn;
 const _: unsafe extern "C" fn(*const wasm_engine_t) -> *mut cellwall_linker_t = cellwall_linker_new;
 const _: unsafe extern "C" fn(*mut cellwall_linker_t) = cellwall_linker_delete;
 const _: unsafe extern "C" fn(*mut cellwall_linker_t, bool) = cellwall_linker_allow_shadowing;
@@ -240,6 +283,32 @@ const _: unsafe extern "C" fn(
     *mut *mut wasm_instance_t,
     *mut *mut wasm_trap_t,
 ) -> *mut cellwall_error_t = cellwall_linker_instantiate;
+const _: unsafe extern "C" fn(
+    *const cellwall_linker_t,
+    *const wasm_module_t,
+    *mut *mut cellwall_instance_pre_t,
+) -> *mut cellwall_error_t = cellwall_linker_instantiate_pre;
+const _: unsafe extern "C" fn(
+    *const cellwall_instance_pre_t,
+    *mut wasm_store_t,
+    *mut *mut wasm_instance_t,
+    *mut *mut wasm_trap_t,
+) -> *mut cellwall_error_t = cellwall_instance_pre_instantiate;
+const _: unsafe extern "C" fn(*const cellwall_instance_pre_t) -> *mut cellwall_instance_pre_t =
+    cellwall_instance_pre_copy;
+const _: unsafe extern "C" fn(*mut cellwall_instance_pre_t) = cellwall_instance_pre_delete;
+const _: unsafe extern "C" fn(
+    *mut cellwall_linker_t,
+    *const wasm_byte_vec_t,
+    *const wasm_byte_vec_t,
+    *const wasm_byte_vec_t,
+    *const wasm_byte_vec_t,
+) -> *mut cellwall_error_t = cellwall_linker_alias;
+const _: unsafe extern "C" fn(
+    *mut cellwall_linker_t,
+    *const wasm_byte_vec_t,
+    *const wasm_byte_vec_t,
+) -> *mut cellwall_error_t = cellwall_linker_alias_module;
 const _: unsafe extern "C" fn(
     *const wasm_engine_t,
     *const u8,
@@ -535,6 +604,21 @@ const _: unsafe extern "C" fn(
     *const cellwall_component_t,
     *mut *mut cellwall_component_instance_t,
 ) -> *mut cellwall_error_t = cellwall_component_linker_instantiate;
+const _: unsafe extern "C" fn(
+    *const cellwall_component_linker_t,
+    *const cellwall_component_t,
+    *mut *mut cellwall_component_instance_pre_t,
+) -> *mut cellwall_error_t = cellwall_component_linker_instantiate_pre;
+const _: unsafe extern "C" fn(
+    *const cellwall_component_instance_pre_t,
+    *mut wasm_store_t,
+    *mut *mut cellwall_component_instance_t,
+) -> *mut cellwall_error_t = cellwall_component_instance_pre_instantiate;
+const _: unsafe extern "C" fn(
+    *const cellwall_component_instance_pre_t,
+) -> *mut cellwall_component_instance_pre_t = cellwall_component_instance_pre_clone;
+const _: unsafe extern "C" fn(*mut cellwall_component_instance_pre_t) =
+    cellwall_component_instance_pre_delete;
 const _: unsafe extern "C" fn(
     *mut cellwall_component_linker_instance_t,
     *const c_char,

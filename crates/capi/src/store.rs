@@ -5,6 +5,7 @@
 //! the caller that the Rust API handed out.
 
 use crate::env::Env;
+use crate::guest::{Guest, Guests};
 use crate::refs::{Key, Payload};
 use crate::{c_api, get, give, take};
 use cellwall_rs::component::ResourceTable;
@@ -28,6 +29,22 @@ pub struct wasm_config_t {
 #[derive(Clone)]
 pub struct wasm_engine_t {
     pub(crate) engine: rt::Engine,
+    guests: Arc<Guests>,
+}
+
+impl wasm_engine_t {
+    fn new(config: &rt::Config) -> rt::Result<Self> {
+        Ok(Self {
+            engine: rt::Engine::new(config)?,
+            guests: Arc::default(),
+        })
+    }
+
+    /// Stops every call of guest code that is under way in its stores, also those that wait.
+    pub(crate) fn interrupt(&self) {
+        self.engine.interrupt();
+        self.guests.cancel();
+    }
 }
 
 /// What guest code lives in.
@@ -50,21 +67,19 @@ pub(crate) struct Data {
 impl Data {
     /// What WASI is granted here; nothing if nobody said anything.
     pub(crate) fn wasi(&mut self) -> &mut cellwall_wasi::WasiCtx {
-        self.wasi
-            .get_or_insert_with(|| cellwall_wasi::WasiCtxBuilder::new().build())
-    }
-
-    pub(crate) fn set_wasi(&mut self, wasi: cellwall_wasi::WasiCtx) {
-        self.wasi = Some(wasi);
+        let cell = self.cell;
+        self.wasi.get_or_insert_with(|| {
+            // SAFETY: a host function asks, so that a call is under way in the store of this cell.
+            unsafe { &*cell }.adopt(cellwall_wasi::WasiCtxBuilder::new().build())
+        })
     }
 }
 
 impl cellwall_wasi::WasiView for Data {
     fn ctx(&mut self) -> cellwall_wasi::WasiCtxView<'_> {
+        self.wasi();
         cellwall_wasi::WasiCtxView {
-            ctx: self
-                .wasi
-                .get_or_insert_with(|| cellwall_wasi::WasiCtxBuilder::new().build()),
+            ctx: self.wasi.as_mut().expect("it was just made"),
             table: &mut self.resources,
         }
     }
@@ -81,14 +96,12 @@ pub(crate) struct StoreCell {
     store: UnsafeCell<Store<Data>>,
     /// How the host function that is running goes back to the store.
     running: Cell<Running>,
-    engine: rt::Engine,
+    engine: wasm_engine_t,
     infos: RefCell<HashMap<Key, Env>>,
     /// Things of C that went into guest code as references, so that each goes in as the same one.
     rooted: RefCell<HashMap<Key, Rooted<ExternRef>>>,
-    next_foreign: Cell<u64>,
     interrupt: rt::InterruptHandle,
-    /// The thread that is using the store; 0 is none.
-    user: AtomicUsize,
+    guest: Arc<Guest>,
     id: u64,
     me: Weak<Self>,
 }
@@ -102,6 +115,15 @@ enum Running {
     Caller(*mut Caller<'static, Data>),
     /// One that a component calls.
     Context(*mut StoreContextMut<'static, Data>),
+}
+
+/// Limits that are none: what lives in a store is the host's business here, which makes every instance itself.
+pub(crate) fn unlimited() -> rt::StoreLimitsBuilder {
+    let none = usize::MAX;
+    rt::StoreLimitsBuilder::new()
+        .instances(none)
+        .tables(none)
+        .memories(none)
 }
 
 /// The store is this thread's.
@@ -126,6 +148,12 @@ fn thread_number() -> usize {
     HERE.with(|here| ptr::from_ref(here).addr())
 }
 
+impl Drop for StoreCell {
+    fn drop(&mut self) {
+        self.engine.guests.remove(self.id);
+    }
+}
+
 // SAFETY: the headers say that a store and everything of it is used by one thread at a time.
 unsafe impl Send for StoreCell {}
 // SAFETY: as above.
@@ -137,15 +165,15 @@ impl StoreCell {
         self.id
     }
 
-    fn new(engine: &rt::Engine) -> Arc<Self> {
+    fn new(engine: &wasm_engine_t) -> Arc<Self> {
         Arc::new_cyclic(|cell| {
             let data = Data {
                 cell: cell.as_ptr(),
                 wasi: None,
                 resources: ResourceTable::new(),
-                limits: rt::StoreLimits::default(),
+                limits: unlimited().build(),
             };
-            let mut store = Store::new(engine, data);
+            let mut store = Store::new(&engine.engine, data);
             store.limiter(|data| &mut data.limits);
             Self {
                 interrupt: store.interrupt_handle(),
@@ -154,8 +182,7 @@ impl StoreCell {
                 engine: engine.clone(),
                 infos: RefCell::default(),
                 rooted: RefCell::default(),
-                next_foreign: Cell::new(1),
-                user: AtomicUsize::new(0),
+                guest: Arc::default(),
                 id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
                 me: cell.clone(),
             }
@@ -192,13 +219,19 @@ impl StoreCell {
     /// with its answer of failure if it is another thread's just now.
     fn claim(&self) -> Claim<'_> {
         let me = thread_number();
-        match self
-            .user
-            .compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed)
-        {
-            Ok(_) => Claim {
-                user: Some(&self.user),
-            },
+        let user = &self.guest.user;
+        match user.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed) {
+            Ok(_) => {
+                let claim = Claim { user: Some(user) };
+                if self.guest.is_used() {
+                    // SAFETY: the store was just claimed, so that nobody else uses it.
+                    let store = unsafe { &mut *self.store.get() };
+                    if let Some(wasi) = &mut store.data_mut().wasi {
+                        self.guest.renew(wasi);
+                    }
+                }
+                claim
+            }
             Err(user) if user == me => Claim { user: None },
             // `enter` makes it an error; nobody wants to read of it on standard error.
             Err(_) => std::panic::resume_unwind(Box::new("the store is in use by another thread")),
@@ -220,10 +253,15 @@ impl StoreCell {
     }
 
     fn running<R>(&self, running: Running, run: impl FnOnce(&Self) -> R) -> R {
-        let outer = self.running.replace(running);
-        let answer = run(self);
-        self.running.set(outer);
-        answer
+        /// Whatever happens, nobody goes back to a caller that is gone.
+        struct Restore<'a>(&'a Cell<Running>, Running);
+        impl Drop for Restore<'_> {
+            fn drop(&mut self) {
+                self.0.set(self.1);
+            }
+        }
+        let _restore = Restore(&self.running, self.running.replace(running));
+        run(self)
     }
 
     /// It, shared.
@@ -232,23 +270,30 @@ impl StoreCell {
     }
 
     pub(crate) fn engine(&self) -> &rt::Engine {
-        &self.engine
+        &self.engine.engine
     }
 
-    /// Stops what runs in it; for any thread, so without claiming it.
+    /// Stops what runs or waits in it; for any thread, so without claiming it.
     pub(crate) fn interrupt(&self) {
         self.interrupt.interrupt();
+        self.guest.cancel();
+    }
+
+    /// What its guests are granted; a wait in it can be ended from any thread.
+    fn adopt(&self, mut wasi: cellwall_wasi::WasiCtx) -> cellwall_wasi::WasiCtx {
+        self.guest.renew(&mut wasi);
+        self.engine.guests.add(self.id, &self.guest);
+        wasi
+    }
+
+    /// Gives it a WASI.
+    pub(crate) fn set_wasi(&self, wasi: cellwall_wasi::WasiCtx) {
+        self.with(|mut store| store.data_mut().wasi = Some(self.adopt(wasi)));
     }
 
     /// Limits what guests can make the store grow to.
     pub(crate) fn limit(&self, limits: rt::StoreLimits) {
         self.with(|mut store| store.data_mut().limits = limits);
-    }
-
-    pub(crate) fn new_foreign(&self) -> u64 {
-        let number = self.next_foreign.get();
-        self.next_foreign.set(number + 1);
-        number
     }
 
     pub(crate) fn info(&self, key: Key) -> *mut std::ffi::c_void {
@@ -286,13 +331,12 @@ c_api! {
     }
     /// An engine with the default options.
     fn wasm_engine_new() -> *mut wasm_engine_t {
-        let engine = rt::Engine::new(&rt::Config::default());
-        give(wasm_engine_t { engine: crate::error::ok(engine)? })
+        give(crate::error::ok(wasm_engine_t::new(&rt::Config::default()))?)
     }
     /// An engine with these options, which it takes.
     fn wasm_engine_new_with_config(config: *mut wasm_config_t) -> *mut wasm_engine_t {
         let config = unsafe { take(config) }?;
-        give(wasm_engine_t { engine: crate::error::ok(rt::Engine::new(&config.config))? })
+        give(crate::error::ok(wasm_engine_t::new(&config.config))?)
     }
     /// Deletes it; stores and modules of it live on.
     fn wasm_engine_delete(engine: *mut wasm_engine_t) {
@@ -300,7 +344,7 @@ c_api! {
     }
     /// A store in this engine.
     fn wasm_store_new(engine: *mut wasm_engine_t) -> *mut wasm_store_t {
-        let cell = StoreCell::new(&unsafe { get(engine) }?.engine);
+        let cell = StoreCell::new(unsafe { get(engine) }?);
         give(wasm_store_t { cell })
     }
     /// See `engine.api`.
@@ -309,7 +353,7 @@ c_api! {
     }
     /// See `engine.api`.
     fn cellwall_store_use(store: *const wasm_store_t) -> u8 {
-        match unsafe { get(store) }?.cell.user.load(Ordering::Relaxed) {
+        match unsafe { get(store) }?.cell.guest.user.load(Ordering::Relaxed) {
             0 => 0,
             user if user == thread_number() => 1,
             _ => 2,

@@ -1,15 +1,17 @@
 //! Traps and their frames.
 
-use crate::env::Env;
+use crate::env::Info;
 use crate::refs::{Object, wasm_instance_t, wasm_ref_t, wasm_trap_t};
 use crate::store::{StoreCell, wasm_store_t};
-use crate::vec::{Vector, put, vector, wasm_byte_vec_t};
+use crate::vec::{Vector, clear, put, vector, wasm_byte_vec_t};
 use crate::{c_api, get, give, take};
-use cellwall_rs::{self as rt, Error, WasmBacktrace};
-use std::ffi::c_void;
+use cellwall_rs::{
+    self as rt, Error, ExnRef, FrameInfo, FrameSymbol, Rooted, ThrownException, WasmBacktrace,
+};
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 /// A trap: what guest code ended with, or what a host function ends it with.
 #[derive(Debug)]
@@ -18,18 +20,10 @@ pub(crate) struct TrapObject {
     message: Vec<u8>,
     pub(crate) code: Option<rt::Trap>,
     pub(crate) exit_status: Option<i32>,
-    frames: OnceLock<Vec<Frame>>,
-    info: Mutex<Option<Env>>,
-}
-
-#[derive(Clone, Debug)]
-struct Frame {
-    instance: Option<rt::Instance>,
-    func_index: u32,
-    func_offset: usize,
-    module_offset: usize,
-    func_name: Option<String>,
-    module_name: Option<String>,
+    frames: OnceLock<Vec<FrameInfo>>,
+    pub(crate) info: Info,
+    /// The exception that nobody in the guest caught, or that the host throws.
+    pub(crate) exception: Option<Rooted<ExnRef>>,
 }
 
 impl TrapObject {
@@ -43,24 +37,17 @@ impl TrapObject {
             code: None,
             exit_status: None,
             frames: OnceLock::new(),
-            info: Mutex::new(None),
+            info: Info::default(),
+            exception: None,
         }
     }
 
-    fn info_slot(&self) -> MutexGuard<'_, Option<Env>> {
-        self.info.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn info(&self) -> *mut c_void {
-        self.info_slot()
-            .as_ref()
-            .map_or(ptr::null_mut(), |info| info.data)
-    }
-
-    pub(crate) fn set_info(&self, info: Env) {
-        // Dropped after the lock: the finalizer may come back.
-        let old = self.info_slot().replace(info);
-        drop(old);
+    /// One that throws an exception in the guest whose host function ends with it.
+    pub(crate) fn throwing(exception: Rooted<ExnRef>) -> Self {
+        Self {
+            exception: Some(exception),
+            ..Self::new(ThrownException.to_string().as_bytes())
+        }
     }
 }
 
@@ -83,10 +70,19 @@ impl fmt::Display for Passing {
 impl std::error::Error for Passing {}
 
 /// The error that a host function ends with.
-pub(crate) fn to_error(trap: wasm_trap_t) -> Error {
-    match trap.object {
-        Object::Trap(trap) => Error::new(Passing(trap)),
-        _ => Error::msg("a host function ended with something that is no trap"),
+pub(crate) fn to_error(cell: &Arc<StoreCell>, trap: wasm_trap_t) -> Error {
+    let Object::Trap(object) = trap.object else {
+        return Error::msg("a host function ended with something that is no trap");
+    };
+    match object.exception {
+        None => Error::new(Passing(object)),
+        Some(_) if !Arc::ptr_eq(&trap.store, cell) => {
+            Error::msg("a host function threw an exception of another store")
+        }
+        Some(exception) => cell.with(|mut context| match context.throw::<()>(exception) {
+            Ok(()) => Error::msg("to throw is to fail"),
+            Err(thrown) => Error::new(thrown),
+        }),
     }
 }
 
@@ -101,6 +97,7 @@ pub(crate) fn from_error(store: &Arc<StoreCell>, error: &Error) -> wasm_trap_t {
         Some(passing) => passing.0.clone(),
         None => {
             let code = error.downcast_ref::<rt::Trap>().copied();
+            let thrown = error.is::<ThrownException>();
             let exit = error.downcast_ref::<cellwall_wasi::I32Exit>();
             let text = match code {
                 Some(code) => code.to_string(),
@@ -109,16 +106,22 @@ pub(crate) fn from_error(store: &Arc<StoreCell>, error: &Error) -> wasm_trap_t {
             Arc::new(TrapObject {
                 code,
                 exit_status: exit.map(|exit| exit.0),
+                exception: if thrown { pending(store) } else { None },
                 ..TrapObject::new(text.as_bytes())
             })
         }
     };
     if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
-        object
-            .frames
-            .get_or_init(|| backtrace.frames().iter().map(frame).collect());
+        object.frames.get_or_init(|| backtrace.frames().to_vec());
     }
     wasm_ref_t::new(store, Object::Trap(object))
+}
+
+/// The exception that the last call ended with.
+fn pending(store: &Arc<StoreCell>) -> Option<Rooted<ExnRef>> {
+    // A store that another thread uses by now must not make the trap a success.
+    let take = || store.with(|mut context| context.take_pending_exception());
+    catch_unwind(AssertUnwindSafe(take)).ok().flatten()
 }
 
 /// All causes of an error on one line, the outermost first; without the backtrace, which C reads
@@ -131,25 +134,45 @@ pub(crate) fn causes(error: &Error) -> String {
     texts.join(": ")
 }
 
-fn frame(frame: &rt::FrameInfo) -> Frame {
-    Frame {
-        instance: frame.instance(),
-        func_index: frame.func_index(),
-        func_offset: frame.func_offset().unwrap_or(0),
-        module_offset: frame.module_offset().unwrap_or(0),
-        func_name: frame.func_name().map(str::to_owned),
-        module_name: frame.module().name().map(str::to_owned),
-    }
-}
-
 /// A frame of a trap.
 #[derive(Clone)]
 pub struct wasm_frame_t {
-    frame: Frame,
+    frame: FrameInfo,
     instance: Option<Box<wasm_instance_t>>,
     /// Views of the names, which the frame owns.
     func_name: Option<View>,
     module_name: Option<View>,
+    /// From the first question on.
+    sources: OnceLock<Vec<Source>>,
+}
+
+/// A place in the source.
+#[derive(Clone)]
+struct Source {
+    func: Option<View>,
+    file: Option<View>,
+    line: u32,
+    column: u32,
+}
+
+impl Source {
+    fn new(symbol: &FrameSymbol) -> Self {
+        Self {
+            func: symbol.name().map(View::new),
+            file: symbol.file().map(View::new),
+            line: symbol.line().unwrap_or(0),
+            column: symbol.column().unwrap_or(0),
+        }
+    }
+}
+
+/// `cellwall_source_t`.
+#[repr(C)]
+pub struct cellwall_source_t {
+    func: *const wasm_byte_vec_t,
+    file: *const wasm_byte_vec_t,
+    line: u32,
+    column: u32,
 }
 
 /// A name that C may look at as long as the frame is there.
@@ -158,6 +181,11 @@ struct View(Box<wasm_byte_vec_t>);
 impl View {
     fn new(name: &str) -> Self {
         Self(Box::new(Vector::from_text(name)))
+    }
+
+    /// The vector; null without one.
+    fn pointer(view: Option<&Self>) -> *const wasm_byte_vec_t {
+        view.map_or(ptr::null(), |view| &raw const *view.0)
     }
 }
 
@@ -191,20 +219,20 @@ pub(crate) fn frames_of(store: &Arc<StoreCell>, error: &Error) -> Vec<wasm_frame
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else {
         return Vec::new();
     };
-    let frames: Vec<Frame> = backtrace.frames().iter().map(frame).collect();
-    given(store, &frames)
+    given(store, backtrace.frames())
 }
 
-fn given(store: &Arc<StoreCell>, frames: &[Frame]) -> Vec<wasm_frame_t> {
-    let with_instance = |frame: &Frame| {
+fn given(store: &Arc<StoreCell>, frames: &[FrameInfo]) -> Vec<wasm_frame_t> {
+    let with_instance = |frame: &FrameInfo| {
         let instance = frame
-            .instance
+            .instance()
             .map(|it| wasm_ref_t::new(store, Object::Instance(it)));
         wasm_frame_t {
-            func_name: frame.func_name.as_deref().map(View::new),
-            module_name: frame.module_name.as_deref().map(View::new),
+            func_name: frame.func_name().map(View::new),
+            module_name: frame.module().name().map(View::new),
             frame: frame.clone(),
             instance: instance.map(Box::new),
+            sources: OnceLock::new(),
         }
     };
     frames.iter().map(with_instance).collect()
@@ -222,6 +250,7 @@ c_api! {
     }
     /// Its message, with a zero at the end.
     fn wasm_trap_message(trap: *const wasm_trap_t, out: *mut wasm_byte_vec_t) {
+        unsafe { clear(out) };
         let Object::Trap(object) = &unsafe { get(trap) }?.object else {
             return None;
         };
@@ -233,6 +262,7 @@ c_api! {
     }
     /// All guest frames, the innermost first.
     fn wasm_trap_trace(trap: *const wasm_trap_t, out: *mut wasm_frame_vec_t) {
+        unsafe { clear(out) };
         let frames = frames(unsafe { get(trap) }?);
         unsafe { put(out, Vector::from_vec(frames.into_iter().map(give).collect())) }?;
     }
@@ -251,22 +281,31 @@ c_api! {
     }
     /// The index of its function.
     fn wasm_frame_func_index(frame: *const wasm_frame_t) -> u32 {
-        unsafe { get(frame) }?.frame.func_index
+        unsafe { get(frame) }?.frame.func_index()
     }
     /// Where it is, in bytes from the start of the function's body.
     fn wasm_frame_func_offset(frame: *const wasm_frame_t) -> usize {
-        unsafe { get(frame) }?.frame.func_offset
+        unsafe { get(frame) }?.frame.func_offset().unwrap_or(0)
     }
     /// Where it is, in bytes from the start of the module.
     fn wasm_frame_module_offset(frame: *const wasm_frame_t) -> usize {
-        unsafe { get(frame) }?.frame.module_offset
+        unsafe { get(frame) }?.frame.module_offset().unwrap_or(0)
     }
     /// See `trap.api`.
     fn cellwall_frame_func_name(frame: *const wasm_frame_t) -> *const wasm_byte_vec_t {
-        &raw const *unsafe { get(frame) }?.func_name.as_ref()?.0
+        View::pointer(unsafe { get(frame) }?.func_name.as_ref())
     }
     /// See `trap.api`.
     fn cellwall_frame_module_name(frame: *const wasm_frame_t) -> *const wasm_byte_vec_t {
-        &raw const *unsafe { get(frame) }?.module_name.as_ref()?.0
+        View::pointer(unsafe { get(frame) }?.module_name.as_ref())
+    }
+    /// See `trap.api`.
+    fn cellwall_frame_source(frame: *const wasm_frame_t, depth: usize, out: *mut cellwall_source_t) -> bool {
+        let it = unsafe { get(frame) }?;
+        let sources = it.sources.get_or_init(|| it.frame.symbols().iter().map(Source::new).collect());
+        let source = sources.get(depth)?;
+        let (func, file) = (View::pointer(source.func.as_ref()), View::pointer(source.file.as_ref()));
+        unsafe { put(out, cellwall_source_t { func, file, line: source.line, column: source.column }) }?;
+        true
     }
 }

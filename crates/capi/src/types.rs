@@ -23,6 +23,8 @@ pub(crate) const V128: wasm_valkind_t = 4;
 pub(crate) const EXTERNREF: wasm_valkind_t = 128;
 /// A reference to a function.
 pub(crate) const FUNCREF: wasm_valkind_t = 129;
+/// A reference to an exception, which the standard header does not know.
+pub(crate) const EXNREF: wasm_valkind_t = 130;
 
 /// The kind of a type.
 pub(crate) fn kind_of(ty: &ValType) -> wasm_valkind_t {
@@ -33,7 +35,10 @@ pub(crate) fn kind_of(ty: &ValType) -> wasm_valkind_t {
         ValType::F64 => F64,
         ValType::V128 => V128,
         ValType::Ref(ty) if ty.heap_type().is_func() => FUNCREF,
-        ValType::Ref(_) => EXTERNREF,
+        ValType::Ref(ty) => match ty.heap_type() {
+            HeapType::Exn | HeapType::NoExn => EXNREF,
+            _ => EXTERNREF,
+        },
     }
 }
 
@@ -47,6 +52,7 @@ pub(crate) fn type_of(kind: wasm_valkind_t) -> Option<ValType> {
         V128 => ValType::V128,
         EXTERNREF => ValType::EXTERNREF,
         FUNCREF => ValType::FUNCREF,
+        EXNREF => ValType::EXNREF,
         _ => return None,
     })
 }
@@ -257,12 +263,21 @@ impl wasm_externtype_t {
         let element = match element.kind {
             FUNCREF => RefType::new(true, HeapType::Func),
             EXTERNREF => RefType::new(true, HeapType::Extern),
+            EXNREF => RefType::new(true, HeapType::Exn),
             _ => return None,
         };
         Some(rt::TableType::new(element, limits.min, limits.max()))
     }
 
-    /// To the Rust API, if it is a memory type.
+    /// To the Rust API, if it is the type of a tag.
+    pub(crate) fn to_tag(&self, engine: &rt::Engine) -> Option<rt::TagType> {
+        match &self.ty {
+            Kind::Tag { functype } => Some(rt::TagType::new(functype.to_func(engine)?)),
+            _ => None,
+        }
+    }
+
+    /// From the Rust API.
     pub(crate) fn from_memory(ty: rt::MemoryType) -> Self {
         let limits = wasm_limits_t::new(ty.minimum(), ty.maximum());
         Self {
@@ -270,6 +285,7 @@ impl wasm_externtype_t {
         }
     }
 
+    /// To the Rust API, if it is a memory type.
     pub(crate) fn to_memory(&self) -> Option<rt::MemoryType> {
         match &self.ty {
             Kind::Memory { ty, .. } => Some(ty.clone()),
@@ -349,7 +365,9 @@ c_api! {
     /// A memory type.
     fn wasm_memorytype_new(limits: *const wasm_limits_t) -> *mut wasm_memorytype_t {
         let limits = unsafe { get(limits) }?;
-        give(wasm_externtype_t::from_memory(rt::MemoryType::new(limits.min, limits.max())))
+        let mut builder = rt::MemoryTypeBuilder::new();
+        builder.min(limits.min.into()).max(limits.max().map(u64::from));
+        give(wasm_externtype_t::from_memory(crate::error::ok(builder.build())?))
     }
     /// Its limits, in pages.
     fn wasm_memorytype_limits(ty: *const wasm_memorytype_t) -> *const wasm_limits_t {

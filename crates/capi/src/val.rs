@@ -2,7 +2,7 @@
 
 use crate::refs::{Object, Payload, wasm_ref_t};
 use crate::store::StoreCell;
-use crate::types::{EXTERNREF, F32, F64, FUNCREF, I32, I64, V128, wasm_valkind_t};
+use crate::types::{EXNREF, EXTERNREF, F32, F64, FUNCREF, I32, I64, V128, wasm_valkind_t};
 use crate::vec::{Element, put, vector};
 use crate::{c_api, get, give, take};
 use cellwall_rs::{self as rt, Val, bail};
@@ -73,6 +73,11 @@ impl wasm_val_t {
                     None => Val::ExternRef(None),
                     Some(it) => Val::ExternRef(Some(externref(store, it)?)),
                 },
+                EXNREF => match get(self.of.reference).map(|it| &it.object) {
+                    None => Val::ExnRef(None),
+                    Some(Object::Exn(exception)) => Val::ExnRef(Some(*exception)),
+                    Some(_) => bail!("a reference that is not to an exception cannot be an exnref"),
+                },
                 V128 => Val::V128(u128::from_le_bytes(get(self.of.v128).copied().unwrap_or_default()).into()),
                 kind => bail!("there is no kind {kind} of values"),
             }
@@ -95,8 +100,7 @@ impl wasm_val_t {
                 let v128 = give(bits.as_u128().to_le_bytes());
                 (V128, Of { v128 })
             }
-            // No function of this API has such a type.
-            Val::ExnRef(_) => return Self::default_of(I32),
+            Val::ExnRef(exception) => (EXNREF, of_ref(store, exception.map(Object::Exn))),
         };
         Self { kind, of }
     }
@@ -104,6 +108,9 @@ impl wasm_val_t {
 
 /// What guest code sees of something of C's.
 fn externref(store: &StoreCell, it: &wasm_ref_t) -> rt::Result<rt::Rooted<rt::ExternRef>> {
+    if !ptr::eq(&*it.store, store) {
+        bail!("a reference of one store cannot be used in another");
+    }
     store.root(it.object.key(), || Payload(it.object.clone()))
 }
 
@@ -128,18 +135,21 @@ fn referent(store: &Arc<StoreCell>, value: rt::Rooted<rt::ExternRef>) -> Option<
 pub(crate) unsafe fn to_rust_ref(
     store: &StoreCell,
     it: *const wasm_ref_t,
-    is_func: bool,
+    element: &rt::RefType,
 ) -> rt::Result<rt::Ref> {
     // SAFETY: the caller's promise.
     let it = unsafe { get(it) };
-    Ok(match (it, is_func) {
-        (None, true) => rt::Ref::Func(None),
-        (None, false) => rt::Ref::Extern(None),
-        (Some(it), true) => match &it.object {
+    Ok(match (it, rt::Ref::null(element.heap_type())) {
+        (None, null) => null,
+        (Some(it), rt::Ref::Func(_)) => match &it.object {
             Object::Func(func) => rt::Ref::Func(Some(*func)),
             _ => bail!("a reference that is not to a function cannot be in a table of functions"),
         },
-        (Some(it), false) => rt::Ref::Extern(Some(externref(store, it)?)),
+        (Some(it), rt::Ref::Exn(_)) => match &it.object {
+            Object::Exn(exception) => rt::Ref::Exn(Some(*exception)),
+            _ => bail!("a reference that is not to an exception cannot be in a table of exceptions"),
+        },
+        (Some(it), rt::Ref::Extern(_)) => rt::Ref::Extern(Some(externref(store, it)?)),
     })
 }
 
@@ -148,8 +158,7 @@ pub(crate) fn from_rust_ref(store: &Arc<StoreCell>, it: rt::Ref) -> *mut wasm_re
     let object = match it {
         rt::Ref::Func(func) => func.map(Object::Func),
         rt::Ref::Extern(value) => value.and_then(|value| referent(store, value)),
-        // C has no kind for them.
-        rt::Ref::Exn(_) => None,
+        rt::Ref::Exn(exception) => exception.map(Object::Exn),
     };
     object.map_or(ptr::null_mut(), |object| give(wasm_ref_t::new(store, object)))
 }
@@ -214,7 +223,11 @@ c_api! {
     }
     /// A copy that owns its reference.
     fn wasm_val_copy(out: *mut wasm_val_t, value: *const wasm_val_t) {
-        let copy = unsafe { get(value)?.copied() };
+        let copy = match unsafe { get(value) } {
+            Some(value) => unsafe { value.copied() },
+            // A value that can be deleted.
+            None => wasm_val_t::default_of(I32),
+        };
         unsafe { put(out, copy) }?;
     }
 }

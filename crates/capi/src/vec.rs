@@ -145,6 +145,15 @@ pub(crate) unsafe fn put<T>(out: *mut T, value: T) -> Option<()> {
     Some(())
 }
 
+/// Makes it an empty vector, so that it can be deleted whatever happens next.
+///
+/// # Safety
+/// As [`put`].
+pub(crate) unsafe fn clear<T>(out: *mut Vector<T>) {
+    // SAFETY: the caller's promise.
+    unsafe { put(out, Vector::from_vec(Vec::new())) };
+}
+
 macro_rules! vector {
     ($ty:ident of $element:ty: $empty:ident $uninitialized:ident $new:ident $copy:ident $delete:ident) => {
         /// A vector; see `wasm.h`.
@@ -161,6 +170,7 @@ macro_rules! vector {
             }
             /// A vector of these elements, which it owns from now on.
             fn $new(out: *mut $ty, size: usize, data: *const $element) {
+                unsafe { $crate::vec::clear(out) };
                 let elements = match size {
                     0 => Vec::new(),
                     _ if data.is_null() => return None,
@@ -171,6 +181,9 @@ macro_rules! vector {
             }
             /// A copy of a vector and its elements.
             fn $copy(out: *mut $ty, from: *const $ty) {
+                if !std::ptr::eq(out, from) {
+                    unsafe { $crate::vec::clear(out) };
+                }
                 let copy = unsafe { $crate::get(from)?.copied() };
                 unsafe { $crate::vec::put(out, copy) }?;
             }

@@ -102,7 +102,7 @@ c_api! {
         };
         let context = wasi.builder.build();
         attempt(|| {
-            store.cell.with(|mut store| store.data_mut().set_wasi(context));
+            store.cell.set_wasi(context);
             Ok(())
         })
     }

@@ -85,6 +85,7 @@ impl fmt::Display for WasmBacktrace {
 }
 
 /// One function of a [`WasmBacktrace`].
+#[derive(Clone)]
 pub struct FrameInfo {
     module: Module,
     func: u32,

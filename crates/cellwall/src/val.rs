@@ -6,6 +6,7 @@ use crate::{
 use cellwall_runtime as runtime;
 use std::any::Any;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -530,6 +531,22 @@ impl<R> Clone for Rooted<R> {
 }
 
 impl<R> Copy for Rooted<R> {}
+
+/// The same reference, in the same store.
+impl<R> PartialEq for Rooted<R> {
+    fn eq(&self, other: &Self) -> bool {
+        self.store == other.store && self.raw == other.raw
+    }
+}
+
+impl<R> Eq for Rooted<R> {}
+
+impl<R> Hash for Rooted<R> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.store.hash(state);
+        self.raw.hash(state);
+    }
+}
 
 impl<R> fmt::Debug for Rooted<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

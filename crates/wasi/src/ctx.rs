@@ -76,8 +76,17 @@ impl WasiCtx {
     pub fn canceller(&mut self) -> std::io::Result<Canceller> {
         match &self.waiting.canceller {
             Some(canceller) => Ok(canceller.clone()),
-            None => Ok(self.waiting.canceller.insert(Canceller::new()?).clone()),
+            None => self.new_canceller(),
         }
+    }
+
+    /// A handle likewise, in place of those that were handed out before: what was cancelled can wait again.
+    ///
+    /// # Errors
+    /// The host is out of descriptors; then there is none.
+    pub fn new_canceller(&mut self) -> std::io::Result<Canceller> {
+        self.waiting.canceller = None;
+        Ok(self.waiting.canceller.insert(Canceller::new()?).clone())
     }
 }
 

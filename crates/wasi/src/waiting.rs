@@ -20,7 +20,8 @@ const PIPE_BYTES: usize = 4096;
 /// A handle that ends the waits of one [`WasiCtx`](crate::WasiCtx) from any thread.
 ///
 /// Cloning is cheap; all clones mean the same context. There is no way back: a cancelled context
-/// never waits again.
+/// never waits again, unless it is given another one
+/// ([`new_canceller`](crate::WasiCtx::new_canceller)).
 #[derive(Debug, Clone)]
 pub struct Canceller(Arc<Shared>);
 

@@ -5,7 +5,7 @@ use super::{
     cellwall_component_resource_type_t, cellwall_component_val_t, missing, name,
 };
 use crate::extra::{attempt_in, cellwall_error_t};
-use crate::refs::{Object, wasm_module_t, wasm_ref_t};
+use crate::refs::{wasm_module_t, wasm_ref_t};
 use crate::store::StoreCell;
 use crate::{c_api, error, get, give, take};
 use cellwall_rs::component::{Func, Instance, Val};
@@ -126,7 +126,7 @@ c_api! {
     ) -> *mut wasm_module_t {
         let (it, index) = unsafe { (get(instance)?, get(index)?) };
         let module = it.store.with(|context| it.instance.get_module(context, &index.index))?;
-        give(wasm_ref_t::new(&it.store, Object::Module(module)))
+        give(wasm_ref_t::of_module(&it.store, module))
     }
     /// See `component_instance.api`.
     fn cellwall_component_instance_get_resource(
@@ -153,9 +153,10 @@ c_api! {
         results: *mut cellwall_component_val_t,
         results_count: usize,
     ) -> *mut cellwall_error_t {
-        let it = unsafe { get(func) };
-        attempt_in(it.map(|it| &it.store), || {
-            let it = it.ok_or_else(missing)?;
+        // Of our own: what it calls may delete the function, and the store.
+        let it = unsafe { get(func) }.cloned();
+        attempt_in(it.as_ref().map(|it| &it.store), || {
+            let it = it.as_ref().ok_or_else(missing)?;
             let args = match args.is_null() {
                 true if args_count > 0 => return Err(missing()),
                 true => &[],

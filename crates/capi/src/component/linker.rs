@@ -14,7 +14,7 @@ use crate::refs::wasm_module_t;
 use crate::store::{Data, StoreCell, wasm_engine_t, wasm_store_t};
 use crate::{c_api, get, give, take};
 use cellwall_rs::component::types::ComponentFunc;
-use cellwall_rs::component::{Linker, LinkerInstance, Val};
+use cellwall_rs::component::{InstancePre, Linker, LinkerInstance, Val};
 use cellwall_rs::{Engine, Error, Result, StoreContextMut, bail};
 use std::ffi::{c_char, c_void};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,6 +22,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Definitions by names.
 pub struct cellwall_component_linker_t {
     linker: Arc<Mutex<Linker<Data>>>,
+}
+
+/// A component with the imports that a linker found for it.
+#[derive(Clone)]
+pub struct cellwall_component_instance_pre_t {
+    pre: InstancePre<Data>,
+    engine: Engine,
 }
 
 /// A place to define things in.
@@ -142,6 +149,20 @@ unsafe fn read(out: &super::cellwall_component_vallist_t, results: &mut [Val]) -
     Ok(())
 }
 
+/// Makes an instance in a store.
+fn instantiated(
+    pre: &InstancePre<Data>,
+    engine: &Engine,
+    cell: &Arc<StoreCell>,
+) -> Result<cellwall_component_instance_t> {
+    if !Engine::same(engine, cell.engine()) {
+        bail!("the component is of another engine than the store");
+    }
+    let instance = cell.with(|context| pre.instantiate(context))?;
+    let store = cell.clone();
+    Ok(cellwall_component_instance_t { store, instance })
+}
+
 c_api! {
     /// See `component_linker.api`.
     fn cellwall_component_linker_new(engine: *const wasm_engine_t) -> *mut cellwall_component_linker_t {
@@ -195,22 +216,60 @@ c_api! {
         component: *const cellwall_component_t,
         out: *mut *mut cellwall_component_instance_t,
     ) -> *mut cellwall_error_t {
-        let store = unsafe { get(store) };
-        attempt_in(store.map(|store| &store.cell), || {
+        // Of our own: what runs may delete the store.
+        let cell = unsafe { get(store) }.map(|store| store.cell.clone());
+        attempt_in(cell.as_ref(), || {
             let linker = unsafe { get(linker) }.ok_or_else(missing)?;
             let component = &unsafe { get(component) }.ok_or_else(missing)?.component;
-            let cell = &store.ok_or_else(missing)?.cell;
+            let cell = cell.as_ref().ok_or_else(missing)?;
             if out.is_null() {
                 return Err(missing());
             }
-            if !Engine::same(component.engine(), cell.engine()) {
-                bail!("the component is of another engine than the store");
-            }
             // Not under the lock: what runs now may define more.
             let pre = lock(&linker.linker).instantiate_pre(component)?;
-            let instance = cell.with(|context| pre.instantiate(context))?;
-            unsafe { written(out, cellwall_component_instance_t { store: cell.clone(), instance }) }
+            unsafe { written(out, instantiated(&pre, component.engine(), cell)?) }
         })
+    }
+    /// See `component_linker.api`.
+    fn cellwall_component_linker_instantiate_pre(
+        linker: *const cellwall_component_linker_t,
+        component: *const cellwall_component_t,
+        out: *mut *mut cellwall_component_instance_pre_t,
+    ) -> *mut cellwall_error_t {
+        attempt(|| {
+            let linker = unsafe { get(linker) }.ok_or_else(missing)?;
+            let component = &unsafe { get(component) }.ok_or_else(missing)?.component;
+            let pre = lock(&linker.linker).instantiate_pre(component)?;
+            let engine = component.engine().clone();
+            unsafe { written(out, cellwall_component_instance_pre_t { pre, engine }) }
+        })
+    }
+    /// See `component_linker.api`.
+    fn cellwall_component_instance_pre_instantiate(
+        pre: *const cellwall_component_instance_pre_t,
+        store: *mut wasm_store_t,
+        out: *mut *mut cellwall_component_instance_t,
+    ) -> *mut cellwall_error_t {
+        // As above.
+        let cell = unsafe { get(store) }.map(|store| store.cell.clone());
+        attempt_in(cell.as_ref(), || {
+            let it = unsafe { get(pre) }.ok_or_else(missing)?;
+            let cell = cell.as_ref().ok_or_else(missing)?;
+            if out.is_null() {
+                return Err(missing());
+            }
+            unsafe { written(out, instantiated(&it.pre, &it.engine, cell)?) }
+        })
+    }
+    /// See `component_linker.api`.
+    fn cellwall_component_instance_pre_clone(
+        pre: *const cellwall_component_instance_pre_t,
+    ) -> *mut cellwall_component_instance_pre_t {
+        give(unsafe { get(pre) }?.clone())
+    }
+    /// See `component_linker.api`.
+    fn cellwall_component_instance_pre_delete(pre: *mut cellwall_component_instance_pre_t) {
+        drop(unsafe { take(pre) });
     }
     /// See `component_linker.api`.
     fn cellwall_component_linker_instance_add_instance(

@@ -649,6 +649,30 @@ static void artifacts(void) {
   cellwall_component_instance_t* instance = NULL;
   show("another engine", cellwall_component_linker_instantiate(linker, store, component, &instance));
   cellwall_component_linker_delete(linker);
+  // Imports found once, for stores of the engine.
+  linker = cellwall_component_linker_new(other);
+  cellwall_component_instance_pre_t *pre = NULL, *again = NULL;
+  fine(cellwall_component_linker_instantiate_pre(linker, component, &pre));
+  show("nowhere to put it", cellwall_component_linker_instantiate_pre(linker, component, NULL));
+  cellwall_component_linker_delete(linker);
+  again = cellwall_component_instance_pre_clone(pre);
+  cellwall_component_instance_pre_delete(pre);
+  wasm_store_t* stores[] = {wasm_store_new(other), wasm_store_new(other)};
+  for (int i = 0; i < 2; i++) {
+    show("in a store", cellwall_component_instance_pre_instantiate(again, stores[i], &instance));
+    cellwall_component_instance_delete(instance);
+    wasm_store_delete(stores[i]);
+  }
+  show("in another engine", cellwall_component_instance_pre_instantiate(again, store, &instance));
+  show("in no store", cellwall_component_instance_pre_instantiate(again, NULL, &instance));
+  cellwall_component_instance_pre_delete(again);
+  linker = cellwall_component_linker_new(engine);
+  cellwall_component_t* lacking = compile(counters);
+  cellwall_error_t* lacks = cellwall_component_linker_instantiate_pre(linker, lacking, &pre);
+  printf("without imports: %s\n", lacks ? "refused" : "taken");
+  cellwall_error_delete(lacks);
+  cellwall_component_delete(lacking);
+  cellwall_component_linker_delete(linker);
   cellwall_component_delete(component);
   wasm_engine_delete(other);
 }

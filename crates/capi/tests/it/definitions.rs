@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 /// The nouns in the order of the header: what is used is declared before.
-const NOUNS: [&str; 16] = [
+const NOUNS: [&str; 17] = [
     "error",
     "config",
     "module",
@@ -16,6 +16,7 @@ const NOUNS: [&str; 16] = [
     "memory",
     "func",
     "trap",
+    "exception",
     "linker",
     "component",
     "component_types",
@@ -385,7 +386,7 @@ fn signatures(nouns: &[Noun]) -> String {
     let mut text = String::from(
         "//! Generated from `api/`; not to be edited. The functions have the types that the header says.\n\n\
          #![allow(unused_imports, reason = \"the list is for all definitions\")]\n\n\
-         use crate::callback::*;\nuse crate::component::*;\nuse crate::config::*;\nuse crate::extra::*;\nuse crate::func::*;\nuse crate::linker::*;\nuse crate::memory::*;\nuse crate::raw::*;\nuse crate::refs::*;\n\
+         use crate::callback::*;\nuse crate::component::*;\nuse crate::config::*;\nuse crate::exception::*;\nuse crate::extra::*;\nuse crate::func::*;\nuse crate::instance::*;\nuse crate::linker::*;\nuse crate::memory::*;\nuse crate::raw::*;\nuse crate::refs::*;\nuse crate::signal::*;\n\
          use crate::store::*;\nuse crate::trap::*;\nuse crate::types::*;\nuse crate::val::*;\nuse crate::vec::*;\nuse crate::wasi::*;\n\
          use std::ffi::{c_char, c_void};\n\n",
     );
