@@ -729,3 +729,27 @@ def test_everything_is_documented():
 
     for name in cellwall.component.__all__:
         assert getattr(cellwall.component, name).__doc__ or name == "ComponentItem", name
+
+
+def test_an_instance_in_many_stores(engine):
+    from cellwall.component import InstancePre
+
+    text = """(component (import "n" (func $n (result u32))) (core func $n' (canon lower (func $n)))
+      (core module $m (import "" "n" (func $n (result i32))) (func (export "f") (result i32) call $n))
+      (core instance $i (instantiate $m (with "" (instance (export "n" (func $n'))))))
+      (func (export "f") (result u32) (canon lift (core func $i "f"))))"""
+    component, linker = Component(engine, text), Linker(engine)
+    with pytest.raises(CellwallError, match="n"):
+        linker.instantiate_pre(component)
+    with linker.root() as root:
+        root.add_func("n", lambda store: store.data())
+    pre = linker.instantiate_pre(component)
+    linker.close()
+    for number in range(3):
+        with Store(engine, number) as store:
+            assert pre.instantiate(store).get_func(store, "f")(store) == number
+    with Store() as other, pytest.raises(CellwallError, match="engine"):
+        pre.instantiate(other)
+    for wrong in (lambda: InstancePre(), lambda: Linker(engine).instantiate_pre(text)):
+        with pytest.raises(TypeError):
+            wrong()

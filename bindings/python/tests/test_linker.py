@@ -8,6 +8,7 @@ from cellwall import (
     Func,
     FuncType,
     Instance,
+    InstancePre,
     Linker,
     Module,
     Store,
@@ -88,6 +89,37 @@ def test_an_exception_at_the_start(engine, store):
     linker.define_func("", "f", FuncType([], []), fail)
     with pytest.raises(RuntimeError, match="no"):
         linker.instantiate(store, Module(engine, '(module (import "" "f" (func $f)) (start $f))'))
+
+
+def test_an_instance_in_many_stores(engine):
+    linker = Linker(engine)
+    linker.define_func("m", "f", FuncType([], [ValType.i32()]), lambda: 6)
+    module = Module(engine, USES)
+    pre = linker.instantiate_pre(module)
+    assert pre.module is module
+    linker.close()
+    for _ in range(3):
+        with Store(engine) as store:
+            assert pre.instantiate(store).exports(store)["g"](store) == 6
+    with pytest.raises(CellwallError, match="m.*f"):
+        Linker(engine).instantiate_pre(module)
+    with pytest.raises(TypeError):
+        InstancePre()
+    with Store() as store, pytest.raises(CellwallError, match="engine"):
+        pre.instantiate(store)
+
+
+def test_aliases(engine, store):
+    linker = Linker(engine)
+    linker.define_func("a", "b", FuncType([], [ValType.i32()]), lambda: 6)
+    linker.alias("a", "b", "m", "f")
+    assert linker.instantiate(store, Module(engine, USES)).exports(store)["g"](store) == 6
+    linker.alias_module("m", "n")
+    assert linker.get(store, "n", "f")(store) == 6
+    with pytest.raises(CellwallError, match="nobody"):
+        linker.alias("nobody", "b", "m", "f")
+    with pytest.raises(CellwallError, match="already defined"):
+        linker.alias_module("m", "n")
 
 
 def test_unknown_imports_as_traps(engine, store):

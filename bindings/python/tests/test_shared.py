@@ -19,6 +19,7 @@ from cellwall import (
     Store,
     Trap,
     TrapCode,
+    WaitResult,
 )
 
 SHARED = MemoryType(Limits(1, 3), shared=True)
@@ -167,3 +168,60 @@ def test_one_store_is_interrupted():
     store.close()
     with pytest.raises(ValueError, match="closed"):
         store.interrupt()
+
+
+def test_threads_of_python_wait_and_notify(engine):
+    memory = SharedMemory(engine, SHARED)
+    assert memory.atomic_wait32(0, 1, 5) == WaitResult.MISMATCH
+    assert memory.atomic_wait64(8, 0, 0.001) == WaitResult.TIMED_OUT
+    assert memory.atomic_notify(0, 1) == 0
+    ended = []
+    threads = [threading.Thread(target=lambda: ended.append(memory.atomic_wait32(4, 0))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    woken = 0
+    while woken < 2:
+        woken += memory.atomic_notify(4, 2 - woken)
+    assert woken == 2
+    while woken < 3:
+        woken += memory.atomic_notify(4, 10)
+    for thread in threads:
+        thread.join()
+    assert ended == [WaitResult.OK] * 3
+    for wait in (memory.atomic_wait32, memory.atomic_wait64):
+        with pytest.raises(CellwallError, match="unaligned|multiple"):
+            wait(2, 0, 0)
+        with pytest.raises(CellwallError, match="out of bounds"):
+            wait(65536, 0, 0)
+    with pytest.raises(CellwallError, match="out of bounds"):
+        memory.atomic_notify(3 * 65536, 1)
+
+
+def test_a_guest_waits_for_python(engine):
+    text = """(module (import "" "m" (memory 1 3 shared))
+      (func (export "wait") (result i32) (memory.atomic.wait32 (i32.const 16) (i32.const 0) (i64.const -1))))"""
+    memory = SharedMemory(engine, SHARED)
+    ended = []
+
+    def guest():
+        with Store(engine) as store:
+            ended.append(Instance(store, Module(engine, text), [memory]).exports(store)["wait"](store))
+
+    thread = threading.Thread(target=guest)
+    thread.start()
+    while memory.atomic_notify(16, 1) == 0:
+        pass
+    thread.join()
+    assert ended == [0]
+
+
+def test_features_of_the_processor():
+    config = Config()
+    for feature in ("popcnt", "lzcnt", "bmi1", "bmi2", "avx", "avx2", "fma"):
+        config.cpu_feature(feature, False)
+    engine = Engine(config)
+    with Store(engine) as store:
+        f = Instance(store, Module(engine, "(module (func (export \"f\") (param i32) (result i32) (i32.popcnt (local.get 0))))"))
+        assert f.exports(store)["f"](store, 0xFF) == 8
+    with pytest.raises(CellwallError, match="popcnt, lzcnt"):
+        Config().cpu_feature("sse9", True)

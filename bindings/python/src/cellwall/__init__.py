@@ -10,12 +10,13 @@
 """
 
 from ._engine import Config, Engine, Store, Storelike
-from ._error import CellwallError, ExitTrap, Frame, Trap, TrapCode
-from ._extern import AsExtern, Global, Memory, SharedMemory, Table
+from ._error import CellwallError, ExitTrap, Frame, Source, Trap, TrapCode
+from ._exception import Exn, Tag, ThrownException
+from ._extern import AsExtern, Global, Memory, SharedMemory, Table, WaitResult
 from ._func import Caller, Func
 from ._linker import InstancePre, Linker
 from ._module import Instance, InstanceExports, Module, wat2wasm
-from ._types import ExportType, FuncType, GlobalType, ImportType, Limits, MemoryType, TableType, ValType
+from ._types import ExportType, FuncType, GlobalType, ImportType, Limits, MemoryType, TableType, TagType, ValType
 from ._value import Val
 from ._wasi import DirPerms, WasiConfig, WasiOutput
 
@@ -29,6 +30,7 @@ __all__ = [
     "DirPerms",
     "Engine",
     "ExitTrap",
+    "Exn",
     "ExportType",
     "Frame",
     "Func",
@@ -45,14 +47,19 @@ __all__ = [
     "MemoryType",
     "Module",
     "SharedMemory",
+    "Source",
     "Store",
     "Storelike",
     "Table",
     "TableType",
+    "Tag",
+    "TagType",
+    "ThrownException",
     "Trap",
     "TrapCode",
     "Val",
     "ValType",
+    "WaitResult",
     "WasiConfig",
     "WasiOutput",
     "wat2wasm",

@@ -98,6 +98,11 @@ class Config:
         """Whether traps have frames; they do by default."""
         lib.cellwall_config_backtrace_set(self._live(), enable)
 
+    def cpu_feature(self, name: str, enable: bool) -> None:
+        """Whether code may use a feature of the processor: ``"popcnt"``, ``"lzcnt"``, ``"bmi1"``, ``"bmi2"``,
+        ``"avx"``, ``"avx2"`` or ``"fma"``. All that it has by default; what it lacks is never used."""
+        check(lib.cellwall_config_cpu_feature_set(self._live(), c_text(name), bool(enable)))
+
     def parallel_compilation(self, enable: bool) -> None:
         """Whether modules are compiled on all processors; they are by default."""
         lib.cellwall_config_parallel_compilation_set(self._live(), enable)
@@ -155,7 +160,8 @@ class Engine(Closing):
         return self._ptr
 
     def interrupt(self) -> None:
-        """Stops every call of guest code that is running in this engine, on whatever thread, with a trap."""
+        """Stops every call of guest code that is running in this engine, on whatever thread, with a trap; also those
+        that sleep or read in WASI."""
         lib.cellwall_engine_interrupt(self._live())
 
     def close(self) -> None:
@@ -237,7 +243,8 @@ class Store(Closing):
         tables: int = -1,
         memories: int = -1,
     ) -> None:
-        """Limits what guests can make the store grow to; negative numbers leave the default."""
+        """Limits what guests can make the store grow to, and how much is made in it; negative numbers are no limit,
+        which is the default."""
         lib.cellwall_store_limits_set(live(self).ptr, memory_size, table_elements, instances, tables, memories)
 
     def close(self) -> None:

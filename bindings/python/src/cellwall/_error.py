@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 from enum import Enum
-from typing import Any, List, Optional
+from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional
 
 from ._lib import NULL, ffi, lib, taken_bytes, text_of
+
+if TYPE_CHECKING:
+    from ._engine import State
 
 
 class CellwallError(Exception):
@@ -90,10 +93,20 @@ class TrapCode(Enum):
     ATOMIC_WAIT_NON_SHARED_MEMORY = 13
 
 
+class Source(NamedTuple):
+    """A place in the source of a guest."""
+
+    #: The function, as it is in the DWARF: not demangled.
+    func: Optional[str]
+    file: Optional[str]
+    line: Optional[int]
+    column: Optional[int]
+
+
 class Frame:
     """A frame of guest code in the backtrace of a trap."""
 
-    __slots__ = ("func_index", "func_name", "module_name", "module_offset", "func_offset")
+    __slots__ = ("func_index", "func_name", "module_name", "module_offset", "func_offset", "sources")
 
     func_index: int
     func_name: Optional[str]
@@ -102,6 +115,8 @@ class Frame:
     module_offset: int
     #: Offset of the instruction in the function's bytes.
     func_offset: int
+    #: Where in the source it is, the innermost inlined function first; empty without DWARF.
+    sources: List[Source]
 
     def __init__(self, frame: Any):
         self.func_index = lib.wasm_frame_func_index(frame)
@@ -110,6 +125,17 @@ class Frame:
         func, module = lib.cellwall_frame_func_name(frame), lib.cellwall_frame_module_name(frame)
         self.func_name = None if func == NULL else text_of(func)
         self.module_name = None if module == NULL else text_of(module)
+        self.sources = []
+        source = ffi.new("cellwall_source_t *")
+        while lib.cellwall_frame_source(frame, len(self.sources), source):
+            self.sources.append(
+                Source(
+                    None if source.func == NULL else text_of(source.func),
+                    None if source.file == NULL else text_of(source.file),
+                    source.line or None,
+                    source.column or None,
+                )
+            )
 
     def __repr__(self) -> str:
         name = self.func_name or f"func {self.func_index}"
@@ -138,6 +164,9 @@ class Trap(Exception):
         for number, frame in enumerate(self.frames):
             name = frame.func_name or f"<wasm function {frame.func_index}>"
             lines.append(f"  {number}: {frame.module_offset:#8x} - {frame.module_name or '<unknown>'}!{name}")
+            lines.extend(
+                f"                 at {source.file}:{source.line or 0}" for source in frame.sources if source.file
+            )
         return "\n".join(lines)
 
 
@@ -155,8 +184,10 @@ def trap_message(trap: Any) -> str:
     return text.rstrip(b"\0").decode("utf-8", "replace")
 
 
-def raise_trap(trap: Any) -> None:
-    """Raises what an owned trap stands for: what a function of the host raised, an exit, or a trap."""
+def raise_trap(trap: Any, state: State) -> None:
+    """Raises what an owned trap stands for: what a function of the host raised, an exit, an exception, or a trap."""
+    from ._exception import thrown
+
     try:
         error, pending.error = pending.error, None
         if error is not None:
@@ -172,10 +203,11 @@ def raise_trap(trap: Any) -> None:
             found = [Frame(frames.data[number]) for number in range(frames.size)]
         finally:
             lib.wasm_frame_vec_delete(frames)
-        if code == 0 and not found:
+        exception = thrown(state, trap)
+        if code == 0 and not found and exception is None:
             # Not from guest code: the call itself was wrong.
             raise CellwallError(message)
-        raised = Trap(message)
+        raised = exception or Trap(message)
         raised.frames = found
         raised.trap_code = TrapCode(code) if 0 < code <= len(TrapCode) else None
         raise raised

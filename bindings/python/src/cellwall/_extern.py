@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+from enum import Enum
 from typing import Any, Optional, Union
 
 from ._engine import Engine, State, Storelike, live, same
-from ._error import CellwallError, failed, made
+from ._error import CellwallError, check, failed, made
+from ._exception import Tag
 from ._func import Func
 from ._lib import NULL, ffi, lib
 from ._types import GlobalType, MemoryType, TableType
@@ -112,6 +114,17 @@ class Memory:
         return lib.wasm_memory_as_extern(self._ptr)
 
 
+class WaitResult(Enum):
+    """How a wait in a shared memory ended."""
+
+    #: Somebody notified the address.
+    OK = 0
+    #: The value was not the expected one.
+    MISMATCH = 1
+    #: The time was over.
+    TIMED_OUT = 2
+
+
 class SharedMemory:
     """A memory of an engine, which stores on any threads can import and all threads may use."""
 
@@ -173,6 +186,29 @@ class SharedMemory:
         if data and not lib.cellwall_sharedmemory_write(self._ptr, start, data, len(data)):
             raise failed("the memory cannot be written")
         return len(data)
+
+    def atomic_notify(self, address: int, count: int) -> int:
+        """Wakes at most so many of those that wait at an address, guests and others; the answer is how many."""
+        woken = ffi.new("uint32_t *")
+        check(lib.cellwall_sharedmemory_atomic_notify(self._ptr, address, count, woken))
+        return int(woken[0])
+
+    def _wait(self, wait: Any, address: int, expected: int, bits: int, timeout: Optional[float]) -> WaitResult:
+        nanoseconds = -1 if timeout is None else min(max(int(timeout * 1e9), 0), 2**63 - 1)
+        result = ffi.new("uint8_t *")
+        check(wait(self._ptr, address, expected & ((1 << bits) - 1), nanoseconds, result))
+        return WaitResult(result[0])
+
+    def atomic_wait32(self, address: int, expected: int, timeout: Optional[float] = None) -> WaitResult:
+        """Waits until another thread notifies the address, at most so many seconds, if there are the expected 4 bytes.
+
+        Other threads of Python go on meanwhile. Ctrl-C waits too: in the main thread, give a time.
+        """
+        return self._wait(lib.cellwall_sharedmemory_atomic_wait32, address, expected, 32, timeout)
+
+    def atomic_wait64(self, address: int, expected: int, timeout: Optional[float] = None) -> WaitResult:
+        """Likewise, of 8 bytes."""
+        return self._wait(lib.cellwall_sharedmemory_atomic_wait64, address, expected, 64, timeout)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, SharedMemory):
@@ -295,7 +331,7 @@ class Global:
 
 
 #: What can be imported and exported.
-AsExtern = Union[Func, Memory, SharedMemory, Table, Global]
+AsExtern = Union[Func, Memory, SharedMemory, Table, Global, Tag]
 
 
 def wrap_extern(state: State, ptr: Any) -> AsExtern:
@@ -306,6 +342,8 @@ def wrap_extern(state: State, ptr: Any) -> AsExtern:
         return Func._of(state, lib.wasm_extern_as_func(ptr))
     if kind == 1:
         item, inner = object.__new__(Global), lib.wasm_extern_as_global(ptr)
+    elif kind == 4:
+        return Tag._of(state, ptr)
     elif kind == 2:
         item, inner = object.__new__(Table), lib.wasm_extern_as_table(ptr)
     elif kind == 3:
@@ -325,8 +363,8 @@ def extern_ptr(state: State, item: Any, what: str) -> Any:
     """It as an external, which stays its own or is given back with the answer."""
     if isinstance(item, SharedMemory):
         return made(lib.cellwall_sharedmemory_as_extern(item._ptr, state.ptr), lib.wasm_extern_delete)
-    if not isinstance(item, (Func, Memory, Table, Global)):
-        raise TypeError(f"{what}: expected a Func, Memory, Table or Global, got {type(item).__name__}")
+    if not isinstance(item, (Func, Memory, Table, Global, Tag)):
+        raise TypeError(f"{what}: expected a Func, Memory, Table, Global or Tag, got {type(item).__name__}")
     if item._state is not state:
         raise ValueError(f"{what}: it belongs to another store")
     return item._as_extern()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 from . import _signals
 from ._engine import STATES, State, Storelike, live, same
 from ._error import CellwallError, failed, made, pending, raise_trap
+from ._exception import ThrownException, throw
 from ._lib import NULL, ffi, lib, name
 from ._types import FuncType
 from ._value import number, read_val, signed, write_val
@@ -114,7 +115,7 @@ class Func:
         else:
             trap = _call_raw(self._ptr, values, RAW_MAX)
         if trap:
-            raise_trap(trap)
+            raise_trap(trap, state)
         count = self._results
         if count == 0:
             self._place = place
@@ -161,7 +162,7 @@ class Func:
             else:
                 trap = lib.wasm_func_call(self._ptr, args, results)
             if trap:
-                raise_trap(trap)
+                raise_trap(trap, state)
             answer = [read_val(state, results.data[place]) for place in range(results.size)]
         finally:
             lib.wasm_val_vec_delete(args)
@@ -270,6 +271,10 @@ def _call(env: Any, caller: Any, args: Any, nargs: int, results: Any, nresults: 
         _results(state, callback.results, results, answer)
         return NULL
     except BaseException as error:
+        if isinstance(error, ThrownException):
+            trap = throw(state, error)
+            if trap != NULL:
+                return trap
         pending.error = error
         message = ffi.new("wasm_name_t *")
         text = f"{type(error).__name__}: {error}".encode("utf-8", "replace") + b"\0"

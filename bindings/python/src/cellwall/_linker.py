@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from ._engine import Closing, Engine, Storelike, live, same
+from ._engine import Closing, Engine, State, Storelike, live, same
 from ._error import CellwallError, check, raise_trap
 from ._extern import AsExtern, extern_ptr, wrap_extern
 from ._func import Func, forget, remember, trampoline
 from ._lib import NULL, ffi, lib, name
 from ._module import Instance, Module
+from ._signals import guarded
 from ._types import FuncType
 
 
@@ -91,16 +92,24 @@ class Linker(Closing):
         if not isinstance(module, Module):
             raise TypeError("expected a Module")
         state = live(store)
-        obtained = module._in(state.ptr)
-        out, trap = ffi.new("wasm_instance_t **"), ffi.new("wasm_trap_t **")
-        check(lib.cellwall_linker_instantiate(self._live(), state.ptr, obtained, out, trap))
-        if trap[0] != NULL:
-            raise_trap(trap[0])
-        return Instance._of(state, out[0], module)
+        return _instantiate(state, lib.cellwall_linker_instantiate, self._live(), module, module._in(state.ptr))
 
     def instantiate_pre(self, module: Module) -> InstancePre:
-        """The module with this linker, to be instantiated in many stores."""
-        return InstancePre(self, module)
+        """The module with its imports, found once, to be instantiated in many stores."""
+        if not isinstance(module, Module):
+            raise TypeError("expected a Module")
+        out = ffi.new("cellwall_instance_pre_t **")
+        check(lib.cellwall_linker_instantiate_pre(self._live(), module._in(module._store()), out))
+        return InstancePre._of(out[0], module)
+
+    def alias(self, module: str, name_: str, as_module: str, as_name: str) -> None:
+        """Defines under new names what is defined under these."""
+        names = name(module), name(name_), name(as_module), name(as_name)
+        check(lib.cellwall_linker_alias(self._live(), *names))
+
+    def alias_module(self, module: str, as_module: str) -> None:
+        """Defines under a new module name all that is defined under this one."""
+        check(lib.cellwall_linker_alias_module(self._live(), name(module), name(as_module)))
 
     def get(self, store: Storelike, module: str, name_: str) -> AsExtern:
         """What these names stand for."""
@@ -125,14 +134,32 @@ class Linker(Closing):
 
 
 class InstancePre:
-    """A module and the linker that has its imports."""
+    """A module and its imports; made by `Linker.instantiate_pre`. Threads may share it."""
 
-    def __init__(self, linker: Linker, module: Module):
-        if not isinstance(module, Module):
-            raise TypeError("expected a Module")
-        self._linker = linker
-        self._module = module
+    def __init__(self) -> None:
+        raise TypeError("an InstancePre is made by Linker.instantiate_pre")
+
+    @classmethod
+    def _of(cls, ptr: Any, module: Module) -> InstancePre:
+        pre = object.__new__(cls)
+        pre._ptr = ffi.gc(ptr, lib.cellwall_instance_pre_delete)
+        pre._module = module
+        return pre
+
+    @property
+    def module(self) -> Module:
+        """The module."""
+        return self._module
 
     def instantiate(self, store: Storelike) -> Instance:
-        """Makes an instance."""
-        return self._linker.instantiate(store, self._module)
+        """Makes an instance, and runs its start function."""
+        state = live(store)
+        return _instantiate(state, lib.cellwall_instance_pre_instantiate, self._ptr, self._module)
+
+
+def _instantiate(state: State, make: Callable[..., Any], source: Any, module: Module, *obtained: Any) -> Instance:
+    out, trap = ffi.new("wasm_instance_t **"), ffi.new("wasm_trap_t **")
+    check(guarded(state.engine, make, source, state.ptr, *obtained, out, trap))
+    if trap[0] != NULL:
+        raise_trap(trap[0], state)
+    return Instance._of(state, out[0], module)

@@ -11,6 +11,7 @@ from ._engine import Closing, Engine, State, Storelike, live, same
 from ._error import CellwallError, check, failed, raise_trap
 from ._extern import AsExtern, extern_ptr, wrap_extern
 from ._lib import NULL, Wasm, ffi, lib, path_bytes, taken_bytes
+from ._signals import guarded
 from ._types import ExportType, ImportType
 
 
@@ -154,7 +155,7 @@ class Instance:
         array = ffi.new("wasm_extern_t *[]", items)
         vec = ffi.new("wasm_extern_vec_t *", (len(items), array))
         trap = ffi.new("wasm_trap_t **")
-        ptr = lib.wasm_instance_new(state.ptr, obtained, vec, trap)
+        ptr = guarded(state.engine, lib.wasm_instance_new, state.ptr, obtained, vec, trap)
         if ptr == NULL:
             error = lib.cellwall_last_error()
             if trap[0] == NULL or (error != NULL and lib.cellwall_error_kind(error) not in (0, 4)):
@@ -164,7 +165,7 @@ class Instance:
                 raise CellwallError("the instance cannot be made")
             if error != NULL:
                 lib.cellwall_error_delete(error)
-            raise_trap(trap[0])
+            raise_trap(trap[0], state)
         self._init(state, ptr, module)
 
     @classmethod

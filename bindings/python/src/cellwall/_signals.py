@@ -1,14 +1,16 @@
-"""Ctrl-C while guest code runs.
+"""Ctrl-C while guest code runs, or waits.
 
-Python runs its signal handlers between its own instructions only, and guest code has none. So for the time
-of a call from the main thread the numbers of arriving signals go to a thread of ours as well, which
-interrupts the guest; the handler then runs when the call has returned, and raises `KeyboardInterrupt`.
+Python runs its signal handlers between its own instructions only, and guest code has none. So the library taps
+SIGINT: its number goes to a thread of ours as well, which interrupts the guest that the main thread is calling; the
+handler then runs when the call has returned, and raises `KeyboardInterrupt`. A handler that is put in later takes the
+tap away: the thread looks after it for as long as there are calls.
 Requires that the handler of SIGINT raises: with a handler of the program's own nothing is interrupted.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import signal
 import threading
 from typing import Any, Callable, Optional
@@ -20,6 +22,9 @@ MAIN = threading.main_thread().ident
 
 #: Seconds between two interruptions of a guest that has just started when the first one came.
 AGAIN = 0.005
+#: Milliseconds between two looks at the tap, and how many without a call until the thread sleeps.
+LOOK = 20
+LOOKS = 50
 
 
 class _Watch:
@@ -28,21 +33,42 @@ class _Watch:
         os.set_blocking(self.write, False)
         #: The engine of the call that is under way in the main thread.
         self.engine: Optional[Any] = None
-        #: Where signals went before the call; -1 is nowhere.
-        self.before = -1
+        #: How many calls there were.
+        self.calls = 0
+        #: Whether nobody looks after the tap.
+        self.sleeps = False
+        self.tap()
         threading.Thread(target=self._watch, name="cellwall-signals", daemon=True).start()
 
+    def tap(self) -> None:
+        lib.cellwall_signal_tap(signal.SIGINT, self.write)
+
+    def wake(self) -> None:
+        """Begins to look after the tap again."""
+        self.sleeps = False
+        self.tap()
+        os.write(self.write, b"\0")
+
     def _watch(self) -> None:
+        poll = select.poll()
+        poll.register(self.read, select.POLLIN)
+        calls = looks = 0
         while True:
-            numbers = os.read(self.read, 64)
-            before = self.before
-            if before != -1:
-                try:
-                    os.write(before, numbers)
-                except OSError:
-                    pass
-            if signal.SIGINT in numbers and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-                self._interrupt()
+            if poll.poll(None if self.sleeps else LOOK):
+                numbers = os.read(self.read, 64)
+                if signal.SIGINT in numbers and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+                    self._interrupt()
+                looks = 0
+                continue
+            self.tap()
+            looks = 0 if self.calls != calls or self.engine is not None else looks + 1
+            calls = self.calls
+            if looks >= LOOKS:
+                # The main thread wakes us if it begins a call after this; one that began before is seen now.
+                self.sleeps = True
+                if self.calls != calls:
+                    self.sleeps = False
+                    looks = 0
 
     def _interrupt(self) -> None:
         engine = self.engine
@@ -58,7 +84,9 @@ _watch: Optional[_Watch] = None
 def _forget() -> None:
     # A child has no thread of ours.
     global _watch
-    _watch = None
+    if _watch is not None:
+        lib.cellwall_signal_tap(signal.SIGINT, -1)
+        _watch = None
 
 
 os.register_at_fork(after_in_child=_forget)
@@ -67,16 +95,24 @@ os.register_at_fork(after_in_child=_forget)
 def watched(engine: Any, call: Callable[..., Any], *args: Any) -> Any:
     """Makes a call from the main thread, which Ctrl-C ends."""
     global _watch
-    if _watch is None:
-        _watch = _Watch()
     watch = _watch
+    if watch is None:
+        watch = _watch = _Watch()
     if watch.engine is not None:
         # Within a call: it is watched already.
         return call(*args)
-    watch.before = before = signal.set_wakeup_fd(watch.write, warn_on_full_buffer=False)
     watch.engine = engine
+    watch.calls += 1
+    if watch.sleeps:
+        watch.wake()
     try:
         return call(*args)
     finally:
         watch.engine = None
-        signal.set_wakeup_fd(before)
+
+
+def guarded(engine: Any, call: Callable[..., Any], *args: Any) -> Any:
+    """Makes a call, from whatever thread."""
+    if threading.get_ident() == MAIN:
+        return watched(engine, call, *args)
+    return call(*args)

@@ -9,7 +9,7 @@ from ._lib import NULL, ffi, lib, text_of
 #: In C, the maximum of a memory without one.
 NO_MAXIMUM = 2**64 - 1
 
-_NAMES = {0: "i32", 1: "i64", 2: "f32", 3: "f64", 4: "v128", 128: "externref", 129: "funcref"}
+_NAMES = {0: "i32", 1: "i64", 2: "f32", 3: "f64", 4: "v128", 128: "externref", 129: "funcref", 130: "exnref"}
 
 
 class ValType:
@@ -49,6 +49,10 @@ class ValType:
     @staticmethod
     def funcref() -> ValType:
         return _VALTYPES[129]
+
+    @staticmethod
+    def exnref() -> ValType:
+        return _VALTYPES[130]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ValType) and self._kind == other._kind
@@ -245,7 +249,29 @@ class MemoryType(_Data):
         return MemoryType(limits, lib.cellwall_memorytype_is_64(ptr), lib.cellwall_memorytype_is_shared(ptr))
 
 
-AsExternType = Union[FuncType, GlobalType, TableType, MemoryType]
+class TagType(_Data):
+    """Type of a tag: that of a function whose parameters are the values of its exceptions."""
+
+    __slots__ = ("functype",)
+
+    functype: FuncType
+
+    def __init__(self, functype: FuncType):
+        if not isinstance(functype, FuncType):
+            raise TypeError("expected a FuncType")
+        self.functype = functype
+
+    def to_c(self) -> Any:
+        functype = self.functype.to_c()
+        ptr = lib.wasm_tagtype_new(lib.wasm_functype_copy(functype))
+        return ffi.gc(ptr, lib.wasm_tagtype_delete)
+
+    @staticmethod
+    def of(ptr: Any) -> TagType:
+        return TagType(FuncType.of(lib.wasm_tagtype_functype(ptr)))
+
+
+AsExternType = Union[FuncType, GlobalType, TableType, MemoryType, TagType]
 
 
 def externtype_of(ptr: Any) -> AsExternType:
@@ -258,6 +284,8 @@ def externtype_of(ptr: Any) -> AsExternType:
         return TableType.of(lib.wasm_externtype_as_tabletype_const(ptr))
     if kind == 3:
         return MemoryType.of(lib.wasm_externtype_as_memorytype_const(ptr))
+    if kind == 4:
+        return TagType.of(lib.wasm_externtype_as_tagtype_const(ptr))
     raise NotImplementedError(f"externals of kind {kind} cannot be used from Python yet")
 
 
@@ -299,5 +327,6 @@ __all__ = [
     "MemoryType",
     "NULL",
     "TableType",
+    "TagType",
     "ValType",
 ]

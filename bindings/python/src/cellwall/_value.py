@@ -9,7 +9,7 @@ from ._error import CellwallError, failed
 from ._lib import NULL, ffi, lib
 from ._types import ValType
 
-I32, I64, F32, F64, V128, EXTERNREF, FUNCREF = 0, 1, 2, 3, 4, 128, 129
+I32, I64, F32, F64, V128, EXTERNREF, FUNCREF, EXNREF = 0, 1, 2, 3, 4, 128, 129, 130
 
 
 def signed(value: Any, bits: int, what: str) -> int:
@@ -66,6 +66,8 @@ def write_val(state: State, val: Any, kind: int, value: Any, what: str) -> None:
         lib.cellwall_val_set_v128(_place(val), vector(value, what))
     elif kind == FUNCREF:
         val.of.ref = func_ref(state, value, what)
+    elif kind == EXNREF:
+        val.of.ref = exn_ref(state, value, what)
     elif value is None:
         val.of.ref = NULL
     else:
@@ -83,6 +85,19 @@ def func_ref(state: State, value: Any, what: str) -> Any:
     if value._state is not state:
         raise ValueError(f"{what}: the function belongs to another store")
     return lib.wasm_ref_copy(lib.wasm_func_as_ref(value._ptr))
+
+
+def exn_ref(state: State, value: Any, what: str) -> Any:
+    """An owned reference to an exception, or null."""
+    from ._exception import Exn
+
+    if value is None:
+        return NULL
+    if not isinstance(value, Exn):
+        raise TypeError(f"{what}: expected an Exn or None, got {type(value).__name__}")
+    if value._state is not state:
+        raise ValueError(f"{what}: the exception belongs to another store")
+    return lib.wasm_ref_copy(lib.cellwall_exn_as_ref(value._ptr))
 
 
 def foreign(state: State, value: Any) -> Any:
@@ -127,6 +142,10 @@ def read_ref(state: State, ref: Any) -> Any:
         return None
     if lib.wasm_ref_as_func(ref) != NULL:
         return Func._of(state, lib.wasm_ref_as_func(lib.wasm_ref_copy(ref)))
+    if lib.cellwall_ref_as_exn(ref) != NULL:
+        from ._exception import Exn
+
+        return Exn._of(state, lib.cellwall_ref_as_exn(lib.wasm_ref_copy(ref)))
     handle = int(ffi.cast("uintptr_t", lib.wasm_ref_get_host_info(ref)))
     if handle not in state.objects:
         raise CellwallError("a reference to something that Python did not make")
@@ -134,7 +153,9 @@ def read_ref(state: State, ref: Any) -> Any:
 
 
 def kind_name(kind: int) -> str:
-    return {I32: "i32", I64: "i64", F32: "f32", F64: "f64", V128: "v128", EXTERNREF: "externref"}.get(kind, "funcref")
+    return {I32: "i32", I64: "i64", F32: "f32", F64: "f64", V128: "v128", EXTERNREF: "externref", EXNREF: "exnref"}.get(
+        kind, "funcref"
+    )
 
 
 class Val:

@@ -15,7 +15,7 @@
 
 from ._component import Component, ExportIndex
 from ._instance import Func, Instance
-from ._linker import Linker, LinkerInstance, StoreContext
+from ._linker import InstancePre, Linker, LinkerInstance, StoreContext
 from ._resource import ResourceAny, ResourceHost, ResourceType
 from ._types import (
     F32,
@@ -70,6 +70,7 @@ __all__ = [
     "Func",
     "FuncType",
     "Instance",
+    "InstancePre",
     "Linker",
     "LinkerInstance",
     "ListType",

@@ -80,7 +80,7 @@ class Instance:
 class Func:
     """A function of an instance: `func(store, 1, "x")` calls it. The answer is its result, or None."""
 
-    __slots__ = ("_state", "_ptr", "_type", "_params", "_result", "_count", "_place", "_pack", "_unpack", "_kinds")
+    __slots__ = ("_state", "_ptr", "_type", "_params", "_result", "_count", "_place", "_pack", "_unpack", "_kinds", "_is_plain")
 
     def __init__(self) -> None:
         raise TypeError("a Func is found by Instance.get_func")
@@ -95,6 +95,8 @@ class Func:
         func._params, func._result = [param for _, param in ty.params], ty.result
         func._count = len(func._params)
         func._place = None
+        #: Nothing goes in or comes out.
+        func._is_plain = func._count == 0 and ty.result is None
         func._prepare()
         return func
 
@@ -130,6 +132,14 @@ class Func:
         count = self._count
         if len(params) != count:
             raise TypeError(f"wrong number of parameters provided: given {len(params)}, expected {count}")
+        if self._is_plain:
+            if get_ident() == _MAIN:
+                error = _watched(state.engine, _call, self._ptr, NULL, 0, NULL, 0)
+            else:
+                error = _call(self._ptr, NULL, 0, NULL, 0)
+            if error:
+                raise_error(error)
+            return None
         # The place for values is taken by the call, as it may call itself.
         place, self._place = self._place, None
         args, result, args_view, result_view = place or self._new_place()

@@ -166,11 +166,41 @@ class Linker(Closing):
         run(state, call, self._live(), state.ptr, component._live(), out)
         return Instance._of(state, out[0])
 
+    def instantiate_pre(self, component: Component) -> InstancePre:
+        """The component with its imports, found once, to be instantiated in many stores."""
+        if not isinstance(component, Component):
+            raise TypeError("expected a Component")
+        out = ffi.new("cellwall_component_instance_pre_t **")
+        check(lib.cellwall_component_linker_instantiate_pre(self._live(), component._live(), out))
+        return InstancePre._of(out[0])
+
     def close(self) -> None:
         """Gives it back; instances live on."""
         ptr, self._ptr = self._ptr, None
         if ptr is not None:
             ffi.release(ptr)
+
+
+class InstancePre:
+    """A component and its imports; made by `Linker.instantiate_pre`. Threads may share it."""
+
+    __slots__ = ("_ptr",)
+
+    def __init__(self) -> None:
+        raise TypeError("an InstancePre is made by Linker.instantiate_pre")
+
+    @classmethod
+    def _of(cls, ptr: Any) -> InstancePre:
+        pre = object.__new__(cls)
+        pre._ptr = ffi.gc(ptr, lib.cellwall_component_instance_pre_delete)
+        return pre
+
+    def instantiate(self, store: Storelike) -> Instance:
+        """Makes an instance."""
+        state = live(store)
+        out = ffi.new("cellwall_component_instance_t **")
+        run(state, lib.cellwall_component_instance_pre_instantiate, self._ptr, state.ptr, out)
+        return Instance._of(state, out[0])
 
 
 class LinkerInstance(Closing):
