@@ -362,7 +362,8 @@ fn nothing_goes_around_the_verifier() {
     let manifest = read(&root().join("crates/verify/Cargo.toml"));
     assert!(!manifest.contains("[features]") && !manifest.contains("optional"));
     let lib = read(&root().join("crates/verify/src/lib.rs"));
-    let verified = "#[derive(Debug)]\npub struct Verified {\n    artifact: Artifact,\n}";
+    let verified = "#[derive(Debug)]\npub struct Verified {\n    artifact: Artifact,\n    \
+        /// By function of the artifact: whether it is detached.\n    detached: Vec<bool>,\n}";
     assert!(
         lib.contains(verified),
         "it has no public field and derives nothing that makes one"

@@ -57,7 +57,7 @@ pub mod func_entry {
     /// log2 of the size.
     pub const SHIFT: u8 = 5;
     /// The address to call, with the address of the entry in the entry register: the function
-    /// itself if it belongs to the instance, otherwise the foreign or the host stub.
+    /// itself if it belongs to the instance or needs none, otherwise the foreign or the host stub.
     pub const CALL: u32 = 0;
     /// For stubs: the function's own code, or the host function.
     pub const CODE: u32 = 8;

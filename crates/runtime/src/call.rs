@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::func::{CallTarget, TypedFunc};
 use crate::host::Outcome;
 use crate::id::{FuncId, assert_store};
+use crate::instance::Instance;
 use crate::stack::{CellStack, StackRange};
 use crate::store::StoreOpaque;
 use crate::sys::{self, Width};
@@ -47,9 +48,13 @@ impl StoreOpaque {
     ) -> Result<R, Error> {
         assert_store(self.id(), func.func().store());
         if let CallTarget::Wasm { code, context } = func.target
-            && const { are_few(P::TYPES, 2) && are_few(R::TYPES, 1) }
+            && const { are_few(P::TYPES, 4) && are_few(R::TYPES, 1) }
         {
-            return Ok(R::from_gpr(self.enter_few(code, context, params.to_gprs())?));
+            let bits = match const { P::TYPES.len() } {
+                0..=2 => self.enter_few(code, context, params.to_gprs())?,
+                _ => self.enter_four(code, context, params.to_gprs())?,
+            };
+            return Ok(R::from_gpr(bits));
         }
         params.write_params(self.block_mut());
         self.call_target_now(func.target, const { Width::of(P::TYPES, R::TYPES) })?;
@@ -150,6 +155,14 @@ impl StoreOpaque {
         self.enter_by(context, |activation, stack| {
             // SAFETY: as in `enter`; the caller knows the type of the function.
             unsafe { sys::enter_few(activation, code, context, stack, params) }
+        })
+    }
+
+    /// Likewise with at most four parameters.
+    pub(crate) fn enter_four(&mut self, code: usize, context: usize, params: [u64; 4]) -> Result<u64, Error> {
+        self.enter_by(context, |activation, stack| {
+            // SAFETY: as in `enter`; the caller knows the type of the function.
+            unsafe { sys::enter_four(activation, code, context, stack, params) }
         })
     }
 
@@ -298,7 +311,10 @@ impl StoreOpaque {
             Status::Stopped => {
                 let context = activation.machine.get().context;
                 let instances = &mut self.fields.instances;
-                if let Some(instance) = instances.iter_mut().find(|i| i.context.address() == context) {
+                // In a detached function nothing of an instance was half done.
+                let pc = activation.machine.get().pc;
+                let stopped_in = |i: &Instance| i.context.address() == context && i.code.pc_of(pc).is_some();
+                if let Some(instance) = instances.iter_mut().find(|i| stopped_in(i)) {
                     instance.context.poison();
                 }
                 trap(TrapCode::Interrupt, self.frames(activation, stopped))

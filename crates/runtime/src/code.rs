@@ -161,6 +161,11 @@ impl Code {
         }
     }
 
+    /// Whether a function may be entered in any instance, as the verifier found.
+    pub(crate) fn is_detached(&self, func: FuncIdx) -> bool {
+        self.verified.is_detached(func)
+    }
+
     /// The code whose text has the byte at this address.
     pub(crate) fn at(address: usize) -> Option<Arc<Self>> {
         let below = {

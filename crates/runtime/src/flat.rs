@@ -76,7 +76,7 @@ impl StoreOpaque {
             func,
             target: self.call_target(func)?,
             width: Width::of(&signature.params, &signature.results),
-            few: are_few(&signature.params, 2) && are_few(&signature.results, 1),
+            few: are_few(&signature.params, 4) && are_few(&signature.results, 1),
             count: signature.params.len() as u8,
             params,
             result: signature.results.first().copied(),
@@ -103,7 +103,10 @@ impl StoreOpaque {
             && let CallTarget::Wasm { code, context } = func.target
         {
             let bits = |n: usize| params.get(n).map_or(0, |bits| bits & mask(func.params[n]));
-            let result = self.enter_few(code, context, [bits(0), bits(1)])?;
+            let result = match params.len() {
+                0..=2 => self.enter_few(code, context, [bits(0), bits(1)])?,
+                _ => self.enter_four(code, context, [bits(0), bits(1), bits(2), bits(3)])?,
+            };
             return Ok(func.result.map_or(0, |ty| result & mask(ty)));
         }
         self.call_flat_by_block(func, params)

@@ -331,12 +331,12 @@ impl StoreOpaque {
                         reference,
                     });
                 }
-                (
-                    stub_address(Stub::Foreign),
-                    code,
-                    context,
-                    owner.code.signatures[ty],
-                )
+                // What needs nothing of its instance needs no stub that enters it.
+                let call = match owner.code.is_detached(func) {
+                    true => code,
+                    false => stub_address(Stub::Foreign),
+                };
+                (call, code, context, owner.code.signatures[ty])
             }
         };
         let signature = match view {

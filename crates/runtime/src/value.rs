@@ -210,9 +210,9 @@ pub trait RawList: Copy + Send + Sync + 'static + sealed::Sealed {
     fn write_results(self, block: &mut Block);
     #[doc(hidden)]
     fn read_results(block: &Block) -> Self;
-    /// The first two as in integer registers.
+    /// The first ones as in integer registers.
     #[doc(hidden)]
-    fn to_gprs(self) -> [u64; 2];
+    fn to_gprs<const COUNT: usize>(self) -> [u64; COUNT];
     /// A list of at most one value in an integer register.
     #[doc(hidden)]
     fn from_gpr(bits: u64) -> Self;
@@ -281,9 +281,9 @@ macro_rules! raw_list {
                 ($($name::read(block, place(&mut places)),)*)
             }
             #[inline]
-            fn to_gprs(self) -> [u64; 2] {
+            fn to_gprs<const COUNT: usize>(self) -> [u64; COUNT] {
                 let ($($name,)*) = self;
-                let mut gprs = [0; 2];
+                let mut gprs = [0; COUNT];
                 let mut free = gprs.iter_mut();
                 $(if let Some(gpr) = free.next() { *gpr = $name.to_gpr() })*
                 gprs

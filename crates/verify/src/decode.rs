@@ -109,6 +109,14 @@ impl Op {
         unwinds: false,
     };
 
+    /// Whether it uses the pinned pair, enters a function or may trap. (What holds a pointer through which
+    /// something could be called or read came from the context, and the pair is only ever a base.)
+    fn is_attached(&self) -> bool {
+        matches!(self.base, BASE | CONTEXT)
+            || matches!(self.form, Form::Call | Form::CallIndirect | Form::TailCall)
+            || self.trap.is_some()
+    }
+
     /// An instruction, but for its displacement and its immediate.
     pub(crate) fn of(insn: &Instruction, row: &Row) -> Self {
         let operand = |i| match insn.op_kind(i) {
@@ -223,6 +231,8 @@ pub(crate) struct Decoded<'a> {
     pub(crate) unwind: &'a [UnwindRow],
     /// The landing pads: the program counter of the call, the block, and the tag.
     pub(crate) pads: Vec<(u32, u32, Option<TagIdx>)>,
+    /// Whether no instruction uses the pinned pair, enters a function or may trap.
+    pub(crate) is_detached: bool,
 }
 
 /// What iced-x86 calls a register.
@@ -309,6 +319,7 @@ pub(crate) fn decode<'a>(
             jump_targets: Vec::new(),
             unwind,
             pads: Vec::with_capacity(rows.pads.len()),
+            is_detached: true,
         },
     };
     let mut pc = range.start;
@@ -382,6 +393,7 @@ impl Pass<'_> {
             let numbers = word(text, *pc as usize + usize::from(parts.stem));
             self.complete(op, parts, numbers, next)?;
             self.take_sites(op, next)?;
+            self.out.is_detached &= !op.is_attached();
             *pc = next;
         }
         if ops.capacity() - ops.len() > OPS_SPARE_MAX {

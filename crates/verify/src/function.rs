@@ -101,8 +101,8 @@ pub(crate) struct Function<'a> {
     work: u64,
 }
 
-/// Proves the function at this index of the artifact.
-pub(crate) fn prove(module: &Module<'_>, index: usize, scratch: &mut Scratch) -> Result<(), Violation> {
+/// Proves the function at this index of the artifact; whether it is [detached](crate::Verified::is_detached).
+pub(crate) fn prove(module: &Module<'_>, index: usize, scratch: &mut Scratch) -> Result<bool, Violation> {
     let range = module.artifact.funcs[index];
     let violation = |pc, Refusal(refusal): Refusal| {
         let (rule, why) = *refusal;
@@ -115,11 +115,15 @@ pub(crate) fn prove(module: &Module<'_>, index: usize, scratch: &mut Scratch) ->
     };
     let code =
         decode::decode(module, index, &mut scratch.decode).map_err(|(pc, refusal)| violation(pc, refusal))?;
+    let is_detached = code.is_detached;
     let mut function = Function::new(module, range, code, scratch);
     let proof = function.run();
     scratch.decode.ops = function.code.ops;
     (scratch.states, scratch.frames) = (function.states, function.frames);
-    proof.map_err(|refusal| violation(function.op.pc, refusal))
+    match proof {
+        Ok(()) => Ok(is_detached),
+        Err(refusal) => Err(violation(function.op.pc, refusal)),
+    }
 }
 
 /// The instruction at a place of the text in words, for evidence.

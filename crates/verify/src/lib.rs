@@ -131,7 +131,9 @@
 //! * `[rip + d]`: inside the constants, loads only.
 //!
 //! `r14` is the base of memory 0. `r14` and `r15` occur as bases only, `rsp` moves by constants
-//! only (V5).
+//! only (V5). A function in which they do not occur, and that enters no function and cannot trap, is
+//! *detached* ([`Verified::is_detached`]): it reaches its own frame and the constants beside its code, and
+//! nothing of an instance. So other instances may enter it without a stub that changes the pair.
 //!
 //! An exchange, or an addition or comparison with exchange (both locked, as their rows say), is of data
 //! of a register with data of a linear memory alone. What it leaves of a register narrower than 32 bits,
@@ -183,6 +185,7 @@ mod vectors;
 mod violation;
 
 use cellwall_abi::Artifact;
+use cellwall_base::FuncIdx;
 use function::Scratch;
 use module::Module;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -192,12 +195,25 @@ pub use violation::{Rule, Violation};
 #[derive(Debug)]
 pub struct Verified {
     artifact: Artifact,
+    /// By function of the artifact: whether it is detached.
+    detached: Vec<bool>,
 }
 
 impl Verified {
     /// The artifact, exactly as it was proven.
     pub fn artifact(&self) -> &Artifact {
         &self.artifact
+    }
+
+    /// Whether the artifact has this function, and it neither uses the pinned pair nor enters a function: it
+    /// does the same in whichever instance it is entered, and leaves the pair as it was. None of these traps,
+    /// so that nobody has to be told in which instance.
+    pub fn is_detached(&self, func: FuncIdx) -> bool {
+        let at = self
+            .artifact
+            .funcs
+            .binary_search_by_key(&func, |range| range.func);
+        at.is_ok_and(|at| self.detached[at])
     }
 }
 
@@ -219,7 +235,7 @@ pub fn verify(artifact: Artifact) -> Result<Verified, Violation> {
 /// If the artifact has no function with this index.
 pub fn check_function(artifact: &Artifact, index: usize) -> Result<(), Violation> {
     metadata::check(artifact)?;
-    function::prove(&Module::new(artifact), index, &mut Scratch::default())
+    function::prove(&Module::new(artifact), index, &mut Scratch::default()).map(drop)
 }
 
 /// Like [`verify`], with the caller's executor: `spread(n, job)` runs `job(0)` to `job(n - 1)`, in
@@ -233,7 +249,7 @@ pub fn verify_with(
 ) -> Result<Verified, Violation> {
     metadata::check(&artifact)?;
     let module = Module::new(&artifact);
-    let answers: Vec<OnceLock<Result<(), Violation>>> =
+    let answers: Vec<OnceLock<Result<bool, Violation>>> =
         artifact.funcs.iter().map(|_| OnceLock::new()).collect();
     let idle: Mutex<Vec<Scratch>> = Mutex::default();
     let job = |index: usize| {
@@ -249,10 +265,10 @@ pub fn verify_with(
     };
     spread(answers.len(), &job);
     (0..answers.len()).for_each(job);
+    let mut detached = Vec::with_capacity(answers.len());
     for answer in answers {
-        answer
-            .into_inner()
-            .expect("the loop above answered every function")?;
+        let answer = answer.into_inner();
+        detached.push(answer.expect("the loop above answered every function")?);
     }
-    Ok(Verified { artifact })
+    Ok(Verified { artifact, detached })
 }

@@ -20,8 +20,8 @@ pub(crate) use linux::thread::{
 };
 pub(crate) use park::{Parked, Parker};
 pub(crate) use x64::{
-    CAUGHT_STATUS, Stub, StubPlace, WAITS_STATUS, Width, call_ref_stub, enter, enter_few, features,
-    is_foreign_return, leave_address, library_stub, stack_pointer, stub_address, stub_at, unpark,
+    CAUGHT_STATUS, Stub, StubPlace, WAITS_STATUS, Width, call_ref_stub, enter, enter_few, enter_four,
+    features, is_foreign_return, leave_address, library_stub, stack_pointer, stub_address, stub_at, unpark,
 };
 
 /// Granularity of protections in bytes.

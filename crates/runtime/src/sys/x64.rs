@@ -2,7 +2,7 @@
 //!
 //! * `enter`: host to guest. Saves the host's registers and stack pointer in the activation, goes
 //!   to the cell stack, loads context, memory base and all argument registers from the block
-//!   (`enter_few`: takes the few arguments that there are in registers).
+//!   (`enter_few`, `enter_four`: takes the few arguments that there are in registers).
 //! * `leave`: out of the guest from anywhere, back to the caller of `enter` with a status.
 //! * `foreign`: a call into another instance of the store; saves and restores the pinned pair, but if
 //!   the frame that restores it lies on top already, so that tail calls do not grow the stack.
@@ -141,53 +141,65 @@ macro_rules! enter_stub {
     };
 }
 
-// `enter_few`: (rdi = activation, rsi = code, rdx = context, rcx = cell stack, r8 and r9 = the
-// arguments) -> eax = status, rdx = the result. For functions with at most two parameters and one
-// result, all in integer registers, which then need not pass through the block.
-global_asm!(
-    ".text",
-    ".balign 16",
-    hidden!("cellwall_enter_few" "cellwall_enter_few_tail" "cellwall_enter_few_return"),
-    "cellwall_enter_few:",
-    "push rbp",
-    "push rbx",
-    "push r12",
-    "push r13",
-    "push r14",
-    "push r15",
-    "sub rsp, 8",
-    "mov [rdi + {HOST_RSP}], rsp",
-    "mov r15, rdx",
-    "mov r11, rsi",
-    "mov rsp, rcx",
-    "mov r14, [r15 + {BASE}]",
-    "mov eax, {EARLY}",
-    "cmp dword ptr [rdi + {MARK}], 0",
-    "cellwall_enter_few_tail:",
-    "jne cellwall_leave",
-    "mov rdi, r8",
-    "mov rsi, r9",
-    "call r11",
-    "cellwall_enter_few_return:",
-    "mov rdi, [r15 + {STORE}]",
-    "mov rdi, [rdi]",
-    "mov rdx, rax",
-    "xor eax, eax",
-    "mov rsp, [rdi + {HOST_RSP}]",
-    "add rsp, 8",
-    "pop r15",
-    "pop r14",
-    "pop r13",
-    "pop r12",
-    "pop rbx",
-    "pop rbp",
-    "ret",
-    HOST_RSP = const offset_of!(Activation, host_rsp),
-    MARK = const offset_of!(Activation, mark),
-    STORE = const context::STORE,
-    BASE = const context::BASE,
-    EARLY = const Status::Early as u32,
-);
+/// `enter_few` and `enter_four`: (rdi = activation, rsi = code, rdx = context, rcx = cell stack, r8 and r9 = the
+/// first arguments, on the host's stack the others) -> eax = status, rdx = the result. For functions with at
+/// most two or four parameters and one result, all in integer registers, which then need not pass through the
+/// block.
+macro_rules! enter_few_stub {
+    ($name:literal, $load:expr) => {
+        global_asm!(
+            ".text",
+            ".balign 16",
+            hidden!($name),
+            concat!(hidden_sub!($name, "_tail"), hidden_sub!($name, "_return")),
+            concat!($name, ":"),
+            "push rbp",
+            "push rbx",
+            "push r12",
+            "push r13",
+            "push r14",
+            "push r15",
+            "sub rsp, 8",
+            "mov [rdi + {HOST_RSP}], rsp",
+            "mov r15, rdx",
+            "mov r11, rsi",
+            "mov r10, rcx",
+            $load,
+            "mov rsp, r10",
+            "mov r14, [r15 + {BASE}]",
+            "mov eax, {EARLY}",
+            "cmp dword ptr [rdi + {MARK}], 0",
+            concat!($name, "_tail:"),
+            "jne cellwall_leave",
+            "mov rdi, r8",
+            "mov rsi, r9",
+            "call r11",
+            concat!($name, "_return:"),
+            "mov rdi, [r15 + {STORE}]",
+            "mov rdi, [rdi]",
+            "mov rdx, rax",
+            "xor eax, eax",
+            "mov rsp, [rdi + {HOST_RSP}]",
+            "add rsp, 8",
+            "pop r15",
+            "pop r14",
+            "pop r13",
+            "pop r12",
+            "pop rbx",
+            "pop rbp",
+            "ret",
+            HOST_RSP = const offset_of!(Activation, host_rsp),
+            MARK = const offset_of!(Activation, mark),
+            STORE = const context::STORE,
+            BASE = const context::BASE,
+            EARLY = const Status::Early as u32,
+        );
+    };
+}
+
+enter_few_stub!("cellwall_enter_few", "");
+// Above them lie what was pushed and the return address.
+enter_few_stub!("cellwall_enter_four", "mov rdx, [rsp + 64]\nmov rcx, [rsp + 72]");
 
 /// `host`, in two widths.
 macro_rules! host_stub {
@@ -581,6 +593,18 @@ unsafe extern "C" {
     ) -> Answer;
     fn cellwall_enter_few_tail();
     fn cellwall_enter_few_return();
+    fn cellwall_enter_four(
+        activation: *const c_void,
+        code: usize,
+        context: usize,
+        stack: usize,
+        first: u64,
+        second: u64,
+        third: u64,
+        fourth: u64,
+    ) -> Answer;
+    fn cellwall_enter_four_tail();
+    fn cellwall_enter_four_return();
     fn cellwall_enter_tail();
     fn cellwall_enter_return();
     fn cellwall_enter_gprs_tail();
@@ -659,6 +683,25 @@ pub(crate) unsafe fn enter_few(
     (answer.status as u32, answer.result)
 }
 
+/// Likewise with at most four parameters.
+///
+/// # Safety
+/// As [`enter_few`].
+#[inline]
+pub(crate) unsafe fn enter_four(
+    activation: *const Activation,
+    code: usize,
+    context: usize,
+    stack: usize,
+    [first, second, third, fourth]: [u64; 4],
+) -> (u32, u64) {
+    let activation = activation.cast();
+    // SAFETY: as the caller promises.
+    let answer =
+        unsafe { cellwall_enter_four(activation, code, context, stack, first, second, third, fourth) };
+    (answer.status as u32, answer.result)
+}
+
 /// Goes on in a guest that is parked in a host function, until it returns or leaves; the raw
 /// [`Status`]. `answer` is what the host function answers by now: 0 or [`CAUGHT_STATUS`].
 ///
@@ -719,11 +762,20 @@ pub(crate) fn stub_at(pc: usize) -> Option<StubPlace> {
     let enter_return = cellwall_enter_return as *const () as usize;
     let enter_gprs_return = cellwall_enter_gprs_return as *const () as usize;
     let enter_few_return = cellwall_enter_few_return as *const () as usize;
-    if pc == enter_return || pc == enter_gprs_return || pc == enter_few_return {
+    let enter_four_return = cellwall_enter_four_return as *const () as usize;
+    if [
+        enter_return,
+        enter_gprs_return,
+        enter_few_return,
+        enter_four_return,
+    ]
+    .contains(&pc)
+    {
         Some(StubPlace::EnterReturn)
     } else if within(cellwall_enter_tail, cellwall_enter_return)
         || within(cellwall_enter_gprs_tail, cellwall_enter_gprs_return)
         || within(cellwall_enter_few_tail, cellwall_enter_few_return)
+        || within(cellwall_enter_four_tail, cellwall_enter_four_return)
     {
         Some(StubPlace::EnterTail)
     } else if within(cellwall_foreign_frame, cellwall_foreign_unframe) {

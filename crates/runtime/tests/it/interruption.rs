@@ -3,7 +3,7 @@
 use crate::build::*;
 use cellwall_abi::ValType::I64;
 use cellwall_abi::shape::Item;
-use cellwall_abi::{LibCall, TrapCode};
+use cellwall_abi::{LibCall, TrapCode, context};
 use cellwall_runtime::*;
 use iced_x86::code_asm::*;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,7 +11,8 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// `spin` loops without an exit; `nothing` returns; `call` calls the import.
+/// `spin` loops without an exit and looks at its instance, `spin_detached` does not; `nothing` looks at it
+/// and returns; `call` calls the import.
 fn module() -> Module {
     let mut m = Module::new();
     let nothing = m.ty(&[], &[]);
@@ -19,9 +20,18 @@ fn module() -> Module {
     m.export_func("spin", nothing, |e| {
         let mut top = e.a.create_label();
         e.a.set_label(&mut top).unwrap();
+        e.a.mov(rax, qword_ptr(r15 + context::BLOCK)).unwrap();
         e.a.jmp(top).unwrap();
     });
-    m.export_func("nothing", nothing, |e| e.a.ret().unwrap());
+    m.export_func("spin_detached", nothing, |e| {
+        let mut top = e.a.create_label();
+        e.a.set_label(&mut top).unwrap();
+        e.a.jmp(top).unwrap();
+    });
+    m.export_func("nothing", nothing, |e| {
+        e.a.mov(rax, qword_ptr(r15 + context::BLOCK)).unwrap();
+        e.a.ret().unwrap();
+    });
     m.export_func("call", nothing, move |e| {
         e.frame(8);
         e.call(host);
@@ -222,8 +232,8 @@ fn a_long_library_call_is_left_between_its_chunks() {
     call::<_, _, ()>(&mut store, instance, "fill", (8i64,)).expect("stopped at a call, not in code");
 }
 
-#[test]
-fn a_stopped_instance_is_not_entered_by_others_either() {
+/// Calls `spin`, of these functions of an instance, from another one and interrupts it; then `nothing` of both.
+fn stop_in_another(spin: &'static str) -> (Error, [Result<(), Error>; 2]) {
     let engine = engine();
     let (mut store, spinning) = store(&engine, |_, ()| Ok(()));
     let mut m = Module::new();
@@ -236,7 +246,7 @@ fn a_stopped_instance_is_not_entered_by_others_either() {
             e.leave(8);
         });
     }
-    let given = ["spin", "nothing"].map(|name| Extern::Func(func(&store, spinning, name)));
+    let given = [spin, "nothing"].map(|name| Extern::Func(func(&store, spinning, name)));
     let outer = store.instantiate(&m.map(&engine), &given).unwrap();
     call::<_, _, ()>(&mut store, outer, "nothing", ()).unwrap();
     let stopper = engine.clone();
@@ -246,10 +256,26 @@ fn a_stopped_instance_is_not_entered_by_others_either() {
     });
     let error = call::<_, _, ()>(&mut store, outer, "spin", ()).unwrap_err();
     stop.join().unwrap();
+    let again = [outer, spinning].map(|instance| call(&mut store, instance, "nothing", ()));
+    (error, again)
+}
+
+#[test]
+fn a_stopped_instance_is_not_entered_by_others_either() {
+    let (error, again) = stop_in_another("spin");
     assert_eq!(frames_of(&error), ["spin", "spin"]);
     assert_eq!(trap_of::<()>(Err(error)), TrapCode::Interrupt);
-    for instance in [outer, spinning] {
-        let again = call::<_, _, ()>(&mut store, instance, "nothing", ());
+    for again in again {
         assert!(matches!(again, Err(Error::Interrupted)), "{again:?}");
+    }
+}
+
+#[test]
+fn a_function_that_needs_no_instance_is_stopped_and_leaves_all_as_they_were() {
+    let (error, again) = stop_in_another("spin_detached");
+    assert_eq!(frames_of(&error), ["spin_detached", "spin"]);
+    assert_eq!(trap_of::<()>(Err(error)), TrapCode::Interrupt);
+    for again in again {
+        again.expect("nothing of an instance was half done");
     }
 }

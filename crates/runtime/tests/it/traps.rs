@@ -20,13 +20,17 @@ fn module() -> Module {
         e.a.ret().unwrap();
     });
     let unreachable = m.export_func("unreachable", nothing, |e| e.trap(TrapCode::Unreachable));
+    m.export_func("spread", unary, |e| {
+        e.a.lea(eax, dword_ptr(rdi + rdi)).unwrap();
+        e.a.ret().unwrap();
+    });
     m.export_func("outer", nothing, move |e| {
         e.frame(24);
         e.call(unreachable);
         e.leave(24);
     });
     m.export_func("recurse", nothing, |e| {
-        let own = cellwall_base::FuncIdx::from_u32(3);
+        let own = cellwall_base::FuncIdx::from_u32(4);
         e.frame(8);
         e.call(own);
         e.leave(8);
@@ -119,6 +123,52 @@ fn frames_of_other_instances_and_nested_calls_are_walked() {
     };
     let inner = error.downcast::<Error>().unwrap();
     assert_eq!(frames_of(&inner), ["unreachable", "outer", "near", "far"]);
+}
+
+#[test]
+fn a_function_that_needs_its_instance_is_told_apart_from_its_caller() {
+    // `spread` needs nothing and is entered as it is. `unreachable` uses nothing of its instance, but a trap
+    // tells of it, of which there are two with the same code; `load` uses its memory.
+    let engine = engine();
+    let mut store = Store::new(&engine, ());
+    let code = module().map(&engine);
+    store.instantiate(&code, &[]).unwrap();
+    let inner = store.instantiate(&code, &[]).unwrap();
+    let mut m = Module::new();
+    let (nothing, unary) = (m.ty(&[], &[]), m.ty(&[I32], &[I32]));
+    let unreachable = m.import_func("unreachable", nothing);
+    let load = m.import_func("load", unary);
+    let spread = m.import_func("spread", unary);
+    m.memory(1, None);
+    m.data(Some(16), &1u32.to_le_bytes());
+    for (name, ty, import) in [
+        ("near", nothing, unreachable),
+        ("load_far", unary, load),
+        ("spread_far", unary, spread),
+    ] {
+        m.export_func(name, ty, move |e| {
+            e.frame(8);
+            e.call(import);
+            e.leave(8);
+        });
+    }
+    let given = ["unreachable", "load", "spread"].map(|name| Extern::Func(func(&store, inner, name)));
+    let outer = store.instantiate(&m.map(&engine), &given).unwrap();
+    let error = call::<_, _, ()>(&mut store, outer, "near", ()).unwrap_err();
+    assert_eq!(frames_of(&error), ["unreachable", "near"]);
+    let Error::Trap { code, frames } = &error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(*code, TrapCode::Unreachable);
+    let instances: Vec<_> = frames.iter().map(|frame| frame.instance).collect();
+    assert_eq!(instances, [Some(inner), Some(outer)]);
+    // The other's memory, and the own one again afterwards.
+    let loaded: (i32,) = call(&mut store, outer, "load_far", (16i32,)).unwrap();
+    assert_eq!(loaded, (0,));
+    let error = call::<_, _, (i32,)>(&mut store, outer, "load_far", (65536i32,)).unwrap_err();
+    assert_eq!(frames_of(&error), ["load", "load_far"]);
+    let spread: (i32,) = call(&mut store, outer, "spread_far", (3i32,)).unwrap();
+    assert_eq!(spread, (6,));
 }
 
 #[test]

@@ -2,11 +2,14 @@
 //! show the pinned pair is refused, and its neighbour with another register is not.
 
 use crate::harness::*;
-use cellwall_abi::context::func_entry;
-use cellwall_verify::Rule;
+use cellwall_abi::context::{self, func_entry, library_offset};
+use cellwall_abi::{LibCall, TrapCode};
+use cellwall_base::FuncIdx;
+use cellwall_verify::{Rule, verify};
 use iced_x86::code_asm::*;
 
 type Asm = Result<(), iced_x86::IcedError>;
+type Use1 = fn(&mut Fun) -> Asm;
 
 /// A register in its widths.
 #[derive(Clone, Copy)]
@@ -213,4 +216,73 @@ fn nobody_but_the_stub_enters_another_instance() {
             f.a.add(r11, 32)
         }),
     );
+}
+
+/// Whether the function under test is accepted and may be entered in any instance.
+fn is_detached(ty: u32, build: impl FnOnce(&mut Fun)) -> bool {
+    let verified = verify(artifact(ty, build)).unwrap_or_else(|violation| panic!("{violation}"));
+    verified.is_detached(FuncIdx::from_u32(1))
+}
+
+#[test]
+fn a_function_is_detached_if_it_needs_nothing_of_an_instance() {
+    let attached: [Use1; 9] = [
+        |f| f.access().mov(rcx, qword_ptr(r14 + 8)),
+        |f| f.access().mov(byte_ptr(r14), al),
+        |f| f.a.mov(rcx, qword_ptr(r15 + At::global(2))),
+        |f| f.a.mov(dword_ptr(r15 + At::global(1)), 1),
+        |f| f.a.mov(rcx, qword_ptr(r15 + context::BLOCK)),
+        |f| {
+            f.a.mov(edi, edi)?;
+            f.a.call(CALLEE)?;
+            f.a.mov(edi, eax)
+        },
+        |f| {
+            f.a.lea(r11, qword_ptr(r15 + At::import()))?;
+            f.a.mov(edi, edi)?;
+            f.a.call(qword_ptr(r15 + At::import()))?;
+            f.a.mov(edi, eax)
+        },
+        |f| {
+            f.a.mov(edi, edi)?;
+            f.a.call(qword_ptr(r15 + library_offset(LibCall::MemoryGrow) as i32))?;
+            f.a.mov(rdi, rax)
+        },
+        |f| {
+            f.a.cqo()?;
+            f.site(TrapCode::IntegerDivisionByZero).div(rdi)?;
+            f.a.mov(rdi, rax)
+        },
+    ];
+    for (which, build) in attached.into_iter().enumerate() {
+        if let Err(violation) = answer(I64_TO_I64, framed(build)) {
+            panic!("number {which} is refused: {violation}");
+        }
+        assert!(!is_detached(I64_TO_I64, framed(build)), "number {which}");
+    }
+    let detached: [Use1; 4] = [
+        |f| f.a.add(rdi, 1),
+        |f| f.a.mov(rdi, qword_ptr(rsp + 8)),
+        |f| f.a.lea(rdi, qword_ptr(rdi + rdi)),
+        |f| {
+            f.a.cqo()?;
+            f.a.mov(rdi, rdx)
+        },
+    ];
+    for (which, build) in detached.into_iter().enumerate() {
+        if let Err(violation) = answer(I64_TO_I64, framed(build)) {
+            panic!("number {which} is refused: {violation}");
+        }
+        assert!(is_detached(I64_TO_I64, framed(build)), "number {which}");
+    }
+    // A tail call enters a function, and its neighbour, a loop, does not.
+    assert!(!is_detached(I32_TO_I32, |f| f.a.jmp(CALLEE).unwrap()));
+    assert!(is_detached(NOTHING, |f| {
+        f.head();
+        f.a.jmp(0u64).unwrap();
+    }));
+    // A function that the artifact has not is nobody's.
+    let verified = verify(artifact(NOTHING, |f| f.a.ret().unwrap())).unwrap();
+    assert!(verified.is_detached(FuncIdx::from_u32(1)));
+    assert!(!verified.is_detached(FuncIdx::from_u32(0)));
 }
