@@ -53,10 +53,15 @@ pub fn run(data: &[u8]) {
     let mut random = Random::new(u64::from_le_bytes(seed));
     let damage = damage(&mut random);
     let program = program(&mut random, &damage);
+    let ours = cellwall::component::Component::new(&CELLWALL, &program);
+    let ours = ours.unwrap_or_else(|error| panic!("{error:?}\n{program}"));
+    let binary = wat::parse_str(&program).expect("the program is valid");
+    let theirs = wasmtime::component::Component::new(&WASMTIME, binary);
+    let theirs = theirs.unwrap_or_else(|error| panic!("{error:?}\n{program}"));
     for _ in 0..VALUES {
         // A call that ended leaves an instance that nobody can enter.
-        let mut ours = Ours::new(&program);
-        let mut theirs = Theirs::new(&program);
+        let mut ours = Ours::new(&ours, &program);
+        let mut theirs = Theirs::new(&theirs, &program);
         let ty = ours.ty();
         let sent = value(&mut random, &ty);
         match (ours.call(&sent), theirs.call(&peer(&sent, &ty))) {
@@ -97,12 +102,10 @@ struct Ours {
 }
 
 impl Ours {
-    fn new(program: &str) -> Self {
-        use cellwall::component::{Component, Linker};
-        let component = Component::new(&CELLWALL, program);
-        let component = component.unwrap_or_else(|error| panic!("{error:?}\n{program}"));
+    fn new(component: &cellwall::component::Component, program: &str) -> Self {
         let mut store = cellwall::Store::new(&CELLWALL, ());
-        let instance = Linker::new(&CELLWALL).instantiate(&mut store, &component);
+        let linker = cellwall::component::Linker::new(&CELLWALL);
+        let instance = linker.instantiate(&mut store, component);
         let instance = instance.unwrap_or_else(|error| panic!("{error:?}\n{program}"));
         let outer = instance.get_export_index(&mut store, None, "d");
         let index = instance.get_export_index(&mut store, outer.as_ref(), "echo");
@@ -133,13 +136,10 @@ struct Theirs {
 }
 
 impl Theirs {
-    fn new(program: &str) -> Self {
-        use wasmtime::component::{Component, Linker};
-        let binary = wat::parse_str(program).expect("the program is valid");
-        let component = Component::new(&WASMTIME, binary);
-        let component = component.unwrap_or_else(|error| panic!("{error:?}\n{program}"));
+    fn new(component: &wasmtime::component::Component, program: &str) -> Self {
         let mut store = wasmtime::Store::new(&WASMTIME, ());
-        let instance = Linker::new(&WASMTIME).instantiate(&mut store, &component);
+        let linker = wasmtime::component::Linker::new(&WASMTIME);
+        let instance = linker.instantiate(&mut store, component);
         let instance = instance.unwrap_or_else(|error| panic!("{error:?}\n{program}"));
         let outer = instance.get_export_index(&mut store, None, "d");
         let index = instance.get_export_index(&mut store, outer.as_ref(), "echo");
