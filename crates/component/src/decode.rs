@@ -84,16 +84,24 @@ pub(crate) fn allowed(features: Features) -> WasmFeatures {
 
 /// Decodes and validates all but the bodies of core modules.
 pub(crate) fn decode(bytes: &[u8], features: Features) -> Result<Decoded<'_>, Invalid> {
+    let validator = Validator::new_with_features(allowed(features));
+    walk(bytes, features, Some(validator))
+}
+
+/// The same without the validator: of what is valid, or for its names alone.
+pub(crate) fn decode_valid(bytes: &[u8], features: Features) -> Result<Decoded<'_>, Invalid> {
+    walk(bytes, features, None)
+}
+
+fn walk(bytes: &[u8], features: Features, mut validator: Option<Validator>) -> Result<Decoded<'_>, Invalid> {
     if bytes.len() > COMPONENT_BYTES_MAX {
         return Err(invalid(
             0,
             format!("the component is larger than {COMPONENT_BYTES_MAX} bytes"),
         ));
     }
-    let allowed = allowed(features);
-    let mut validator = Validator::new_with_features(allowed);
     let mut parser = Parser::new(0);
-    parser.set_features(allowed);
+    parser.set_features(allowed(features));
     let mut modules = Vec::new();
     // The components around the current position, the innermost last; and how deep in core modules
     // we are (modules do not nest, so that it is 0 or 1).
@@ -102,7 +110,9 @@ pub(crate) fn decode(bytes: &[u8], features: Features) -> Result<Decoded<'_>, In
     let mut in_module = false;
     for payload in parser.parse_all(bytes) {
         let payload = payload.map_err(refused)?;
-        validator.payload(&payload).map_err(refused)?;
+        if let Some(validator) = &mut validator {
+            validator.payload(&payload).map_err(refused)?;
+        }
         match payload {
             Payload::Version { encoding, range, .. } => match encoding {
                 Encoding::Component => {

@@ -11,7 +11,7 @@ mod canon;
 mod frame;
 mod types;
 
-use crate::decode::{Decoded, Definition, Entry, Features, allowed, decode, invalid};
+use crate::decode::{Decoded, Definition, Entry, Features, allowed, decode, decode_valid, invalid};
 use crate::drafts;
 use crate::limits::{EVALUATED_MAX, INSTANCES_MAX, NESTING_MAX};
 use crate::plan::{CoreDef, CoreInstance, FuncRef, Import, ModuleRef, Plan, ResourceOrigin, Step};
@@ -43,11 +43,19 @@ pub fn plan(bytes: &[u8]) -> Result<Plan, Invalid> {
 /// # Errors
 /// As [`plan`].
 pub fn plan_with(bytes: &[u8], features: Features) -> Result<Plan, Invalid> {
-    let renewed;
-    let decoded = match decode(bytes, features) {
-        Err(invalid) if drafts::is_old(&invalid) => {
-            renewed = drafts::renewed(bytes, allowed(features)).ok_or(invalid)?;
-            decode(&renewed, features)
+    let (mut bytes, mut renewed) = (bytes, None);
+    let mut decoded = decode(bytes, features);
+    if let Err(invalid) = &decoded
+        && drafts::is_old(invalid)
+        && let Some(made) = drafts::renewed(bytes, allowed(features))
+    {
+        bytes = renewed.insert(made);
+        decoded = decode(bytes, features);
+    }
+    let decoded = match decoded {
+        Err(invalid) if drafts::is_about_hyphens(&invalid) => {
+            drafts::check_told_apart(bytes, features, invalid)?;
+            decode_valid(bytes, features)
         }
         decoded => decoded,
     };

@@ -11,11 +11,6 @@ use crate::spec::shared;
 /// Lines of the checkout that do not pass, and what they wait for. All other lines of these files pass.
 const WAITING: &[(&str, &[usize], &str)] = &[
     (
-        "validation/kebab.wast",
-        &[4],
-        "wants names that differ in hyphens alone, which today's specification calls equal",
-    ),
-    (
         "values/variants.wast",
         &[186],
         "a call of an asynchronous function",

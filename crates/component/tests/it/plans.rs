@@ -144,3 +144,39 @@ fn a_byte_of_an_earlier_draft_is_read() {
         assert_eq!(plan(&bytes).is_ok(), is_read, "{byte}");
     }
 }
+
+#[test]
+fn names_that_differ_in_hyphens_alone_are_told_apart() {
+    // As an earlier draft of the names had it, also where they are used.
+    let apart = r#"(component
+      (type $t (component (import "x1" (func)) (import "x-1" (func))))
+      (component $c
+        (import "a1" (func $one)) (import "a-1" (func $two)) (import "B-1" (func)) (import "B1" (func))
+        (export "c1" (func $one)) (export "c-1" (func $two)))
+      (core module $m (func (export "a-1")))
+      (core instance $m (instantiate $m))
+      (func $f (canon lift (core func $m "a-1")))
+      (instance $i (instantiate $c
+        (with "a1" (func $f)) (with "a-1" (func $f)) (with "B1" (func $f)) (with "B-1" (func $f))))
+      (export "c-1" (func $i "c-1")))"#;
+    let plan = planned(apart);
+    assert!(matches!(plan.exports.get("c-1"), Some(Item::Func(..))));
+    // Its neighbours: names that are equal, names that differ in case alone, and another mistake behind them.
+    for (second, message) in [
+        ("a-1", "import name `a-1` conflicts with previous name `a-1`"),
+        ("A-1", "import name `A-1` conflicts with previous name `a-1`"),
+    ] {
+        let text = format!(r#"(component (import "a-1" (func)) (import "{second}" (func)))"#);
+        assert!(refused(&text).contains(message), "{}", refused(&text));
+    }
+    let wrong = r#"(component (import "a1" (func)) (import "a-1" (func)) (export "b" (func 2)))"#;
+    assert!(
+        refused(wrong).contains("conflicts with previous name"),
+        "{}",
+        refused(wrong)
+    );
+    let many: String = (0..40)
+        .map(|n| format!(r#"(import "n{n}" (func)) (import "n-{n}" (func))"#))
+        .collect();
+    assert!(refused(&format!("(component {many})")).contains("conflicts with previous name"));
+}
