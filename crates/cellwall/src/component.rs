@@ -116,6 +116,7 @@ mod resource;
 mod resource_table;
 mod serialized;
 mod state;
+mod task;
 mod trampoline;
 mod typed;
 pub mod types;

@@ -50,6 +50,9 @@ impl Plan {
                 }
                 | Trampoline::Adapter {
                     instance, options, ..
+                }
+                | Trampoline::Task {
+                    instance, options, ..
                 } => (instance, options),
                 Trampoline::Builtin {
                     instance,
@@ -311,6 +314,11 @@ pub struct Options {
     pub realloc: Option<CoreDef>,
     /// What is called when results were read.
     pub post_return: Option<CoreDef>,
+    /// The side that calls gets the state of the call, the side that is called says by `task.return` what
+    /// it returns.
+    pub is_async: bool,
+    /// What is called next, where the core function returns what it waits for.
+    pub callback: Option<CoreDef>,
 }
 
 /// A core function as a function of a component.
@@ -349,6 +357,15 @@ pub enum Trampoline {
         /// How values cross on the side that calls.
         options: Options,
     },
+    /// Calls a function of another component, where one of the sides is asynchronous.
+    Task {
+        /// The component instance that calls.
+        instance: u32,
+        /// Row of `lifts`.
+        lift: u32,
+        /// How values cross on the side that calls.
+        options: Options,
+    },
     /// A function of the canonical ABI.
     Builtin {
         /// The component instance that calls.
@@ -379,6 +396,8 @@ pub enum Builtin {
     ContextSet(u32),
     /// Says that asynchronous calls must wait, or not any more; there are none.
     Backpressure(bool),
+    /// Says what the call under way returns.
+    TaskReturn(Option<ValType>, Options),
     /// A function that only asynchronous calls need: a component may have it, a call of it fails.
     Missing(&'static str, Vec<Flat>, Vec<Flat>),
 }

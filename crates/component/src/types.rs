@@ -10,6 +10,8 @@ use crate::limits::TYPE_DEPTH_MAX;
 
 /// Parameters that are passed as core values; more go through memory.
 pub const MAX_FLAT_PARAMS: usize = 16;
+/// Parameters that are passed as core values where the side that calls gets the state of the call.
+const MAX_FLAT_ASYNC_PARAMS: usize = 4;
 /// Results that are passed as core values; more go through memory.
 pub const MAX_FLAT_RESULTS: usize = 1;
 
@@ -530,6 +532,22 @@ impl FuncType {
             }
             _ => (params, results.to_vec()),
         }
+    }
+
+    /// The core values of the parameters where the side that calls gets the state of the call, and whether
+    /// they go through memory.
+    pub fn flat_async_params(&self) -> (Arc<[Flat]>, bool) {
+        match &self.params.layout.flat {
+            Some(flat) if flat.len() <= MAX_FLAT_ASYNC_PARAMS => (flat.clone(), false),
+            _ => (FLAT_I32.into(), true),
+        }
+    }
+
+    /// Parameters and results of the core function there.
+    pub fn core_async_signature(&self) -> (Vec<Flat>, Vec<Flat>) {
+        let mut params = self.flat_async_params().0.to_vec();
+        params.extend(self.result.iter().map(|_| Flat::I32));
+        (params, vec![Flat::I32])
     }
 
     /// Whether a parameter contains a `borrow`.

@@ -7,7 +7,7 @@ use super::func::{Entered, Lifted, Unlowered, entering};
 use super::lift::{Abi, Lifting, bits};
 use super::lower::{Lowering, typed};
 use super::typed::{Lift, Lower, TypeRef};
-use crate::{Result, StoreContext, StoreContextMut};
+use crate::{Result, StoreContext, StoreContextMut, bail};
 use cellwall_component::{Fault, FuncType, MAX_FLAT_PARAMS, Side};
 use cellwall_runtime::{FlatFunc, RawVal};
 use std::sync::Arc;
@@ -26,6 +26,9 @@ type Arguments = ([u64; MAX_FLAT_PARAMS], usize);
 
 impl Callee {
     pub(crate) fn new<T>(store: StoreContext<'_, T>, lifted: &Lifted) -> Result<Self> {
+        if lifted.is_task {
+            bail!("a function that ends by `task.return` can be called with values of any type alone");
+        }
         let flat = |func: crate::Func| store.0.flat(func.id).map_err(|error| store.error(error));
         Ok(Self {
             func: flat(lifted.func)?,

@@ -55,6 +55,10 @@ pub(crate) struct Lifted {
     pub(crate) ty: Arc<FuncType>,
     pub(crate) abi: Abi,
     pub(crate) post_return: Option<crate::Func>,
+    /// It ends by `task.return`.
+    pub(crate) is_task: bool,
+    /// What is called next, where the core function returns what it waits for.
+    pub(crate) callback: Option<crate::Func>,
 }
 
 impl Lifted {
@@ -256,7 +260,14 @@ impl fmt::Display for Unlowered {
 }
 
 /// The whole of a call ("canon lift").
-fn call<T>(store: &mut StoreContextMut<'_, T>, lifted: &Lifted, params: &[Val]) -> Result<Option<Val>> {
+pub(super) fn call<T>(
+    store: &mut StoreContextMut<'_, T>,
+    lifted: &Lifted,
+    params: &[Val],
+) -> Result<Option<Val>> {
+    if lifted.is_task {
+        return super::task::call(store, lifted, params);
+    }
     let (flat, mut raw) = lower(store, lifted, params)?;
     let done = store.0.call(lifted.func.id, &flat, &mut raw);
     done.map_err(|error| store.error(error))?;
@@ -273,6 +284,9 @@ async fn call_async<T: Send>(
     let entered = Entered::new(store, Some(root))?;
     let store = &mut *entered.store;
     let done = async {
+        if lifted.is_task {
+            return super::task::call(store, lifted, params);
+        }
         let (flat, mut raw) = lower(store, lifted, params)?;
         let done = store.0.call_async(lifted.func.id, &flat, &mut raw).await;
         done.map_err(|error| store.error(error))?;
@@ -283,7 +297,7 @@ async fn call_async<T: Send>(
 }
 
 /// Begins a call: the core arguments, and room for the core results.
-fn lower<T>(
+pub(super) fn lower<T>(
     store: &mut StoreContextMut<'_, T>,
     lifted: &Lifted,
     params: &[Val],

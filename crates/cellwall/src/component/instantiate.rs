@@ -4,15 +4,15 @@ use super::func::{Lifted, uncaught};
 use super::lift::Abi;
 use super::linker::{Definition, Drop, InstancePre};
 use super::state::{Dtor, InstanceState, ResourceEntry, RootState};
-use super::{Component, Instance, trampoline};
+use super::{Component, Instance, task, trampoline};
 use crate::{
     AsContextMut, Engine, Extern, ExternType, Func, Global, Memory, Module, Result, StoreContextMut, bail,
     format_err,
 };
 use cellwall_abi::ValType;
 use cellwall_component::{
-    CoreDef, CoreInstance, CoreType, FuncRef, Item, Items, ModuleRef, ModuleType, Options, Plan, ResourceId,
-    ResourceOrigin, Step, Trampoline,
+    CoreDef, CoreInstance, CoreType, FuncRef, Item, Items, Lift, ModuleRef, ModuleType, Options, Plan,
+    ResourceId, ResourceOrigin, Step, Trampoline,
 };
 use cellwall_runtime::{self as runtime, GlobalType, RawVal};
 use std::collections::BTreeMap;
@@ -330,8 +330,30 @@ impl<'a, 's, T: 'static> Making<'a, 's, T> {
                 lift,
                 options,
             } => trampoline::adapter(self, index, *instance, *lift, options),
+            Trampoline::Task {
+                instance,
+                lift,
+                options,
+            } => task::trampoline(self, *instance, *lift, options),
             Trampoline::Builtin { instance, builtin } => trampoline::builtin(self, *instance, builtin),
         }
+    }
+
+    /// What the host needs to call a function.
+    pub(super) fn lifted(&mut self, lift: &Lift) -> Result<Lifted> {
+        let mut func = |def: &Option<CoreDef>| match def {
+            Some(def) => self.func(def).map(Some),
+            None => Ok(None),
+        };
+        let (post_return, callback) = (func(&lift.options.post_return)?, func(&lift.options.callback)?);
+        Ok(Lifted {
+            func: self.func(&lift.func)?,
+            ty: lift.ty.clone(),
+            abi: self.abi(lift.instance, &lift.options)?,
+            post_return,
+            is_task: lift.options.is_async,
+            callback,
+        })
     }
 
     /// Makes what is exported callable.
@@ -341,15 +363,7 @@ impl<'a, 's, T: 'static> Making<'a, 's, T> {
                 Item::Instance(items) => self.exports(items)?,
                 Item::Func(FuncRef::Lift(index), _) => {
                     let lift = &self.plan().lifts[*index as usize];
-                    let lifted = Lifted {
-                        func: self.func(&lift.func)?,
-                        ty: lift.ty.clone(),
-                        abi: self.abi(lift.instance, &lift.options)?,
-                        post_return: match &lift.options.post_return {
-                            Some(def) => Some(self.func(def)?),
-                            None => None,
-                        },
-                    };
+                    let lifted = self.lifted(lift)?;
                     let state = &mut self.store.0.data_mut().components;
                     state.roots[self.root].lifted.insert(*index, Arc::new(lifted));
                 }

@@ -69,13 +69,19 @@ fn adapter_of(plan: &Plan, locked: &BTreeSet<u32>, trampoline: &Trampoline) -> R
         lower: options,
         lift: &lift.options,
         with_context: plan.with_context.contains(&lift.instance),
-        nested: lies_in(plan, *instance, lift.instance) || lies_in(plan, lift.instance, *instance),
+        nested: is_nested(plan, *instance, lift.instance),
         locked: locked.contains(instance),
     };
     if adapter::is_idle(&request) {
         return Ok(None);
     }
     Ok(Some(adapter::adapter(&request)?))
+}
+
+/// Whether one component instance lies inside of the other, or they are the same: a call from one to the
+/// other would enter an instance that is under way.
+pub(super) fn is_nested(plan: &Plan, one: u32, other: u32) -> bool {
+    lies_in(plan, one, other) || lies_in(plan, other, one)
 }
 
 /// Whether a component instance is another one or lies inside of it.

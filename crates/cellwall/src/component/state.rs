@@ -1,11 +1,11 @@
 //! What a store keeps of components: handle tables, calls that handles are lent to, and whether a
 //! component may be entered.
 
-use super::ResourceType;
 use super::func::Lifted;
+use super::{ResourceType, Val};
 use crate::{Func, Global, Module};
 use cellwall_component::limits::{MESSAGES_BYTES_MAX, STORE_HANDLES_MAX};
-use cellwall_component::{Fault, Handle, Handles};
+use cellwall_component::{Fault, FuncType, Handle, Handles};
 use cellwall_runtime::StoreId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +19,8 @@ pub(crate) struct State {
     pub(crate) roots: Vec<RootState>,
     /// Calls under way that handles may be lent to, the innermost last.
     calls: Vec<CallScope>,
+    /// Calls under way that end by `task.return`, the innermost last.
+    pub(crate) tasks: Vec<Task>,
     /// Owned handles that are lent to them: instance (`None`: the host) and number.
     lenders: Vec<(Option<usize>, u32)>,
     /// Handles of the host that end with them.
@@ -75,6 +77,15 @@ pub(crate) struct Dtor {
     pub(crate) func: Func,
     /// Whether it may have to wait: if it is a guest's, or a future of the host.
     pub(crate) may_wait: bool,
+}
+
+/// A call that ends by `task.return`.
+pub(crate) struct Task {
+    /// The component instance that is called.
+    pub(crate) instance: usize,
+    pub(crate) ty: Arc<FuncType>,
+    /// What it has returned, if it has.
+    pub(crate) returned: Option<Option<Val>>,
 }
 
 /// A call that handles may be lent to. What belongs to it lies in the lists of the store, from where they

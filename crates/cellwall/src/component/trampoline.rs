@@ -32,7 +32,7 @@ fn core_type<T: 'static>(
 }
 
 /// A core function of the host.
-fn func<T: 'static>(
+pub(super) fn func<T: 'static>(
     store: &mut StoreContextMut<'_, T>,
     params: &[Flat],
     results: &[Flat],
@@ -86,7 +86,7 @@ pub(crate) fn host<T: 'static>(
         Body::Plain(_) => {
             let described = func_type_in(&store.0.data().components, abi.root, &ty);
             func(store, &params, &results, move |store, params, results| {
-                let values = host_params(store, &abi, &ty, params)?;
+                let values = host_params(store, &abi, &ty, ty.flat_params().1, params)?;
                 let mut returned = vec![Val::Bool(false); usize::from(ty.result.is_some())];
                 match &host.body {
                     Body::Plain(call) => call(store.as_context_mut(), &described, &values, &mut returned)?,
@@ -103,7 +103,7 @@ pub(crate) fn host<T: 'static>(
                 &params,
                 &results,
                 move |mut store, params| {
-                    let values = host_params(&mut store, &abi, &begin_ty, params)?;
+                    let values = host_params(&mut store, &abi, &begin_ty, begin_ty.flat_params().1, params)?;
                     match &host.body {
                         Body::Async(call) => Ok(Begun::Waits(call(store, &described, values)?)),
                         _ => unreachable!("it was looked at"),
@@ -164,25 +164,26 @@ fn typed_host_async<T: 'static>(
     )
 }
 
-/// Begins a call of a function of the host: its arguments.
-fn host_params<T: 'static>(
+/// Begins a call of a function of the host: its arguments, which may be in memory.
+pub(super) fn host_params<T: 'static>(
     store: &mut StoreContextMut<'_, T>,
     abi: &Abi,
     ty: &FuncType,
+    in_memory: bool,
     params: &[RawVal],
 ) -> Result<Vec<Val>> {
     check_may_leave(store, abi.instance)?;
     store.0.data_mut().components.enter_call();
     let mut values = Vec::new();
     let mut lifting = Lifting::new(store, abi);
-    match ty.flat_params() {
-        (_, false) => {
+    match in_memory {
+        false => {
             let mut from = params.iter();
             for (_, ty, _) in &ty.params.fields {
                 values.push(lifting.flat(ty, &mut from)?);
             }
         }
-        (_, true) => {
+        true => {
             let ptr = pointer(params[0]);
             let layout = ty.params.layout();
             lifting.check(ptr, layout.size, layout.align)?;
@@ -195,7 +196,7 @@ fn host_params<T: 'static>(
 }
 
 /// Ends it: its results go to the guest.
-fn host_results<T: 'static>(
+pub(super) fn host_results<T: 'static>(
     store: &mut StoreContextMut<'_, T>,
     abi: &Abi,
     ty: &FuncType,
@@ -224,7 +225,7 @@ fn host_results<T: 'static>(
     Ok(store.0.data_mut().components.exit_call()?)
 }
 
-fn pointer(value: RawVal) -> u32 {
+pub(super) fn pointer(value: RawVal) -> u32 {
     match value {
         RawVal::I32(it) => it as u32,
         _ => unreachable!("pointers are of type i32"),
@@ -460,6 +461,7 @@ pub(crate) fn builtin<T: 'static>(
             };
             Func::wrap(making.store.as_context_mut(), call)
         }
+        Builtin::TaskReturn(result, options) => super::task::returning(making, instance, result, options)?,
         Builtin::Missing(name, params, results) => {
             let name = *name;
             func(&mut making.store, params, results, move |store, _, _| {

@@ -68,29 +68,39 @@ fn a_value_of_another_type_is_refused_and_no_harm_is_done() {
 
 /// A component that has an asynchronous function can be used for its others.
 #[test]
-fn an_asynchronous_function_fails_by_name() {
+fn an_asynchronous_function_returns_or_fails_by_name() {
     let engine = Engine::default();
     let text = r#"(component
       (core module $m
-        (func (export "later"))
-        (func (export "now") (result i32) (i32.const 7)))
-      (core instance $i (instantiate $m))
-      (func (export "later") async (canon lift (core func $i "later") async))
-      (func (export "now") (result u32) (canon lift (core func $i "now"))))"#;
+        (import "" "return" (func $return (param i32)))
+        (import "" "wait" (func $wait (param i32 i32) (result i32)))
+        (func (export "now") (param i32) (call $return (i32.add (local.get 0) (i32.const 7))))
+        (func (export "later") (drop (call $wait (i32.const 1) (i32.const 8)))))
+      (core module $memory (memory (export "memory") 1))
+      (core instance $memory (instantiate $memory))
+      (core func $return (canon task.return (result u32)))
+      (core func $wait (canon waitable-set.wait (memory (core memory $memory "memory"))))
+      (core instance $i (instantiate $m (with "" (instance
+        (export "return" (func $return)) (export "wait" (func $wait))))))
+      (func (export "now") async (param "a" u32) (result u32) (canon lift (core func $i "now") async))
+      (func (export "later") async (canon lift (core func $i "later") async)))"#;
     let component = Component::new(&engine, text).expect("it is valid");
     let mut store = Store::new(&engine, ());
     let instance = Linker::new(&engine).instantiate(&mut store, &component);
     let instance = instance.expect("it asks for nothing");
     let mut results = [Val::Bool(false)];
     let now = instance.get_func(&store, "now").expect("it is exported");
-    now.call(&mut store, &[], &mut results).expect("it returns");
-    assert!(results == [Val::U32(7)]);
+    now.call(&mut store, &[Val::U32(2)], &mut results)
+        .expect("it returns");
+    assert!(results == [Val::U32(9)]);
+    let typed = instance.get_typed_func::<(u32,), (u32,)>(&mut store, "now");
+    assert!(typed.is_err(), "there is no such call of Rust types");
     let later = instance.get_func(&store, "later").expect("it is exported");
     let error = later
         .call(&mut store, &[], &mut [])
         .expect_err("nobody can wait for it");
     assert!(
-        format!("{error:?}").contains("`canon lift async` is not supported"),
+        format!("{error:?}").contains("`waitable-set.wait` is not supported"),
         "{error:?}"
     );
 }

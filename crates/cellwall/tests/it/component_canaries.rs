@@ -55,7 +55,7 @@ fn options(encoding: Encoding) -> Options {
         encoding,
         memory: Some(CoreDef::Trampoline(0)),
         realloc: Some(CoreDef::Trampoline(0)),
-        post_return: None,
+        ..Options::default()
     }
 }
 

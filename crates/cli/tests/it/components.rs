@@ -9,18 +9,11 @@ use cellwall_cli::wast_runner::{self, Skip};
 use crate::spec::shared;
 
 /// Lines of the checkout that do not pass, and what they wait for. All other lines of these files pass.
-const WAITING: &[(&str, &[usize], &str)] = &[
-    (
-        "values/variants.wast",
-        &[186],
-        "a call of an asynchronous function",
-    ),
-    (
-        "alias-region-reexported-known-entities.wast",
-        &[14, 89, 90, 91],
-        "a table of `(ref i31)`, of garbage collection",
-    ),
-];
+const WAITING: &[(&str, &[usize], &str)] = &[(
+    "alias-region-reexported-known-entities.wast",
+    &[14, 89, 90, 91],
+    "a table of `(ref i31)`, of garbage collection",
+)];
 
 fn scripts(dir: &Path, into: &mut Vec<PathBuf>) {
     let entries = std::fs::read_dir(dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));

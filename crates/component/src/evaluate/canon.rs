@@ -26,8 +26,8 @@ impl Evaluator {
                 };
                 let options = self.options(frame, list, Some(&ty))?;
                 let func = match ty.kind {
-                    FuncKind::Sync => frame.core(CoreKind::Func, *core_func_index),
-                    _ => {
+                    FuncKind::Sync | FuncKind::Async => frame.core(CoreKind::Func, *core_func_index),
+                    FuncKind::Opaque => {
                         let (params, results) = ty.core_signature(Side::Lift);
                         let builtin = Builtin::Missing("canon lift async", params, results);
                         self.add_trampoline(Trampoline::Builtin { instance, builtin })
@@ -45,28 +45,39 @@ impl Evaluator {
             }
             CanonicalFunction::Lower { func_index, options } => {
                 let (func, ty) = frame.spaces.borrow().funcs[*func_index as usize].clone();
-                let is_async = options.iter().any(|it| matches!(it, CanonicalOption::Async));
                 let options = self.options(frame, options, Some(&ty))?;
                 let trampoline = match (ty.kind, func) {
                     (FuncKind::Opaque, _) => {
                         return self.unsupported("a function with a type of asynchronous functions");
                     }
-                    (FuncKind::Async, _) => {
-                        let (params, results) = lowered_async(&ty, is_async);
-                        let builtin = Builtin::Missing("canon lower async", params, results);
-                        Trampoline::Builtin { instance, builtin }
+                    (_, FuncRef::Lift(lift))
+                        if options.is_async || self.plan.lifts[lift as usize].options.is_async =>
+                    {
+                        Trampoline::Task {
+                            instance,
+                            lift,
+                            options,
+                        }
                     }
-                    (FuncKind::Sync, FuncRef::Lift(lift)) => Trampoline::Adapter {
+                    (_, FuncRef::Lift(lift)) => Trampoline::Adapter {
                         instance,
                         lift,
                         options,
                     },
-                    (FuncKind::Sync, FuncRef::Import(import)) => Trampoline::Host {
+                    (FuncKind::Sync, FuncRef::Import(import)) if !options.is_async => Trampoline::Host {
                         instance,
                         import,
                         ty,
                         options,
                     },
+                    (_, FuncRef::Import(_)) => {
+                        let (params, results) = match options.is_async {
+                            true => ty.core_async_signature(),
+                            false => ty.core_signature(Side::Lower),
+                        };
+                        let builtin = Builtin::Missing("canon lower async", params, results);
+                        Trampoline::Builtin { instance, builtin }
+                    }
                 };
                 self.push_trampoline(frame, trampoline);
                 return Ok(());
@@ -98,15 +109,13 @@ impl Evaluator {
             CanonicalFunction::BackpressureInc => Builtin::Backpressure(true),
             CanonicalFunction::BackpressureDec => Builtin::Backpressure(false),
             CanonicalFunction::TaskReturn { result, options } => {
-                self.options(frame, options, None)?;
-                let params = match result {
-                    None => Vec::new(),
-                    Some(ty) => match val_type(frame, *ty) {
-                        Some(ty) => ty.layout().flat.map_or(vec![Flat::I32], |flat| flat.to_vec()),
-                        None => vec![Flat::I32],
-                    },
-                };
-                Builtin::Missing("task.return", params, Vec::new())
+                let options = self.options(frame, options, None)?;
+                match result.map(|ty| val_type(frame, ty)) {
+                    None => Builtin::TaskReturn(None, options),
+                    Some(Some(ty)) => Builtin::TaskReturn(Some(ty), options),
+                    // Of a type that no function has that can be called.
+                    Some(None) => Builtin::Missing("task.return", vec![Flat::I32], Vec::new()),
+                }
             }
             other => match missing(other) {
                 Some((name, params, results)) => Builtin::Missing(name, params.to_vec(), results.to_vec()),
@@ -152,8 +161,10 @@ impl Evaluator {
                 CanonicalOption::PostReturn(index) => {
                     options.post_return = Some(frame.core(CoreKind::Func, index));
                 }
-                // Only functions of such types have these, and those are not called.
-                CanonicalOption::Async | CanonicalOption::Callback(_) => {}
+                CanonicalOption::Async => options.is_async = true,
+                CanonicalOption::Callback(index) => {
+                    options.callback = Some(frame.core(CoreKind::Func, index));
+                }
                 // Without values there are none to pass as objects.
                 CanonicalOption::CoreType(_) | CanonicalOption::Gc
                     if ty.is_some_and(|ty| ty.params.fields.is_empty() && ty.result.is_none()) => {}
@@ -165,23 +176,6 @@ impl Evaluator {
         }
         Ok(options)
     }
-}
-
-/// The core type of an asynchronous function that is lowered, with or without the option `async`
-/// (canonical ABI, "Flattening").
-fn lowered_async(ty: &FuncType, is_async: bool) -> (Vec<Flat>, Vec<Flat>) {
-    /// Values that pass as they are when the call may go on.
-    const MAX_FLAT_ASYNC_PARAMS: usize = 4;
-    if !is_async {
-        return ty.core_signature(Side::Lower);
-    }
-    let (flat, _) = ty.flat_params();
-    let mut params = match flat.len() {
-        ..=MAX_FLAT_ASYNC_PARAMS => flat.to_vec(),
-        _ => vec![Flat::I32],
-    };
-    params.extend(ty.result.iter().map(|_| Flat::I32));
-    (params, vec![Flat::I32])
 }
 
 /// Name, parameters and results of the functions that only asynchronous calls need.

@@ -14,6 +14,7 @@ fn options(encoding: Encoding) -> Options {
         memory: def(),
         realloc: def(),
         post_return: def(),
+        ..Options::default()
     }
 }
 
