@@ -174,7 +174,7 @@ fn lower_in_memory<T: 'static, P: Lower>(
     ty: TypeRef<'_>,
     params: &P,
 ) -> Result<u32> {
-    let ptr = cx.realloc(0, 0, P::LAYOUT.align, P::LAYOUT.size)?;
+    let ptr = cx.realloc(P::LAYOUT.align, P::LAYOUT.size)?;
     params.lower_memory(cx, ty, ptr)?;
     Ok(ptr)
 }

@@ -19,19 +19,24 @@ pub struct Lowering<'a, 's, T: 'static> {
 
 impl<T: 'static> Lowering<'_, '_, T> {
     /// Asks the guest for memory, and checks what it gives.
-    pub(crate) fn realloc(&mut self, old: u32, old_size: u32, align: u32, size: u32) -> Result<u32> {
+    pub(crate) fn realloc(&mut self, align: u32, size: u32) -> Result<u32> {
+        Ok(self.new_room(align, size)?.0)
+    }
+
+    /// Likewise: its address and the bytes there.
+    fn new_room(&mut self, align: u32, size: u32) -> Result<(u32, &mut [u8])> {
         let realloc = self.abi.realloc.as_ref();
         let realloc = realloc.expect("the validator checked that there is one");
-        let params = [old, old_size, align, size].map(u64::from);
+        // Nothing is there yet that could be moved.
+        let params = [0, 0, align, size].map(u64::from);
         let ptr = self.store.0.call_flat(realloc, &params);
         let ptr = ptr.map_err(|error| self.store.error(error))? as u32;
         if !ptr.is_multiple_of(align) {
             return Err(Fault::UnalignedRealloc.into());
         }
-        if u64::from(ptr) + u64::from(size) > self.bytes().len() as u64 {
-            return Err(Fault::ReallocOutOfBounds.into());
-        }
-        Ok(ptr)
+        let room = self.bytes().get_mut(ptr as usize..);
+        let room = room.and_then(|bytes| bytes.get_mut(..size as usize));
+        Ok((ptr, room.ok_or(Fault::ReallocOutOfBounds)?))
     }
 
     fn bytes(&mut self) -> &mut [u8] {
@@ -57,7 +62,7 @@ impl<T: 'static> Lowering<'_, '_, T> {
     /// Parameters in new memory.
     pub(crate) fn params(&mut self, params: &Fields, vals: &[Val]) -> Result<u32> {
         let layout = params.layout();
-        let ptr = self.realloc(0, 0, layout.align, layout.size)?;
+        let ptr = self.realloc(layout.align, layout.size)?;
         for ((_, ty, offset), val) in params.fields.iter().zip(vals) {
             self.memory(ty, val, ptr + offset)?;
         }
@@ -156,7 +161,7 @@ impl<T: 'static> Lowering<'_, '_, T> {
         let bytes = (count as u64).checked_mul(size.into());
         let bytes = bytes.and_then(|bytes| u32::try_from(bytes).ok());
         let bytes = bytes.ok_or(Fault::ListTooLong)?;
-        Ok((self.realloc(0, 0, align, bytes)?, count as u32))
+        Ok((self.realloc(align, bytes)?, count as u32))
     }
 
     fn list(&mut self, list: &List, vals: &[Val]) -> Result<(u32, u32)> {
@@ -184,23 +189,22 @@ impl<T: 'static> Lowering<'_, '_, T> {
     pub(crate) fn string(&mut self, text: &str) -> Result<(u32, u32)> {
         match self.abi.encoding {
             Encoding::Utf8 => {
-                let ptr = self.string_room(text.len(), 1)?;
-                self.write(ptr, text.as_bytes());
+                let (ptr, room) = self.string_room(text.len(), 1)?;
+                room.copy_from_slice(text.as_bytes());
                 Ok((ptr, text.len() as u32))
             }
             Encoding::CompactUtf16 if text.chars().all(|char| u32::from(char) < 0x100) => {
                 let count = text.chars().count();
-                let ptr = self.string_room(count, 2)?;
-                for (to, char) in self.room_at(ptr, count).iter_mut().zip(text.chars()) {
+                let (ptr, room) = self.string_room(count, 2)?;
+                for (to, char) in room.iter_mut().zip(text.chars()) {
                     *to = char as u8;
                 }
                 Ok((ptr, count as u32))
             }
             encoding => {
                 let count = text.encode_utf16().count();
-                let ptr = self.string_room(count * 2, 2)?;
-                let room = self.room_at(ptr, count * 2).as_chunks_mut::<2>().0;
-                for (to, unit) in room.iter_mut().zip(text.encode_utf16()) {
+                let (ptr, room) = self.string_room(count * 2, 2)?;
+                for (to, unit) in room.as_chunks_mut::<2>().0.iter_mut().zip(text.encode_utf16()) {
                     *to = unit.to_le_bytes();
                 }
                 let tag = if encoding == Encoding::Utf16 { 0 } else { UTF16_TAG };
@@ -209,10 +213,10 @@ impl<T: 'static> Lowering<'_, '_, T> {
         }
     }
 
-    fn string_room(&mut self, bytes: usize, align: u32) -> Result<u32> {
+    fn string_room(&mut self, bytes: usize, align: u32) -> Result<(u32, &mut [u8])> {
         let size = u32::try_from(bytes).ok();
         let size = size.filter(|&size| size <= cellwall_component::limits::STRING_BYTES_MAX);
-        self.realloc(0, 0, align, size.ok_or(Fault::StringTooLong)?)
+        self.new_room(align, size.ok_or(Fault::StringTooLong)?)
     }
 
     /// The bits of a value that is one core value.
