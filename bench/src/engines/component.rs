@@ -41,6 +41,10 @@ macro_rules! component_engine {
                 assert_eq!(returned?, (expected,), "{name} counts wrong");
                 *cost = ns as f64 / f64::from(calls);
             }
+            let guest = instance.get_typed_func::<(u32,), (u32,)>(&mut store, "loop-add")?;
+            let (ns, returned) = timed(|| guest.call(&mut store, (CALLS,)));
+            assert_eq!(returned?, (CALLS,), "loop-add counts wrong");
+            costs[10] = ns as f64 / f64::from(CALLS);
             let id = instance.get_typed_func::<(u32,), (u32,)>(&mut store, "id")?;
             let mut value = 0;
             let (ns, done) = timed(|| {

@@ -169,7 +169,7 @@ pub const CALL_ROWS: [&str; 9] = [
 ];
 
 /// What the part `components` measures.
-pub const COMPONENT_ROWS: [&str; 10] = [
+pub const COMPONENT_ROWS: [&str; 11] = [
     "component to component, u32",
     "component to component, string of 64 bytes",
     "component to component, list<u8> of 1 MiB",
@@ -180,6 +180,7 @@ pub const COMPONENT_ROWS: [&str; 10] = [
     "store + instantiate + drop, a small component",
     "component to host, u32",
     "component to host, string of 64 bytes",
+    "component to component, u32, of a function with state",
 ];
 
 /// What the part `threads` measures.
