@@ -92,12 +92,20 @@ fn guests(folder: &Path) -> Result<Vec<Guest>> {
     let hello = folder.join("hello.wasm");
     let handler = wat::parse_file(here.join("../crates/cli/tests/guests/handler.wat"))?;
     std::fs::write(&hello, handler).context("hello.wasm")?;
-    let mut guests = vec![Guest {
-        name: "hello",
-        file: hello,
-        path: "/hello",
-        body: "hello, world\n",
-    }];
+    let mut guests = vec![
+        Guest {
+            name: "hello, Rust",
+            file: here.join("../examples/guests/http/rust/hello.wasm"),
+            path: "/",
+            body: "Hello from Rust\n",
+        },
+        Guest {
+            name: "hello, by hand",
+            file: hello,
+            path: "/hello",
+            body: "hello, world\n",
+        },
+    ];
     let python = crate::set::shared()
         .map(|shared| shared.join("tests/components/py-http-p2.wasm"))
         .unwrap_or_default();
