@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -70,14 +70,29 @@ pub(crate) fn run(root: &Path, clients: u64, seconds: u64, seed: u64) -> Result<
 
     // All that is kept is there once.
     round(addr, clients, Duration::from_secs(3), seed)?;
-    let before = resident(server.0.id())?;
-    let counts = round(addr, clients, Duration::from_secs(seconds), seed + 1)?;
+    let before = resident(server.0.id(), "VmRSS:")?;
+    let times = round(addr, clients, Duration::from_secs(seconds), seed + 1)?;
+    let peak = resident(server.0.id(), "VmHWM:")?;
     thread::sleep(Duration::from_secs(2));
-    let after = resident(server.0.id())?;
-    for ((path, status, _), count) in PATHS.iter().zip(&counts) {
-        println!("{path}: {count} times {status}");
+    let after = resident(server.0.id(), "VmRSS:")?;
+    println!("| asked for | answered | times | median | 99 % | longest |\n|---|---|---:|---:|---:|---:|");
+    for ((path, status, _), mut times) in PATHS.iter().zip(times) {
+        times.sort_unstable();
+        let at = |share: usize| {
+            let time = times.get((times.len() * share / 100).min(times.len().saturating_sub(1)));
+            time.map_or(0.0, |time| time.as_secs_f64() * 1e3)
+        };
+        let [median, most, longest] = [50, 99, 100].map(at);
+        let count = times.len();
+        println!("| `{path}` | {status} | {count} | {median:.1} ms | {most:.1} ms | {longest:.1} ms |");
     }
-    println!("memory: {} MiB before, {} MiB after", before >> 20, after >> 20);
+    let mib = |bytes: u64| bytes >> 20;
+    println!(
+        "\nmemory: {} MiB before, {} MiB at most, {} MiB two seconds after",
+        mib(before),
+        mib(peak),
+        mib(after)
+    );
     ensure!(
         after < before + GROWTH_BYTES_MAX,
         "memory does not return to where it was"
@@ -85,13 +100,13 @@ pub(crate) fn run(root: &Path, clients: u64, seconds: u64, seed: u64) -> Result<
     Ok(())
 }
 
-/// How often each path was answered; an error if one was not, or wrongly.
-fn round(addr: SocketAddr, clients: u64, time: Duration, seed: u64) -> Result<Vec<u64>> {
-    let counts: Vec<AtomicU64> = PATHS.iter().map(|_| AtomicU64::new(0)).collect();
+/// How long each answer took, by path; an error if there was none, or another.
+fn round(addr: SocketAddr, clients: u64, time: Duration, seed: u64) -> Result<Vec<Vec<Duration>>> {
+    let all: Vec<Mutex<Vec<Duration>>> = PATHS.iter().map(|_| Mutex::default()).collect();
     let end = Instant::now() + time;
     thread::scope(|scope| {
         let work = |client: u64| {
-            let counts = &counts;
+            let all = &all;
             scope.spawn(move || -> Result<()> {
                 let mut random = (seed << 32 | client).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
                 while Instant::now() < end {
@@ -106,9 +121,11 @@ fn round(addr: SocketAddr, clients: u64, time: Duration, seed: u64) -> Result<Ve
                     });
                     let chosen = chosen.context("weights sum up to 16")?;
                     let (path, expected, _) = PATHS[chosen];
+                    let begin = Instant::now();
                     let status = get(addr, path)?;
                     ensure!(status == expected, "{path}: {status}, not {expected}");
-                    counts[chosen].fetch_add(1, Ordering::Relaxed);
+                    let mut times = all[chosen].lock().expect("no client panics with it");
+                    times.push(begin.elapsed());
                 }
                 Ok(())
             })
@@ -122,7 +139,8 @@ fn round(addr: SocketAddr, clients: u64, time: Duration, seed: u64) -> Result<Ve
         }
         Ok(())
     })?;
-    Ok(counts.iter().map(|count| count.load(Ordering::Relaxed)).collect())
+    let times = all.into_iter().map(Mutex::into_inner);
+    Ok(times.collect::<Result<_, _>>().expect("no client panicked"))
 }
 
 fn get(addr: SocketAddr, path: &str) -> Result<u16> {
@@ -142,12 +160,12 @@ fn get(addr: SocketAddr, path: &str) -> Result<u16> {
     status.with_context(|| format!("{path}: {text:?}"))
 }
 
-/// Bytes of memory that a process uses now.
-fn resident(pid: u32) -> Result<u64> {
+/// Bytes of memory of a process: `VmRSS:` is what it uses now, `VmHWM:` the most that it has used.
+fn resident(pid: u32, key: &str) -> Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status
         .lines()
-        .find(|line| line.starts_with("VmRSS:"))
+        .find(|line| line.starts_with(key))
         .context("a size")?;
     let kilobytes: u64 = line.split_whitespace().nth(1).context("a number")?.parse()?;
     Ok(kilobytes << 10)
