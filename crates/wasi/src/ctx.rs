@@ -114,6 +114,10 @@ impl std::fmt::Debug for WasiCtx {
 /// # Ok(())
 /// # }
 /// ```
+///
+/// A clone grants the same: contexts made of clones share the directories, which were opened when they were granted,
+/// and what is known of the addresses of granted names.
+#[derive(Clone)]
 pub struct WasiCtxBuilder {
     args: Vec<Vec<u8>>,
     env: Vec<Vec<u8>>,
