@@ -2,13 +2,13 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use cellwall::component::{Component, Linker};
-use cellwall::{Config, Engine, Error, StoreLimitsBuilder};
+use cellwall::{Config, Engine, StoreLimitsBuilder};
 use cellwall_wasi::http::HandlerPre;
 use cellwall_wasi::{DirPerms, FilePerms, WasiCtxBuilder};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -43,6 +43,16 @@ pub(crate) struct Args {
     /// Stop a guest that takes longer for its response, or for the next part of it
     #[arg(long, value_name = "D", default_value = "30s", value_parser = parse_duration)]
     timeout: Duration,
+    /// How many connections there are at a time, of which the idlest makes room for a new one; without, as many as
+    /// the limit of open files suggests, at most 10000
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    max_connections: Option<u32>,
+    /// Close a connection that has no request for so long
+    #[arg(long, value_name = "D", default_value = "30s", value_parser = parse_duration)]
+    idle_timeout: Duration,
+    /// Stop a guest whose client takes and sends nothing for so long, or too little
+    #[arg(long, value_name = "D", default_value = "60s", value_parser = parse_duration)]
+    client_timeout: Duration,
     /// Let no memory of a guest grow beyond N bytes; K, M and G are binary multiples
     #[arg(long, value_name = "N", default_value = "256M", value_parser = parse_size)]
     max_memory_size: usize,
@@ -75,18 +85,22 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
     let guests = guests(&engine, &args)?;
     let options = Options {
         in_flight_max: args.max_requests_in_flight as usize,
+        connections_max: args
+            .max_connections
+            .map_or_else(connections_max, |max| max as usize),
         timeout: args.timeout,
+        idle_timeout: args.idle_timeout,
+        client_timeout: args.client_timeout,
         has_access_log: !args.no_access_log,
     };
-    // Connections cost little beside guests, which have threads of their own.
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(cores.div_ceil(2))
-        .max_blocking_threads(options.in_flight_max + BLOCKING_THREADS_BESIDE)
+    let no_threads = |e| Failure::load(e, "cannot start threads".to_string());
+    // For what is seldom: clients that come, clocks, signals. What they want is done by threads of the server.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|e| Failure::load(e, "cannot start threads".to_string()))?;
-    let served = runtime.block_on(async {
+        .map_err(no_threads)?;
+    // A guest that is still there at the end was told to stop, and goes with the process.
+    runtime.block_on(async {
         let listener = listen(args.addr).await?;
         let metrics = match args.metrics {
             Some(addr) => Some(listen(addr).await?),
@@ -99,16 +113,26 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
             eprintln!("Serving metrics on http://{}/metrics", at(metrics)?);
         }
         let stop = stop_signal()?;
-        serve(listener, metrics, guests, options, stop).await;
-        Ok(0)
-    });
-    // A guest that is still there was told to stop.
-    runtime.shutdown_timeout(Duration::from_millis(500));
-    served
+        let served = serve(listener, metrics, guests, options, stop).await;
+        served.map(|()| 0).map_err(no_threads)
+    })
 }
 
-/// Look-ups of names and the like have threads too.
-const BLOCKING_THREADS_BESIDE: usize = 16;
+/// So many connections if nobody says how many: half of the files that may be open, of which guests need some.
+fn connections_max() -> usize {
+    const MAX: u64 = 10_000;
+    let mut limit = getrlimit(Resource::Nofile);
+    // What is reserved for programs that want it.
+    let all = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if setrlimit(Resource::Nofile, all).is_ok() {
+        limit.current = limit.maximum;
+    }
+    let half = limit.current.unwrap_or(2 * MAX) / 2;
+    usize::try_from(half.clamp(1, MAX)).expect("ten thousand is small")
+}
 
 async fn listen(addr: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(addr).await.map_err(|e| cannot_listen(addr, e))
@@ -145,7 +169,7 @@ fn engine(args: &Args) -> Result<Engine, Failure> {
     Engine::new(&config).map_err(Failure::Load)
 }
 
-/// Compiles and links the component, and tries once that all grants can be had.
+/// Compiles and links the component, and opens what is granted.
 fn guests(engine: &Engine, args: &Args) -> Result<Guests, Failure> {
     let input = Input::read(&args.file)?;
     let code = input.wasm()?;
@@ -158,33 +182,30 @@ fn guests(engine: &Engine, args: &Args) -> Result<Guests, Failure> {
         .map_err(|e| Failure::load(e, "cannot define WASI".to_string()))?;
     let pre = linker.instantiate_pre(&component).and_then(HandlerPre::new);
     let pre = pre.map_err(|e| input.refused(e))?;
-    let make = maker(args)?;
-    make().map_err(Failure::Load)?;
-    Ok(Guests::new(engine, pre, make))
+    Ok(Guests::new(engine, pre, maker(args)?))
 }
 
 /// Makes what one guest is granted.
-fn maker(args: &Args) -> Result<impl Fn() -> Result<Host, Error> + Send + Sync + use<>, Failure> {
+fn maker(args: &Args) -> Result<impl Fn() -> Host + Send + Sync + use<>, Failure> {
     let mut grants = WasiCtxBuilder::new();
+    grants.inherit_stdout().inherit_stderr();
+    for (name, value) in &args.env {
+        if let Some(value) = value {
+            grants.env(name, value);
+        }
+    }
     args.net.apply(&mut grants)?;
-    let net = Arc::new(grants);
-    let (env, dirs, memory) = (args.env.clone(), args.dirs.clone(), args.max_memory_size);
-    Ok(move || {
-        let mut wasi = WasiCtxBuilder::new();
-        wasi.inherit_stdout().inherit_stderr().same_network(&net);
-        for (name, value) in &env {
-            if let Some(value) = value {
-                wasi.env(name, value);
-            }
-        }
-        for grant in &dirs {
-            let (dir, file) = match grant.is_read_only {
-                true => (DirPerms::READ, FilePerms::READ),
-                false => (DirPerms::all(), FilePerms::all()),
-            };
-            wasi.preopened_dir(&grant.host, &grant.guest, dir, file)?;
-        }
-        let limits = StoreLimitsBuilder::new().memory_size(memory).build();
-        Ok(Host::new(wasi.build(), limits))
-    })
+    for grant in &args.dirs {
+        let (dir, file) = match grant.is_read_only {
+            true => (DirPerms::READ, FilePerms::READ),
+            false => (DirPerms::all(), FilePerms::all()),
+        };
+        grants
+            .preopened_dir(&grant.host, &grant.guest, dir, file)
+            .map_err(Failure::Load)?;
+    }
+    let limits = StoreLimitsBuilder::new()
+        .memory_size(args.max_memory_size)
+        .build();
+    Ok(move || Host::new(grants.clone().build(), limits.clone()))
 }

@@ -11,6 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::{Bytes, Incoming};
 
 use super::Server;
+use super::connections::{self, Busy};
 use super::journal::Line;
 use super::requests::Current;
 
@@ -19,6 +20,8 @@ pub(super) struct Upload {
     pub(super) body: Incoming,
     pub(super) current: Arc<Current>,
     pub(super) is_waiting: bool,
+    /// Until all of it is there.
+    pub(super) link: Option<connections::Upload>,
 }
 
 impl Body for Upload {
@@ -30,6 +33,12 @@ impl Body for Upload {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
+        if let Poll::Ready(Some(Ok(frame))) = &frame {
+            self.current.moved(frame.data_ref().map_or(0, Bytes::len));
+        }
+        if self.body.is_end_stream() || matches!(frame, Poll::Ready(None)) {
+            self.link = None;
+        }
         if self.is_waiting != frame.is_pending() {
             self.is_waiting = frame.is_pending();
             self.current.client_sends(frame.is_pending());
@@ -59,6 +68,12 @@ enum Source {
     Server(Option<Bytes>),
 }
 
+/// What is known of a request until it is answered.
+pub(super) struct Asked {
+    pub(super) line: Line,
+    pub(super) busy: Busy,
+}
+
 /// A body and what there is to say about it.
 pub(super) struct Answer {
     source: Source,
@@ -68,6 +83,7 @@ pub(super) struct Answer {
     status: StatusCode,
     server: Arc<Server>,
     line: Line,
+    _busy: Busy,
 }
 
 impl Answer {
@@ -76,29 +92,26 @@ impl Answer {
         status: StatusCode,
         server: Arc<Server>,
         current: Arc<Current>,
-        line: Line,
+        asked: Asked,
     ) -> Answer {
         let is_whole = body.is_end_stream();
+        Answer::new(Source::Guest(body, current), is_whole, status, server, asked)
+    }
+
+    pub(super) fn of_server(text: String, status: StatusCode, server: Arc<Server>, asked: Asked) -> Answer {
+        Answer::new(Source::Server(Some(text.into())), false, status, server, asked)
+    }
+
+    fn new(source: Source, is_whole: bool, status: StatusCode, server: Arc<Server>, asked: Asked) -> Answer {
         Answer {
-            source: Source::Guest(body, current),
+            source,
             bytes: 0,
             is_whole,
             is_broken: false,
             status,
             server,
-            line,
-        }
-    }
-
-    pub(super) fn of_server(text: String, status: StatusCode, server: Arc<Server>, line: Line) -> Answer {
-        Answer {
-            source: Source::Server(Some(text.into())),
-            bytes: 0,
-            is_whole: false,
-            is_broken: false,
-            status,
-            server,
-            line,
+            line: asked.line,
+            _busy: asked.busy,
         }
     }
 }
@@ -120,6 +133,9 @@ impl Body for Answer {
                 }
                 Poll::Ready(frame) => {
                     current.client_takes(true);
+                    if let Some(Ok(frame)) = &frame {
+                        current.moved(frame.data_ref().map_or(0, Bytes::len));
+                    }
                     frame
                 }
             },

@@ -1,20 +1,21 @@
-//! One guest: made for a request, run on a thread of its own, and gone.
+//! One guest: made for a request, run to its end, and gone.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
+use std::task::Poll;
+use std::time::Instant;
 
 use cellwall::{Engine, Error, Store};
 use cellwall_wasi::I32Exit;
 use cellwall_wasi::http::{HandlerPre, IncomingRequest, ResponseOutparam};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Server;
 use super::requests::{Current, Ended};
 use crate::host::Host;
 
-type MakeHost = dyn Fn() -> Result<Host, Error> + Send + Sync;
+type MakeHost = dyn Fn() -> Host + Send + Sync;
 
 /// How guests are made.
 #[derive(Clone)]
@@ -29,7 +30,7 @@ impl Guests {
     pub(crate) fn new(
         engine: &Engine,
         pre: HandlerPre<Host>,
-        host: impl Fn() -> Result<Host, Error> + Send + Sync + 'static,
+        host: impl Fn() -> Host + Send + Sync + 'static,
     ) -> Guests {
         Guests {
             engine: engine.clone(),
@@ -39,26 +40,51 @@ impl Guests {
     }
 }
 
-/// Runs a guest for a request to its end, on this thread.
-pub(super) fn run(server: &Server, current: &Current, request: IncomingRequest, param: ResponseOutparam) {
-    let guests = &server.guests;
-    let mut store = match (guests.host)() {
-        Ok(host) => Store::new(&guests.engine, host),
-        Err(error) => {
-            current.end(Ended::Trapped);
-            server
-                .journal
-                .complain(&format!("request {}: {error:#}", current.number()));
-            return;
+/// A request that has a place, until its guest is gone: also where that panics.
+pub(super) struct Flight {
+    server: Arc<Server>,
+    current: Arc<Current>,
+    begin: Instant,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Flight {
+    pub(super) fn new(server: &Arc<Server>, current: &Arc<Current>, place: OwnedSemaphorePermit) -> Flight {
+        server.metrics.begin();
+        Flight {
+            server: server.clone(),
+            current: current.clone(),
+            begin: Instant::now(),
+            _place: place,
         }
-    };
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        if self.current.ended() == Ended::Running {
+            self.current.end(Ended::Trapped);
+        }
+        self.server
+            .metrics
+            .end(self.begin.elapsed(), self.current.ended());
+        self.server.requests.end(&self.current);
+    }
+}
+
+/// Runs a guest for a request to its end.
+pub(super) async fn run(flight: Flight, request: IncomingRequest, param: ResponseOutparam) {
+    let (server, current) = (&flight.server, &flight.current);
+    let guests = &server.guests;
+    let mut store = Store::new(&guests.engine, (guests.host)());
     store.limiter(|host| &mut host.limits);
-    current.runs(store.interrupt_handle());
+    let waker = poll_fn(|context| Poll::Ready(context.waker().clone())).await;
+    current.runs(waker, store.interrupt_handle());
     let handling = async {
         let handler = guests.pre.instantiate(&mut store).await?;
         handler.handle(&mut store, request, param).await
     };
-    let result = block_on(handling, || current.wanted().is_some());
+    let result = unless(handling, || current.wanted().is_some()).await;
     let how = match (&result, current.wanted()) {
         (Some(Ok(())), _) => Ended::Well,
         // A guest that was interrupted ends with a trap.
@@ -69,11 +95,7 @@ pub(super) fn run(server: &Server, current: &Current, request: IncomingRequest, 
     // Said before the store goes, and with it what waits for the response.
     current.end(how);
     match (how, result) {
-        (Ended::Trapped, Some(Err(error))) => {
-            server
-                .journal
-                .complain(&format!("request {}: {error:#}", current.number()));
-        }
+        (Ended::Trapped, Some(Err(error))) => complain(server, current, &error),
         (Ended::Late, _) => {
             let time = server.options.timeout;
             server.journal.complain(&format!(
@@ -81,59 +103,51 @@ pub(super) fn run(server: &Server, current: &Current, request: IncomingRequest, 
                 current.number()
             ));
         }
+        (Ended::Starved, _) => {
+            server.journal.complain(&format!(
+                "request {}: stopped, its client was too slow",
+                current.number()
+            ));
+        }
         _ => {}
     }
-    drop(store);
 }
 
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.0.unpark();
-    }
+fn complain(server: &Server, current: &Current, error: &Error) {
+    let number = current.number();
+    server.journal.complain(&format!("request {number}: {error:#}"));
 }
 
-/// Runs a future to its end on this thread, or until `stop` says so: who wants that wakes the thread.
-fn block_on<F: Future>(future: F, stop: impl Fn() -> bool) -> Option<F::Output> {
+/// What a future ends with, unless `stop` says so: who wants that wakes the task.
+async fn unless<F: Future>(future: F, stop: impl Fn() -> bool) -> Option<F::Output> {
     let mut future = pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-    let mut context = Context::from_waker(&waker);
-    loop {
-        if stop() {
-            return None;
-        }
-        match future.as_mut().poll(&mut context) {
-            Poll::Ready(output) => return Some(output),
-            Poll::Pending => std::thread::park(),
-        }
-    }
+    poll_fn(|context| match stop() {
+        true => Poll::Ready(None),
+        false => future.as_mut().poll(context).map(Some),
+    })
+    .await
 }
 
 #[cfg(test)]
 mod tests {
+    use std::task::{Context, Waker};
+
     use super::*;
 
     #[test]
     fn a_future_ends_by_itself_or_is_stopped() {
-        assert_eq!(block_on(async { 5 }, || false), Some(5));
-        assert_eq!(block_on(async { 5 }, || true), None);
-        let main = std::thread::current();
-        let stopped = Arc::new(std::sync::atomic::AtomicBool::new(false));
-        let flag = stopped.clone();
-        let stopper = std::thread::spawn(move || {
-            flag.store(true, std::sync::atomic::Ordering::SeqCst);
-            main.unpark();
-        });
-        let never = std::future::pending::<()>();
+        let poll = |future: &mut (dyn Future<Output = Option<u32>> + Unpin)| {
+            pin!(future).poll(&mut Context::from_waker(Waker::noop()))
+        };
         assert_eq!(
-            block_on(never, || stopped.load(std::sync::atomic::Ordering::SeqCst)),
-            None
+            poll(&mut pin!(unless(async { 5 }, || false))),
+            Poll::Ready(Some(5))
         );
-        stopper.join().unwrap();
+        assert_eq!(poll(&mut pin!(unless(async { 5 }, || true))), Poll::Ready(None));
+        let is_stopped = std::cell::Cell::new(false);
+        let mut waiting = pin!(unless(std::future::pending(), || is_stopped.get()));
+        assert_eq!(poll(&mut waiting), Poll::Pending);
+        is_stopped.set(true);
+        assert_eq!(poll(&mut waiting), Poll::Ready(None));
     }
 }

@@ -36,7 +36,7 @@ impl Metrics {
         let counter = match how {
             Ended::Trapped => Some(&self.traps),
             Ended::Late => Some(&self.late),
-            Ended::Stopped => Some(&self.stopped),
+            Ended::Starved | Ended::Stopped => Some(&self.stopped),
             Ended::Well | Ended::Running => None,
         };
         if let Some(counter) = counter {
@@ -86,7 +86,7 @@ impl Metrics {
             ),
             (
                 "guest_stops_total",
-                "Guests whose client went away.",
+                "Guests whose client went away or was too slow.",
                 of(&self.stopped),
             ),
         ] {

@@ -1,40 +1,51 @@
 //! The server behind `cellwall serve`: connections, requests, and a guest for each of them.
 //!
-//! Guarantees: guests run on threads of their own, never on those that serve connections, so one
-//! that computes holds up nobody; each request has an instance of its own, which is gone when the
-//! request is.
+//! Guarantees: a guest that computes holds up nobody for long ([`shard`]); each request has an instance of its
+//! own, which is gone when the request is.
 //! Does not do: TLS, which is left to the proxy in front.
 
 mod body;
+mod connections;
 mod guest;
 mod journal;
 mod metrics;
-mod patience;
 mod requests;
+mod shard;
+mod wire;
 
 use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cellwall_wasi::http::{BoxBody, IncomingRequest, ResponseOutparam, Unanswered};
 use http::uri::{Authority, Scheme};
 use http::{Request, Response, StatusCode, Version, header};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use body::Asked;
+use connections::{Connections, Link, Order};
 pub(crate) use guest::Guests;
 use journal::Journal;
 use metrics::Metrics;
-use patience::Patient;
 use requests::{Ended, Requests};
+use shard::{Executor, Shard};
+use wire::Wire;
 
-/// The longest time that a client may take to say a first word, and then for the head of a request.
+/// Between two looks at the clock, for guests,
+const TICK: Duration = Duration::from_millis(25);
+/// and after how many for connections.
+const SWEEP_TICKS: u32 = 20;
+
+/// How long a client of the metrics may take for the head of its request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How the server is run.
@@ -42,8 +53,14 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) struct Options {
     /// Guests that run at a time; further requests wait.
     pub(crate) in_flight_max: usize,
+    /// Connections at a time.
+    pub(crate) connections_max: usize,
     /// How long a guest may take for its response, and for each further part of it.
     pub(crate) timeout: Duration,
+    /// How long a connection may have no request.
+    pub(crate) idle_timeout: Duration,
+    /// How long a guest waits for its client.
+    pub(crate) client_timeout: Duration,
     pub(crate) has_access_log: bool,
 }
 
@@ -53,120 +70,182 @@ struct Server {
     options: Options,
     /// Places for guests.
     places: Arc<Semaphore>,
+    connections: Arc<Connections>,
     requests: Requests,
     metrics: Metrics,
     journal: Journal,
 }
 
 /// Serves until `stop` is ready; then finishes what is under way, for as long as a guest may take.
+///
+/// # Errors
+/// The system has no threads for it.
 pub(crate) async fn serve(
     listener: TcpListener,
     metrics: Option<TcpListener>,
     guests: Guests,
     options: Options,
     stop: impl Future<Output = ()>,
-) {
+) -> io::Result<()> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let shards = shard::start(cores)?;
     let server = Arc::new(Server {
         guests,
         places: Arc::new(Semaphore::new(options.in_flight_max)),
-        requests: Requests::new(options.timeout),
+        connections: Connections::new(
+            options.connections_max,
+            options.idle_timeout,
+            options.client_timeout,
+        ),
+        requests: Requests::new(options.timeout, options.client_timeout),
         metrics: Metrics::default(),
         journal: Journal::start(options.has_access_log),
         options,
     });
-    let watch = tokio::spawn({
-        let server = server.clone();
-        async move { server.requests.watch().await }
-    });
+    tokio::spawn(watch(server.clone()));
     if let Some(listener) = metrics {
         tokio::spawn(serve_metrics(listener, server.clone()));
     }
-    let connections = GracefulShutdown::new();
-    let mut stop = std::pin::pin!(stop);
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => connect(&server, &connections, stream, peer),
-                // Out of descriptors, or a client that was quick to leave: others go on.
-                Err(error) => {
-                    tracing::warn!(target: "cellwall", %error, "accept");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-            },
-            () = &mut stop => break,
-        }
+    tokio::select! {
+        () = accept(&listener, &server, &shards) => {}
+        () = stop => {}
     }
     drop(listener);
+    server.connections.finish();
     let grace = server.options.timeout + Duration::from_secs(1);
-    if tokio::time::timeout(grace, connections.shutdown()).await.is_err() {
+    if tokio::time::timeout(grace, server.connections.none())
+        .await
+        .is_err()
+    {
         server.requests.stop_all();
     }
-    watch.abort();
     server.journal.flush();
+    Ok(())
 }
 
-/// Serves one connection in the background.
-fn connect(server: &Arc<Server>, connections: &GracefulShutdown, stream: TcpStream, peer: SocketAddr) {
+/// Looks at the clock, for ever.
+async fn watch(server: Arc<Server>) {
+    for tick in (0..SWEEP_TICKS).cycle() {
+        tokio::time::sleep(TICK).await;
+        server.connections.tick();
+        server.requests.sweep();
+        if tick == 0 {
+            server.connections.sweep();
+        }
+    }
+}
+
+/// Gives each client to the shard with the fewest, for ever.
+async fn accept(listener: &TcpListener, server: &Arc<Server>, shards: &[Arc<Shard>]) {
+    loop {
+        let fewest = shards.iter().min_by_key(|shard| shard.tasks());
+        let shard = fewest.expect("there is a processor, and so a shard");
+        // A stream belongs to the runtime in which it is accepted.
+        let accepted = poll_fn(|context| shard.inside(|| listener.poll_accept(context)));
+        match accepted.await {
+            Ok((stream, peer)) => {
+                server.connections.room().await;
+                let link = server.connections.open();
+                shard.spawn(converse(server.clone(), shard.clone(), stream, peer, link));
+            }
+            // Out of descriptors, or a client that was quick to leave: others go on.
+            Err(error) => {
+                tracing::warn!(target: "cellwall", %error, "accept");
+                server.connections.close_idlest();
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+/// Serves one connection.
+async fn converse(
+    server: Arc<Server>,
+    shard: Arc<Shard>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    link: Arc<Link>,
+) {
     // Responses are written in one piece where they can be, and wait for nothing where not.
     let _ = stream.set_nodelay(true);
-    let server = server.clone();
-    let service = service_fn(move |request| {
-        let server = server.clone();
-        async move { Ok::<_, Infallible>(answer(server, request, peer).await) }
+    let mut builder = auto::Builder::new(Executor(shard.clone()));
+    // Who is idle for too long is told so from outside, whatever it was about to say.
+    builder.http1().header_read_timeout(None).half_close(true);
+    let stream = TokioIo::new(Wire::new(stream, link.clone()));
+    let service = service_fn(|request| {
+        let (server, shard, link) = (server.clone(), shard.clone(), link.clone());
+        async move { Ok::<_, Infallible>(answer(server, &shard, &link, request, peer).await) }
     });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .half_close(false);
-    builder.http2().timer(TokioTimer::new());
-    let connection = builder
-        .serve_connection(TokioIo::new(Patient::new(stream, HEAD_TIMEOUT)), service)
-        .into_owned();
-    let connection = connections.watch(connection);
-    tokio::spawn(async move {
-        // A client that breaks off or speaks something else is its own affair.
-        if let Err(error) = connection.await {
-            tracing::debug!(target: "cellwall", %error, "connection");
+    let mut connection = pin!(builder.serve_connection(stream, service).into_owned());
+    let mut is_finishing = false;
+    loop {
+        tokio::select! {
+            biased;
+            ended = connection.as_mut() => {
+                // A client that breaks off or speaks something else is its own affair.
+                if let Err(error) = ended {
+                    tracing::debug!(target: "cellwall", %error, "connection");
+                }
+                return;
+            }
+            () = link.ordered() => match link.order() {
+                Order::Finish if !is_finishing => {
+                    is_finishing = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                Order::GoOn | Order::Finish => {}
+                Order::Break => return,
+            },
         }
-    });
+    }
+}
+
+/// A place for a guest, as soon as there is one.
+async fn place(server: &Server) -> Option<OwnedSemaphorePermit> {
+    if let Ok(place) = server.places.clone().try_acquire_owned() {
+        return Some(place);
+    }
+    let place = server.places.clone().acquire_owned();
+    let place = tokio::time::timeout(server.options.timeout, place).await;
+    place
+        .ok()
+        .map(|place| place.expect("the semaphore is never closed"))
 }
 
 /// Answers one request with a guest of its own.
-async fn answer(server: Arc<Server>, request: Request<Incoming>, peer: SocketAddr) -> Response<body::Answer> {
-    let line = journal::Line::of(&request, peer);
-    if !names_its_host(&request) {
-        return refuse(&server, line, StatusCode::BAD_REQUEST);
-    }
-    let place = server.places.clone().acquire_owned();
-    let Ok(place) = tokio::time::timeout(server.options.timeout, place).await else {
-        return refuse(&server, line, StatusCode::SERVICE_UNAVAILABLE);
+async fn answer(
+    server: Arc<Server>,
+    shard: &Arc<Shard>,
+    link: &Arc<Link>,
+    request: Request<Incoming>,
+    peer: SocketAddr,
+) -> Response<body::Answer> {
+    let asked = Asked {
+        line: journal::Line::of(&request, peer),
+        busy: link.begin(request.version() == Version::HTTP_2),
     };
-    let place = place.expect("the semaphore is never closed");
+    if !names_its_host(&request) {
+        return refuse(&server, asked, StatusCode::BAD_REQUEST);
+    }
+    let upload = (!request.body().is_end_stream()).then(|| link.upload());
+    let Some(place) = place(&server).await else {
+        return refuse(&server, asked, StatusCode::SERVICE_UNAVAILABLE);
+    };
     let current = server.requests.begin();
+    let flight = guest::Flight::new(&server, &current, place);
     let request = request.map(|body| -> BoxBody {
         Box::pin(body::Upload {
             body,
             current: current.clone(),
             is_waiting: false,
+            link: upload,
         })
     });
     let request = IncomingRequest::new(request, Scheme::HTTP);
     let (param, response) = ResponseOutparam::new();
-    server.metrics.begin();
     // If the client goes away before it is answered, the guest has nobody to work for.
     let abandoned = requests::StopOnDrop::new(current.clone());
-    tokio::task::spawn_blocking({
-        let (server, current) = (server.clone(), current.clone());
-        move || {
-            let begin = Instant::now();
-            guest::run(&server, &current, request, param);
-            server.metrics.end(begin.elapsed(), current.ended());
-            server.requests.end(&current);
-            drop(place);
-        }
-    });
+    shard.start(guest::run(flight, request, param));
     let response = response.await;
     abandoned.disarm();
     match response {
@@ -178,11 +257,11 @@ async fn answer(server: Arc<Server>, request: Request<Incoming>, peer: SocketAdd
                 current.number(),
                 response.status().as_u16()
             ));
-            refuse(&server, line, StatusCode::BAD_GATEWAY)
+            refuse(&server, asked, StatusCode::BAD_GATEWAY)
         }
         Ok(response) => {
             let status = response.status();
-            response.map(|body| body::Answer::of_guest(body, status, server, current, line))
+            response.map(|body| body::Answer::of_guest(body, status, server, current, asked))
         }
         Err(why) => {
             if let Unanswered::Error(code) = why {
@@ -193,9 +272,10 @@ async fn answer(server: Arc<Server>, request: Request<Incoming>, peer: SocketAdd
             }
             let status = match current.ended() {
                 Ended::Late => StatusCode::GATEWAY_TIMEOUT,
+                Ended::Starved => StatusCode::REQUEST_TIMEOUT,
                 Ended::Running | Ended::Well | Ended::Trapped | Ended::Stopped => StatusCode::BAD_GATEWAY,
             };
-            refuse(&server, line, status)
+            refuse(&server, asked, status)
         }
     }
 }
@@ -216,14 +296,14 @@ fn names_its_host<B>(request: &Request<B>) -> bool {
 }
 
 /// An answer of the server's own.
-fn refuse(server: &Arc<Server>, line: journal::Line, status: StatusCode) -> Response<body::Answer> {
+fn refuse(server: &Arc<Server>, asked: Asked, status: StatusCode) -> Response<body::Answer> {
     let reason = status.canonical_reason().unwrap_or_default();
     let text = format!("{} {reason}\n", status.as_u16());
     let mut response = Response::new(text);
     *response.status_mut() = status;
     let plain = http::HeaderValue::from_static("text/plain");
     response.headers_mut().insert(http::header::CONTENT_TYPE, plain);
-    response.map(|text| body::Answer::of_server(text, status, server.clone(), line))
+    response.map(|text| body::Answer::of_server(text, status, server.clone(), asked))
 }
 
 /// Serves the metrics, under every path.

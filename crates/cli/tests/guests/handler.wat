@@ -1,6 +1,7 @@
 ;; A handler of HTTP requests whose path says what it does:
 ;;   /hello   answers "hello, world\n"
 ;;   /echo    answers with the request's body, piece by piece
+;;   /sink    reads the request's body to its end, then answers; traps if there is none
 ;;   /big     answers with 1 GiB, in pieces of 4 KiB
 ;;   /once    answers with how often this instance was asked: always "1\n"
 ;;   /trap    traps before it answers
@@ -182,6 +183,20 @@
             (br_if $done (i32.load8_u (i32.const 32)))
             (br_if $done (call $put (local.get $out) (i32.load (i32.const 36)) (i32.load (i32.const 40))))
             (br $more)))
+        (call $end (local.get $out))
+        (return)))
+      ;; "sink"
+      (if (i32.eq (local.get $word) (i32.const 0x6b6e6973)) (then
+        (call $consume (local.get $request) (i32.const 0))
+        (call $stream (i32.load (i32.const 4)) (i32.const 0))
+        (local.set $in (i32.load (i32.const 4)))
+        (loop $more
+          (call $read (local.get $in) (i64.const 4096) (i32.const 32))
+          (br_if $more (i32.eqz (i32.load8_u (i32.const 32)))))
+        ;; It has to end as it should.
+        (if (i32.eqz (i32.load8_u (i32.const 36))) (then (unreachable)))
+        (local.set $out (call $begin (local.get $outparam) (i32.const 200)))
+        (drop (call $put (local.get $out) (i32.const 512) (i32.const 13)))
         (call $end (local.get $out))
         (return)))
       ;; "big", and whatever comes after it

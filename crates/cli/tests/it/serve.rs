@@ -73,6 +73,18 @@ impl Server {
         read_response(&mut BufReader::new(stream)).unwrap_or_else(|why| panic!("{path}: {why}"))
     }
 
+    fn metrics(&self) -> String {
+        let mut stream = TcpStream::connect(self.metrics.unwrap()).unwrap();
+        write!(
+            stream,
+            "GET /metrics HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let (status, text) = read_response(&mut BufReader::new(stream)).unwrap();
+        assert_eq!(status, 200);
+        String::from_utf8(text).unwrap()
+    }
+
     fn log_has(&self, what: &str) -> bool {
         // It is written within a fraction of a second.
         (0..500).any(|_| {
@@ -315,15 +327,7 @@ fn a_long_body_costs_no_memory_and_a_client_may_leave() {
 fn metrics_count_what_happened() {
     let server = Server::start(&["--metrics", "127.0.0.1:0", "--no-access-log"]);
     assert_eq!((server.get("/hello").0, server.get("/trap").0), (200, 502));
-    let mut stream = TcpStream::connect(server.metrics.unwrap()).unwrap();
-    write!(
-        stream,
-        "GET /metrics HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"
-    )
-    .unwrap();
-    let (status, text) = read_response(&mut BufReader::new(stream)).unwrap();
-    let text = String::from_utf8(text).unwrap();
-    assert_eq!(status, 200);
+    let text = server.metrics();
     for line in [
         "cellwall_responses_total{status=\"2xx\"} 1",
         "cellwall_responses_total{status=\"5xx\"} 1",
@@ -355,6 +359,154 @@ fn a_termination_lets_requests_finish() {
     assert_eq!((status, &body[..]), (200, &b"helloworld"[..]));
     let status = server.child.wait().unwrap();
     assert_eq!(status.code(), Some(0));
+}
+
+/// Whether the server closes a connection without another word.
+fn is_closed(mut stream: &TcpStream) -> bool {
+    use std::io::ErrorKind::{TimedOut, WouldBlock};
+    match stream.read(&mut [0; 4096]) {
+        Ok(bytes) => bytes == 0,
+        Err(error) => !matches!(error.kind(), TimedOut | WouldBlock),
+    }
+}
+
+#[test]
+fn the_idlest_connection_makes_room_and_a_busy_one_does_not() {
+    let server = Server::start(&["--max-connections", "3"]);
+    let mut busy = BufReader::new(server.connect());
+    write!(
+        busy.get_mut(),
+        "POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nhello"
+    )
+    .unwrap();
+    assert!(!busy.fill_buf().unwrap().is_empty());
+    let silent = server.connect();
+    let mut idle = BufReader::new(server.connect());
+    let hello = |idle: &mut BufReader<TcpStream>| {
+        write!(idle.get_mut(), "GET /hello HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+        read_response(idle).unwrap()
+    };
+    assert_eq!(hello(&mut idle), (HELLO.0, HELLO.1.to_vec()));
+    // The fourth: who never said anything goes.
+    let mut fourth = BufReader::new(server.connect());
+    assert_eq!(hello(&mut fourth), (HELLO.0, HELLO.1.to_vec()));
+    assert!(is_closed(&silent));
+    // The fifth: who had nothing to say for the longest time goes.
+    let mut fifth = BufReader::new(server.connect());
+    assert_eq!(hello(&mut fifth), (HELLO.0, HELLO.1.to_vec()));
+    assert!(is_closed(idle.get_ref()));
+    assert_eq!(hello(&mut fourth), (HELLO.0, HELLO.1.to_vec()));
+    busy.get_mut().write_all(b"world").unwrap();
+    let (status, body) = read_response(&mut busy).unwrap();
+    assert_eq!((status, &body[..]), (200, &b"helloworld"[..]));
+}
+
+#[test]
+fn a_connection_without_a_request_is_closed_and_one_with_a_request_is_not() {
+    let server = Server::start(&["--idle-timeout", "300ms"]);
+    let mut busy = BufReader::new(server.connect());
+    write!(
+        busy.get_mut(),
+        "POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nhello"
+    )
+    .unwrap();
+    assert!(!busy.fill_buf().unwrap().is_empty());
+    let says = |what: &str| {
+        let mut stream = server.connect();
+        stream.write_all(what.as_bytes()).unwrap();
+        stream
+    };
+    // The words of HTTP/2 and no settings of the client.
+    let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let idle = ["", "PRI * HT", "GET /hello HTTP/1.1\r\nhost:", preface].map(says);
+    for mut stream in idle {
+        // Whatever the server says of itself, it ends.
+        let mut all = Vec::new();
+        let _ = stream.read_to_end(&mut all);
+    }
+    let mut kept = BufReader::new(says("GET /hello HTTP/1.1\r\nhost: a\r\n\r\n"));
+    let answer = read_response(&mut kept).unwrap();
+    assert_eq!(answer, (HELLO.0, HELLO.1.to_vec()));
+    assert!(is_closed(kept.get_ref()));
+    busy.get_mut().write_all(b"world").unwrap();
+    let (status, body) = read_response(&mut busy).unwrap();
+    assert_eq!((status, &body[..]), (200, &b"helloworld"[..]));
+}
+
+#[test]
+fn a_client_that_sends_too_little_loses_its_place() {
+    let server = Server::start(&["--client-timeout", "400ms", "--max-requests-in-flight", "1"]);
+    let begin = |path: &str, bytes: usize| {
+        let mut stream = server.connect();
+        let head = format!("POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: {bytes}\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        stream
+    };
+    // Nothing at all.
+    let silent = begin("/sink", 1000);
+    assert_eq!(read_response(&mut BufReader::new(silent)).unwrap().0, 408);
+    // A byte now and then, each in time.
+    let mut slow = begin("/sink", 1000);
+    let mut reader = BufReader::new(slow.try_clone().unwrap());
+    let trickle = thread::spawn(move || {
+        while slow.write_all(b"x").is_ok() {
+            thread::sleep(Duration::from_millis(50));
+        }
+    });
+    assert_eq!(read_response(&mut reader).unwrap().0, 408);
+    reader.get_ref().shutdown(std::net::Shutdown::Both).unwrap();
+    trickle.join().unwrap();
+    assert!(server.log_has("its client was too slow"));
+    // All of it.
+    let mut whole = begin("/sink", 1 << 20);
+    whole.write_all(&vec![1; 1 << 20]).unwrap();
+    let answer = read_response(&mut BufReader::new(whole)).unwrap();
+    assert_eq!(answer, (HELLO.0, HELLO.1.to_vec()));
+}
+
+#[test]
+fn a_client_that_sends_nothing_more_is_answered_and_one_that_is_gone_is_noticed() {
+    let server = Server::start(&["--timeout", "1s"]);
+    for (request, status) in [
+        ("GET /hello HTTP/1.1\r\nhost: a\r\n\r\n", 200),
+        ("GET /loop HTTP/1.1\r\nhost: a\r\n\r\n", 504),
+        (
+            "POST /sink HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\nabc",
+            200,
+        ),
+    ] {
+        let mut stream = server.connect();
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut reader = BufReader::new(stream);
+        assert_eq!(read_response(&mut reader).unwrap().0, status, "{request}");
+        assert!(is_closed(reader.get_ref()), "{request}");
+    }
+    // One that ends in the middle of what it has to say.
+    let mut stream = server.connect();
+    write!(
+        stream,
+        "POST /sink HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\na"
+    )
+    .unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    assert!(!matches!(
+        read_response(&mut BufReader::new(stream)),
+        Ok((200, _))
+    ));
+
+    let server = Server::start(&["--timeout", "90s", "--metrics", "127.0.0.1:0"]);
+    let mut stream = server.connect();
+    write!(stream, "GET /loop HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    let is = |line: &str| server.metrics().lines().any(|own| own == line);
+    while !is("cellwall_requests_in_flight 1") {
+        thread::sleep(Duration::from_millis(10));
+    }
+    drop(stream);
+    while is("cellwall_requests_in_flight 1") {
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert!(is("cellwall_guest_stops_total 1"), "{}", server.metrics());
 }
 
 #[test]
