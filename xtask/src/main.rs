@@ -1,5 +1,6 @@
 //! Developer commands: `cargo xtask NAME`. The long runs, whose bounded twins are in `cargo test`.
 
+mod http_bodies;
 mod mutate;
 mod rules;
 mod serve_load;
@@ -26,6 +27,12 @@ enum Xtask {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Bodies of a GiB through HTTP, both ways, with flat memory.
+    HttpBodies {
+        /// Bytes of each body.
+        #[arg(long, default_value_t = 1 << 30)]
+        bytes: u64,
+    },
     /// `cellwall serve` under load, while guests trap, loop and allocate.
     ServeLoad {
         /// Requests in flight.
@@ -186,6 +193,7 @@ fn run(task: Task) -> Result<()> {
                 .map_err(|error| anyhow::anyhow!("{error:#}")),
             (None, false) => breaches(seed, from, count),
         },
+        Task::HttpBodies { bytes } => http_bodies::run(&root(), bytes),
         Task::ServeLoad {
             clients,
             seconds,

@@ -156,6 +156,7 @@ fn run_and_weigh(arguments: &[&str]) -> (String, u64) {
     (text(&output.stdout), most)
 }
 
+/// The bounded twin of `cargo xtask http-bodies`.
 #[test]
 fn long_bodies_of_requests_cost_no_memory() {
     const SMALL: u64 = 1 << 20;

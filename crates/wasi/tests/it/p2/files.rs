@@ -7,9 +7,11 @@ use cellwall_wasi::p2::bindings::wasi::filesystem::types::{
     DescriptorFlags, DescriptorType, ErrorCode, Host as _, HostDescriptor, HostDirectoryEntryStream as _,
     NewTimestamp, OpenFlags, PathFlags,
 };
+use cellwall_wasi::p2::bindings::wasi::io::poll::HostPollable;
 use cellwall_wasi::p2::bindings::wasi::io::streams::{HostInputStream, HostOutputStream};
 use cellwall_wasi::p2::{Descriptor, FsError, StreamError};
 use cellwall_wasi::{DirPerms, FilePerms, WasiView};
+use std::io::Read;
 use std::os::unix::fs::symlink;
 
 type Fd = Resource<Descriptor>;
@@ -128,6 +130,51 @@ fn writes_beyond_what_is_permitted_trap_and_do_nothing() {
         code(state.ctx().read_via_stream(lend(&file), 0)).unwrap_err(),
         ErrorCode::BadDescriptor
     );
+}
+
+#[test]
+fn a_full_pipe_makes_its_writer_wait_and_loses_nothing() {
+    let folder = Folder::new();
+    let path = folder.0.join("fifo");
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &path,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+        0,
+    )
+    .unwrap();
+    // Open for both, so that neither side waits for the other to come.
+    let mut reader = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open(&path)
+        .unwrap();
+    let (mut state, dir) = all(&folder);
+    let file = open(&mut state, &dir, "fifo", NONE, DescriptorFlags::WRITE).unwrap();
+    let to = state.ctx().write_via_stream(lend(&file), 0).unwrap();
+    let ready = HostOutputStream::subscribe(&mut state.ctx(), lend(&to)).unwrap();
+    let mut written = 0;
+    loop {
+        let permitted = state.ctx().check_write(lend(&to)).unwrap();
+        if permitted == 0 {
+            break;
+        }
+        let bytes = vec![7; usize::try_from(permitted).unwrap()];
+        HostOutputStream::write(&mut state.ctx(), lend(&to), bytes).unwrap();
+        written += permitted;
+        assert!(written < 16 << 20, "the pipe is never full");
+    }
+    assert!(written > 0 && !wait(async { HostPollable::ready(&mut state.ctx(), lend(&ready)) }).unwrap());
+    let more = HostOutputStream::write(&mut state.ctx(), lend(&to), vec![7]);
+    assert_eq!(trap(more), "write exceeded budget");
+    let mut bytes = vec![0; usize::try_from(written).unwrap()];
+    reader.read_exact(&mut bytes).unwrap();
+    assert!(bytes.iter().all(|byte| *byte == 7));
+    wait(HostPollable::block(&mut state.ctx(), lend(&ready))).unwrap();
+    wait(state.ctx().blocking_write_and_flush(lend(&to), vec![8; 4096])).unwrap();
+    reader.read_exact(&mut bytes[..4096]).unwrap();
+    assert!(bytes[..4096].iter().all(|byte| *byte == 8));
 }
 
 #[test]
