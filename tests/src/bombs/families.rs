@@ -68,7 +68,7 @@ pub(super) const FAMILIES: &[Family] = &[
     family("blocks/left", "blocks", BLOCKS, 2_000, blocks_left),
     family("blocks/values", "blocks", BLOCKS, 2_000, blocks_values),
     family("blocks/params", "blocks", 4_000, 50, blocks_params),
-    family("blocks/every-depth", "blocks", 500_000, 500, blocks_every_depth),
+    family("blocks/every-depth", "blocks", 350_000, 500, blocks_every_depth),
     family("blocks/sequence", "blocks", BLOCKS, 500, blocks_sequence),
     family("loops/nested", "loops", BLOCKS, 2_000, loops_nested),
     family("loops/values", "loops", 500_000, 500, loops_values),
