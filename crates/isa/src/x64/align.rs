@@ -9,7 +9,8 @@
 //!
 //! Requires what `encode` knows of a function. Guarantees less than a line of padding for each loop,
 //! and work that is linear in the code: short loops have few instructions, and loops within another
-//! one make it one that counts as long. Says nothing of loops that call.
+//! one make it one that counts as long. A loop that calls is put into one line if it fits, since the
+//! processor comes to it twice for each round, and left alone otherwise.
 
 use super::code::{Branch, Label};
 use super::func::{Block, MFunc};
@@ -60,13 +61,16 @@ pub(super) struct Loop {
     bytes: u32,
     /// Its instructions, if it is short.
     marks: Range<u32>,
+    /// Whether there is a call on the way.
+    calls: bool,
 }
 
 impl Loop {
     /// A loop that is still to be measured.
-    pub(super) fn at(head: Label) -> Self {
+    pub(super) fn at(head: Label, calls: bool) -> Self {
         Self {
             head,
+            calls,
             head_bytes: 0,
             bytes: 0,
             marks: 0..0,
@@ -77,6 +81,9 @@ impl Loop {
     pub(super) fn padding(&self, start: u32, marks: &[Mark]) -> u32 {
         let marks = &marks[self.marks.start as usize..self.marks.end as usize];
         let line_rest = LINE_BYTES - start % LINE_BYTES;
+        if self.calls && self.bytes > LINE_BYTES {
+            return 0;
+        }
         if !marks.is_empty() {
             let first = start.next_multiple_of(STEP_BYTES) - start;
             let steps = (first..LINE_BYTES).step_by(STEP_BYTES as usize);
@@ -123,14 +130,14 @@ impl Extents<'_> {
     pub(super) fn measure(
         &self,
         loops: &mut [Loop],
-        ends: &[Option<Block>],
+        ends: &[Option<(Block, bool)>],
         block_ends: &[u32],
     ) -> Vec<Mark> {
         let mut marks = Vec::new();
         for at in 0..loops.len() {
             let head = loops[at].head.0 as usize;
             let start = self.positions[head];
-            let last = ends[head].expect("only loops are in the list");
+            let (last, _) = ends[head].expect("only loops are in the list");
             // The last block may have been skipped, as one that only jumps.
             let end = block_ends[last.index()].max(block_ends[head]);
             let inner = loops.get(at + 1);
@@ -138,7 +145,7 @@ impl Extents<'_> {
             let found = &mut loops[at];
             found.head_bytes = self.bytes(start, block_ends[head]);
             found.bytes = self.bytes(start, end);
-            if innermost && found.bytes <= SHORT_BYTES {
+            if innermost && !found.calls && found.bytes <= SHORT_BYTES {
                 let first = marks.len() as u32;
                 self.mark(start, end, &mut marks);
                 found.marks = first..marks.len() as u32;
@@ -182,9 +189,9 @@ impl Extents<'_> {
     }
 }
 
-/// For each block that is the head of a loop whose place matters, the last block that jumps back to
-/// it. There is no call on the way, beside which a fetched line would count for little.
-pub(super) fn loop_ends(func: &MFunc<Phys>) -> Vec<Option<Block>> {
+/// For each block that is the head of a loop, the last block that jumps back to it, and whether there
+/// is a call on the way.
+pub(super) fn loop_ends(func: &MFunc<Phys>) -> Vec<Option<(Block, bool)>> {
     // For each block, how many blocks before it call.
     let mut calls = Vec::with_capacity(func.blocks.len() + 1);
     calls.push(0u32);
@@ -196,7 +203,7 @@ pub(super) fn loop_ends(func: &MFunc<Phys>) -> Vec<Option<Block>> {
         for edge in func.edges_of(block) {
             if edge.to <= block {
                 // The last such edge decides: it has the whole loop before it.
-                ends[edge.to.index()] = (calls[edge.to.index()] == count).then_some(block);
+                ends[edge.to.index()] = Some((block, calls[edge.to.index()] != count));
             }
         }
     }

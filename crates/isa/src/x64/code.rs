@@ -209,8 +209,11 @@ pub fn encode(func: &MFunc<Phys>, entry: Entry, limit: usize) -> Result<Code, Co
         asm.block = block;
         asm.set_framed(func.blocks[block].framed);
         // What is jumped over cannot be padded: nothing would lead to the padding.
-        if ends[block.index()].is_some() && falls && asm.out.pos() > 0 {
-            asm.loops.push(Loop::at(label));
+        if let Some((_, calls)) = ends[block.index()]
+            && falls
+            && asm.out.pos() > 0
+        {
+            asm.loops.push(Loop::at(label, calls));
         }
         for inst in func.insts_of(block) {
             if inst.row.is_terminator() {

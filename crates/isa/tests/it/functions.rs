@@ -155,10 +155,12 @@ fn a_loop_that_would_cross_a_line_is_padded() {
     let code = with_loop(&before, &[add()], 1);
     assert_eq!(code.calls[0].return_pc, 59, "the padding comes after the call");
     assert_eq!(code.heads[0], LINE_BYTES);
-    // One that does not cross a line, one that calls, and one that nothing falls into: there the
-    // padding would be unreachable.
+    assert_eq!(with_loop(&before, &[add(), call], 1).heads[0], LINE_BYTES);
+    // One that does not cross a line, one that calls and needs two in any case, and one that nothing
+    // falls into: there the padding would be unreachable.
     assert_eq!(with_loop(&[add(), add()], &[add()], 1).heads[0], 6);
-    assert_eq!(with_loop(&before, &[add(), call], 1).heads[0], 59);
+    let long = [vec![add(); 20], vec![call]].concat();
+    assert_eq!(with_loop(&before, &long, 1).heads[0], 59);
     assert_eq!(with_loop(&[add(); 19], &[add()], 2).heads[0], 59);
 }
 
