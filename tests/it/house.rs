@@ -13,7 +13,7 @@ const MATRIX: &[(&str, &[&str])] = &[
     ("ir", &["base"]),
     ("isa", &["base"]),
     ("abi", &["base"]),
-    ("rules", &["ir"]),
+    ("rules", &["ir", "isa"]),
     ("compile", &["base", "wasm", "ir", "isa", "abi"]),
     ("link", &["base", "wasm", "abi"]),
     ("verify", &["base", "abi"]),

@@ -139,6 +139,10 @@ enum Task {
         /// Say instead how often each rule is applied to the programs of a checkout.
         #[arg(long)]
         count: bool,
+        /// Say instead what the code of each program of a checkout hashes to: a change that is to leave the
+        /// code alone leaves this alone.
+        #[arg(long)]
+        digest: bool,
     },
     /// Proves the rules with the solver Z3; the record is `compile/src/opt/rules.proofs`.
     Prove {
@@ -225,8 +229,9 @@ fn run(task: Task) -> Result<()> {
         }
         Task::HostileLoad { count, seed, from } => hostile_load(count, seed, from),
         Task::Race { seconds } => race(seconds),
-        Task::Rules { count: true } => rules::count(),
-        Task::Rules { count: false } => rules::write(),
+        Task::Rules { digest: true, .. } => rules::digest(),
+        Task::Rules { count: true, .. } => rules::count(),
+        Task::Rules { .. } => rules::write(),
         Task::Prove {
             all,
             seconds,

@@ -1,4 +1,4 @@
-//! The rules of the optimizer: code from rule files, and the solver's word on each of them.
+//! The rules of the optimizer and of lowering: code from rule files, and the solver's word on each of them.
 //!
 //! The solver is Z3 as a program (`z3`, in most distributions a package of that name); it is needed
 //! for proving only. What it proved is recorded beside the rules, and tests compare the record with
@@ -6,23 +6,30 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use cellwall_rules::{
-    Mutant, Obligation, Proofs, Question, Refusal, Typed, Verdict, check, generate, judge, mutants,
+    Mutant, Obligation, Proofs, Question, Refusal, Sort, Subject, Typed, TypedLowering, Verdict, check,
+    check_lowering, generate, generate_lowering, judge, lowering_mutants, lowering_obligations, mutants,
     obligations, record, recorded,
 };
 use cellwall_tests::honest;
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-fn folder() -> PathBuf {
+/// Where the rules of the optimizer are.
+fn opt() -> PathBuf {
     super::root().join("crates/compile/src/opt")
 }
 
-/// The rule files, in the order of their names.
-fn files() -> Result<Vec<(String, String)>> {
+/// Where those of lowering are.
+fn lower() -> PathBuf {
+    super::root().join("crates/compile/src/lower")
+}
+
+/// The rule files of a folder, in the order of their names.
+fn files(folder: &Path) -> Result<Vec<(String, String)>> {
     let mut files = Vec::new();
-    for entry in folder().read_dir()? {
+    for entry in folder.read_dir()? {
         let path = entry?.path();
         if path.extension().is_some_and(|ending| ending == "rules") {
             let name = path.file_name().context("a file has a name")?.to_string_lossy();
@@ -34,16 +41,23 @@ fn files() -> Result<Vec<(String, String)>> {
 }
 
 fn rules() -> Result<Vec<Typed>> {
-    let files = files()?;
+    let files = files(&opt())?;
     check(files.iter().map(|(name, text)| (&name[..], &text[..])))
+        .map_err(|(file, error)| anyhow::anyhow!("{file}:{error}"))
+}
+
+fn lowerings() -> Result<Vec<TypedLowering>> {
+    let files = files(&lower())?;
+    check_lowering(files.iter().map(|(name, text)| (&name[..], &text[..])))
         .map_err(|(file, error)| anyhow::anyhow!("{file}:{error}"))
 }
 
 /// Writes the code of the rules.
 pub(crate) fn write() -> Result<()> {
-    let rules = rules()?;
-    std::fs::write(folder().join("generated.rs"), generate(&rules))?;
-    println!("{} rules", rules.len());
+    let (rules, lowerings) = (rules()?, lowerings()?);
+    std::fs::write(opt().join("generated.rs"), generate(&rules))?;
+    std::fs::write(lower().join("generated.rs"), generate_lowering(&lowerings))?;
+    println!("{} rules, {} of lowering", rules.len(), lowerings.len());
     Ok(())
 }
 
@@ -68,9 +82,31 @@ pub(crate) fn count() -> Result<()> {
     Ok(())
 }
 
-/// Asks the solver for what the record does not say yet.
+/// Says what the code of each program of the checkout hashes to, for each target.
+pub(crate) fn digest() -> Result<()> {
+    for (name, binary) in honest::shared_modules(8 << 20)? {
+        for (target, features) in honest::targets() {
+            let Some(artifact) = honest::artifact(&binary, &features) else {
+                println!("{name}, {target}: refused");
+                continue;
+            };
+            let mut hasher = blake3::Hasher::new();
+            hasher.update(&artifact.text).update(&artifact.rodata);
+            let (hash, bytes) = (hasher.finalize().to_hex(), artifact.text.len());
+            println!("{name}, {target}: {} {bytes} bytes", &hash[..16]);
+        }
+    }
+    Ok(())
+}
+
+/// Asks the solver for what the records do not say yet.
 pub(crate) fn prove(all: bool, seconds: u32) -> Result<()> {
-    let (rules, path) = (rules()?, folder().join("rules.proofs"));
+    prove_all(&lowering_obligations(&lowerings()?), &lower(), all, seconds)?;
+    prove_all(&obligations(&rules()?), &opt(), all, seconds)
+}
+
+fn prove_all(obligations: &[Obligation], folder: &Path, all: bool, seconds: u32) -> Result<()> {
+    let path = folder.join("rules.proofs");
     let known = std::fs::read_to_string(&path).unwrap_or_default();
     let known = if all {
         Proofs::default()
@@ -78,8 +114,7 @@ pub(crate) fn prove(all: bool, seconds: u32) -> Result<()> {
         Proofs::parse(&known)
     };
     let (mut proofs, mut refused) = (Proofs::default(), Vec::new());
-    let obligations = obligations(&rules);
-    for obligation in &obligations {
+    for obligation in obligations {
         if known.has(obligation) {
             proofs.add(obligation);
             continue;
@@ -131,8 +166,33 @@ fn ask(script: &str, seconds: u32) -> Result<String> {
 /// Judges every mutant: by values if some refute it, otherwise by the solver. What the record says of a
 /// mutant is kept if it holds, unless all are to be judged again.
 pub(crate) fn judge_mutants(all: bool, seconds: u32) -> Result<()> {
-    let mutants = mutants(&rules()?);
-    let path = folder().join("rules.mutants");
+    let lowerings = lowerings()?;
+    let originals = lowerings
+        .iter()
+        .map(|rule| Subject::Lowering(Box::new(rule.lowering.clone())));
+    judge_all(
+        lowering_mutants(&lowerings),
+        originals.collect(),
+        &lower(),
+        all,
+        seconds,
+    )?;
+    let rules = rules()?;
+    let originals = rules
+        .iter()
+        .map(|rule| Subject::Rule(Box::new(rule.rule.clone())));
+    judge_all(mutants(&rules), originals.collect(), &opt(), all, seconds)
+}
+
+fn judge_all(
+    mutants: Vec<Mutant>,
+    originals: Vec<Subject>,
+    folder: &Path,
+    all: bool,
+    seconds: u32,
+) -> Result<()> {
+    let originals: BTreeMap<&str, &Subject> = originals.iter().map(|rule| (rule.name(), rule)).collect();
+    let path = folder.join("rules.mutants");
     let known = match all {
         true => vec![None; mutants.len()],
         false => recorded(&mutants, &std::fs::read_to_string(&path).unwrap_or_default()),
@@ -141,11 +201,15 @@ pub(crate) fn judge_mutants(all: bool, seconds: u32) -> Result<()> {
     let (total, start) = (mutants.len(), std::time::Instant::now());
     let done = std::sync::atomic::AtomicUsize::new(0);
     let judge_one = |(mutant, known): (&Mutant, &Option<Verdict>)| -> Result<Verdict> {
-        if let Some(verdict) = known {
+        if let Some(verdict) = known.as_ref().filter(|verdict| **verdict != Verdict::Unproved) {
             return Ok(verdict.clone());
         }
         let verdict = match judge(mutant) {
             Ok(verdict) => verdict,
+            // A rule that asks the same is proved.
+            Err(questions) if asks_the_same(originals[mutant.rule.name()], &questions) => {
+                Verdict::right(&questions)
+            }
             Err(questions) => ask_about(&questions, seconds)?,
         };
         if verdict == Verdict::Unproved {
@@ -189,34 +253,95 @@ pub(crate) fn judge_mutants(all: bool, seconds: u32) -> Result<()> {
     Ok(())
 }
 
+/// Whether questions are those of this rule, once what is constant is computed.
+fn asks_the_same(rule: &Subject, questions: &[Question]) -> bool {
+    let canonical = |questions: &[Question]| questions.iter().map(Question::canonical).collect::<Vec<_>>();
+    rule.questions()
+        .is_some_and(|original| canonical(&original) == canonical(questions))
+}
+
 /// The solver's verdict on a mutant.
 fn ask_about(questions: &[Question], seconds: u32) -> Result<Verdict> {
     for (typing, question) in questions.iter().enumerate() {
-        let names: Vec<String> = question
-            .terms
-            .variables()
-            .into_iter()
-            .map(|(name, _)| name)
-            .collect();
-        let script = question.script();
-        let answer = ask(&script, seconds)?;
-        if answer.trim() == "unsat" {
-            continue;
+        match answer(question, &question.script(), seconds)? {
+            Answer::Holds => {}
+            Answer::Refuted(values) => return Ok(Verdict::Refuted(Refusal { typing, values })),
+            Answer::Unknown => match by_cases(question, seconds)? {
+                Answer::Holds => {}
+                Answer::Refuted(values) => return Ok(Verdict::Refuted(Refusal { typing, values })),
+                Answer::Unknown => return Ok(Verdict::Unproved),
+            },
         }
-        if answer.trim() != "sat" {
-            return Ok(Verdict::Unproved);
-        }
-        let values = ask(&format!("{script}(get-value ({}))\n", names.join(" ")), seconds)?;
-        let values = model(&values);
-        // A product that is no product may satisfy a question in halves.
-        let refutes = names.iter().all(|name| values.contains_key(name)) && question.is_refuted_by(&values);
-        return Ok(if refutes {
-            Verdict::Refuted(Refusal { typing, values })
-        } else {
-            Verdict::Unproved
-        });
     }
     Ok(Verdict::right(questions))
+}
+
+/// What the solver says of a question.
+enum Answer {
+    Holds,
+    Refuted(BTreeMap<String, u128>),
+    Unknown,
+}
+
+/// The answer to a script that asks a question, or a case of it.
+fn answer(question: &Question, script: &str, seconds: u32) -> Result<Answer> {
+    let said = ask(script, seconds)?;
+    if said.trim() != "sat" {
+        return Ok(match said.trim() {
+            "unsat" => Answer::Holds,
+            _ => Answer::Unknown,
+        });
+    }
+    let variables = question.terms.variables().into_iter();
+    let names: Vec<String> = variables.map(|(name, _)| name).collect();
+    let values = ask(&format!("{script}(get-value ({}))\n", names.join(" ")), seconds)?;
+    let values = model(&values);
+    // A product that is no product may satisfy a question in halves.
+    let refutes = names.iter().all(|name| values.contains_key(name)) && question.is_refuted_by(&values);
+    Ok(if refutes {
+        Answer::Refuted(values)
+    } else {
+        Answer::Unknown
+    })
+}
+
+/// The same question case by case: for each value of the low bits of a constant, or for each bit that may
+/// be its only one and for what has more or none. The first constant whose cases are all answered counts.
+fn by_cases(question: &Question, seconds: u32) -> Result<Answer> {
+    let script = question.script();
+    let script = script.trim_end().trim_end_matches("(check-sat)");
+    for (name, sort) in question.terms.variables() {
+        let Sort::Bits(bits) = sort else { continue };
+        let is_constant = name.starts_with('k') && name[1..].chars().all(|c| c.is_ascii_digit());
+        if !is_constant || bits > 64 {
+            continue;
+        }
+        let low = (0..64).map(|value| format!("(= ((_ extract 5 0) {name}) (_ bv{value} 6))"));
+        let single = (0..bits).map(|bit| format!("(= {name} (_ bv{} {bits}))", 1u64 << bit));
+        let one = format!("(_ bv1 {bits})");
+        let rest = [
+            format!("(= {name} (_ bv0 {bits}))"),
+            format!("(distinct (bvand {name} (bvsub {name} {one})) (_ bv0 {bits}))"),
+        ];
+        for cases in [low.collect::<Vec<_>>(), single.chain(rest).collect()] {
+            let mut known = true;
+            for case in cases {
+                let script = format!("{script}(assert {case})\n(check-sat)\n");
+                match answer(question, &script, seconds)? {
+                    Answer::Holds => {}
+                    refuted @ Answer::Refuted(_) => return Ok(refuted),
+                    Answer::Unknown => {
+                        known = false;
+                        break;
+                    }
+                }
+            }
+            if known {
+                return Ok(Answer::Holds);
+            }
+        }
+    }
+    Ok(Answer::Unknown)
 }
 
 /// The values in an answer such as `((x #x0000000f) (k #b01))`.

@@ -40,6 +40,11 @@ impl Question {
         self.terms.script(&self.given, self.claim)
     }
 
+    /// The script with every operation on numbers carried out: what has the same is the same question.
+    pub fn canonical(&self) -> String {
+        self.terms.canonical_script(&self.given, self.claim)
+    }
+
     /// Whether the assumptions hold and the claim does not, for these values.
     pub fn is_refuted_by(&self, variables: &BTreeMap<String, u128>) -> bool {
         let values = self.terms.evaluate(variables);
@@ -144,6 +149,15 @@ pub fn question(rule: &Typed, typing: usize) -> Question {
 /// The same question, split so that a solver answers it sooner: where a condition says that one bit
 /// of a constant is set, it is asked for each bit, and once whether these are all cases.
 pub(crate) fn cases(rule: &Typed, typing: usize) -> Vec<Question> {
+    split(rule, typing, &|fixed| ask(rule, typing, fixed))
+}
+
+/// The cases of what `ask` gives for values of some constants.
+pub(crate) fn split(
+    rule: &Typed,
+    typing: usize,
+    ask: &dyn Fn(&BTreeMap<String, u128>) -> Question,
+) -> Vec<Question> {
     let powers = rule.rule.conditions.iter().find_map(|condition| {
         let Kind::Op(Op::Compare(CompareOp::Eq), list) = &condition.kind else {
             return None;
@@ -156,13 +170,13 @@ pub(crate) fn cases(rule: &Typed, typing: usize) -> Vec<Question> {
             _ => None,
         }
     });
-    let whole = question(rule, typing);
+    let whole = ask(&BTreeMap::new());
     let Some((name, bits)) = powers else {
         return vec![whole];
     };
     let mut all: Vec<Question> = (0..bits)
         .map(|bit| {
-            let mut case = ask(rule, typing, &[(name.clone(), 1 << bit)].into());
+            let mut case = ask(&[(name.clone(), 1 << bit)].into());
             case.typing += &format!(";{name}=1<<{bit}");
             case
         })
@@ -182,14 +196,7 @@ pub(crate) fn cases(rule: &Typed, typing: usize) -> Vec<Question> {
 
 /// A question with the values of some constants given.
 fn ask(rule: &Typed, typing: usize, fixed: &BTreeMap<String, u128>) -> Question {
-    let mut encoder = Encoder {
-        fixed,
-        types: &rule.typings[typing],
-        rule,
-        terms: Terms::default(),
-        named: BTreeMap::new(),
-        in_halves: in_halves(rule),
-    };
+    let mut encoder = Encoder::new(rule, typing, fixed);
     let mut inner = None;
     let left = encoder.expr(&rule.rule.left, &mut inner);
     // The operands of the left side have run before, and did not trap.
@@ -252,18 +259,41 @@ struct Meaning {
     trap: Option<TermId>,
 }
 
-struct Encoder<'r> {
+/// Makes terms of the expressions of one rule in one typing.
+pub(crate) struct Encoder<'r> {
     /// Constants that are given.
     fixed: &'r BTreeMap<String, u128>,
     rule: &'r Typed,
     types: &'r [Type],
-    terms: Terms,
+    pub(crate) terms: Terms,
     /// Operations of the left side that have a name.
-    named: BTreeMap<String, TermId>,
+    pub(crate) named: BTreeMap<String, TermId>,
     in_halves: bool,
 }
 
-impl Encoder<'_> {
+impl<'r> Encoder<'r> {
+    pub(crate) fn new(rule: &'r Typed, typing: usize, fixed: &'r BTreeMap<String, u128>) -> Self {
+        Self {
+            fixed,
+            types: &rule.typings[typing],
+            rule,
+            terms: Terms::default(),
+            named: BTreeMap::new(),
+            in_halves: in_halves(rule),
+        }
+    }
+
+    /// The value of an expression that does not trap.
+    pub(crate) fn value(&mut self, expr: &Expr) -> TermId {
+        self.expr(expr, &mut None).value
+    }
+
+    /// An operator on integers of this width; the second operand counts if there is one.
+    pub(crate) fn integer(&mut self, op: Op, bits: u32, x: TermId, y: TermId) -> TermId {
+        let ty = if bits == 32 { Type::I32 } else { Type::I64 };
+        meaning(&mut self.terms, op, &[ty, ty], ty, &[x, y], false).value
+    }
+
     fn ty(&self, expr: &Expr) -> Type {
         self.types[self.rule.class(expr)]
     }
@@ -337,7 +367,7 @@ impl Encoder<'_> {
     }
 
     /// What a condition says of values.
-    fn condition(&mut self, condition: &Expr) -> Option<TermId> {
+    pub(crate) fn condition(&mut self, condition: &Expr) -> Option<TermId> {
         match &condition.kind {
             Kind::Op(Op::Compare(op), list) => {
                 let [x, y] = [0, 1].map(|i| self.expr(&list[i], &mut None).value);

@@ -4,6 +4,7 @@
 //! of the left expression, in the types that fit first. Conditions about known bits and users are
 //! taken as given here; the optimizer's tests ask for them.
 
+use crate::lowering::TypedLowering;
 use crate::syntax::{Expr, Invalid, Kind, Op, Reason, Rule};
 use crate::typing::{Typed, is_closed, is_constant, same, solve};
 use cellwall_ir::Type;
@@ -52,13 +53,14 @@ pub(crate) fn check(rule: &Rule, left: &Expr, right: &Expr) -> Result<(), Invali
 }
 
 /// What each name stands for.
-type Bound = BTreeMap<String, Expr>;
+pub(crate) type Bound = BTreeMap<String, Expr>;
 
-struct Context<'c> {
-    rule: &'c Rule,
-    left: &'c Expr,
+/// A rule and what it is applied to.
+pub(crate) struct Context<'c> {
+    pub(crate) rule: &'c Rule,
+    pub(crate) left: &'c Expr,
     /// The type of an expression of the example.
-    width: &'c dyn Fn(&Expr) -> Type,
+    pub(crate) width: &'c dyn Fn(&Expr) -> Type,
 }
 
 /// The expression with its literals as unsigned numbers of their types.
@@ -81,7 +83,7 @@ fn normal(expr: &Expr, ty: &dyn Fn(&Expr) -> Type) -> Expr {
 
 impl Context<'_> {
     /// All ways in which the pattern fits.
-    fn matches(&self, pattern: &Expr, expr: &Expr, bound: &Bound) -> Vec<Bound> {
+    pub(crate) fn matches(&self, pattern: &Expr, expr: &Expr, bound: &Bound) -> Vec<Bound> {
         let mut bound = bound.clone();
         if let Some(name) = &pattern.name {
             let found = normal(expr, self.width);
@@ -164,7 +166,7 @@ impl Context<'_> {
     }
 
     /// The types of the rule's expressions by number, where its variables have those of the example.
-    fn types(&self, bound: &Bound, root: Type) -> Option<BTreeMap<usize, Type>> {
+    pub(crate) fn types(&self, bound: &Bound, root: Type) -> Option<BTreeMap<usize, Type>> {
         let rule = self.rule;
         let exprs: Vec<&Expr> = [&rule.left, &rule.right]
             .into_iter()
@@ -200,7 +202,7 @@ impl Context<'_> {
         Some(types)
     }
 
-    fn holds(&self, bound: &Bound, types: &BTreeMap<usize, Type>) -> bool {
+    pub(crate) fn holds(&self, bound: &Bound, types: &BTreeMap<usize, Type>) -> bool {
         self.rule
             .conditions
             .iter()
@@ -213,7 +215,7 @@ impl Context<'_> {
             })
     }
 
-    fn number(&self, expr: &Expr, bound: &Bound, types: &BTreeMap<usize, Type>) -> u128 {
+    pub(crate) fn number(&self, expr: &Expr, bound: &Bound, types: &BTreeMap<usize, Type>) -> u128 {
         let ty = types[&expr.id];
         match &expr.kind {
             Kind::Constant(name) => match bound[name].kind {
@@ -247,7 +249,7 @@ impl Context<'_> {
 const NOWHERE: usize = usize::MAX;
 
 /// The low bits of a number that a type has.
-fn trim(value: i128, ty: Type) -> u128 {
+pub(crate) fn trim(value: i128, ty: Type) -> u128 {
     value as u128 & (u128::MAX >> (128 - ty.bits()))
 }
 
@@ -320,6 +322,28 @@ pub fn examples(rules: &[Typed]) -> Vec<Example<'_>> {
                 class: (0..=largest(left)).map(|id| solution.class_of(id)).collect(),
                 typings: solution.typings,
             });
+        }
+    }
+    all
+}
+
+/// The examples of some lowering rules, in their order.
+///
+/// # Panics
+/// Never: examples without types are no rules.
+pub fn lowering_examples(rules: &[TypedLowering]) -> Vec<(&TypedLowering, Example<'_>)> {
+    let mut all = Vec::new();
+    for rule in rules {
+        for (left, _) in &rule.lowering.examples {
+            let solution = solve(&[left], &[], true, left.place);
+            let solution = solution.expect("a rule was tried on its examples");
+            let example = Example {
+                rule: &rule.lowering.rule,
+                left,
+                class: (0..=largest(left)).map(|id| solution.class_of(id)).collect(),
+                typings: solution.typings,
+            };
+            all.push((rule, example));
         }
     }
     all

@@ -8,6 +8,7 @@
 //!
 //! The code is written against a `Site` of the room that includes it (see `opt/site.rs`).
 
+use crate::lowering::is_anchor;
 use crate::syntax::{Expr, Kind, Op};
 use crate::typing::{Typed, is_constant};
 use cellwall_ir::Type;
@@ -91,7 +92,7 @@ fn immediate(op: Op, path: &str) -> String {
 }
 
 /// Whether a word occurs in a text.
-fn mentions(text: &str, word: &str) -> bool {
+pub(crate) fn mentions(text: &str, word: &str) -> bool {
     text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
         .any(|other| other == word)
 }
@@ -114,7 +115,7 @@ fn dispatch(text: &mut String, roots: &BTreeMap<Op, Vec<Row<'_>>>) {
 }
 
 /// The Rust pattern of an operation; operand `i` is called `prefix` and `i`.
-fn pattern(op: Op, prefix: &str) -> String {
+pub(crate) fn pattern(op: Op, prefix: &str) -> String {
     match op {
         Op::Unary(_) => format!("InstData::Unary {{ op: {}, arg: {prefix}0 }}", row_name(op)),
         Op::Binary(_) => format!(
@@ -157,7 +158,7 @@ fn row_name(op: Op) -> String {
 }
 
 /// How often each value occurs on the left.
-fn occurrences(rule: &Typed) -> BTreeMap<String, usize> {
+pub(crate) fn occurrences(rule: &Typed) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     rule.rule.left.walk(&mut |expr| {
         if let (Kind::Value(name), _) | (_, Some(name)) = (&expr.kind, &expr.name) {
@@ -195,7 +196,7 @@ fn orders(op: Op, list: &[Expr], counts: &BTreeMap<String, usize>) -> Orders {
 
 /// The left side with the operands of commutative operators in every order that matters; `None` if
 /// those are too many.
-fn variants(expr: &Expr, counts: &BTreeMap<String, usize>) -> Option<Vec<Expr>> {
+pub(crate) fn variants(expr: &Expr, counts: &BTreeMap<String, usize>) -> Option<Vec<Expr>> {
     let Kind::Op(op, list) = &expr.kind else {
         return Some(vec![expr.clone()]);
     };
@@ -285,7 +286,7 @@ fn search(number: usize, rule: &Typed) -> String {
 /// A question about the instruction or what lies below. Paths name values: the root's operands are
 /// `x0`, `x1` and so on, theirs `x0_0` and so on.
 #[derive(Clone, PartialEq, Eq, Debug)]
-enum Test {
+pub(crate) enum Test {
     /// The value is defined by this operator.
     IsOp(String, Op),
     /// The value is a constant, from now on known by its path with `_k`.
@@ -302,7 +303,7 @@ enum Test {
 
 impl Test {
     /// The test as the head of a block.
-    fn question(&self) -> String {
+    pub(crate) fn question(&self) -> String {
         match self {
             Self::IsConstant(path) => format!("if let Some({path}_k) = s.constant({path}) {{"),
             Self::IsVector(path) => format!("if let Some({path}_k) = s.vector({path}) {{"),
@@ -315,19 +316,19 @@ impl Test {
 }
 
 /// One way to match a rule.
-struct Row<'r> {
+pub(crate) struct Row<'r> {
     number: usize,
     rule: &'r Typed,
-    tests: Vec<Test>,
+    pub(crate) tests: Vec<Test>,
     /// Values, constants and named operations: what each name is in the code.
-    names: BTreeMap<String, String>,
+    pub(crate) names: BTreeMap<String, String>,
     /// The type of each class, in the code.
     class_of: BTreeMap<usize, String>,
     /// The type of each expression of the left side by number, in the code.
     type_of: BTreeMap<usize, String>,
 }
 
-fn row<'r>(number: usize, rule: &'r Typed, variant: &Expr) -> Row<'r> {
+pub(crate) fn row<'r>(number: usize, rule: &'r Typed, variant: &Expr) -> Row<'r> {
     let mut row = Row {
         number,
         rule,
@@ -338,10 +339,13 @@ fn row<'r>(number: usize, rule: &'r Typed, variant: &Expr) -> Row<'r> {
     };
     row.class_of.insert(rule.class(variant), "ty".to_owned());
     row.type_of.insert(variant.id, "ty".to_owned());
-    let Kind::Op(root, list) = &variant.kind else {
-        unreachable!("the typer wants an operation on the left")
-    };
-    row.visit_all(*root, list, "x");
+    match &variant.kind {
+        Kind::Op(root, list) => row.visit_all(*root, list, "x"),
+        Kind::Value(name) => {
+            row.names.insert(name.clone(), "value".to_owned());
+        }
+        _ => unreachable!("the typer wants an operation or a value on the left"),
+    }
     row
 }
 
@@ -438,7 +442,7 @@ impl Row<'_> {
     }
 
     /// The type of a class as an expression.
-    fn ty(&self, class: usize) -> String {
+    pub(crate) fn ty(&self, class: usize) -> String {
         let types = self.rule.types_of(class);
         match types.first() {
             Some(ty) if types.len() == 1 => format!("Type::{ty:?}"),
@@ -447,7 +451,7 @@ impl Row<'_> {
     }
 
     /// A constant as an expression of type `u64`, or `u128` for a vector.
-    fn constant(&self, expr: &Expr) -> String {
+    pub(crate) fn constant(&self, expr: &Expr) -> String {
         let ty = self.ty(self.rule.class(expr));
         match &expr.kind {
             Kind::Constant(name) => self.names[name].clone(),
@@ -497,7 +501,7 @@ impl Row<'_> {
     }
 
     /// What must hold besides the tests.
-    fn conditions(&self) -> Vec<String> {
+    pub(crate) fn conditions(&self) -> Vec<String> {
         let mut all = Vec::new();
         for (id, types) in &self.rule.checks {
             let types: Vec<String> = types.iter().map(|ty| format!("Type::{ty:?}")).collect();
@@ -508,6 +512,7 @@ impl Row<'_> {
             .rule
             .conditions
             .iter()
+            .filter(|condition| !is_anchor(condition))
             .partition(|condition| matches!(condition.kind, Kind::Zeros(_)));
         for condition in plain.into_iter().chain(asking) {
             all.push(match &condition.kind {
@@ -612,7 +617,7 @@ fn lane_of(constant: &str) -> String {
     }
 }
 
-fn line(text: &mut String, depth: usize, content: &str) {
+pub(crate) fn line(text: &mut String, depth: usize, content: &str) {
     writeln!(text, "{}{content}", "    ".repeat(depth)).expect("a string takes what is written");
 }
 
@@ -653,7 +658,7 @@ fn tree(text: &mut String, rows: Vec<Row<'_>>, depth: usize) {
 }
 
 /// Where a row asks for the operator at a path.
-fn position(row: &Row<'_>, path: &str) -> Option<usize> {
+pub(crate) fn position(row: &Row<'_>, path: &str) -> Option<usize> {
     row.tests
         .iter()
         .position(|test| matches!(test, Test::IsOp(other, _) if other == path))

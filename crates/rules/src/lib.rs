@@ -3,6 +3,8 @@
 //! A rule file is text; [`check`] gives its rules with their types, or says what is wrong and where.
 //! [`generate`] makes the Rust code that applies them, [`obligations`] what a solver must answer for
 //! them to be true, and [`mutants`] the same rules with a mistake each, which must not be provable.
+//! [`check_lowering`], [`generate_lowering`], [`lowering_obligations`] and [`lowering_mutants`] do the same for
+//! rules whose right side is machine instructions.
 //!
 //! Build time only: nothing that ships depends on this crate. Requires nothing of the text; guarantees
 //! that all answers are functions of it alone. Runs no solver and touches no file: `cargo xtask` does.
@@ -11,18 +13,27 @@ mod encode;
 mod example;
 mod generate;
 mod lanes;
+mod lowering;
+mod machine;
 mod mutate;
+mod planted;
 mod proof;
+mod select;
+mod shown;
 mod syntax;
 mod term;
 mod typing;
 
 pub use encode::LEMMAS;
 pub use encode::{Question, question};
-pub use example::{Example, examples};
+pub use example::{Example, examples, lowering_examples};
 pub use generate::generate;
-pub use mutate::{Mutant, Refusal, Verdict, judge, mutants, record, recorded, replay};
-pub use proof::{Obligation, Proofs, obligations};
+pub use lowering::{Access, Goal, Guard, Lowering, Node, TypedLowering, check_lowering};
+pub use mutate::{
+    Mutant, Refusal, Subject, Verdict, judge, lowering_mutants, mutants, record, recorded, replay,
+};
+pub use proof::{Obligation, Proofs, lowering_obligations, obligations};
+pub use select::generate_lowering;
 pub use syntax::{Expr, Invalid, Kind, Op, Place, Reason, Rule};
 pub use term::{Smt, Sort, Term, TermId, Terms};
 pub use typing::Typed;

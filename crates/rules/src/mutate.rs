@@ -6,6 +6,8 @@
 //! solver.
 
 use crate::encode::{Question, has_meaning, question};
+use crate::lowering::{self, Lowering, TypedLowering};
+use crate::machine;
 use crate::syntax::{Expr, Kind, Op, Rule};
 use crate::term::Sort;
 use crate::typing::{Typed, types};
@@ -24,7 +26,45 @@ pub struct Mutant {
     /// What was changed.
     pub what: String,
     /// The rule.
-    pub rule: Rule,
+    pub rule: Subject,
+}
+
+/// A rule of whatever kind.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Subject {
+    /// One that replaces instructions of the IR.
+    Rule(Box<Rule>),
+    /// One that makes machine instructions.
+    Lowering(Box<Lowering>),
+}
+
+impl Subject {
+    /// The rule's name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Rule(rule) => &rule.name,
+            Self::Lowering(lowering) => &lowering.rule.name,
+        }
+    }
+
+    /// What it says in each typing; `None` if it is no rule.
+    pub fn questions(&self) -> Option<Vec<Question>> {
+        match self {
+            Self::Rule(rule) => {
+                let typed = types(Rule::clone(rule)).ok()?;
+                Some(
+                    (0..typed.typings.len())
+                        .map(|typing| question(&typed, typing))
+                        .collect(),
+                )
+            }
+            Self::Lowering(lowering) => {
+                let typed = lowering::types(Lowering::clone(lowering)).ok()?;
+                let all = 0..typed.typed.typings.len();
+                all.map(|typing| machine::question(&typed, typing)).collect()
+            }
+        }
+    }
 }
 
 /// Values that refute a mutant.
@@ -59,7 +99,7 @@ pub fn mutants(rules: &[Typed]) -> Vec<Mutant> {
             all.push(Mutant {
                 name: format!("{}/{number}", rule.name),
                 what,
-                rule: mutant,
+                rule: Subject::Rule(Box::new(mutant)),
             });
             number += 1;
         };
@@ -90,8 +130,28 @@ pub fn mutants(rules: &[Typed]) -> Vec<Mutant> {
     all
 }
 
+/// The mutants of some lowering rules.
+pub fn lowering_mutants(rules: &[TypedLowering]) -> Vec<Mutant> {
+    let mut all = Vec::new();
+    for typed in rules {
+        let lowering = &typed.lowering;
+        let mutants = crate::planted::mutants(lowering);
+        all.extend(
+            mutants
+                .into_iter()
+                .enumerate()
+                .map(|(number, (what, mutant))| Mutant {
+                    name: format!("{}/{number}", lowering.rule.name),
+                    what,
+                    rule: Subject::Lowering(Box::new(mutant)),
+                }),
+        );
+    }
+    all
+}
+
 /// The changes of one expression.
-fn changes(rule: &Rule, node: &Expr) -> Vec<(String, Expr)> {
+pub(crate) fn changes(rule: &Rule, node: &Expr) -> Vec<(String, Expr)> {
     let with = |kind: Kind| {
         let changed = Expr { kind, ..node.clone() };
         (format!("{node} -> {changed}"), changed)
@@ -220,12 +280,9 @@ fn others(op: Op) -> Vec<Op> {
 /// # Errors
 /// The questions of all its typings.
 pub fn judge(mutant: &Mutant) -> Result<Verdict, Vec<Question>> {
-    let Ok(typed) = types(mutant.rule.clone()) else {
+    let Some(questions) = mutant.rule.questions() else {
         return Ok(Verdict::Untyped);
     };
-    let questions: Vec<Question> = (0..typed.typings.len())
-        .map(|typing| question(&typed, typing))
-        .collect();
     for (typing, question) in questions.iter().enumerate() {
         if let Some(values) = search(question) {
             return Ok(Verdict::Refuted(Refusal { typing, values }));
@@ -252,7 +309,7 @@ fn search(question: &Question) -> Option<BTreeMap<String, u128>> {
             let (choice, number) = (random(), random());
             let width = u64::from(bits);
             let small = number % (width + 2);
-            let value = match choice % 8 {
+            let value = match choice % 9 {
                 0 => small,
                 1 => width.wrapping_sub(last) % (width + 1),
                 2 => 1u64.checked_shl(small as u32).unwrap_or(0),
@@ -260,6 +317,8 @@ fn search(question: &Question) -> Option<BTreeMap<String, u128>> {
                 4 => !u64::MAX.checked_shl(small as u32).unwrap_or(0),
                 5 => last,
                 6 => number & random(),
+                // Something small below something large.
+                7 => number << 32 | small,
                 _ => number,
             };
             last = value;
@@ -365,15 +424,15 @@ fn refusal<'w>(mut words: impl Iterator<Item = &'w str>) -> Option<Refusal> {
 }
 
 /// Repeats the verdicts of a record on the mutants of the rules as they are: what does not hold.
-pub fn replay(rules: &[Typed], record: &str) -> Vec<String> {
+pub fn replay(mutants: &[Mutant], record: &str) -> Vec<String> {
     let mut lines = record.lines().filter(|line| !line.starts_with('#'));
     let mut wrong = Vec::new();
-    for mutant in mutants(rules) {
+    for mutant in mutants {
         let line = lines.next().unwrap_or_default();
         let holds = line
             .strip_prefix(&mutant.name[..])
             .and_then(|rest| rest.strip_prefix(' '))
-            .is_some_and(|verdict| repeat(&mutant, verdict));
+            .is_some_and(|verdict| repeat(mutant, verdict));
         if !holds {
             wrong.push(format!("{} ({}): `{line}`", mutant.name, mutant.what));
         }
@@ -385,21 +444,17 @@ pub fn replay(rules: &[Typed], record: &str) -> Vec<String> {
 /// Whether a verdict holds.
 fn repeat(mutant: &Mutant, verdict: &str) -> bool {
     let mut words = verdict.split(' ');
-    let typed = types(mutant.rule.clone());
-    match (words.next(), typed) {
-        (Some("untyped"), Err(_)) => true,
-        (Some("unproved"), Ok(_)) => true,
-        (Some("right"), Ok(typed)) => {
-            let questions: Vec<Question> = (0..typed.typings.len()).map(|i| question(&typed, i)).collect();
-            words.next() == Some(&hash(&questions))
-        }
-        (Some("refuted"), Ok(typed)) => {
+    match (words.next(), mutant.rule.questions()) {
+        (Some("untyped"), None) => true,
+        (Some("unproved"), Some(_)) => true,
+        (Some("right"), Some(questions)) => words.next() == Some(&hash(&questions)),
+        (Some("refuted"), Some(questions)) => {
             let Some(Refusal { typing, values }) =
-                refusal(words).filter(|refusal| refusal.typing < typed.typings.len())
+                refusal(words).filter(|refusal| refusal.typing < questions.len())
             else {
                 return false;
             };
-            let question = question(&typed, typing);
+            let question = &questions[typing];
             let complete = question
                 .terms
                 .variables()

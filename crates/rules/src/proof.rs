@@ -6,6 +6,8 @@
 //! obligation; reading it needs no solver.
 
 use crate::encode::{LEMMAS, Question, cases};
+use crate::lowering::TypedLowering;
+use crate::machine;
 use crate::typing::Typed;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -35,6 +37,19 @@ pub fn obligations(rules: &[Typed]) -> Vec<Obligation> {
         obligation(rule.rule.name.clone(), &rule.rule.to_string(), scripts)
     });
     lemmas.into_iter().chain(rules).collect()
+}
+
+/// All that must be proved of these lowering rules.
+pub fn lowering_obligations(rules: &[TypedLowering]) -> Vec<Obligation> {
+    let one = |rule: &TypedLowering| {
+        let scripts = (0..rule.typed.typings.len())
+            .flat_map(|typing| machine::questions(rule, typing).expect("a typed rule has a meaning"))
+            .map(|question: Question| (question.typing.clone(), question.script()))
+            .collect();
+        let lowering = &rule.lowering;
+        obligation(lowering.rule.name.clone(), &lowering.to_string(), scripts)
+    };
+    rules.iter().map(one).collect()
 }
 
 fn obligation(name: String, text: &str, scripts: Vec<(String, String)>) -> Obligation {

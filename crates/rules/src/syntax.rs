@@ -371,29 +371,22 @@ impl fmt::Display for Rule {
 /// # Errors
 /// The first thing that has not the shape of a rule file.
 pub(crate) fn parse(text: &str) -> Result<Vec<Rule>, Invalid> {
-    if text.len() > FILE_BYTES_MAX {
-        return Err(Invalid::new(
-            Place::default(),
-            Reason::Limit("bytes", FILE_BYTES_MAX),
-        ));
-    }
-    let mut parser = Parser {
-        tokens: tokens(text),
-        at: 0,
-        nodes: 0,
-        chosen: Vec::new(),
-    };
+    let mut parser = Parser::new(text)?;
     let mut rules: Vec<Rule> = Vec::new();
-    while let Some(place) = parser.rule(&mut rules)? {
-        if rules.len() > RULES_MAX {
-            return Err(Invalid::new(place, Reason::Limit("rules", RULES_MAX)));
-        }
+    while let Some((why, _)) = parser.begin(&["rule"], "`rule`")? {
+        parser.each_choice(why, |parser, name, why, place| {
+            rules.push(parser.body(name, why, place)?);
+            match rules.len() > RULES_MAX {
+                true => Err(Invalid::new(place, Reason::Limit("rules", RULES_MAX))),
+                false => Ok(()),
+            }
+        })?;
     }
     Ok(rules)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Token<'t> {
+pub(crate) enum Token<'t> {
     Open,
     Close,
     Comma,
@@ -449,9 +442,9 @@ fn ends_in_colon(word: &str) -> (&str, bool) {
     }
 }
 
-struct Parser<'t> {
+pub(crate) struct Parser<'t> {
     tokens: Vec<(Place, Token<'t>)>,
-    at: usize,
+    pub(crate) at: usize,
     /// Nodes of the current rule so far.
     nodes: usize,
     /// What names stand for in the current rule.
@@ -459,26 +452,39 @@ struct Parser<'t> {
 }
 
 impl<'t> Parser<'t> {
+    pub(crate) fn new(text: &'t str) -> Result<Self, Invalid> {
+        if text.len() > FILE_BYTES_MAX {
+            let limit = Reason::Limit("bytes", FILE_BYTES_MAX);
+            return Err(Invalid::new(Place::default(), limit));
+        }
+        Ok(Self {
+            tokens: tokens(text),
+            at: 0,
+            nodes: 0,
+            chosen: Vec::new(),
+        })
+    }
+
     fn peek(&self) -> Option<Token<'t>> {
         self.tokens.get(self.at).map(|(_, token)| *token)
     }
 
-    fn place(&self) -> Place {
+    pub(crate) fn place(&self) -> Place {
         let last = self.tokens.last().map_or(Place::default(), |(place, _)| *place);
         self.tokens.get(self.at).map_or(last, |(place, _)| *place)
     }
 
-    fn fail<T>(&self, reason: Reason) -> Result<T, Invalid> {
+    pub(crate) fn fail<T>(&self, reason: Reason) -> Result<T, Invalid> {
         Err(Invalid::new(self.place(), reason))
     }
 
-    fn next_is(&mut self, token: Token<'_>) -> bool {
+    pub(crate) fn next_is(&mut self, token: Token<'_>) -> bool {
         let found = self.peek() == Some(token);
         self.at += usize::from(found);
         found
     }
 
-    fn expect(&mut self, token: Token<'_>, what: &'static str) -> Result<(), Invalid> {
+    pub(crate) fn expect(&mut self, token: Token<'_>, what: &'static str) -> Result<(), Invalid> {
         if self.next_is(token) {
             Ok(())
         } else {
@@ -486,30 +492,89 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// Adds the next rule, or all that it stands for; its place.
-    fn rule(&mut self, rules: &mut Vec<Rule>) -> Result<Option<Place>, Invalid> {
+    /// The comment and the keyword, one of these, of the next rule.
+    pub(crate) fn begin(
+        &mut self,
+        keywords: &[&str],
+        what: &'static str,
+    ) -> Result<Option<(String, &'t str)>, Invalid> {
         let mut why = Vec::new();
         while let Some(Token::Why(text)) = self.peek() {
             why.push(text);
             self.at += 1;
         }
-        if self.peek().is_none() {
-            return Ok(None);
+        match self.peek() {
+            None => Ok(None),
+            Some(Token::Word(word)) if keywords.contains(&word) => {
+                self.at += 1;
+                Ok(Some((why.join(" ").trim().to_owned(), word)))
+            }
+            _ => self.fail(Reason::Expected(what)),
         }
-        self.expect(Token::Word("rule"), "`rule`")?;
+    }
+
+    /// Calls `body` behind the header of a rule for each choice: with name, comment and place.
+    pub(crate) fn each_choice(
+        &mut self,
+        why: String,
+        mut body: impl FnMut(&mut Self, String, String, Place) -> Result<(), Invalid>,
+    ) -> Result<(), Invalid> {
         let place = self.place();
         let (name, choices) = self.header()?;
-        if why.iter().all(|text| text.is_empty()) {
+        if why.is_empty() {
             return Err(Invalid::new(place, Reason::NoWhy));
         }
-        let body = self.at;
+        let start = self.at;
         for chosen in choices {
             let words = chosen.iter().map(|(_, word)| format!("_{word}"));
             let name = words.fold(name.to_owned(), |name, word| name + &word);
-            (self.at, self.nodes, self.chosen) = (body, 0, chosen);
-            rules.push(self.body(name, why.join(" "), place)?);
+            (self.at, self.nodes, self.chosen) = (start, 0, chosen);
+            body(self, name, why.clone(), place)?;
         }
-        Ok(Some(place))
+        Ok(())
+    }
+
+    /// The word behind an open parenthesis, if those come next.
+    pub(crate) fn operator(&self) -> Option<&'t str> {
+        match (self.peek(), self.tokens.get(self.at + 1)) {
+            (Some(Token::Open), Some((_, Token::Word(word)))) => Some(word),
+            _ => None,
+        }
+    }
+
+    /// The next word, with what was chosen in it.
+    pub(crate) fn word(&mut self) -> Result<String, Invalid> {
+        let Some(Token::Word(word)) = self.peek() else {
+            return self.fail(Reason::Expected("a word"));
+        };
+        self.at += 1;
+        Ok(self.with_choice(word))
+    }
+
+    /// The name of a value, which comes next.
+    pub(crate) fn name(&mut self) -> Result<String, Invalid> {
+        match self.peek() {
+            Some(Token::Word(word)) if is_name(word) => {
+                self.at += 1;
+                Ok(word.to_owned())
+            }
+            _ => self.fail(Reason::Expected("a name")),
+        }
+    }
+
+    /// The name that something has which comes next, if it has one.
+    pub(crate) fn label(&mut self) -> Result<Option<String>, Invalid> {
+        let Some(Token::Word(word)) = self.peek() else {
+            return Ok(None);
+        };
+        let Some(name) = word.strip_suffix('@') else {
+            return Ok(None);
+        };
+        if !is_name(name) || is_constant(name) {
+            return self.fail(Reason::Expected("a name for an operation"));
+        }
+        self.at += 1;
+        Ok(Some(name.to_owned()))
     }
 
     /// The name of a rule, and the choices that it is for: one without any, if nothing is to be chosen.
@@ -613,7 +678,7 @@ impl<'t> Parser<'t> {
     }
 
     /// The number of a new node.
-    fn enter(&mut self, depth: usize) -> Result<usize, Invalid> {
+    pub(crate) fn enter(&mut self, depth: usize) -> Result<usize, Invalid> {
         if self.nodes == NODES_MAX {
             return self.fail(Reason::Limit("nodes of a rule", NODES_MAX));
         }
@@ -624,19 +689,15 @@ impl<'t> Parser<'t> {
         Ok(self.nodes - 1)
     }
 
-    fn expr(&mut self, depth: usize) -> Result<Expr, Invalid> {
+    pub(crate) fn expr(&mut self, depth: usize) -> Result<Expr, Invalid> {
         let id = self.enter(depth)?;
         let place = self.place();
+        if let Some(name) = self.label()? {
+            return self.list(depth, place, Some(name), id);
+        }
         match self.peek() {
             Some(Token::Open) => self.list(depth, place, None, id),
             Some(Token::Word(word)) => {
-                if let Some(name) = word.strip_suffix('@') {
-                    if !is_name(name) || is_constant(name) {
-                        return self.fail(Reason::Expected("a name for an operation"));
-                    }
-                    self.at += 1;
-                    return self.list(depth, place, Some(name.to_owned()), id);
-                }
                 let word = self.with_choice(word);
                 let (word, ty) = match word.split_once(':') {
                     None => (&word[..], None),
@@ -702,7 +763,7 @@ impl<'t> Parser<'t> {
         })
     }
 
-    fn condition(&mut self) -> Result<Expr, Invalid> {
+    pub(crate) fn condition(&mut self) -> Result<Expr, Invalid> {
         let id = self.enter(0)?;
         let place = self.place();
         let predicate = match (self.peek(), self.tokens.get(self.at + 1)) {

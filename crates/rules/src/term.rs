@@ -261,6 +261,55 @@ impl Terms {
         text + &format!("(assert (not {}))\n(check-sat)\n", self.reference(claim))
     }
 
+    /// The same script with every operation on numbers carried out: two claims with one canonical script are
+    /// the same claim.
+    pub fn canonical_script(&self, given: &[TermId], claim: TermId) -> String {
+        let mut out = Self::default();
+        let mut places: Vec<TermId> = Vec::with_capacity(self.terms.len());
+        for (term, sort) in &self.terms {
+            let place = match term {
+                Term::Operation(op, operands) => {
+                    let operands: Vec<TermId> = operands.iter().map(|id| places[id.0 as usize]).collect();
+                    let numbers: Option<Vec<u128>> = operands.iter().map(|&id| out.as_number(id)).collect();
+                    match (numbers, sort) {
+                        (Some(numbers), Sort::Bits(bits)) => {
+                            let width = match out.sort(operands[operands.len() - 1]) {
+                                Sort::Bool => 1,
+                                Sort::Bits(bits) => bits,
+                            };
+                            out.number(evaluate(*op, width, &numbers), *bits)
+                        }
+                        _ => out.op(*op, &operands),
+                    }
+                }
+                _ => out.intern(term.clone(), *sort),
+            };
+            places.push(place);
+        }
+        let given: Vec<TermId> = given.iter().map(|id| places[id.0 as usize]).collect();
+        let (mut fresh, mut kept) = (Self::default(), BTreeMap::new());
+        let given: Vec<TermId> = given.iter().map(|&id| fresh.copy(&out, id, &mut kept)).collect();
+        let claim = fresh.copy(&out, places[claim.0 as usize], &mut kept);
+        fresh.script(&given, claim)
+    }
+
+    /// Copies a term and what it needs.
+    fn copy(&mut self, from: &Self, id: TermId, kept: &mut BTreeMap<TermId, TermId>) -> TermId {
+        if let Some(&known) = kept.get(&id) {
+            return known;
+        }
+        let (term, sort) = &from.terms[id.0 as usize];
+        let copied = match term {
+            Term::Operation(op, operands) => {
+                let operands: Vec<TermId> = operands.iter().map(|&id| self.copy(from, id, kept)).collect();
+                self.op(*op, &operands)
+            }
+            _ => self.intern(term.clone(), *sort),
+        };
+        kept.insert(id, copied);
+        copied
+    }
+
     fn reference(&self, id: TermId) -> String {
         match &self.terms[id.0 as usize].0 {
             Term::Variable(name, _) => name.clone(),

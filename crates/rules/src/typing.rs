@@ -72,6 +72,17 @@ pub(crate) fn check(rule: Rule) -> Result<Typed, Invalid> {
 /// # Errors
 /// What keeps it from having types.
 pub(crate) fn types(rule: Rule) -> Result<Typed, Invalid> {
+    if !matches!(rule.left.kind, Kind::Op(..)) {
+        return Err(Invalid::new(rule.left.place, Reason::LeftIsNoOperation));
+    }
+    types_of_any(rule)
+}
+
+/// Types a rule whose left side may be any value.
+///
+/// # Errors
+/// What keeps it from having types.
+pub(crate) fn types_of_any(rule: Rule) -> Result<Typed, Invalid> {
     names(&rule)?;
     let exprs: Vec<&Expr> = [&rule.left, &rule.right]
         .into_iter()
@@ -116,9 +127,6 @@ impl Expr {
 
 /// What the left side binds: values and constants by name, and names of operations.
 fn names(rule: &Rule) -> Result<(), Invalid> {
-    if !matches!(rule.left.kind, Kind::Op(..)) {
-        return Err(Invalid::new(rule.left.place, Reason::LeftIsNoOperation));
-    }
     let (mut bound, mut operations) = (BTreeSet::new(), BTreeSet::new());
     let mut wrong = None;
     rule.left.walk(&mut |expr| match &expr.kind {

@@ -1,33 +1,15 @@
 //! Comparisons, as flags or as values.
 
-use super::operand::Operand;
-use super::{Lower, width_of};
+use super::{Lower, generated, width_of};
 use Width::{W8, W32};
 use cellwall_ir as ir;
-use cellwall_ir::{BinaryOp, CompareOp, InstData, Value};
+use cellwall_ir::{CompareOp, InstData, Type, Value};
 use cellwall_isa::x64::{Cond, Inst, Row, Width};
 use cellwall_isa::{Class, Reg};
 
 /// CMPSS predicates: equal and ordered; not equal or unordered.
 const EQUAL: i64 = 0;
 const NOT_EQUAL: i64 = 4;
-
-/// The condition for a comparison of integers.
-fn integer_cond(op: CompareOp) -> Cond {
-    match op {
-        CompareOp::Eq => Cond::E,
-        CompareOp::Ne => Cond::Ne,
-        CompareOp::LtS => Cond::L,
-        CompareOp::LtU => Cond::B,
-        CompareOp::GtS => Cond::G,
-        CompareOp::GtU => Cond::A,
-        CompareOp::LeS => Cond::Le,
-        CompareOp::LeU => Cond::Be,
-        CompareOp::GeS => Cond::Ge,
-        CompareOp::GeU => Cond::Ae,
-        _ => unreachable!("float comparisons have conditions of their own"),
-    }
-}
 
 impl Lower<'_> {
     /// Sets the flags for a condition that is "not 0". Registers that the same instruction needs
@@ -70,30 +52,12 @@ impl Lower<'_> {
     }
 
     /// Sets the flags as a comparison of `value` with 0 would.
-    fn test_zero(&mut self, value: Value) {
+    pub(super) fn test_zero(&mut self, value: Value) {
         let ty = self.func.ty(value);
-        let width = width_of(ty);
-        if let Some([x, y]) = self.binary_of(value, BinaryOp::And)
-            && self.is_single(value)
-        {
-            let (x, y) = if self.func.constant(x).is_some() {
-                (y, x)
-            } else {
-                (x, y)
-            };
-            self.take(value, &[x, y]);
-            if let Some(imm) = self.immediate(y) {
-                let x = self.reg_for(ty, x);
-                return self.emit(Inst::new(Row::TestImm, width).rm(x).imm(imm));
-            }
-            let (x, y) = (self.reg_for(ty, x), self.reg_for(ty, y));
-            return self.emit(Inst::new(Row::Test, width).src(x).rm(y));
-        }
-        if let Some(memory) = self.memory_operand(value) {
-            return self.emit(memory.on(Inst::new(Row::CmpImm, width)));
-        }
-        let x = self.reg_for(ty, value);
-        self.emit(Inst::new(Row::Test, width).src(x).rm(x));
+        // What others need is in a register anyway.
+        let definition = self.definition(value).filter(|_| self.is_single(value));
+        let made = generated::test(self, value, ty, definition);
+        assert!(made, "every integer can be compared with 0");
     }
 
     fn compare(&mut self, op: CompareOp, [x, y]: [Value; 2]) -> Cond {
@@ -105,40 +69,18 @@ impl Lower<'_> {
         } else {
             (op, x, y)
         };
-        let ty = self.func.ty(x);
-        let width = width_of(ty);
-        let cond = integer_cond(op);
-        if let Some(imm) = self.immediate(y) {
-            if imm == 0
-                && matches!(op, CompareOp::Eq | CompareOp::Ne)
-                && let Some(holds) = self.vector_flags(x)
-            {
-                return if op == CompareOp::Ne {
-                    holds
-                } else {
-                    holds.inverse()
-                };
-            }
-            if imm == 0 {
-                self.test_zero(x);
+        if matches!(op, CompareOp::Eq | CompareOp::Ne)
+            && self.func.constant(y) == Some(0)
+            && let Some(holds) = self.vector_flags(x)
+        {
+            return if op == CompareOp::Ne {
+                holds
             } else {
-                let rm = match self.memory_operand(x) {
-                    Some(memory) => memory,
-                    None => Operand::reg(self.reg_for(ty, x)),
-                };
-                self.emit(rm.on(Inst::new(Row::CmpImm, width).imm(imm)));
-            }
-            return cond;
+                holds.inverse()
+            };
         }
-        if let Some(memory) = self.memory_operand(x) {
-            let src = self.reg_for(ty, y);
-            self.emit(memory.on(Inst::new(Row::CmpStore, width).src(src)));
-            return cond;
-        }
-        let rm = self.operand(y);
-        let src = self.reg_for(ty, x);
-        self.emit(rm.on(Inst::new(Row::Cmp, width).src(src)));
-        cond
+        let comparison = InstData::Compare { op, args: [x, y] };
+        generated::flags(self, Type::I32, comparison).expect("every comparison of integers is a rule")
     }
 
     /// UCOMIS: unordered sets all of zero, parity and carry; so "above" is an ordered "greater".

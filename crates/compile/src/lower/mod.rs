@@ -8,6 +8,9 @@
 //! its own instruction; it then counts the operand as used once less, and an instruction without
 //! uses or effects is skipped. A load moves down to its user only within a block and past nothing
 //! that writes, calls or traps otherwise.
+//!
+//! What an integer operator or a comparison becomes is said by the rules in this folder, each of them
+//! proved (`generated`); what is no rule is written by hand in the other files.
 
 mod atomic;
 mod call;
@@ -15,12 +18,18 @@ mod carry;
 mod compare;
 mod control;
 mod divide;
+#[cfg(test)]
+mod examples;
 mod float;
+#[rustfmt::skip]
+#[allow(clippy::all, unused, reason = "written by the generator of rules")]
+mod generated;
 mod integer;
 mod memory;
 mod operand;
 pub(crate) mod plant;
 mod product;
+mod site;
 mod vector;
 
 use crate::Unit;
@@ -67,6 +76,9 @@ struct State {
     low_halves: carry::LowHalves,
     /// Constants that the function has so far: bits, bytes, offset.
     constants: Vec<(u128, u32, u32)>,
+    /// How often each rule was applied.
+    #[cfg(any(feature = "oracle", test))]
+    applied: std::collections::BTreeMap<&'static str, u32>,
 }
 
 /// The lowering of one function.

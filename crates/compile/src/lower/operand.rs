@@ -113,7 +113,7 @@ impl Lower<'_> {
     /// The register of a value. Constants are made anew, which may change flags.
     pub(super) fn reg(&mut self, value: Value) -> Reg {
         match self.data_of(value) {
-            Some(&InstData::Const { bits }) => self.constant(self.func.ty(value), bits),
+            Some(&InstData::Const { bits }) => self.make_constant(self.func.ty(value), bits),
             Some(&InstData::VectorConst { bytes }) => self.vector_constant(u128::from_le_bytes(bytes)),
             // Nothing happens: a 32-bit value is zero-extended.
             Some(&InstData::Unary {
@@ -150,7 +150,7 @@ impl Lower<'_> {
         }
     }
 
-    fn constant(&mut self, ty: Type, bits: u64) -> Reg {
+    fn make_constant(&mut self, ty: Type, bits: u64) -> Reg {
         let dst = self.temp(class_of(ty));
         let inst = match ty {
             Type::I32 | Type::I64 if bits == 0 => Inst::new(Row::Zero, Width::W32),

@@ -36,10 +36,10 @@ fn rules() -> Vec<Typed> {
 }
 
 /// A function that computes an example.
-struct Made<'e> {
-    example: &'e Example<'e>,
-    typing: &'e [Type],
-    values: BTreeMap<&'e str, Value>,
+pub(crate) struct Made<'e> {
+    pub(crate) example: &'e Example<'e>,
+    pub(crate) typing: &'e [Type],
+    pub(crate) values: BTreeMap<&'e str, Value>,
 }
 
 impl<'e> Made<'e> {
@@ -85,7 +85,8 @@ impl<'e> Made<'e> {
         func
     }
 
-    fn expr(&self, builder: &mut FuncBuilder<'_>, expr: &Expr) -> Value {
+    /// The value of an expression.
+    pub(crate) fn expr(&self, builder: &mut FuncBuilder<'_>, expr: &Expr) -> Value {
         let ty = self.example.ty(self.typing, expr);
         let (op, list) = match &expr.kind {
             Kind::Value(name) => return self.values[&name[..]],

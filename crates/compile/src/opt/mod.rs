@@ -8,7 +8,7 @@ mod choose;
 mod dead;
 mod divide;
 #[cfg(test)]
-mod examples;
+pub(crate) mod examples;
 mod fold;
 mod hoist;
 #[rustfmt::skip]
@@ -30,7 +30,7 @@ mod vectors;
 pub(crate) use aliases::Aliases;
 pub(crate) use known::Imports;
 pub use passes::Passes;
-pub(crate) use site::Fired;
+pub(crate) use site::{Fired, fold_binary, fold_compare, fold_unary, trim};
 
 use cellwall_ir::{Dominators, Func};
 use cellwall_wasm::Module;

@@ -296,22 +296,22 @@ fn known_zeros(func: &Func, value: Value, depth: u32) -> u64 {
 }
 
 /// The low bits of a number that a type has.
-pub(super) fn trim(ty: Type, bits: u64) -> u64 {
+pub(crate) fn trim(ty: Type, bits: u64) -> u64 {
     if ty.bytes() == 4 { bits & 0xffff_ffff } else { bits }
 }
 
 /// An operator of one constant.
-pub(super) fn fold_unary(op: UnaryOp, from: Type, to: Type, x: u64) -> u64 {
+pub(crate) fn fold_unary(op: UnaryOp, from: Type, to: Type, x: u64) -> u64 {
     op.eval(from, to, x).expect("rules fold nothing that may trap")
 }
 
 /// An operator of two constants.
-pub(super) fn fold_binary(op: BinaryOp, ty: Type, x: u64, y: u64) -> u64 {
+pub(crate) fn fold_binary(op: BinaryOp, ty: Type, x: u64, y: u64) -> u64 {
     op.eval(ty, x, y).expect("rules fold nothing that may trap")
 }
 
 /// A comparison of two constants.
-pub(super) fn fold_compare(op: CompareOp, ty: Type, x: u64, y: u64) -> u64 {
+pub(crate) fn fold_compare(op: CompareOp, ty: Type, x: u64, y: u64) -> u64 {
     u64::from(op.eval(ty, x, y))
 }
 

@@ -1,6 +1,6 @@
 //! Rule files that are accepted, and their neighbours that are refused, with place and reason.
 
-use cellwall_rules::{Mutant, Verdict, check, generate, judge};
+use cellwall_rules::{Mutant, Subject, Verdict, check, generate, judge};
 
 /// The canonical text of the only rule, or what is wrong with it.
 fn said(text: &str) -> String {
@@ -304,7 +304,7 @@ fn wrong_rules_of_vectors_are_refuted_by_values() {
         let unchanged = Mutant {
             name: String::new(),
             what: String::new(),
-            rule: rules[0].rule.clone(),
+            rule: Subject::Rule(Box::new(rules[0].rule.clone())),
         };
         judge(&unchanged)
     };
