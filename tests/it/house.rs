@@ -450,7 +450,7 @@ fn files_are_not_too_long() {
 }
 
 #[test]
-fn links_between_documents_lead_somewhere() {
+fn documents_are_whole_and_their_links_lead_somewhere() {
     let root = root();
     let mut documents: Vec<PathBuf> = Vec::new();
     for entry in fs::read_dir(&root).expect("the root can be listed") {
@@ -462,6 +462,12 @@ fn links_between_documents_lead_somewhere() {
     files(&root.join("docs"), ".md", &mut documents);
     let mut links = 0;
     for document in &documents {
+        let marked = |line: &str| line.starts_with("<<<<<<<") || line.starts_with(">>>>>>>");
+        assert!(
+            !read(document).lines().any(marked),
+            "{}: a merge was not finished",
+            document.display()
+        );
         let folder = document.parent().expect("a document lies in a folder");
         for part in read(document).split("](").skip(1) {
             let target = part
