@@ -6,7 +6,7 @@ use cellwall_bench::engines::{self, Engine};
 #[cfg(feature = "cellwall")]
 use cellwall_bench::proof;
 use cellwall_bench::report::{self, Report};
-use cellwall_bench::{calls, components, exec, load, process, serve, set, threads};
+use cellwall_bench::{calls, components, exec, files, load, process, serve, set, threads};
 use lexopt::prelude::*;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,7 +14,7 @@ use std::process::ExitCode;
 const HELP: &str = "\
 Measures Cellwall against other WebAssembly engines.
 
-Usage: cargo run --release --features peers -- [OPTIONS] [exec|features|passes|load|verify|calls|components|threads|process|serve|all]
+Usage: cargo run --release --features peers -- [OPTIONS] [exec|features|passes|load|verify|calls|components|threads|files|process|serve|all]
 
   --filter RE       only the programs whose name matches
   --rounds N        rounds per program (default and at least 9, else it is a trial)
@@ -96,6 +96,7 @@ fn options() -> Result<Options> {
             "calls",
             "components",
             "threads",
+            "files",
             "process",
             "serve",
             "all",
@@ -155,6 +156,7 @@ fn run(options: &Options) -> Result<bool> {
         calls: None,
         components: None,
         threads: None,
+        files: None,
         process: None,
         serve: None,
         failures: Vec::new(),
@@ -201,6 +203,9 @@ fn run(options: &Options) -> Result<bool> {
     }
     if asked("threads") {
         report.threads = Some(threads::measure(&chosen, rounds, &mut report.failures)?);
+    }
+    if asked("files") {
+        report.files = Some(files::measure(rounds)?);
     }
     if asked("process") {
         let program = options.program.as_deref();

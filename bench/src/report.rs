@@ -7,6 +7,7 @@ use crate::calls::Costs;
 use crate::components;
 use crate::engines::{CALL_ROWS, COMPONENT_ROWS, Engine, LOAD_ROWS, THREAD_ROWS};
 use crate::exec::{Outcome, Row, Times};
+use crate::files;
 use crate::load;
 use crate::process::Cost;
 use crate::proof;
@@ -43,6 +44,8 @@ pub struct Report<'a> {
     pub components: Option<Vec<components::Costs>>,
     /// The part `threads`.
     pub threads: Option<Vec<threads::Costs>>,
+    /// The part `files`.
+    pub files: Option<files::Measured>,
     /// The part `process`.
     pub process: Option<Vec<Cost>>,
     /// The part `serve`.
@@ -130,6 +133,11 @@ pub fn markdown(report: &Report) -> String {
     if let Some(costs) = &report.threads {
         let columns = costs.iter().map(|cost| (cost.engine, &*cost.rows));
         text += &rows_table("Two threads at one memory", &THREAD_ROWS, columns.collect());
+    }
+    if let Some(files) = &report.files {
+        let rows: Vec<&str> = files.rows.iter().map(String::as_str).collect();
+        let columns = files.costs.iter().map(|cost| (cost.engine, &*cost.rows));
+        text += &rows_table("Files, by blocks", &rows, columns.collect());
     }
     if let Some(costs) = &report.process {
         text += &process_table(costs);
@@ -394,6 +402,10 @@ pub fn json(report: &Report) -> Value {
         }),
         "threads": report.threads.as_ref().map(|costs| {
             rows_json(&THREAD_ROWS, costs.iter().map(|cost| (cost.engine, &*cost.rows)))
+        }),
+        "files": report.files.as_ref().map(|files| {
+            let rows: Vec<&str> = files.rows.iter().map(String::as_str).collect();
+            rows_json(&rows, files.costs.iter().map(|cost| (cost.engine, &*cost.rows)))
         }),
         "serve": report.serve.as_ref().map(|costs| serve_json(costs)),
         "process": report.process.as_ref().map(|costs| process_json(costs)),
