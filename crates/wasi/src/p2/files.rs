@@ -250,14 +250,16 @@ impl OutputStream for FileOutput {
     }
 
     /// Nothing is kept but by a full pipe, so there is no waiting for room for more.
+    fn flush_now(&mut self) -> StreamResult<bool> {
+        self.flush()?;
+        Ok(self.rest.is_empty())
+    }
+
     async fn blocking_flush(&mut self) -> StreamResult<()> {
-        loop {
-            self.flush()?;
-            if self.rest.is_empty() {
-                return Ok(());
-            }
+        while !self.flush_now()? {
             self.ready().await;
         }
+        Ok(())
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {

@@ -141,6 +141,10 @@ impl OutputStream for Output {
     }
 
     /// Nothing is kept, so nothing has to be waited for: least of all for room for more.
+    fn flush_now(&mut self) -> StreamResult<bool> {
+        self.flush().map(|()| true)
+    }
+
     async fn blocking_flush(&mut self) -> StreamResult<()> {
         self.flush()
     }

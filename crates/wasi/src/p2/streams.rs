@@ -112,6 +112,15 @@ pub trait OutputStream: Pollable {
     /// Those of earlier writes.
     fn flush(&mut self) -> StreamResult<()>;
 
+    /// Like [`flush`](Self::flush), and says whether all was handed on already.
+    ///
+    /// # Errors
+    /// Those of earlier writes; [`Closed`](StreamError::Closed).
+    fn flush_now(&mut self) -> StreamResult<bool> {
+        self.flush()?;
+        Ok(self.check_write()? > 0)
+    }
+
     /// Hands on all that was written, and waits until that is done.
     async fn blocking_flush(&mut self) -> StreamResult<()> {
         self.flush()?;

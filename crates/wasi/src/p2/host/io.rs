@@ -71,6 +71,10 @@ impl streams::HostInputStream for WasiCtxView<'_> {
 
     async fn blocking_read(&mut self, stream: Input, len: u64) -> StreamResult<Vec<u8>> {
         let stream = self.table.get_mut(&stream)?;
+        let bytes = stream.read(size(len))?;
+        if !bytes.is_empty() || len == 0 {
+            return Ok(bytes.into());
+        }
         let read = executor::wait(&self.ctx.waiting, stream.blocking_read(size(len)));
         Ok(read.await.map_err(StreamError::Trap)??.into())
     }
@@ -107,7 +111,15 @@ impl streams::HostOutputStream for WasiCtxView<'_> {
     async fn blocking_write_and_flush(&mut self, stream: Output, contents: Vec<u8>) -> StreamResult<()> {
         require_small(contents.len() as u64)?;
         let stream = self.table.get_mut(&stream)?;
-        let write = stream.blocking_write_and_flush(Bytes::from(contents));
+        let mut rest = Bytes::from(contents);
+        // Most need no waiting, and so no future.
+        if !rest.is_empty() && stream.check_write()? >= rest.len() {
+            stream.write(std::mem::take(&mut rest))?;
+        }
+        if rest.is_empty() && stream.flush_now()? {
+            return Ok(());
+        }
+        let write = stream.blocking_write_and_flush(rest);
         executor::wait(&self.ctx.waiting, write)
             .await
             .map_err(StreamError::Trap)?
@@ -119,6 +131,9 @@ impl streams::HostOutputStream for WasiCtxView<'_> {
 
     async fn blocking_flush(&mut self, stream: Output) -> StreamResult<()> {
         let stream = self.table.get_mut(&stream)?;
+        if stream.flush_now()? {
+            return Ok(());
+        }
         executor::wait(&self.ctx.waiting, stream.blocking_flush())
             .await
             .map_err(StreamError::Trap)?
