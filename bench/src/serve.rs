@@ -114,7 +114,7 @@ fn guests(folder: &Path) -> Result<Vec<Guest>> {
             name: "CPython",
             file: python,
             path: "/abc?x=1",
-            body: "python /abc?x=1",
+            body: "python /abc?x=1\n",
         });
     }
     Ok(guests)

@@ -94,7 +94,9 @@ macro_rules! embedded_engine {
                 &self,
                 wasm: &[u8],
             ) -> anyhow::Result<Option<[f64; $crate::engines::THREAD_ROWS.len()]>> {
+                // Who differs in its instances alone shares memories like the engine that it is of.
                 THREADS
+                    .filter(|_| self.executes)
                     .map(|threads| threads(self.engine, wasm))
                     .transpose()
                     .map_err(|error| anyhow::anyhow!("{error:#}"))

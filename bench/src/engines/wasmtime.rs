@@ -106,6 +106,6 @@ pub(super) fn winch() -> Embedded {
         version: VERSION,
         executes: true,
         way: (),
-        engine: || wasmtime::Engine::new(Config::new().strategy(Strategy::Winch)),
+        engine: || wasmtime::Engine::new(Config::new().strategy(Strategy::Winch).shared_memory(true)),
     }
 }
