@@ -67,12 +67,12 @@ pub(super) const FAMILIES: &[Family] = &[
     family("blocks/nested", "blocks", BLOCKS, 2_000, blocks_nested),
     family("blocks/left", "blocks", BLOCKS, 2_000, blocks_left),
     family("blocks/values", "blocks", BLOCKS, 2_000, blocks_values),
-    family("blocks/params", "blocks", 4_000, 50, blocks_params),
+    family("blocks/params", "blocks", 40_000, 50, blocks_params),
     family("blocks/every-depth", "blocks", 350_000, 500, blocks_every_depth),
     family("blocks/sequence", "blocks", BLOCKS, 500, blocks_sequence),
     family("loops/nested", "loops", BLOCKS, 2_000, loops_nested),
     family("loops/values", "loops", 500_000, 500, loops_values),
-    family("loops/params", "loops", 4_000, 50, loops_params),
+    family("loops/params", "loops", 40_000, 50, loops_params),
     family("loops/sequence", "loops", 500_000, 500, loops_sequence),
     family("ifs/nested", "ifs", BLOCKS, 2_000, ifs_nested),
     family("ifs/else", "ifs", BLOCKS, 1_000, ifs_else),
@@ -89,7 +89,7 @@ pub(super) const FAMILIES: &[Family] = &[
     family("table/tables", "tables", 300_000, 300, table_tables),
     family("functions/small", "functions", 1_000_000, 300, functions_small),
     family("functions/medium", "functions", 50_000, 50, functions_medium),
-    family("functions/params", "calls", 2_000, 10, functions_params),
+    family("functions/params", "calls", 8_000, 10, functions_params),
 ];
 
 /// A module with one function of `i32 -> i32`, called `run`, that has these locals.

@@ -24,8 +24,9 @@ const STEPS: [u64; 2] = [1 << 20, 24];
 /// Steps that no body may exceed where locals become values, so that the attempt costs no more than
 /// what follows it: 1 MB of real code.
 const STEPS_MAX: u64 = 1 << 24;
-/// The same as `STEPS` where locals live in the frame: for what signatures and block types make of a few bytes.
-const FRAME_STEPS: [u64; 2] = [1 << 22, 256];
+/// The same as `STEPS` where locals live in the frame: what signatures and block types may make of a few
+/// bytes. Each value takes about 200 bytes until its code is verified.
+const FRAME_STEPS: [u64; 2] = [1 << 24, 4];
 /// Arguments of branches that every body may have for its locals, and per byte beyond that.
 const ARGS: [u64; 2] = [1 << 18, 2];
 
@@ -249,9 +250,15 @@ impl Ssa {
                 self.steps_left = left;
                 Ok(())
             }
-            None => Err(Limit {
-                what: "work to bring one function into SSA form, per byte of its body,",
-                max: self.steps_per_byte(),
+            None => Err(match self.home {
+                Home::Values => Limit {
+                    what: "work to bring one function into SSA form, per byte of its body,",
+                    max: STEPS[1],
+                },
+                Home::Frame => Limit {
+                    what: "values that signatures and block types make in one function, beyond a few per byte,",
+                    max: FRAME_STEPS[0],
+                },
             }),
         }
     }
