@@ -150,8 +150,13 @@ impl Function<'_> {
     pub(crate) fn step_branch(&mut self) -> Check<Next> {
         self.check_flags()?;
         let (block, condition) = (self.op.value as usize, self.op.condition);
+        self.branched = None;
         match self.sharpened(condition) {
-            None => self.reach(block)?,
+            None => {
+                let mut kept = None;
+                self.reach_each(&mut kept, block)?;
+                self.branched = kept.map(|state| (self.op.pc, state));
+            }
             Some((number, kind)) => {
                 let (state, frame) = (self.state, self.frame);
                 self.frames.share();
@@ -169,6 +174,7 @@ impl Function<'_> {
         };
         if let Some((number, kind)) = self.sharpened(otherwise) {
             self.sharpen(number, kind);
+            self.branched = None;
         }
         Ok(Next::Continue)
     }

@@ -89,6 +89,8 @@ pub(crate) struct Function<'a> {
     pub(crate) slots: usize,
     /// What a fault of the instruction may mean, if it can fault.
     pub(crate) fault: Option<&'static [TrapCode]>,
+    /// The last branch that was new at its target, and the state that it left there.
+    pub(crate) branched: Option<(u32, u32)>,
     /// By jump table of the function: the jump that uses it.
     pub(crate) jump_users: Vec<Option<u32>>,
     /// States at block heads; a block has the number of its own. Blocks may share one.
@@ -156,6 +158,7 @@ impl<'a> Function<'a> {
             frames: std::mem::take(&mut scratch.frames).emptied(slots),
             slots,
             fault: None,
+            branched: None,
             jump_users: vec![None; code.jumps.len()],
             states,
             state_at: vec![UNREACHED; blocks],
@@ -368,7 +371,9 @@ impl<'a> Function<'a> {
                 (true, _) => return Ok(next_block),
                 (false, None) => return refuse(Rule::FallsOffEnd, "it is the last instruction"),
                 (false, Some(true)) => {
-                    self.reach(next_block)?;
+                    // Behind a branch that told nothing, all is as at its target.
+                    let branched = self.branched.filter(|&(pc, _)| pc == self.op.pc);
+                    self.reach_each(&mut branched.map(|(_, state)| state), next_block)?;
                     return Ok(next_block);
                 }
                 (false, Some(false)) => next_block += 1,

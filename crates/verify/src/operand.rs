@@ -6,7 +6,7 @@
 
 use crate::access::{Place, not_data};
 use crate::decode::Operand;
-use crate::domain::{Fact, Kind, U32};
+use crate::domain::{Fact, Kind};
 use crate::function::{Check, Function, refuse};
 use crate::rows::Row;
 use crate::violation::Rule;
@@ -112,11 +112,12 @@ impl Function<'_> {
             Operand::R8(number) => {
                 let number = check_gpr(number)?;
                 // What was defined above stays.
-                let new = match self.state.kind(number) {
-                    old if old.max().is_some() => U32,
-                    old if old.is_data() => Kind::Any,
-                    Kind::Low32 => Kind::Low32,
-                    _ => Kind::Low8,
+                let old = self.state.kind(number);
+                let new = match old.max() {
+                    Some(max) => Kind::UpTo(max | 0xff),
+                    None if old.is_data() => Kind::Any,
+                    None if old == Kind::Low32 => Kind::Low32,
+                    None => Kind::Low8,
                 };
                 (number, new)
             }

@@ -496,6 +496,9 @@ enum Lookup {
     NoReference,
     NoMask,
     WideMask,
+    /// A number whose low byte is a condition: at most the last entry, or one behind it.
+    Byte,
+    WideByte,
     NoShift,
     NarrowShift,
     NoSignature,
@@ -519,6 +522,12 @@ fn looked_up(flaw: Lookup, tail: bool) -> impl FnOnce(&mut Fun) {
         match flaw {
             Lookup::NoMask => {}
             Lookup::WideMask => f.a.and(r11d, 2 * CALLABLE_ENTRIES as i32 - 1).unwrap(),
+            Lookup::Byte | Lookup::WideByte => {
+                let above = if flaw == Lookup::Byte { 256 } else { 0 };
+                f.a.mov(r11d, CALLABLE_ENTRIES as i32 - above).unwrap();
+                f.a.test(eax, eax).unwrap();
+                f.a.sete(r11b).unwrap();
+            }
             _ => f.a.and(r11d, CALLABLE_ENTRIES as i32 - 1).unwrap(),
         }
         match flaw {
@@ -569,6 +578,7 @@ fn entries_of_calls_by_reference_are_bounded_and_matched() {
     for tail in [false, true] {
         accept(I32_TO_I32, looked_up(Lookup::Whole, tail));
         accept(I32_TO_I32, looked_up(Lookup::NoReference, tail));
+        accept(I32_TO_I32, looked_up(Lookup::Byte, tail));
         let way = if tail {
             Rule::IndirectJump
         } else {
@@ -577,6 +587,7 @@ fn entries_of_calls_by_reference_are_bounded_and_matched() {
         for (flaw, rule) in [
             (Lookup::NoMask, Rule::Address),
             (Lookup::WideMask, Rule::Address),
+            (Lookup::WideByte, Rule::Address),
             (Lookup::NoSignature, way),
             (
                 Lookup::OtherSignature,

@@ -540,3 +540,25 @@ fn a_comparison_holds_of_every_copy() {
     refuse(I64_TO_I64, Rule::MemoryAccess, through(truncated, nothing));
     accept(I32_TO_I32, through(truncated, nothing));
 }
+
+/// What a condition makes of the low byte of a small number is small, and so is an index.
+#[test]
+fn a_byte_of_a_small_number_leaves_it_small() {
+    let load = |clear: fn(&mut Fun)| {
+        move |f: &mut Fun| {
+            clear(f);
+            f.a.test(rdi, rdi).unwrap();
+            f.a.sete(al).unwrap();
+            f.access().movzx(eax, byte_ptr(r14 + rax)).unwrap();
+            f.a.ret().unwrap();
+        }
+    };
+    accept(I64_TO_I64, load(|f| f.a.xor(eax, eax).unwrap()));
+    accept(I64_TO_I64, load(|f| f.a.mov(eax, edi).unwrap()));
+    refuse(
+        I64_TO_I64,
+        Rule::MemoryAccess,
+        load(|f| f.a.mov(rax, rdi).unwrap()),
+    );
+    refuse(I64_TO_I64, Rule::Undefined, load(|_| ()));
+}
