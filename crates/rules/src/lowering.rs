@@ -165,7 +165,6 @@ pub(crate) fn slots(row: Row, count: usize) -> Option<&'static [Slot]> {
         (_, Form::Imm | Form::ShiftImm) => &[Reg, Imm],
         (_, Form::Unary) => &[Reg],
         (_, Form::ShiftCl) => &[Reg, Reg],
-        (_, Form::Set) => &[Flags],
         (_, Form::Zero) => &[],
         _ => return None,
     };

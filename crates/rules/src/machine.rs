@@ -3,7 +3,7 @@
 //! Here is the meaning of forms of machine instructions (Intel SDM, volume 2), once more and in
 //! bit-vectors: registers of 64 bits, the four flags that conditions ask for, addresses. Requires a rule of the
 //! right shape. What is not known is a variable of its own: the upper half of a register of which only the low
-//! half counts, what is above the byte that `setcc` writes.
+//! half counts.
 //!
 //! The claim is about the whole register: a 32-bit value is zero-extended in it, which is what keeps an
 //! index from reaching beyond its memory. An operand in memory has as many bytes as its value.
@@ -270,13 +270,6 @@ impl Machine<'_> {
         };
         slots(*row, operands.len())?;
         let bits = self.width(node)?;
-        if *row == Row::Setcc {
-            let holds = self.truth(&operands[0])?;
-            let (one, zero) = (self.number(1, 8), self.number(0, 8));
-            let byte = self.op(Smt::Ite, &[holds, one, zero]);
-            let above = self.unknown(56);
-            return Some(self.op(Smt::Concat, &[above, byte]));
-        }
         let value = match row {
             Row::Lea => self.address(operands)?,
             Row::Movzx8 | Row::Movsx8 => self.operand(&operands[0], 8)?,

@@ -108,15 +108,15 @@ impl Lower<'_> {
         if matches!(op, CompareOp::FEq | CompareOp::FNe) {
             return self.float_equality(op, args, dst);
         }
-        let cond = match self.test_of_comparison(self.func.result(inst)) {
-            Some((inner, inverted)) if !self.is_float_equality(inner) => {
-                let cond = self.flags(inner);
-                if inverted { cond.inverse() } else { cond }
+        self.set(dst, |lower| {
+            match lower.test_of_comparison(lower.func.result(inst)) {
+                Some((inner, inverted)) if !lower.is_float_equality(inner) => {
+                    let cond = lower.flags(inner);
+                    if inverted { cond.inverse() } else { cond }
+                }
+                _ => lower.compare(op, args),
             }
-            _ => self.compare(op, args),
-        };
-        let byte = self.set(cond);
-        self.emit(Inst::new(Row::Movzx8, W32).dst(dst).rm(byte));
+        });
     }
 
     /// Equality of floats as 0 or 1: no single flag says it, but a mask does.
@@ -144,9 +144,12 @@ impl Lower<'_> {
         }
     }
 
-    fn set(&mut self, cond: Cond) -> Reg {
-        let byte = self.temp(Class::Int);
-        self.emit(Inst::new(Row::Setcc, W8).cond(cond).dst(byte));
-        byte
+    /// 0 or 1 in `dst`. SETcc writes one byte and waits for the rest: of a register that was cleared
+    /// before the flags were made, it is there.
+    pub(super) fn set(&mut self, dst: Reg, flags: impl FnOnce(&mut Self) -> Cond) {
+        let zero = self.temp(Class::Int);
+        self.emit(Inst::new(Row::Zero, W32).dst(zero));
+        let cond = flags(self);
+        self.emit(Inst::new(Row::Setcc, W8).cond(cond).dst(dst).src(zero));
     }
 }

@@ -19,7 +19,6 @@ fn rounding(op: UnaryOp) -> i64 {
 
 /// CMPSS predicates.
 const LESS_OR_EQUAL: i64 = 2;
-const ORDERED: i64 = 7;
 
 impl Lower<'_> {
     pub(super) fn float_binary(&mut self, op: BinaryOp, ty: Type, result: Value, [x, y]: [Value; 2]) {
@@ -284,14 +283,6 @@ impl Lower<'_> {
         wide
     }
 
-    /// `x`, or 0 where it is NaN.
-    fn without_nan(&mut self, from: Type, x: Reg) -> Reg {
-        let mask = self.temp(Class::Float);
-        let compare = Inst::new(Row::FCompare, width_of(from)).imm(ORDERED);
-        self.emit(compare.dst(mask).src(x).rm(x));
-        self.float_step(Row::FAnd, W32, mask, Operand::reg(x))
-    }
-
     /// `x` as a double.
     fn widened(&mut self, from: Type, x: Reg) -> Reg {
         if from == Type::F64 {
@@ -302,21 +293,14 @@ impl Lower<'_> {
 
     fn trunc_sat_signed(&mut self, result: Value, arg: Value) {
         let from = self.func.ty(arg);
+        let width = width_of(self.func.ty(result));
         let x = self.reg(arg);
-        let x = self.without_nan(from, x);
-        if self.func.ty(result) == Type::I32 {
-            // What is too small becomes the smallest integer by itself.
-            let x = self.widened(from, x);
-            let max = Operand::rodata(self.constant_bytes(f64::from(i32::MAX).to_bits(), 8));
-            let x = self.float_step(Row::FMin, W64, x, max);
-            let dst = self.def(result);
-            return self.emit(Inst::new(Row::F64ToInt, W32).dst(dst).rm(x));
-        }
-        // What is too large became the smallest integer; its complement is the largest.
-        let value = self.truncate(from, W64, x);
-        let too_large = self.at_least(from, 63f64.exp2(), x);
+        let value = self.truncate(from, width, x);
+        let zero = self.constant_bytes(0u64, from.bytes());
         let dst = self.def(result);
-        self.emit(Inst::new(Row::Xor, W64).dst(dst).src(too_large).rm(value));
+        let mut saturate = Inst::new(Row::Saturate, width).dst(dst).src(value).rm(x);
+        saturate.disp = zero as i32;
+        self.emit(saturate.imm(i64::from(from == Type::F64)));
     }
 
     fn trunc_sat_unsigned(&mut self, result: Value, arg: Value) {

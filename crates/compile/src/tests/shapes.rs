@@ -522,12 +522,52 @@ fn a_comparison_that_is_no_carry_is_a_value() {
         "i32",
         "(i32.add (local.get 2) (i32.lt_s (local.get 0) (local.get 1)))",
         &expect![[r#"
-            0    cmp edi,esi
-            2    setl dil
-            6    movzx esi,dil
-            10   mov rax,rdx
-            13   add eax,esi
+            0    xor r8d,r8d
+            3    cmp edi,esi
+            5    setl r8b
+            9    mov rax,rdx
+            12   add eax,r8d
             15   ret
+        "#]],
+    );
+}
+
+#[test]
+fn a_saturating_conversion_converts_first() {
+    check_expr(
+        "f64",
+        "i32",
+        "(i32.trunc_sat_f64_s (local.get 0))",
+        &expect![[r#"
+            0    cvttsd2si eax,xmm0
+            4    cmp eax,1
+            7    jo 10
+            9  > ret
+            10 > ucomisd xmm0,[rel 18] ; rodata+0
+            18   jp 26
+            20   jb 9
+            22   not eax
+            24   jmp 9
+            26 > xor eax,eax
+            28   jmp 9
+        "#]],
+    );
+    check_expr(
+        "f32",
+        "i64",
+        "(i64.trunc_sat_f32_s (local.get 0))",
+        &expect![[r#"
+            0    cvttss2si rax,xmm0
+            5    cmp rax,1
+            9    jo 12
+            11 > ret
+            12 > ucomiss xmm0,[rel 19] ; rodata+0
+            19   jp 28
+            21   jb 11
+            23   not rax
+            26   jmp 11
+            28 > xor eax,eax
+            30   jmp 11
         "#]],
     );
 }

@@ -172,10 +172,6 @@ impl Effect {
                 }
             }
         });
-        // An incomplete write leaves the rest of what it writes to.
-        if inst.row == Row::Setcc {
-            effect.reads |= effect.writes;
-        }
         effect
     }
 }

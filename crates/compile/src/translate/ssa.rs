@@ -640,9 +640,12 @@ impl Hasher for Mix {
     }
 
     fn write_u64(&mut self, key: u64) {
+        // A local in blocks that follow each other lies together: where there are millions of them, what is
+        // read next is in the cache. The low bits say where it lies, the high ones tell neighbours apart.
+        let near = key >> 32 & 15;
         // A multiplication by the golden ratio spreads; folding brings the high bits down.
-        let wide = u128::from(key ^ 0x5bd1_e995_9d1b_54a5) * 0x9e37_79b9_7f4a_7c15;
-        self.0 = (wide as u64) ^ ((wide >> 64) as u64);
+        let wide = u128::from(key ^ near << 32 ^ 0x5bd1_e995_9d1b_54a5) * 0x9e37_79b9_7f4a_7c15;
+        self.0 = (wide as u64) ^ ((wide >> 64) as u64) ^ near ^ near << 60;
     }
 
     fn finish(&self) -> u64 {

@@ -308,6 +308,7 @@ impl Bytes {
                 }
             }
             Form::Set => {
+                tied();
                 head.opcode = def.opcode | inst.cond.number();
                 self.legacy(head, 0, RmOperand::Reg(inst.dst.number()), false, true);
             }

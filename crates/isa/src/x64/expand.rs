@@ -19,10 +19,12 @@ pub(super) enum Cold {
     Reference(Box<Missing>),
     /// Equal or unordered operands of a minimum or maximum.
     MinMax { inst: Inst, back: Label },
-    /// A truncation gave the smallest integer.
+    /// A truncation gave the smallest integer: it was that, or traps.
     Trunc { inst: Inst, back: Label },
     /// Traps for a NaN with one code, otherwise with another.
     TruncTrap { inst: Inst },
+    /// Likewise, where nothing traps.
+    Saturate { inst: Inst, back: Label },
     /// An unsigned integer with the high bit set becomes a float.
     U64ToFloat { inst: Inst, back: Label },
     /// The remainder by -1 is 0.
@@ -118,9 +120,13 @@ impl Asm<'_> {
                 self.modify(row, inst.width, inst.dst, inst.base);
                 self.bind(back);
             }
-            Row::CheckTrunc => {
+            Row::CheckTrunc | Row::Saturate => {
                 let back = self.label();
-                let slow = self.cold_label(inst.origin, Cold::Trunc { inst, back });
+                let cold = match inst.row {
+                    Row::CheckTrunc => Cold::Trunc { inst, back },
+                    _ => Cold::Saturate { inst, back },
+                };
+                let slow = self.cold_label(inst.origin, cold);
                 // Overflows for the smallest integer only.
                 self.emit(Inst::new(Row::CmpImm, inst.width).rm(inst.src).imm(1));
                 self.jump_if(Cond::O, slow);
@@ -209,6 +215,21 @@ impl Asm<'_> {
                         .rodata(low + float.bytes()),
                 );
                 self.jump_if(Cond::Ae, overflow);
+                self.jump(back);
+            }
+            Cold::Saturate { inst, back } => {
+                let float = if inst.imm == 0 { W32 } else { W64 };
+                let nan = self.label();
+                let zero = inst.disp as u32;
+                self.emit(Inst::new(Row::FCmp, float).src(inst.base).rodata(zero));
+                self.jump_if(Cond::P, nan);
+                // Too small, or the smallest integer itself.
+                self.jump_if(Cond::B, back);
+                // The largest is its complement.
+                self.emit(Inst::new(Row::Not, inst.width).dst(inst.dst).src(inst.dst));
+                self.jump(back);
+                self.bind(nan);
+                self.emit(Inst::new(Row::Zero, W32).dst(inst.dst));
                 self.jump(back);
             }
             Cold::TruncTrap { inst } => {

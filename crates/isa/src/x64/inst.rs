@@ -328,11 +328,12 @@ impl Inst {
             | Form::Unary
             | Form::ShiftCl
             | Form::ShiftImm
+            | Form::Set
             | Form::Exchange
             | Form::VexFused => true,
             _ => matches!(
                 self.row,
-                Row::FSelect | Row::FMinWasm | Row::FMaxWasm | Row::CheckIndex
+                Row::FSelect | Row::FMinWasm | Row::FMaxWasm | Row::CheckIndex | Row::Saturate
             ),
         }
     }
@@ -388,7 +389,7 @@ impl Inst {
                 let role = if self.vex { Role::Def } else { Role::DefTied };
                 f(&mut self.dst, role);
             }
-            F::Imm | F::Unary | F::ShiftImm => {
+            F::Imm | F::Unary | F::ShiftImm | F::Set => {
                 f(&mut self.src, Role::Use);
                 f(&mut self.dst, Role::DefTied);
             }
@@ -398,7 +399,7 @@ impl Inst {
                 f(&mut self.base, Role::UseFixed(RCX));
                 f(&mut self.dst, Role::DefTied);
             }
-            F::Set | F::Constant | F::Zero => f(&mut self.dst, Role::Def),
+            F::Constant | F::Zero => f(&mut self.dst, Role::Def),
             F::VexRvm | F::VexRmv => {
                 f(&mut self.src, Role::Use);
                 rm(self, f);
@@ -438,7 +439,7 @@ impl Inst {
 
     fn visit_pseudo(&mut self, f: &mut impl FnMut(&mut Reg, Role)) {
         match self.row {
-            Row::FSelect | Row::FMinWasm | Row::FMaxWasm => {
+            Row::FSelect | Row::FMinWasm | Row::FMaxWasm | Row::Saturate => {
                 f(&mut self.src, Role::Use);
                 f(&mut self.base, Role::Use);
                 f(&mut self.dst, Role::DefTied);

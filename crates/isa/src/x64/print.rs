@@ -159,7 +159,7 @@ impl Inst {
             Form::Unary => vec![self.modified()],
             Form::ShiftCl => vec![self.modified(), name(self.base, Width::W8)],
             Form::ShiftImm => vec![self.modified(), bits()],
-            Form::Set => vec![name(self.dst, Width::W8)],
+            Form::Set => vec![self.modified()],
             Form::Constant => vec![
                 dst(),
                 if width == Width::W64 {
@@ -190,7 +190,7 @@ impl Inst {
 
     fn pseudo_operands(&self) -> Vec<String> {
         match self.row {
-            Row::FSelect | Row::FMinWasm | Row::FMaxWasm => {
+            Row::FSelect | Row::FMinWasm | Row::FMaxWasm | Row::Saturate => {
                 vec![self.modified(), name(self.base, self.width)]
             }
             Row::U64ToFloat => vec![

@@ -33,7 +33,7 @@ pub enum Form {
     ShiftCl,
     /// `dst=src, imm8`; one byte shorter by 1
     ShiftImm,
-    /// `dst ← cond`, one byte; the rest of the register is left alone
+    /// `dst=src`, of which the low byte becomes `cond`
     Set,
     /// `dst ← imm`
     Constant,
@@ -491,6 +491,9 @@ rows! {
     /// After a truncating signed conversion of the float `base` to `src` (of the width): traps
     /// unless it fitted. `disp` is the offset in rodata of the limits; see `expand`.
     CheckTrunc "checktrunc" Pseudo I, One 0/0 [32 64] Int Float Same;
+    /// `dst=src`, to which the float `base` was truncated (signed, of the width): what did not fit becomes
+    /// the nearest integer, NaN zero. `disp` is the offset in rodata of zero, `imm` whether it is 64-bit.
+    Saturate "saturate" Pseudo I, One 0/0 [32 64] Int Float Same;
     /// `dst = rdx ← src = rax % base`, signed, without a trap for -1; `dst2` is rax, `trap` the code
     /// of the division inside.
     RemS "rem_s" Pseudo I, One 0/0 [32 64] Int Int Same;

@@ -4,8 +4,8 @@ use super::rows::{self, IntCompare};
 use super::{Lower, NEW, Operand, splat};
 use Width::{W32, W128};
 use cellwall_ir::{InstData, Value, VectorOp as V};
+use cellwall_isa::Reg;
 use cellwall_isa::x64::{Cond, Inst, Row, Width};
-use cellwall_isa::{Class, Reg};
 
 /// Predicates of CMPPS.
 pub(super) const EQUAL: i64 = 0;
@@ -241,11 +241,8 @@ impl Lower<'_> {
             V::I32x4Bitmask => (Row::Movmskps, self.reg(x)),
             V::I64x2Bitmask => (Row::Movmskpd, self.reg(x)),
             _ => {
-                let cond = self.vector_test(op, x);
-                let byte = self.temp(Class::Int);
-                self.emit(Inst::new(Row::Setcc, Width::W8).cond(cond).dst(byte));
                 let dst = self.def(result);
-                return self.emit(Inst::new(Row::Movzx8, W32).dst(dst).rm(byte));
+                return self.set(dst, |lower| lower.vector_test(op, x));
             }
         };
         let dst = self.def(result);
