@@ -115,12 +115,14 @@ mod parts;
 mod resource;
 mod resource_table;
 mod serialized;
+mod shared;
 mod state;
 mod task;
 mod trampoline;
 mod typed;
 pub mod types;
 mod val;
+mod wiring;
 
 #[cfg(feature = "bindgen")]
 pub use cellwall_bindgen::{ComponentType, Lift, Lower, bindgen, flags};

@@ -7,7 +7,8 @@ mod typed;
 pub use convert::{WasmParams, WasmResults, WasmRet, WasmTy, WasmTyList};
 pub use host::{Caller, IntoFunc};
 pub(crate) use host::{
-    HostFunc, begun, flat, raw, raw_async, untyped, untyped_async, wrapped, wrapped_async,
+    HostFunc, begun, flat, owned_async, owned_begun, owned_flat, raw, raw_async, untyped, untyped_async,
+    wrapped, wrapped_async,
 };
 pub use typed::TypedFunc;
 

@@ -7,7 +7,7 @@
 use crate::engine::Engine;
 use crate::error::{Error, HostError};
 use crate::func::CallTarget;
-use crate::host::{Caller, HostEntry, HostFunc, leave};
+use crate::host::{Caller, HostEntry, HostFunc, OwnedFunc, Seat, leave};
 use crate::id::{FuncId, assert_store};
 use crate::store::{StoreInner, StoreOpaque};
 use crate::sys::Width;
@@ -136,6 +136,26 @@ struct FlatHost<F> {
     closure: F,
 }
 
+impl<F> FlatHost<F> {
+    /// # Panics
+    /// If the signature has other types, too many parameters or several results.
+    fn new(signature: &Signature, closure: F) -> Self {
+        assert!(
+            is_flat(signature),
+            "a function of {signature} is none of plain numbers"
+        );
+        let places = assign(signature);
+        let place = |(ty, offset): (&ValType, u32)| (offset, mask(*ty));
+        let params = places.params.iter().map(|place| place.block_offset());
+        let results = places.results.iter().map(|place| place.block_offset());
+        Self {
+            params: signature.params.iter().zip(params).map(place).collect(),
+            result: signature.results.iter().zip(results).map(place).next(),
+            closure,
+        }
+    }
+}
+
 impl<T: 'static> HostFunc<T> {
     /// A host function of numbers: `closure` gets the bits of its arguments and returns those of its
     /// result, or anything if it has none. Calls do not allocate.
@@ -154,22 +174,33 @@ impl<T: 'static> HostFunc<T> {
         {
             flat_entry::<T, F>
         }
-        assert!(
-            is_flat(&signature),
-            "a function of {signature} is none of plain numbers"
-        );
-        let places = assign(&signature);
-        let place = |(ty, offset): (&ValType, u32)| (offset, mask(*ty));
-        let params = places.params.iter().map(|place| place.block_offset());
-        let results = places.results.iter().map(|place| place.block_offset());
-        let env = FlatHost {
-            params: signature.params.iter().zip(params).map(place).collect(),
-            result: signature.results.iter().zip(results).map(place).next(),
-            closure,
-        };
+        let env = FlatHost::new(&signature, closure);
         let entry = entry_of(&env);
         let number = engine.plain_type(&signature);
         Self::new(engine, number, signature, entry, Arc::new(env))
+    }
+}
+
+impl<T: 'static> OwnedFunc<T> {
+    /// A host function of numbers that is told its owner; otherwise as [`HostFunc::flat`].
+    ///
+    /// # Panics
+    /// As [`HostFunc::flat`].
+    pub fn flat(
+        engine: &Engine,
+        signature: Signature,
+        closure: impl Fn(Caller<'_, T>, u32, &[u64]) -> Result<u64, HostError> + Send + Sync + 'static,
+    ) -> Self {
+        fn entry_of<T, F>(_: &FlatHost<F>) -> HostEntry
+        where
+            T: 'static,
+            F: Fn(Caller<'_, T>, u32, &[u64]) -> Result<u64, HostError>,
+        {
+            owned_flat_entry::<T, F>
+        }
+        let env = FlatHost::new(&signature, closure);
+        let entry = entry_of(&env);
+        Self::new(engine, signature, entry, Arc::new(env))
     }
 }
 
@@ -181,7 +212,36 @@ where
     // SAFETY: the record that named this entry owns the closure, and the store keeps the record.
     let env = unsafe { &*(env as *const FlatHost<F>) };
     // SAFETY: the stub passes the context of the caller, whose store has data of this type, since
-    // the function was added to it. The store is the host's until this returns.
+    // the function was added to it.
+    unsafe { enter(env, context, |caller, params| (env.closure)(caller, params)) }
+}
+
+unsafe extern "C" fn owned_flat_entry<T, F>(env: usize, context: usize) -> u32
+where
+    T: 'static,
+    F: Fn(Caller<'_, T>, u32, &[u64]) -> Result<u64, HostError>,
+{
+    // SAFETY: the store has the seat, and keeps it with the records.
+    let &Seat { env, owner } = unsafe { &*(env as *const Seat) };
+    // SAFETY: a seat belongs to the record that named this entry, which owns the closure.
+    let env = unsafe { &*(env as *const FlatHost<F>) };
+    // SAFETY: as in `flat_entry`.
+    unsafe {
+        enter(env, context, |caller, params| {
+            (env.closure)(caller, owner, params)
+        })
+    }
+}
+
+/// # Safety
+/// As for [`StoreInner::of_context`]; the store is the function's until this returns.
+#[inline(always)]
+unsafe fn enter<T: 'static, F>(
+    env: &FlatHost<F>,
+    context: usize,
+    call: impl FnOnce(Caller<'_, T>, &[u64]) -> Result<u64, HostError>,
+) -> u32 {
+    // SAFETY: the caller's promise.
     let store = unsafe { StoreInner::<T>::of_context(context) };
     // SAFETY: as above.
     let instance = unsafe { store.instance_of(context) };
@@ -195,7 +255,7 @@ where
         store: &mut *store,
         instance,
     };
-    match catch_unwind(AssertUnwindSafe(|| (env.closure)(caller, params))) {
+    match catch_unwind(AssertUnwindSafe(|| call(caller, params))) {
         Ok(Ok(bits)) => {
             if let Some((offset, mask)) = env.result {
                 store.block_mut().write(offset, (bits & mask).to_ne_bytes());

@@ -6,7 +6,7 @@
 //! forged one) is resolved to `None`.
 
 use crate::error::Error;
-use crate::host::{HostEntry, HostRecord};
+use crate::host::{HostEntry, HostRecord, Seat};
 use crate::id::{FuncId, assert_store};
 use crate::parts::kept;
 use crate::slots::Slot;
@@ -104,6 +104,15 @@ enum Owner {
     Instance(u32),
     /// A host function.
     Host(u32),
+    /// Host functions of one owner.
+    Hosts(u32),
+}
+
+/// Host functions of one owner.
+struct HostsOf {
+    records: Arc<[HostRecord]>,
+    /// One for each record. Guest code has their addresses.
+    seats: Vec<Seat>,
 }
 
 /// Which number is which function.
@@ -112,6 +121,7 @@ pub(crate) struct FuncSpace {
     /// First number of each range, ascending.
     ranges: Vec<(u32, Owner)>,
     hosts: Vec<Arc<HostRecord>>,
+    owned: Vec<HostsOf>,
     /// How many numbers are in use; numbers start at 1.
     used: u32,
 }
@@ -122,6 +132,7 @@ impl FuncSpace {
         Self {
             ranges: kept(&mut self.ranges),
             hosts: kept(&mut self.hosts),
+            owned: kept(&mut self.owned),
             used: 0,
         }
     }
@@ -141,6 +152,19 @@ impl FuncSpace {
         self.add(Owner::Instance(instance), count)
     }
 
+    pub(crate) fn add_hosts(&mut self, records: Arc<[HostRecord]>, owner: u32) -> u32 {
+        let index = self.owned.len() as u32;
+        let count = records.len() as u32;
+        let seat = |record: &HostRecord| Seat {
+            env: record.env,
+            owner,
+        };
+        let seats = records.iter().map(seat).collect();
+        self.owned.push(HostsOf { records, seats });
+        self.add(Owner::Hosts(index), count)
+            .expect("a store does not get four billion functions")
+    }
+
     pub(crate) fn add_host(&mut self, record: Arc<HostRecord>) -> u32 {
         let index = self.hosts.len() as u32;
         self.hosts.push(record);
@@ -156,7 +180,11 @@ pub(crate) enum Resolved<'a> {
         func: FuncIdx,
         signature: &'a Signature,
     },
-    Host(&'a HostRecord),
+    Host {
+        record: &'a HostRecord,
+        /// What its entry gets.
+        env: usize,
+    },
 }
 
 /// For whom an entry is made.
@@ -215,7 +243,19 @@ impl StoreOpaque {
         let after = space.ranges.partition_point(|&(base, _)| base <= reference);
         let (base, owner) = space.ranges[after.checked_sub(1)?];
         Some(match owner {
-            Owner::Host(index) => Resolved::Host(&space.hosts[index as usize]),
+            Owner::Host(index) => {
+                let record = &*space.hosts[index as usize];
+                let env = record.env;
+                Resolved::Host { record, env }
+            }
+            Owner::Hosts(index) => {
+                let hosts = &space.owned[index as usize];
+                let at = (reference - base) as usize;
+                Resolved::Host {
+                    record: &hosts.records[at],
+                    env: std::ptr::from_ref(&hosts.seats[at]) as usize,
+                }
+            }
             Owner::Instance(index) => {
                 let shape = self.fields.instances[index as usize].code.shape();
                 let func = FuncIdx::from_u32(shape.imported_funcs + (reference - base));
@@ -238,7 +278,7 @@ impl StoreOpaque {
     pub fn func_signature(&self, func: FuncId) -> &Signature {
         match self.resolve_id(func) {
             Resolved::Wasm { signature, .. } => signature,
-            Resolved::Host(record) => &record.signature,
+            Resolved::Host { record, .. } => &record.signature,
         }
     }
 
@@ -249,7 +289,7 @@ impl StoreOpaque {
                 let code = &self.fields.instances[instance as usize].code;
                 code.signatures[code.shape().funcs[func]]
             }
-            Resolved::Host(record) => record.number,
+            Resolved::Host { record, .. } => record.number,
         }
     }
 
@@ -262,9 +302,9 @@ impl StoreOpaque {
                     context: instance.context.address(),
                 }
             }
-            Resolved::Host(record) => CallTarget::Host {
+            Resolved::Host { record, env } => CallTarget::Host {
                 entry: record.entry,
-                env: record.env,
+                env,
             },
         })
     }
@@ -309,13 +349,13 @@ impl StoreOpaque {
     pub(crate) fn func_entry(&self, reference: u32, view: View) -> Result<FuncEntry, Error> {
         let (call, code, context, number) = match self.resolve(reference) {
             None => return Ok(FuncEntry::NULL),
-            Some(Resolved::Host(record)) => (
+            Some(Resolved::Host { record, env }) => (
                 stub_address(Stub::Host(Width::of(
                     &record.signature.params,
                     &record.signature.results,
                 ))),
                 record.entry as usize,
-                record.env,
+                env,
                 record.number,
             ),
             Some(Resolved::Wasm { instance, func, .. }) => {

@@ -2,11 +2,14 @@
 //!
 //! Each closure gets an entry of its own, made for its types, so that a call neither boxes nor
 //! allocates. The entry catches panics; they go on outside of the guest's frames.
+//!
+//! A function of an owner ([`OwnedFunc`]) is told for whom it is called by a number. So it can be made once for many
+//! owners, whose functions go into a store all together ([`HostFuncs`]), with one allocation.
 
 use crate::engine::Engine;
 use crate::error::{Error, HostError};
 use crate::exception::ThrownException;
-use crate::id::{FuncId, InstanceId};
+use crate::id::{FuncId, InstanceId, StoreId};
 use crate::store::{StoreInner, StoreOpaque};
 use crate::value::{RawList, RawVal};
 use cellwall_abi::{Assignment, Signature, TrapCode, assign};
@@ -70,6 +73,109 @@ pub(crate) struct HostRecord {
     pub(crate) number: u32,
     engine: Engine,
     _closure: Arc<dyn Any + Send + Sync>,
+}
+
+impl HostRecord {
+    fn new<E: Send + Sync + 'static>(
+        engine: &Engine,
+        number: u32,
+        signature: Signature,
+        entry: HostEntry,
+        closure: Arc<E>,
+    ) -> Self {
+        Self {
+            entry,
+            env: Arc::as_ptr(&closure) as usize,
+            number,
+            signature,
+            engine: engine.clone(),
+            _closure: closure,
+        }
+    }
+}
+
+/// What the entry of a function of an owner gets as its environment: the closure, and the owner.
+pub(crate) struct Seat {
+    pub(crate) env: usize,
+    pub(crate) owner: u32,
+}
+
+/// A host function that is told its owner. It goes into stores with others, see [`HostFuncs`].
+pub struct OwnedFunc<T: 'static> {
+    record: HostRecord,
+    data: PhantomData<fn(&mut T)>,
+}
+
+impl<T> fmt::Debug for OwnedFunc<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OwnedFunc({})", self.record.signature)
+    }
+}
+
+impl<T: 'static> OwnedFunc<T> {
+    /// `entry` gets the address of a [`Seat`], with that of `closure`.
+    pub(crate) fn new<E: Send + Sync + 'static>(
+        engine: &Engine,
+        signature: Signature,
+        entry: HostEntry,
+        closure: Arc<E>,
+    ) -> Self {
+        let number = engine.plain_type(&signature);
+        Self {
+            record: HostRecord::new(engine, number, signature, entry, closure),
+            data: PhantomData,
+        }
+    }
+}
+
+/// Host functions that go into a store together, for one owner there; cheap to clone, and to put there.
+pub struct HostFuncs<T: 'static> {
+    records: Arc<[HostRecord]>,
+    data: PhantomData<fn(&mut T)>,
+}
+
+impl<T> Clone for HostFuncs<T> {
+    fn clone(&self) -> Self {
+        Self {
+            records: self.records.clone(),
+            data: PhantomData,
+        }
+    }
+}
+
+impl<T> fmt::Debug for HostFuncs<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HostFuncs({})", self.records.len())
+    }
+}
+
+impl<T: 'static> HostFuncs<T> {
+    /// These functions, in this order.
+    pub fn new(funcs: impl IntoIterator<Item = OwnedFunc<T>>) -> Self {
+        Self {
+            records: funcs.into_iter().map(|func| func.record).collect(),
+            data: PhantomData,
+        }
+    }
+}
+
+/// Host functions of one owner in a store.
+#[derive(Clone, Copy, Debug)]
+pub struct HostFuncsIn {
+    store: StoreId,
+    first: u32,
+    count: u32,
+}
+
+impl HostFuncsIn {
+    /// The function at this place.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    pub fn func(&self, at: usize) -> FuncId {
+        assert!(at < self.count as usize, "there are {} functions", self.count);
+        FuncId::new(self.store, self.first + at as u32)
+    }
 }
 
 /// A host function that can be put into any store of its engine whose data is a `T`; cheap to
@@ -170,16 +276,8 @@ impl<T: 'static> HostFunc<T> {
         entry: HostEntry,
         closure: Arc<E>,
     ) -> Self {
-        let record = HostRecord {
-            entry,
-            env: Arc::as_ptr(&closure) as usize,
-            number,
-            signature,
-            engine: engine.clone(),
-            _closure: closure,
-        };
         Self {
-            record: Arc::new(record),
+            record: Arc::new(HostRecord::new(engine, number, signature, entry, closure)),
             data: PhantomData,
         }
     }
@@ -212,6 +310,28 @@ impl<T: 'static> StoreInner<T> {
         );
         let reference = self.deref_mut().fields.funcs.add_host(func.record.clone());
         FuncId::new(self.id(), reference)
+    }
+
+    /// Puts host functions into the store that are told this number.
+    ///
+    /// # Panics
+    /// If a function was made for another engine.
+    pub fn add_host_funcs(&mut self, funcs: &HostFuncs<T>, owner: u32) -> HostFuncsIn {
+        let mut all = funcs.records.iter();
+        assert!(
+            all.all(|record| record.engine.same(self.engine())),
+            "host function used with a store of another engine"
+        );
+        let first = self
+            .deref_mut()
+            .fields
+            .funcs
+            .add_hosts(funcs.records.clone(), owner);
+        HostFuncsIn {
+            store: self.id(),
+            first,
+            count: funcs.records.len() as u32,
+        }
     }
 }
 

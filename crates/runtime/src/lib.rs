@@ -7,7 +7,8 @@
 //!
 //! * [`Engine`], [`Code`]: what stores share; mapped code. [`Frozen`]: files that it comes from.
 //! * [`Store`]: instances, memories, tables, globals and functions, named by ids; the host's data.
-//! * [`HostFunc`], [`Caller`]: Rust closures that guests call. [`Begun`]: those that are futures.
+//! * [`HostFunc`], [`Caller`]: Rust closures that guests call. [`Begun`]: those that are futures. [`HostFuncs`]: those
+//!   that go into stores together.
 //! * [`Error`], [`Frame`]: how a call ends badly, and where.
 //! * [`Limiter`]: the embedder's say on growth.
 //!
@@ -28,6 +29,7 @@ mod exception;
 mod flat;
 mod frozen;
 mod func;
+mod future;
 mod global;
 mod host;
 mod id;
@@ -60,7 +62,7 @@ pub use flat::{FLAT_PARAMS_MAX, FlatFunc};
 pub use frozen::{FILE_BYTES_MAX, Frozen};
 pub use func::TypedFunc;
 pub use global::GlobalType;
-pub use host::{Caller, HostFunc};
+pub use host::{Caller, HostFunc, HostFuncs, HostFuncsIn, OwnedFunc};
 pub use id::{Extern, FuncId, GlobalId, InstanceId, MemoryId, StoreId, TableId, TagId};
 pub use limits::Limiter;
 pub use memory::MemoryType;

@@ -1,4 +1,4 @@
-//! Host functions that are futures, and calls that wait for them.
+//! Calls that wait for host functions that are futures ([`future`](crate::future)).
 //!
 //! Nothing native is ever suspended. A host function's future is polled on the thread's own stack, like
 //! any host function. If it is pending, the stub leaves to the entry as for a trap, but the guest's frames
@@ -16,18 +16,16 @@ use crate::activation::{Activation, Status};
 use crate::call::{Ended, NESTED_STACK_BYTES_MIN};
 use crate::code::Code;
 use crate::context::is_poisoned;
-use crate::engine::Engine;
 use crate::error::{Error, HostError};
 use crate::exception::CAUGHT;
 use crate::func::{CallTarget, TypedFunc};
-use crate::host::{Caller, HostEntry, HostFunc, Outcome, leave};
+use crate::host::{Caller, HostEntry, Outcome, leave};
 use crate::id::{Extern, FuncId, InstanceId, assert_store};
 use crate::stack::{CellStack, StackRange};
 use crate::store::{StoreInner, StoreOpaque};
 use crate::sys::{self, WAITS_STATUS, Width};
 use crate::thread::{self, Thread};
 use crate::value::{RawList, RawVal};
-use cellwall_abi::{Assignment, Signature, assign};
 use std::any::Any;
 use std::ffi::c_void;
 use std::future::Future;
@@ -120,7 +118,7 @@ unsafe fn finish_in<T: 'static, O>(
 ///
 /// # Safety
 /// `context` is what the stub, or the call from the host, passed, and its store has data of type `T`.
-unsafe fn run<T, O, F>(
+pub(crate) unsafe fn run<T, O, F>(
     context: usize,
     begin: impl FnOnce(Caller<'static, T>) -> Result<Begun<'static, O>, HostError>,
     finish: F,
@@ -212,183 +210,6 @@ fn poll_first<O>(future: &mut HostFuture<'static, O>, task: *mut c_void) -> Poll
     // SAFETY: set by the poll of the call under way, which uses its own only when no guest runs.
     let task = unsafe { &mut *task.cast::<Context<'_>>() };
     future.as_mut().poll(task)
-}
-
-/// The closures of a host function.
-struct Closures<B, F> {
-    signature: Signature,
-    places: Assignment,
-    begin: B,
-    finish: F,
-}
-
-impl<T: 'static> HostFunc<T> {
-    /// A host function that may wait, and whose types are known to the Rust compiler. `finish` turns what
-    /// `begin` came to into results.
-    pub fn typed_async<P: RawList, R: RawList, O: 'static>(
-        engine: &Engine,
-        begin: impl for<'a> Fn(Caller<'a, T>, P) -> Result<Begun<'a, O>, HostError> + Send + Sync + 'static,
-        finish: impl Fn(Caller<'_, T>, O) -> Result<R, HostError> + Send + Sync + 'static,
-    ) -> Self {
-        fn entry_of<T, P, R, O, B, F>(_: &Closures<B, F>) -> HostEntry
-        where
-            T: 'static,
-            P: RawList,
-            R: RawList,
-            O: 'static,
-            B: for<'a> Fn(Caller<'a, T>, P) -> Result<Begun<'a, O>, HostError> + Send + Sync + 'static,
-            F: Fn(Caller<'_, T>, O) -> Result<R, HostError> + Send + Sync + 'static,
-        {
-            typed_entry::<T, P, R, O, B, F>
-        }
-        let signature = Signature {
-            params: P::TYPES.into(),
-            results: R::TYPES.into(),
-        };
-        let closures = Closures {
-            places: assign(&signature),
-            signature: signature.clone(),
-            begin,
-            finish,
-        };
-        let entry = entry_of::<T, P, R, O, _, _>(&closures);
-        let number = engine.plain_type(&signature);
-        Self::new(engine, number, signature, entry, Arc::new(closures))
-    }
-
-    /// A host function that may wait, with types that are known at run time only. `finish` gets the
-    /// arguments again, what `begin` came to, and a slice of results, zero or null at first, which it must
-    /// leave with the same types.
-    ///
-    /// # Panics
-    /// A call panics if `finish` leaves a result of another type.
-    pub fn untyped_async<O: 'static>(
-        engine: &Engine,
-        signature: Signature,
-        begin: impl for<'a> Fn(Caller<'a, T>, &[RawVal]) -> Result<Begun<'a, O>, HostError>
-        + Send
-        + Sync
-        + 'static,
-        finish: impl Fn(Caller<'_, T>, &[RawVal], O, &mut [RawVal]) -> Result<(), HostError>
-        + Send
-        + Sync
-        + 'static,
-    ) -> Self {
-        Self::of_type_async(engine, engine.plain_type(&signature), begin, finish)
-    }
-
-    /// Likewise, of the type with this number in the engine.
-    ///
-    /// # Panics
-    /// As [`untyped_async`](Self::untyped_async), or if the engine has no such type.
-    pub fn of_type_async<O: 'static>(
-        engine: &Engine,
-        number: u32,
-        begin: impl for<'a> Fn(Caller<'a, T>, &[RawVal]) -> Result<Begun<'a, O>, HostError>
-        + Send
-        + Sync
-        + 'static,
-        finish: impl Fn(Caller<'_, T>, &[RawVal], O, &mut [RawVal]) -> Result<(), HostError>
-        + Send
-        + Sync
-        + 'static,
-    ) -> Self {
-        fn entry_of<T, O, B, F>(_: &Closures<B, F>) -> HostEntry
-        where
-            T: 'static,
-            O: 'static,
-            B: for<'a> Fn(Caller<'a, T>, &[RawVal]) -> Result<Begun<'a, O>, HostError>
-                + Send
-                + Sync
-                + 'static,
-            F: Fn(Caller<'_, T>, &[RawVal], O, &mut [RawVal]) -> Result<(), HostError>
-                + Send
-                + Sync
-                + 'static,
-        {
-            untyped_entry::<T, O, B, F>
-        }
-        let signature = engine.type_record(number).signature.clone();
-        let closures = Closures {
-            places: assign(&signature),
-            signature: signature.clone(),
-            begin,
-            finish,
-        };
-        let entry = entry_of::<T, O, _, _>(&closures);
-        Self::new(engine, number, signature, entry, Arc::new(closures))
-    }
-}
-
-unsafe extern "C" fn typed_entry<T, P, R, O, B, F>(env: usize, context: usize) -> u32
-where
-    T: 'static,
-    P: RawList,
-    R: RawList,
-    O: 'static,
-    B: for<'a> Fn(Caller<'a, T>, P) -> Result<Begun<'a, O>, HostError> + Send + Sync + 'static,
-    F: Fn(Caller<'_, T>, O) -> Result<R, HostError> + Send + Sync + 'static,
-{
-    // SAFETY: the record that named this entry owns the closures, and the store, which outlives all calls,
-    // keeps the record.
-    let closures: &'static Closures<B, F> = unsafe { &*(env as *const Closures<B, F>) };
-    let begin = move |caller: Caller<'static, T>| {
-        let params = P::read_params(caller.store.block());
-        (closures.begin)(caller, params)
-    };
-    let finish = move |caller: Caller<'_, T>, output: O| {
-        let Caller { store, instance } = caller;
-        let inner = Caller {
-            store: &mut *store,
-            instance,
-        };
-        let results = (closures.finish)(inner, output)?;
-        results.write_results(store.block_mut());
-        Ok(())
-    };
-    // SAFETY: the stub passes the context of the caller, whose store has data of this type, since the
-    // function was added to it.
-    unsafe { run::<T, O, _>(context, begin, finish) }
-}
-
-unsafe extern "C" fn untyped_entry<T, O, B, F>(env: usize, context: usize) -> u32
-where
-    T: 'static,
-    O: 'static,
-    B: for<'a> Fn(Caller<'a, T>, &[RawVal]) -> Result<Begun<'a, O>, HostError> + Send + Sync + 'static,
-    F: Fn(Caller<'_, T>, &[RawVal], O, &mut [RawVal]) -> Result<(), HostError> + Send + Sync + 'static,
-{
-    // SAFETY: as in `typed_entry`.
-    let closures: &'static Closures<B, F> = unsafe { &*(env as *const Closures<B, F>) };
-    // SAFETY: as in `typed_entry`.
-    let store = unsafe { StoreInner::<T>::of_context(context) };
-    let types = closures.signature.params.iter().zip(&closures.places.params);
-    let params: Vec<RawVal> = types
-        .map(|(&ty, place)| store.block().read_val(place.block_offset(), ty))
-        .collect();
-    let given = params.clone();
-    let begin = move |caller: Caller<'static, T>| (closures.begin)(caller, &given);
-    let finish = move |caller: Caller<'_, T>, output: O| {
-        let Caller { store, instance } = caller;
-        let Signature { results: types, .. } = &closures.signature;
-        let mut results: Vec<RawVal> = types.iter().map(|&ty| RawVal::default_of(ty)).collect();
-        let inner = Caller {
-            store: &mut *store,
-            instance,
-        };
-        (closures.finish)(inner, &params, output, &mut results)?;
-        for ((&value, &ty), place) in results.iter().zip(&**types).zip(&closures.places.results) {
-            assert!(
-                value.ty() == ty,
-                "a host function returned a value of type {} where its signature says {ty}",
-                value.ty()
-            );
-            store.block_mut().write_val(place.block_offset(), value);
-        }
-        Ok(())
-    };
-    // SAFETY: as in `typed_entry`.
-    unsafe { run::<T, O, _>(context, begin, finish) }
 }
 
 impl StoreOpaque {

@@ -10,7 +10,6 @@ use super::typed::{Lift, Lower, TypeRef};
 use crate::{Result, StoreContext, StoreContextMut, bail};
 use cellwall_component::{Fault, FuncType, MAX_FLAT_PARAMS, Side};
 use cellwall_runtime::{FlatFunc, RawVal};
-use std::sync::Arc;
 
 /// What the host needs to call a function of a component, found once.
 #[derive(Clone, Copy, Debug)]
@@ -197,28 +196,27 @@ pub(crate) fn check_may_leave<T>(store: &mut StoreContextMut<'_, T>, instance: u
 }
 
 /// What a function of the host needs to know of the component instance that calls it.
-#[derive(Debug)]
-pub(crate) struct FromGuest {
-    abi: Abi,
-    ty: Arc<FuncType>,
-    borrows: bool,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FromGuest<'a> {
+    abi: &'a Abi,
+    ty: &'a FuncType,
 }
 
-impl FromGuest {
-    pub(crate) fn new(abi: Abi, ty: Arc<FuncType>) -> Self {
-        let borrows = ty.borrows();
-        Self { abi, ty, borrows }
+impl<'a> FromGuest<'a> {
+    #[inline]
+    pub(crate) fn new(abi: &'a Abi, ty: &'a FuncType) -> Self {
+        Self { abi, ty }
     }
 
     /// Begins a call by a component: its arguments.
     #[inline]
     pub(crate) fn lift<T, P: Lift>(&self, store: &mut StoreContextMut<'_, T>, from: &[u64]) -> Result<P> {
         check_may_leave(store, self.abi.instance)?;
-        if self.borrows {
+        if self.ty.borrows() {
             store.0.data_mut().components.enter_call();
         }
         let ty = TypeRef::Params(&self.ty.params);
-        let mut cx = Lifting::new(store, &self.abi);
+        let mut cx = Lifting::new(store, self.abi);
         match const { P::LAYOUT.flat_count } {
             count @ 0..=MAX_FLAT_PARAMS => P::lift_flat(&mut cx, ty, &from[..count]),
             _ => {
@@ -243,10 +241,7 @@ impl FromGuest {
             set_may_leave(store, self.abi.instance, false);
         }
         let ty = self.ty.result.as_ref().map_or(TypeRef::Unneeded, TypeRef::Result);
-        let mut cx = Lowering {
-            store,
-            abi: &self.abi,
-        };
+        let mut cx = Lowering { store, abi: self.abi };
         match const { R::LAYOUT.flat_count } {
             count @ 0..=1 => result.lower_flat(&mut cx, ty, &mut bits[..count])?,
             _ => {
@@ -258,7 +253,7 @@ impl FromGuest {
         if asks {
             set_may_leave(store, self.abi.instance, true);
         }
-        if self.borrows {
+        if self.ty.borrows() {
             store.0.data_mut().components.exit_call()?;
         }
         Ok(bits[0])

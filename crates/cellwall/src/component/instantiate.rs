@@ -3,7 +3,9 @@
 use super::func::{Lifted, uncaught};
 use super::lift::Abi;
 use super::linker::{Definition, Drop, InstancePre};
+use super::shared::{Shared, SharedIn};
 use super::state::{Dtor, InstanceState, ResourceEntry, RootState};
+use super::wiring::Source;
 use super::{Component, Instance, task, trampoline};
 use crate::{
     AsContextMut, Engine, Extern, ExternType, Func, Global, Memory, Module, Result, StoreContextMut, bail,
@@ -73,12 +75,13 @@ pub(crate) struct Making<'a, 's, T: 'static> {
     pub(crate) root: usize,
     /// Number of the root's first component instance in the store.
     pub(crate) first: usize,
+    pub(crate) shared: Option<SharedIn<'a, T>>,
     cores: Vec<crate::Instance>,
     trampolines: Vec<Option<Func>>,
 }
 
 impl<'a, 's, T: 'static> Making<'a, 's, T> {
-    fn new(store: StoreContextMut<'s, T>, pre: &'a InstancePre<T>) -> Result<Self> {
+    fn new(mut store: StoreContextMut<'s, T>, pre: &'a InstancePre<T>) -> Result<Self> {
         let component = pre.component();
         if !Engine::same(store.engine(), component.engine()) {
             bail!("a component of one engine cannot be instantiated in a store of another");
@@ -86,6 +89,7 @@ impl<'a, 's, T: 'static> Making<'a, 's, T> {
         let plan = component.plan();
         let first = store.0.data().components.instances.len();
         let root = store.0.data().components.roots.len();
+        let shared = pre.later.next(pre);
         for _ in &plan.parents {
             let id = store.0.new_global(FLAG, RawVal::I32(1));
             let id = id.map_err(|error| store.error(error))?;
@@ -100,13 +104,17 @@ impl<'a, 's, T: 'static> Making<'a, 's, T> {
         store.0.data_mut().components.roots.push(RootState {
             // Nothing can be called before all is there.
             entered: true,
+            first,
+            abis: vec![None; shared.map_or(0, Shared::abis)],
             resources: vec![None; plan.resources.len()],
             lifted: BTreeMap::new(),
             modules: BTreeMap::new(),
         });
+        let shared = shared.map(|shared| shared.in_store(&mut store, root));
         let mut making = Making {
             pre,
             store,
+            shared,
             root,
             first,
             cores: Vec::with_capacity(plan.core_instances as usize),
@@ -196,23 +204,43 @@ impl<'a, 's, T: 'static> Making<'a, 's, T> {
     ) -> Result<Vec<runtime::Extern>> {
         let shape = module.code().shape();
         let mut imports = Vec::with_capacity(shape.imports.len());
-        for import in &shape.imports {
-            let from = args.iter().find(|(name, _)| **name == *import.module);
-            let found = from.and_then(|(_, from)| match from {
-                CoreInstance::Real(index) => {
-                    let instance = self.cores[*index as usize];
-                    self.store.0.export(instance.id, &import.name)
+        let wiring = self.pre.later.wiring(self.pre);
+        for (at, import) in shape.imports.iter().enumerate() {
+            let found = match wiring.source(self.cores.len(), at) {
+                Source::Export { instance, at } => {
+                    let instance = self.cores[instance as usize];
+                    Some(self.store.0.export_at(instance.id, at))
                 }
-                CoreInstance::Bag(index) => {
-                    let bag = &self.plan().bags[*index as usize];
-                    let def = bag.iter().find(|(name, _)| **name == *import.name)?;
-                    self.raw_def(&def.1).ok()
+                Source::Bag { bag, at } => {
+                    let (_, def) = &self.plan().bags[bag as usize][at];
+                    self.raw_def(def).ok()
                 }
-            });
+                Source::ByName => self.import_by_name(args, &import.module, &import.name),
+            };
             let missing = || format_err!("unknown import: `{}::{}`", import.module, import.name);
             imports.push(found.ok_or_else(missing)?);
         }
         Ok(imports)
+    }
+
+    fn import_by_name(
+        &self,
+        args: &[(Arc<str>, CoreInstance)],
+        module: &str,
+        name: &str,
+    ) -> Option<runtime::Extern> {
+        let (_, from) = args.iter().find(|(own, _)| **own == *module)?;
+        match from {
+            CoreInstance::Real(index) => {
+                let instance = self.cores[*index as usize];
+                self.store.0.export(instance.id, name)
+            }
+            CoreInstance::Bag(index) => {
+                let bag = &self.plan().bags[*index as usize];
+                let (_, def) = bag.iter().find(|(own, _)| **own == *name)?;
+                self.raw_def(def).ok()
+            }
+        }
     }
 
     /// A core item.
@@ -277,10 +305,12 @@ impl<'a, 's, T: 'static> Making<'a, 's, T> {
             let Definition::Resource(ty, dtor) = self.imported(*index) else {
                 unreachable!("the linker compared the kinds");
             };
+            let shared = self.shared.as_ref().and_then(|shared| shared.dtor(id));
+            let func = shared.unwrap_or_else(|| trampoline::dtor(&mut self.store, dtor.clone()));
             let entry = ResourceEntry {
                 ty: *ty,
                 dtor: Some(Dtor {
-                    func: trampoline::dtor(&mut self.store, dtor.clone()),
+                    func,
                     may_wait: matches!(**dtor, Drop::Async(_)),
                 }),
                 owner: None,
@@ -314,6 +344,9 @@ impl<'a, 's, T: 'static> Making<'a, 's, T> {
     }
 
     fn trampoline(&mut self, index: u32) -> Result<Func> {
+        if let Some(func) = self.shared_trampoline(index)? {
+            return Ok(func);
+        }
         match &self.plan().trampolines[index as usize] {
             Trampoline::Host {
                 instance,

@@ -1,6 +1,7 @@
 //! What the host gives components: functions, resources, core modules and instances, by name.
 
 use super::call::FromGuest;
+use super::shared::Later;
 use super::typed::{ComponentNamedList, Lift, Lower};
 use super::types::{ComponentFunc, ComponentItem};
 use super::{Component, Instance, ResourceType, Val};
@@ -44,11 +45,15 @@ pub(crate) enum Body<T: 'static> {
 }
 
 /// From the bits of the core arguments to those of the core result.
-type CallTyped<T> = dyn Fn(&mut StoreContextMut<'_, T>, &FromGuest, &[u64]) -> Result<u64> + Send + Sync;
+type CallTyped<T> = dyn Fn(&mut StoreContextMut<'_, T>, &FromGuest<'_>, &[u64]) -> Result<u64> + Send + Sync;
 /// The core result of a host function that is a future, once there is a store to make it in.
 pub(crate) type ReturnedTyped<T> =
-    Box<dyn FnOnce(&mut StoreContextMut<'_, T>, &FromGuest, &[u64]) -> Result<u64>>;
-type CallTypedAsync<T> = dyn for<'a> Fn(StoreContextMut<'a, T>, &FromGuest, &[u64]) -> Result<HostFuture<'a, Result<ReturnedTyped<T>>>>
+    Box<dyn FnOnce(&mut StoreContextMut<'_, T>, &FromGuest<'_>, &[u64]) -> Result<u64>>;
+type CallTypedAsync<T> = dyn for<'a> Fn(
+        StoreContextMut<'a, T>,
+        &FromGuest<'_>,
+        &[u64],
+    ) -> Result<HostFuture<'a, Result<ReturnedTyped<T>>>>
     + Send
     + Sync;
 
@@ -190,6 +195,7 @@ impl<T: 'static> Linker<T> {
         Ok(InstancePre {
             component: component.clone(),
             imports: matching.found.into(),
+            later: Arc::default(),
         })
     }
 
@@ -277,7 +283,7 @@ fn box_async<T: 'static>(
 fn box_typed_async<T: 'static>(
     call: impl for<'a> Fn(
         StoreContextMut<'a, T>,
-        &FromGuest,
+        &FromGuest<'_>,
         &[u64],
     ) -> Result<HostFuture<'a, Result<ReturnedTyped<T>>>>
     + Send
@@ -326,7 +332,7 @@ impl<'a, T: 'static> LinkerInstance<'a, T> {
         Params: ComponentNamedList + Lift + 'static,
         Return: ComponentNamedList + Lower + 'static,
     {
-        let call = move |store: &mut StoreContextMut<'_, T>, guest: &FromGuest, from: &[u64]| {
+        let call = move |store: &mut StoreContextMut<'_, T>, guest: &FromGuest<'_>, from: &[u64]| {
             let params = guest.lift(store, from)?;
             let returned: Return = func(store.as_context_mut(), params)?;
             guest.lower(store, from, &returned)
@@ -607,6 +613,8 @@ pub struct InstancePre<T: 'static> {
     component: Component,
     /// By the rows of the plan.
     pub(crate) imports: Arc<[Option<Definition<T>>]>,
+    /// What its instances have in common.
+    pub(crate) later: Arc<Later<T>>,
 }
 
 impl<T: 'static> Clone for InstancePre<T> {
@@ -614,6 +622,7 @@ impl<T: 'static> Clone for InstancePre<T> {
         Self {
             component: self.component.clone(),
             imports: self.imports.clone(),
+            later: self.later.clone(),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! component may be entered.
 
 use super::func::Lifted;
+use super::lift::Abi;
 use super::{ResourceType, Val};
 use crate::{Func, Global, Module};
 use cellwall_component::limits::{MESSAGES_BYTES_MAX, STORE_HANDLES_MAX};
@@ -53,6 +54,10 @@ pub(crate) struct InstanceState {
 pub(crate) struct RootState {
     /// A call of it is under way, or one has trapped: it cannot be entered.
     pub(crate) entered: bool,
+    /// Number of its first component instance in the store.
+    pub(crate) first: usize,
+    /// How values cross for the functions that it has in common with others; those that are there by now.
+    pub(crate) abis: Vec<Option<Abi>>,
     /// Its resources, by their numbers in the plan; those that are there by now.
     pub(crate) resources: Vec<Option<ResourceEntry>>,
     /// The functions that it exports, by their numbers in the plan.

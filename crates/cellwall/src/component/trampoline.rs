@@ -8,17 +8,14 @@ use super::lift::{Abi, Lifting, bits, core};
 use super::linker::{Body, Drop, HostFunc, Returned, ReturnedTyped, func_type_in};
 use super::lower::{Lowering, typed};
 use super::state::State;
-use crate::{AsContextMut, Caller, Error, Func, Result, StoreContextMut, ValType};
+use crate::{AsContextMut, Caller, Engine, Error, Func, Result, StoreContextMut, ValType};
 use cellwall_component::adapter::{self, Import, Party};
-use cellwall_component::{Builtin, Fault, Flat, FuncType, Handle, Options, Side};
+use cellwall_component::{Builtin, Fault, Flat, FuncType, Handle, Options, ResourceId, Side};
 use cellwall_runtime::{self as runtime, Begun, RawVal};
 use std::sync::Arc;
 
-fn core_type<T: 'static>(
-    store: &StoreContextMut<'_, T>,
-    params: &[Flat],
-    results: &[Flat],
-) -> crate::FuncType {
+/// The type of a core function of these values.
+pub(super) fn core_type(engine: &Engine, params: &[Flat], results: &[Flat]) -> crate::FuncType {
     let types = |list: &[Flat]| {
         let ty = |ty: &Flat| match ty {
             Flat::I32 => ValType::I32,
@@ -28,7 +25,7 @@ fn core_type<T: 'static>(
         };
         list.iter().map(ty).collect::<Vec<_>>()
     };
-    crate::FuncType::new(store.engine(), types(params), types(results))
+    crate::FuncType::new(engine, types(params), types(results))
 }
 
 /// A core function of the host.
@@ -38,7 +35,7 @@ pub(super) fn func<T: 'static>(
     results: &[Flat],
     call: impl Fn(&mut StoreContextMut<'_, T>, &[RawVal], &mut [RawVal]) -> Result<()> + Send + Sync + 'static,
 ) -> Func {
-    let ty = core_type(store, params, results);
+    let ty = core_type(store.engine(), params, results);
     crate::func::raw(store, &ty, call)
 }
 
@@ -50,7 +47,7 @@ fn func_async<T: 'static, O: 'static>(
     begin: impl for<'a> Fn(StoreContextMut<'a, T>, &[RawVal]) -> Result<Begun<'a, O>> + Send + Sync + 'static,
     end: impl Fn(&mut StoreContextMut<'_, T>, &[RawVal], O, &mut [RawVal]) -> Result<()> + Send + Sync + 'static,
 ) -> Func {
-    let ty = core_type(store, params, results);
+    let ty = core_type(store.engine(), params, results);
     crate::func::raw_async(store, &ty, begin, end)
 }
 
@@ -81,8 +78,8 @@ pub(crate) fn host<T: 'static>(
 ) -> Func {
     let (params, results) = ty.core_signature(Side::Lower);
     match &host.body {
-        Body::Typed(_) => typed_host(store, &params, &results, FromGuest::new(abi, ty), host),
-        Body::TypedAsync(_) => typed_host_async(store, &params, &results, FromGuest::new(abi, ty), host),
+        Body::Typed(_) => typed_host(store, &params, &results, abi, ty, host),
+        Body::TypedAsync(_) => typed_host_async(store, &params, &results, abi, ty, host),
         Body::Plain(_) => {
             let described = func_type_in(&store.0.data().components, abi.root, &ty);
             func(store, &params, &results, move |store, params, results| {
@@ -123,12 +120,13 @@ fn typed_host<T: 'static>(
     store: &mut StoreContextMut<'_, T>,
     params: &[Flat],
     results: &[Flat],
-    guest: FromGuest,
+    abi: Abi,
+    ty: Arc<FuncType>,
     host: Arc<HostFunc<T>>,
 ) -> Func {
-    let ty = core_type(store, params, results);
-    crate::func::flat(store, &ty, move |store, params| match &host.body {
-        Body::Typed(call) => call(store, &guest, params),
+    let core = core_type(store.engine(), params, results);
+    crate::func::flat(store, &core, move |store, params| match &host.body {
+        Body::Typed(call) => call(store, &FromGuest::new(&abi, &ty), params),
         _ => unreachable!("it was looked at"),
     })
 }
@@ -138,24 +136,26 @@ fn typed_host_async<T: 'static>(
     store: &mut StoreContextMut<'_, T>,
     params: &[Flat],
     results: &[Flat],
-    guest: FromGuest,
+    abi: Abi,
+    ty: Arc<FuncType>,
     host: Arc<HostFunc<T>>,
 ) -> Func {
     let result = results.first().copied();
-    let (guest, params_of) = (Arc::new(guest), |params: &[RawVal]| -> Vec<u64> {
-        params.iter().map(|&raw| bits(raw)).collect()
-    });
-    let begins = guest.clone();
+    let params_of = |params: &[RawVal]| -> Vec<u64> { params.iter().map(|&raw| bits(raw)).collect() };
+    let own = ty.clone();
     func_async(
         store,
         params,
         results,
         move |store, params| match &host.body {
-            Body::TypedAsync(call) => Ok(Begun::Waits(call(store, &begins, &params_of(params))?)),
+            Body::TypedAsync(call) => {
+                let future = call(store, &FromGuest::new(&abi, &own), &params_of(params))?;
+                Ok(Begun::Waits(future))
+            }
             _ => unreachable!("it was looked at"),
         },
         move |store, params, returned: Result<ReturnedTyped<T>>, results| {
-            let bits = returned?(store, &guest, &params_of(params))?;
+            let bits = returned?(store, &FromGuest::new(&abi, &ty), &params_of(params))?;
             if let (Some(to), Some(ty)) = (results.first_mut(), result) {
                 *to = core(ty, bits);
             }
@@ -233,7 +233,7 @@ pub(super) fn pointer(value: RawVal) -> u32 {
 }
 
 /// A fault with the number that it is about.
-fn about(fault: Fault, index: u32) -> Error {
+pub(super) fn about(fault: Fault, index: u32) -> Error {
     match fault {
         Fault::UnknownHandle => Error::new(fault).context(format!("unknown handle index {index}")),
         Fault::WrongHandle => {
@@ -387,11 +387,7 @@ pub(crate) fn builtin<T: 'static>(
         Builtin::ResourceNew(id) => {
             let id = *id;
             let call = move |mut caller: Caller<'_, T>, rep: u32| -> Result<u32> {
-                let mut store = caller.as_context_mut();
-                check_may_leave(&mut store, number)?;
-                let state = &mut store.0.data_mut().components;
-                let ty = state.resource(root, id).ty;
-                Ok(state.add_own(Some(number), rep, ty)?)
+                resource_new(&mut caller.as_context_mut(), root, number, id, rep)
             };
             Func::wrap(making.store.as_context_mut(), call)
         }
@@ -408,22 +404,7 @@ pub(crate) fn builtin<T: 'static>(
                 &mut making.store,
                 move |mut store, (index,): (u32,)| {
                     check_may_leave(&mut store, number)?;
-                    let state = &mut store.0.data_mut().components;
-                    let entry = state.resource(root, id);
-                    let dropped = state.drop_handle(Some(number), index, entry.ty);
-                    let rep = dropped.map_err(|fault| about(fault, index))?;
-                    let (Some(rep), Some(dtor)) = (rep, entry.dtor) else {
-                        return Ok(Begun::Done(Ok(())));
-                    };
-                    let params = [RawVal::I32(rep as i32)];
-                    if !dtor.may_wait {
-                        return Ok(Begun::Done(store.0.call(dtor.func.id, &params, &mut [])));
-                    }
-                    Ok(Begun::Calls {
-                        func: dtor.func.id,
-                        params: params.into(),
-                        then: |ended| ended,
-                    })
+                    dropping(&mut store, root, number, id, index)
                 },
                 |store, ended: Result<_, _>| ended.map_err(|error| store.error(error)),
             )
@@ -478,6 +459,46 @@ pub(crate) fn builtin<T: 'static>(
             };
             Func::wrap(making.store.as_context_mut(), call)
         }
+    })
+}
+
+/// Makes a handle of a representation ("canon resource.new").
+pub(super) fn resource_new<T: 'static>(
+    store: &mut StoreContextMut<'_, T>,
+    root: usize,
+    number: usize,
+    id: ResourceId,
+    rep: u32,
+) -> Result<u32> {
+    check_may_leave(store, number)?;
+    let state = &mut store.0.data_mut().components;
+    let ty = state.resource(root, id).ty;
+    Ok(state.add_own(Some(number), rep, ty)?)
+}
+
+/// Drops a handle ("canon resource.drop"), whose destructor may have to wait.
+pub(super) fn dropping<'a, T: 'static>(
+    store: &mut StoreContextMut<'_, T>,
+    root: usize,
+    number: usize,
+    id: ResourceId,
+    index: u32,
+) -> Result<Begun<'a, Result<(), runtime::Error>>> {
+    let state = &mut store.0.data_mut().components;
+    let entry = state.resource(root, id);
+    let dropped = state.drop_handle(Some(number), index, entry.ty);
+    let rep = dropped.map_err(|fault| about(fault, index))?;
+    let (Some(rep), Some(dtor)) = (rep, entry.dtor) else {
+        return Ok(Begun::Done(Ok(())));
+    };
+    let params = [RawVal::I32(rep as i32)];
+    if !dtor.may_wait {
+        return Ok(Begun::Done(store.0.call(dtor.func.id, &params, &mut [])));
+    }
+    Ok(Begun::Calls {
+        func: dtor.func.id,
+        params: params.into(),
+        then: |ended| ended,
     })
 }
 

@@ -332,6 +332,69 @@ pub(crate) fn flat<T: 'static>(
     HostFunc(made).in_store(store)
 }
 
+/// A host function for components on the bits of plain numbers, which is told the number of its owner.
+pub(crate) fn owned_flat<T: 'static>(
+    engine: &Engine,
+    ty: &FuncType,
+    func: impl Fn(&mut StoreContextMut<'_, T>, usize, &[u64]) -> Result<u64> + Send + Sync + 'static,
+) -> runtime::OwnedFunc<Data<T>> {
+    let signature = ty.abi().clone();
+    runtime::OwnedFunc::flat(engine.runtime(), signature, move |caller, owner, params| {
+        contained(StoreContextMut(caller.store), |store| {
+            func(store, owner as usize, params)
+        })
+    })
+}
+
+/// Likewise, without results, which may have to wait.
+pub(crate) fn owned_begun<T: 'static, P: runtime::RawList, O: 'static>(
+    engine: &Engine,
+    begin: impl for<'a> Fn(StoreContextMut<'a, T>, usize, P) -> Result<Begun<'a, O>> + Send + Sync + 'static,
+    end: impl Fn(&mut StoreContextMut<'_, T>, O) -> Result<()> + Send + Sync + 'static,
+) -> runtime::OwnedFunc<Data<T>> {
+    runtime::OwnedFunc::typed_async::<P, (), O>(
+        engine.runtime(),
+        move |caller, owner, params| {
+            begin(StoreContextMut(caller.store), owner as usize, params).map_err(host)
+        },
+        move |caller, output| contained(StoreContextMut(caller.store), |store| end(store, output)),
+    )
+}
+
+/// Likewise, on values as the runtime has them.
+pub(crate) fn owned_async<T: 'static, O: 'static>(
+    engine: &Engine,
+    ty: &FuncType,
+    begin: impl for<'a> Fn(StoreContextMut<'a, T>, usize, &[runtime::RawVal]) -> Result<Begun<'a, O>>
+    + Send
+    + Sync
+    + 'static,
+    finish: impl Fn(
+        &mut StoreContextMut<'_, T>,
+        usize,
+        &[runtime::RawVal],
+        O,
+        &mut [runtime::RawVal],
+    ) -> Result<()>
+    + Send
+    + Sync
+    + 'static,
+) -> runtime::OwnedFunc<Data<T>> {
+    let signature = ty.abi().clone();
+    runtime::OwnedFunc::untyped_async(
+        engine.runtime(),
+        signature,
+        move |caller, owner, params| {
+            begin(StoreContextMut(caller.store), owner as usize, params).map_err(host)
+        },
+        move |caller, owner, params, output, results| {
+            contained(StoreContextMut(caller.store), |store| {
+                finish(store, owner as usize, params, output, results)
+            })
+        },
+    )
+}
+
 /// A closure that can be a host function; see [`Func::wrap`](crate::Func::wrap).
 ///
 /// Implemented by this crate alone, for closures of up to 17 parameters with or without a

@@ -9,6 +9,7 @@ mod component;
 mod component_artifact;
 mod component_canaries;
 mod component_enemies;
+mod component_shared;
 mod engine;
 mod exception;
 mod frozen;
