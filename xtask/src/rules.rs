@@ -204,10 +204,13 @@ fn judge_all(
         if let Some(verdict) = known.as_ref().filter(|verdict| **verdict != Verdict::Unproved) {
             return Ok(verdict.clone());
         }
+        let original = originals[mutant.rule.name()];
         let verdict = match judge(mutant) {
             Ok(verdict) => verdict,
             // A rule that asks the same is proved.
-            Err(questions) if asks_the_same(originals[mutant.rule.name()], &questions) => {
+            Err(questions)
+                if asks_the_same(original, &questions) || says_no_more(&mutant.rule, original, seconds)? =>
+            {
                 Verdict::right(&questions)
             }
             Err(questions) => ask_about(&questions, seconds)?,
@@ -260,10 +263,23 @@ fn asks_the_same(rule: &Subject, questions: &[Question]) -> bool {
         .is_some_and(|original| canonical(&original) == canonical(questions))
 }
 
+/// Whether a mutant differs from a rule by stronger conditions only.
+fn says_no_more(mutant: &Subject, rule: &Subject, seconds: u32) -> Result<bool> {
+    let Some(questions) = mutant.says_no_more_than(rule) else {
+        return Ok(false);
+    };
+    for question in questions {
+        if ask(&question.script(), seconds)?.trim() != "unsat" {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// The solver's verdict on a mutant.
 fn ask_about(questions: &[Question], seconds: u32) -> Result<Verdict> {
     for (typing, question) in questions.iter().enumerate() {
-        match answer(question, &question.script(), seconds)? {
+        match answer(question, "", seconds)? {
             Answer::Holds => {}
             Answer::Refuted(values) => return Ok(Verdict::Refuted(Refusal { typing, values })),
             Answer::Unknown => match by_cases(question, seconds)? {
@@ -283,9 +299,21 @@ enum Answer {
     Unknown,
 }
 
-/// The answer to a script that asks a question, or a case of it.
-fn answer(question: &Question, script: &str, seconds: u32) -> Result<Answer> {
-    let said = ask(script, seconds)?;
+/// The answer to a question, or a case of it.
+fn answer(question: &Question, case: &str, seconds: u32) -> Result<Answer> {
+    let script = |question: &Question| {
+        let script = question.script();
+        format!(
+            "{}{case}\n(check-sat)\n",
+            script.trim_end().trim_end_matches("(check-sat)")
+        )
+    };
+    // Assumptions that cannot hold are seen sooner without what is claimed.
+    if ask(&script(&question.of_assumptions()), seconds)?.trim() == "unsat" {
+        return Ok(Answer::Holds);
+    }
+    let script = script(question);
+    let said = ask(&script, seconds)?;
     if said.trim() != "sat" {
         return Ok(match said.trim() {
             "unsat" => Answer::Holds,
@@ -308,8 +336,6 @@ fn answer(question: &Question, script: &str, seconds: u32) -> Result<Answer> {
 /// The same question case by case: for each value of the low bits of a constant, or for each bit that may
 /// be its only one and for what has more or none. The first constant whose cases are all answered counts.
 fn by_cases(question: &Question, seconds: u32) -> Result<Answer> {
-    let script = question.script();
-    let script = script.trim_end().trim_end_matches("(check-sat)");
     for (name, sort) in question.terms.variables() {
         let Sort::Bits(bits) = sort else { continue };
         let is_constant = name.starts_with('k') && name[1..].chars().all(|c| c.is_ascii_digit());
@@ -326,8 +352,7 @@ fn by_cases(question: &Question, seconds: u32) -> Result<Answer> {
         for cases in [low.collect::<Vec<_>>(), single.chain(rest).collect()] {
             let mut known = true;
             for case in cases {
-                let script = format!("{script}(assert {case})\n(check-sat)\n");
-                match answer(question, &script, seconds)? {
+                match answer(question, &format!("(assert {case})"), seconds)? {
                     Answer::Holds => {}
                     refuted @ Answer::Refuted(_) => return Ok(refuted),
                     Answer::Unknown => {

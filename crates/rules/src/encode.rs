@@ -45,6 +45,13 @@ impl Question {
         self.terms.canonical_script(&self.given, self.claim)
     }
 
+    /// Whether the assumptions can hold at all: where they cannot, the question holds, whatever is claimed.
+    pub fn of_assumptions(&self) -> Self {
+        let mut question = self.clone();
+        question.claim = question.terms.truth(false);
+        question
+    }
+
     /// Whether the assumptions hold and the claim does not, for these values.
     pub fn is_refuted_by(&self, variables: &BTreeMap<String, u128>) -> bool {
         let values = self.terms.evaluate(variables);
@@ -228,6 +235,34 @@ fn ask(rule: &Typed, typing: usize, fixed: &BTreeMap<String, u128>) -> Question 
         given,
         claim,
     }
+}
+
+/// Whether the conditions of a rule follow from those of another one with the same sides, in each typing: then
+/// what was proved of the first holds of the other one. `None` if their sides or types are not the same.
+pub(crate) fn is_stronger(stronger: &Typed, rule: &Typed) -> Option<Vec<Question>> {
+    let (a, b) = (&stronger.rule, &rule.rule);
+    if (&a.left, &a.right) != (&b.left, &b.right) || stronger.typings != rule.typings {
+        return None;
+    }
+    let fixed = BTreeMap::new();
+    let question = |typing: usize| {
+        let mut encoder = Encoder::new(stronger, typing, &fixed);
+        // Conditions may name its operations.
+        encoder.value(&a.left);
+        let given: Vec<TermId> = a.conditions.iter().flat_map(|it| encoder.condition(it)).collect();
+        let wanted: Vec<TermId> = b.conditions.iter().flat_map(|it| encoder.condition(it)).collect();
+        let yes = encoder.terms.truth(true);
+        let claim = wanted
+            .into_iter()
+            .fold(yes, |all, it| encoder.terms.op(Smt::And, &[all, it]));
+        Question {
+            typing: typing.to_string(),
+            terms: encoder.terms,
+            given,
+            claim,
+        }
+    };
+    Some((0..rule.typings.len()).map(question).collect())
 }
 
 /// Whether a rule is about products of 128 bits: it has a high half, or puts a product together.

@@ -5,7 +5,7 @@
 //! solver has to say. The record keeps the values, so that each refusal can be repeated without a
 //! solver.
 
-use crate::encode::{Question, has_meaning, question};
+use crate::encode::{Question, has_meaning, is_stronger, question};
 use crate::lowering::{self, Lowering, TypedLowering};
 use crate::machine;
 use crate::syntax::{Expr, Kind, Op, Rule};
@@ -63,6 +63,20 @@ impl Subject {
                 let all = 0..typed.typed.typings.len();
                 all.map(|typing| machine::question(&typed, typing)).collect()
             }
+        }
+    }
+}
+
+impl Subject {
+    /// What must hold so that this rule says no more than another one, which is proved; `None` if they differ in
+    /// more than conditions.
+    pub fn says_no_more_than(&self, other: &Self) -> Option<Vec<Question>> {
+        match (self, other) {
+            (Self::Rule(rule), Self::Rule(other)) => {
+                let typed = |rule: &Rule| types(rule.clone()).ok();
+                is_stronger(&typed(rule)?, &typed(other)?)
+            }
+            _ => None,
         }
     }
 }

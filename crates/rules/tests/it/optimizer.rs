@@ -46,9 +46,12 @@ fn every_planted_mistake_is_refused_or_known_to_be_none() {
     assert!(wrong.is_empty(), "{wrong:#?}\nrun `cargo xtask prove --mutants`");
     let refuted = record.lines().filter(|line| line.contains(" refuted ")).count();
     assert!(refuted > 1_000, "{refuted}");
-    // What the solver did not prove in time would be no rule either; it must stay the exception.
-    let unproved = record.lines().filter(|line| line.ends_with(" unproved")).count();
-    assert!(unproved < refuted / 20, "{unproved}");
+    // What the solver neither proves nor refutes would be no rule either, but nobody would know why.
+    let unproved: Vec<_> = record
+        .lines()
+        .filter(|line| line.ends_with(" unproved"))
+        .collect();
+    assert_eq!(unproved, Vec::<&str>::new());
     // A record of something else is noticed.
     let other = record.replacen(" refuted 0 ", " right ", 1);
     assert_eq!(replay(&mutants(&rules()), &other).len(), 1);
