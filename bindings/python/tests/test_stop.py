@@ -33,7 +33,8 @@ os.dup2(read, 0)
 engine = Engine(); store = Store(engine)
 config = WasiConfig(); config.inherit_stdin(); store.set_wasi(config)
 linker = Linker(engine); linker.define_wasi()
-exports = linker.instantiate(store, Module(engine, '''{WAITS}''')).exports(store)
+WAT = '''{WAITS}'''
+exports = linker.instantiate(store, Module(engine, WAT)).exports(store)
 def soon(seconds=0.2):
     threading.Timer(seconds, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
 """
@@ -102,6 +103,59 @@ assert exports['sleep'](store, 500) == 0
 if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9:
     soon(); exports['read'](store, 0)
 """)
+
+
+def test_ctrl_c_in_a_child():
+    assert interrupted("""
+exports['sleep'](store, 1)
+child = os.fork()
+if child == 0:
+    for what in 'spin', 'sleep':
+        again = Store(engine); again.set_wasi(WasiConfig())
+        exports = linker.instantiate(again, Module(engine, WAT)).exports(again)
+        try:
+            soon(); exports[what](again, 3600000)
+        except KeyboardInterrupt:
+            continue
+        os._exit(1)
+    os._exit(9)
+if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9:
+    soon(); exports['spin'](store, 0)
+""")
+
+
+def test_what_ctrl_c_ends_is_given_back():
+    # A trap that nobody deletes keeps its store, and with it the function of the host.
+    assert interrupted('''
+import gc
+import cellwall.component as component
+gone = []
+class Told:
+    def __del__(self): gone.append(True)
+    def __call__(self): pass
+text = """(component (core module $m (memory (export "m") 1) (func (export "f") (loop br 0))
+        (func (export "s") (result i32) (loop br 0) unreachable)) (core instance $i (instantiate $m))
+    (func (export "f") (canon lift (core func $i "f")))
+    (func (export "s") (result string) (canon lift (core func $i "s") (memory (core memory $i "m")))))"""
+start = '(module (func $f (loop br 0)) (start $f))'
+def fast(store): Instance(store, Module(engine, '(module (func (export "f") (loop br 0)))')).exports(store)['f'](store)
+def slow(store): Instance(store, Module(engine, '(module (func (export "f") (param externref) (loop br 0)))')).exports(store)['f'](store, None)
+def starts(store): Instance(store, Module(engine, start))
+def links(store): Linker(engine).instantiate(store, Module(engine, start))
+def prepared(store): Linker(engine).instantiate_pre(Module(engine, start)).instantiate(store)
+def plain(store): component.Linker(engine).instantiate(store, component.Component(engine, text)).get_func(store, 'f')(store)
+def string(store): component.Linker(engine).instantiate(store, component.Component(engine, text)).get_func(store, 's')(store)
+ways = [fast, slow, starts, links, prepared, plain, string]
+for way in ways:
+    with Store(engine) as it:
+        Func(it, FuncType([], []), Told())
+        soon(0.1)
+        try: way(it)
+        except KeyboardInterrupt: pass
+        else: os._exit(1)
+    gc.collect()
+if len(gone) == len(ways): raise KeyboardInterrupt
+''')
 
 
 def test_a_handler_of_the_programs_own_interrupts_nothing():

@@ -430,8 +430,8 @@ enum cellwall_store_use_enum {
 // Whether a call into the store is under way, one of the enumeration above. May be called from any thread.
 WASM_API_EXTERN uint8_t cellwall_store_use(const wasm_store_t* store);
 
-// Writes the number of a signal, as one byte, to a descriptor whenever it arrives, before the program's handler of it
-// runs: a thread that reads there can stop guests on it, which a handler cannot. A handler that is put in later is to be
+// Writes the number of a signal, as one byte, to a descriptor whenever it has arrived and the program's handler of it has
+// run: a thread that reads there can stop guests on it, which a handler cannot. A handler that is put in later is to be
 // tapped again; a negative descriptor ends it. False if the program has no handler of this signal. May be called from any
 // thread.
 WASM_API_EXTERN bool cellwall_signal_tap(int32_t signal, int32_t descriptor);

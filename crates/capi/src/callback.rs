@@ -67,6 +67,7 @@ impl Callback {
                 .map(|ty| wasm_val_t::default_of(kind_of(&ty)))
                 .collect();
             let mut out: wasm_val_vec_t = Vector::from_vec(empty);
+            let given = (out.data, out.size);
             // SAFETY: C gave the function, of this type; both vectors are as its header says.
             let trap = unsafe {
                 match self {
@@ -91,9 +92,19 @@ impl Callback {
             };
             // SAFETY: the arguments stayed ours.
             unsafe { args.delete() };
+            // What C says of the size of our own elements does not count; instead of them it may have put others.
+            let wrong = out.data == given.0 && out.size != given.1;
+            if wrong {
+                out.size = given.1;
+            } else if out.data != given.0 {
+                let (data, size) = given;
+                // SAFETY: ours, and nobody refers to them any more.
+                unsafe { Vector { size, data }.delete() };
+            }
             // SAFETY: an owned trap or null, by the header.
             let answer = match unsafe { crate::take(trap) } {
                 Some(trap) => Err(trap::to_error(&cell, *trap)),
+                None if wrong => Err(Error::msg("a host function changed the number of its results")),
                 None => read_results(&cell, &out, ty, results),
             };
             // SAFETY: the results are ours again.

@@ -21,3 +21,11 @@ pub(crate) fn last() -> Option<Error> {
 pub(crate) fn ok<T>(result: Result<T>) -> Option<T> {
     result.map_err(record).ok()
 }
+
+/// The value; that there is none is recorded.
+pub(crate) fn some<T>(value: Option<T>, why: &'static str) -> Option<T> {
+    if value.is_none() {
+        record(Error::msg(why));
+    }
+    value
+}

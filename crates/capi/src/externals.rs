@@ -68,7 +68,7 @@ c_api! {
         value: *const wasm_val_t,
     ) -> *mut wasm_global_t {
         let cell = &unsafe { get(store) }?.cell;
-        let ty = unsafe { get(ty) }?.to_global()?;
+        let ty = error::some(unsafe { get(ty) }?.to_global(), "not the type of a global")?;
         let value = error::ok(unsafe { get(value)?.to_rust(cell) })?;
         let global = error::ok(cell.with(|context| rt::Global::new(context, ty, value)))?;
         give(wasm_ref_t::new(cell, Object::Global(global)))
@@ -99,7 +99,7 @@ c_api! {
         init: *mut wasm_ref_t,
     ) -> *mut wasm_table_t {
         let cell = &unsafe { get(store) }?.cell;
-        let ty = unsafe { get(ty) }?.to_table()?;
+        let ty = error::some(unsafe { get(ty) }?.to_table(), "not the type of a table of references")?;
         let init = error::ok(unsafe { to_rust_ref(cell, init, ty.element()) })?;
         let table = error::ok(cell.with(|context| rt::Table::new(context, ty, init)))?;
         give(wasm_ref_t::new(cell, Object::Table(table)))
@@ -137,7 +137,7 @@ c_api! {
     /// A memory of the host.
     fn wasm_memory_new(store: *mut wasm_store_t, ty: *const wasm_memorytype_t) -> *mut wasm_memory_t {
         let cell = &unsafe { get(store) }?.cell;
-        let ty = unsafe { get(ty) }?.to_memory()?;
+        let ty = error::some(unsafe { get(ty) }?.to_memory(), "not the type of a memory")?;
         let object = if ty.is_shared() {
             Object::Shared(error::ok(rt::SharedMemory::new(cell.engine(), ty))?)
         } else {

@@ -94,7 +94,9 @@ c_api! {
         env: *mut c_void,
         finalizer: Option<unsafe extern "C" fn(*mut c_void)>,
     ) -> *mut wasm_func_t {
-        let callback = Callback::WithEnv(callback?, Env::new(env, finalizer));
+        // First, so that the finalizer is called whatever happens.
+        let env = Env::new(env, finalizer);
+        let callback = Callback::WithEnv(callback?, env);
         new(unsafe { get(store) }?, unsafe { get(ty) }?, callback)?
     }
     /// See `func.api`.

@@ -28,6 +28,7 @@ mod func;
 mod guest;
 mod instance;
 mod linker;
+mod locked;
 mod memory;
 mod module;
 mod raw;

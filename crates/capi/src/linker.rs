@@ -3,6 +3,7 @@
 use crate::callback::{Callback, cellwall_func_callback_t, wasm_func_callback_with_env_t};
 use crate::env::Env;
 use crate::extra::{answer, attempt, cellwall_error_t, null, written};
+use crate::locked::Locked;
 use crate::module::module;
 use crate::refs::{
     Object, external, object, wasm_extern_t, wasm_func_t, wasm_instance_t, wasm_module_t, wasm_ref_t,
@@ -20,7 +21,7 @@ use std::sync::Arc;
 
 /// Definitions by names.
 pub struct cellwall_linker_t {
-    linker: Linker<Data>,
+    linker: Arc<Locked<Linker<Data>>>,
 }
 
 /// A module with the imports that a linker found for it.
@@ -53,22 +54,22 @@ unsafe fn define_func(
     callback: Option<Callback>,
 ) -> *mut cellwall_error_t {
     // SAFETY: the caller's promise.
-    let (Some(linker), Some(ty), Some(callback)) = (unsafe { (linker.as_mut(), get(ty), callback) }) else {
+    let (Some(linker), Some(ty), Some(callback)) = (unsafe { (get(linker), get(ty), callback) }) else {
         return null();
     };
     let define = || {
         // SAFETY: likewise.
         let (module, name) = unsafe { (name(module)?, name(item_name)?) };
-        let Some(ty) = ty.to_func(linker.linker.engine()) else {
-            bail!("not the type of a function");
-        };
-        let func_type = ty.clone();
-        linker
-            .linker
-            .func_new(module, name, ty, move |caller, params, results| {
+        linker.linker.clone().with(|linker| {
+            let Some(ty) = ty.to_func(linker.engine()) else {
+                bail!("not the type of a function");
+            };
+            let func_type = ty.clone();
+            linker.func_new(module, name, ty, move |caller, params, results| {
                 callback.call(&func_type, caller, params, results)
             })?;
-        Ok(())
+            Ok(())
+        })
     };
     attempt(define)
 }
@@ -132,7 +133,8 @@ unsafe fn instantiated(
 c_api! {
     /// See `linker.api`.
     fn cellwall_linker_new(engine: *const wasm_engine_t) -> *mut cellwall_linker_t {
-        give(cellwall_linker_t { linker: Linker::new(&unsafe { get(engine) }?.engine) })
+        let linker = Linker::new(&unsafe { get(engine) }?.engine);
+        give(cellwall_linker_t { linker: Arc::new(Locked::new(linker)) })
     }
     /// See `linker.api`.
     fn cellwall_linker_delete(linker: *mut cellwall_linker_t) {
@@ -140,7 +142,11 @@ c_api! {
     }
     /// See `linker.api`.
     fn cellwall_linker_allow_shadowing(linker: *mut cellwall_linker_t, allow: bool) {
-        unsafe { linker.as_mut() }?.linker.allow_shadowing(allow);
+        let done = unsafe { get(linker) }?.linker.clone().with(|linker| {
+            linker.allow_shadowing(allow);
+            Ok(())
+        });
+        crate::error::ok(done)?;
     }
     /// See `linker.api`.
     fn cellwall_linker_define(
@@ -150,7 +156,7 @@ c_api! {
         item_name: *const wasm_byte_vec_t,
         item: *const wasm_extern_t,
     ) -> *mut cellwall_error_t {
-        let (Some(linker), Some(store), Some(item)) = (unsafe { (linker.as_mut(), get(store), get(item)) }) else {
+        let (Some(linker), Some(store), Some(item)) = (unsafe { (get(linker), get(store), get(item)) }) else {
             return Some(null());
         };
         let define = || {
@@ -158,7 +164,10 @@ c_api! {
             let Some(item) = external(&item.object) else {
                 bail!("not a function, global, table or memory");
             };
-            store.cell.with(|store| linker.linker.define(store, module, name, item).map(|_| ()))
+            let define = |linker: &mut Linker<Data>| {
+                store.cell.with(|store| linker.define(store, module, name, item).map(|_| ()))
+            };
+            linker.linker.clone().with(define)
         };
         attempt(define)
     }
@@ -199,7 +208,7 @@ c_api! {
         instance: *const wasm_instance_t,
     ) -> *mut cellwall_error_t {
         let (Some(linker), Some(store), Some(instance)) =
-            (unsafe { (linker.as_mut(), get(store), get(instance)) })
+            (unsafe { (get(linker), get(store), get(instance)) })
         else {
             return Some(null());
         };
@@ -208,7 +217,10 @@ c_api! {
             let Object::Instance(instance) = instance.object else {
                 bail!("not an instance");
             };
-            store.cell.with(|store| linker.linker.instance(store, module, instance).map(|_| ()))
+            let define = |linker: &mut Linker<Data>| {
+                store.cell.with(|store| linker.instance(store, module, instance).map(|_| ()))
+            };
+            linker.linker.clone().with(define)
         };
         attempt(define)
     }
@@ -219,13 +231,18 @@ c_api! {
         module_name: *const wasm_byte_vec_t,
         it: *const wasm_module_t,
     ) -> *mut cellwall_error_t {
-        let (Some(linker), Some(store), Some(it)) = (unsafe { (linker.as_mut(), get(store), get(it)) }) else {
+        let (Some(linker), Some(store), Some(it)) = (unsafe { (get(linker), get(store), get(it)) }) else {
             return Some(null());
         };
         let define = || {
             let name = unsafe { name(module_name) }?;
-            let module = module(it).ok_or_else(|| Error::msg("not a module"))?;
-            store.cell.with(|store| linker.linker.module(store, name, module).map(|_| ()))
+            let module = module(it).ok_or_else(|| Error::msg("not a module"))?.clone();
+            // Of our own: what the module's functions call may delete the store.
+            let cell = store.cell.clone();
+            let define = |linker: &mut Linker<Data>| {
+                cell.with(|store| linker.module(store, name, &module).map(|_| ()))
+            };
+            linker.linker.clone().with(define)
         };
         attempt(define)
     }
@@ -234,12 +251,12 @@ c_api! {
         linker: *mut cellwall_linker_t,
         it: *const wasm_module_t,
     ) -> *mut cellwall_error_t {
-        let (Some(linker), Some(it)) = (unsafe { (linker.as_mut(), get(it)) }) else {
+        let (Some(linker), Some(it)) = (unsafe { (get(linker), get(it)) }) else {
             return Some(null());
         };
         attempt(|| {
             let module = module(it).ok_or_else(|| Error::msg("not a module"))?;
-            linker.linker.define_unknown_imports_as_traps(module)
+            linker.linker.clone().with(|linker| linker.define_unknown_imports_as_traps(module))
         })
     }
     /// See `linker.api`.
@@ -254,7 +271,8 @@ c_api! {
         };
         let find = || {
             let name = unsafe { name(module) }?;
-            let func = store.cell.with(|context| linker.linker.get_default(context, name))?;
+            let find = |linker: &mut Linker<Data>| store.cell.with(|context| linker.get_default(context, name));
+            let func = linker.linker.clone().with(find)?;
             let func = give(wasm_ref_t::new(&store.cell, Object::Func(func)));
             unsafe { put(out, func) }.ok_or_else(|| Error::msg("an argument is null"))
         };
@@ -262,10 +280,10 @@ c_api! {
     }
     /// See `linker.api`.
     fn cellwall_linker_define_wasi(linker: *mut cellwall_linker_t) -> *mut cellwall_error_t {
-        let Some(linker) = (unsafe { linker.as_mut() }) else {
+        let Some(linker) = (unsafe { get(linker) }) else {
             return Some(null());
         };
-        attempt(|| cellwall_wasi::add_to_linker(&mut linker.linker, Data::wasi))
+        attempt(|| linker.linker.clone().with(|linker| cellwall_wasi::add_to_linker(linker, Data::wasi)))
     }
     /// See `linker.api`.
     fn cellwall_linker_get(
@@ -276,7 +294,8 @@ c_api! {
     ) -> *mut wasm_extern_t {
         let (linker, store) = unsafe { (get(linker)?, get(store)?) };
         let (module, name) = unsafe { (name(module).ok()?, name(item_name).ok()?) };
-        let item = store.cell.with(|store| linker.linker.get(store, module, name))?;
+        let find = |linker: &mut Linker<Data>| Ok(store.cell.with(|store| linker.get(store, module, name)));
+        let item = crate::error::ok(linker.linker.clone().with(find))??;
         give(wasm_ref_t::new(&store.cell, object(item)))
     }
     /// See `linker.api`.
@@ -293,7 +312,13 @@ c_api! {
         let Some(module) = module(it).cloned() else {
             return Some(answer(Err(Error::msg("not a module"))));
         };
-        unsafe { instantiated(store, out, trap_out, |context| linker.linker.instantiate(context, &module)) }
+        // What runs then may define more, and delete the linker.
+        let linker = linker.linker.clone();
+        let make = |context: StoreContextMut<'_, Data>| {
+            let pre = linker.with(|linker| linker.instantiate_pre(&module))?;
+            pre.instantiate(context)
+        };
+        unsafe { instantiated(store, out, trap_out, make) }
     }
     /// See `linker.api`.
     fn cellwall_linker_instantiate_pre(
@@ -306,7 +331,7 @@ c_api! {
         };
         attempt(|| {
             let module = module(it).ok_or_else(|| Error::msg("not a module"))?;
-            let pre = linker.linker.instantiate_pre(module)?;
+            let pre = linker.linker.clone().with(|linker| linker.instantiate_pre(module))?;
             unsafe { written(out, cellwall_instance_pre_t { pre }) }
         })
     }
@@ -320,7 +345,9 @@ c_api! {
         let (Some(it), Some(store)) = (unsafe { (get(pre), get(store)) }) else {
             return Some(null());
         };
-        unsafe { instantiated(store, out, trap_out, |context| it.pre.instantiate(context)) }
+        // Of our own: what the start function calls may delete it.
+        let pre = it.pre.clone();
+        unsafe { instantiated(store, out, trap_out, |context| pre.instantiate(context)) }
     }
     /// See `linker.api`.
     fn cellwall_instance_pre_copy(pre: *const cellwall_instance_pre_t) -> *mut cellwall_instance_pre_t {
@@ -339,13 +366,13 @@ c_api! {
         as_module: *const wasm_byte_vec_t,
         as_name: *const wasm_byte_vec_t,
     ) -> *mut cellwall_error_t {
-        let Some(linker) = (unsafe { linker.as_mut() }) else {
+        let Some(linker) = (unsafe { get(linker) }) else {
             return Some(null());
         };
         attempt(|| {
             let (module, item) = unsafe { (name(module)?, name(item_name)?) };
             let (as_module, as_item) = unsafe { (name(as_module)?, name(as_name)?) };
-            linker.linker.alias(module, item, as_module, as_item).map(|_| ())
+            linker.linker.clone().with(|linker| linker.alias(module, item, as_module, as_item).map(|_| ()))
         })
     }
     /// See `linker.api`.
@@ -354,9 +381,12 @@ c_api! {
         module: *const wasm_byte_vec_t,
         as_module: *const wasm_byte_vec_t,
     ) -> *mut cellwall_error_t {
-        let Some(linker) = (unsafe { linker.as_mut() }) else {
+        let Some(linker) = (unsafe { get(linker) }) else {
             return Some(null());
         };
-        attempt(|| unsafe { linker.linker.alias_module(name(module)?, name(as_module)?) })
+        attempt(|| {
+            let (module, as_module) = unsafe { (name(module)?, name(as_module)?) };
+            linker.linker.clone().with(|linker| linker.alias_module(module, as_module))
+        })
     }
 }

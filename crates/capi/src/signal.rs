@@ -46,7 +46,8 @@ type Plain = unsafe extern "C" fn(c_int);
 /// One caller of [`tap`] at a time.
 static ONE: Mutex<()> = Mutex::new(());
 
-/// Writes the number, and calls the handler that was there before. Only what a signal handler may call is called.
+/// Calls the handler that was there before, and writes the number: who reads it knows that the handler has run. Only what
+/// a signal handler may call is called.
 unsafe extern "C" fn arrived(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     let Some(tap) = usize::try_from(signal).ok().and_then(|at| TAPS.get(at)) else {
         return;
@@ -57,17 +58,6 @@ unsafe extern "C" fn arrived(signal: c_int, info: *mut libc::siginfo_t, context:
         return;
     }
     let before = tap.inside.swap(me, Ordering::Relaxed);
-    // SAFETY: the address is this thread's.
-    let kept = unsafe { *errno };
-    let descriptor = tap.descriptor.load(Ordering::Relaxed);
-    // SAFETY: asks for a number.
-    if descriptor >= 0 && tap.process.load(Ordering::Relaxed) == unsafe { libc::getpid() } {
-        let number = signal as u8;
-        // SAFETY: one byte is there. What cannot be written is dropped.
-        unsafe { libc::write(descriptor, (&raw const number).cast(), 1) };
-    }
-    // SAFETY: as above.
-    unsafe { *errno = kept };
     let handler = tap.handler.load(Ordering::Relaxed);
     if handler != libc::SIG_DFL && handler != libc::SIG_IGN {
         if tap.flags.load(Ordering::Relaxed) & libc::SA_SIGINFO != 0 {
@@ -82,6 +72,17 @@ unsafe extern "C" fn arrived(signal: c_int, info: *mut libc::siginfo_t, context:
             unsafe { handler(signal) };
         }
     }
+    // SAFETY: the address is this thread's.
+    let kept = unsafe { *errno };
+    let descriptor = tap.descriptor.load(Ordering::Relaxed);
+    // SAFETY: asks for a number.
+    if descriptor >= 0 && tap.process.load(Ordering::Relaxed) == unsafe { libc::getpid() } {
+        let number = signal as u8;
+        // SAFETY: one byte is there. What cannot be written is dropped.
+        unsafe { libc::write(descriptor, (&raw const number).cast(), 1) };
+    }
+    // SAFETY: as above.
+    unsafe { *errno = kept };
     tap.inside.store(before, Ordering::Relaxed);
 }
 

@@ -12,6 +12,7 @@ use cellwall_rs::component::ResourceTable;
 use cellwall_rs::{self as rt, AsContextMut, Caller, ExternRef, Rooted, Store, StoreContextMut};
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -97,13 +98,19 @@ pub(crate) struct StoreCell {
     /// How the host function that is running goes back to the store.
     running: Cell<Running>,
     engine: wasm_engine_t,
-    infos: RefCell<HashMap<Key, Env>>,
+    infos: RefCell<HashMap<Key, Attached>>,
     /// Things of C that went into guest code as references, so that each goes in as the same one.
     rooted: RefCell<HashMap<Key, Rooted<ExternRef>>>,
     interrupt: rt::InterruptHandle,
     guest: Arc<Guest>,
     id: u64,
     me: Weak<Self>,
+}
+
+/// What C attached to something, and as the how-manieth.
+struct Attached {
+    number: usize,
+    info: Env,
 }
 
 /// What a running host function was called with.
@@ -141,7 +148,7 @@ impl Drop for Claim<'_> {
 }
 
 /// A number, not 0, that no other thread alive has.
-fn thread_number() -> usize {
+pub(crate) fn thread_number() -> usize {
     thread_local! {
         static HERE: u8 = const { 0 };
     }
@@ -151,6 +158,10 @@ fn thread_number() -> usize {
 impl Drop for StoreCell {
     fn drop(&mut self) {
         self.engine.guests.remove(self.id);
+        let mut infos: Vec<Attached> = self.infos.get_mut().drain().map(|(_, info)| info).collect();
+        // Finalized in the order in which they were attached.
+        infos.sort_unstable_by_key(|info| info.number);
+        infos.into_iter().for_each(drop);
     }
 }
 
@@ -232,7 +243,14 @@ impl StoreCell {
                 }
                 claim
             }
-            Err(user) if user == me => Claim { user: None },
+            Err(user) if user == me => {
+                if self.guest.writer.load(Ordering::Relaxed) == me {
+                    std::panic::resume_unwind(Box::new(
+                        "a store cannot be used by a function that takes what its guest writes",
+                    ));
+                }
+                Claim { user: None }
+            }
             // `enter` makes it an error; nobody wants to read of it on standard error.
             Err(_) => std::panic::resume_unwind(Box::new("the store is in use by another thread")),
         }
@@ -286,9 +304,19 @@ impl StoreCell {
         wasi
     }
 
+    /// Those that may stop what waits in it.
+    pub(crate) fn guest(&self) -> &Arc<Guest> {
+        &self.guest
+    }
+
     /// Gives it a WASI.
     pub(crate) fn set_wasi(&self, wasi: cellwall_wasi::WasiCtx) {
-        self.with(|mut store| store.data_mut().wasi = Some(self.adopt(wasi)));
+        let old = self.with(|mut store| {
+            let wasi = self.adopt(wasi);
+            store.data_mut().wasi.replace(wasi)
+        });
+        // Not before: what it calls at its end may come back.
+        drop(old);
     }
 
     /// Limits what guests can make the store grow to.
@@ -297,20 +325,34 @@ impl StoreCell {
     }
 
     pub(crate) fn info(&self, key: Key) -> *mut std::ffi::c_void {
+        let _claim = self.claim();
         self.infos
             .borrow()
             .get(&key)
-            .map_or(ptr::null_mut(), |info| info.data)
+            .map_or(ptr::null_mut(), |attached| attached.info.data)
     }
 
     pub(crate) fn set_info(&self, key: Key, info: Env) {
+        let claim = self.claim();
         // Dropped after the borrow: the finalizer may come back.
-        let old = self.infos.borrow_mut().insert(key, info);
+        let old = {
+            let mut infos = self.infos.borrow_mut();
+            let number = infos.len();
+            match infos.entry(key) {
+                Entry::Occupied(mut found) => Some(std::mem::replace(&mut found.get_mut().info, info)),
+                Entry::Vacant(place) => {
+                    place.insert(Attached { number, info });
+                    None
+                }
+            }
+        };
+        drop(claim);
         drop(old);
     }
 
     /// The reference that stands for something of C in guest code.
     pub(crate) fn root(&self, key: Key, payload: impl FnOnce() -> Payload) -> rt::Result<Rooted<ExternRef>> {
+        let _claim = self.claim();
         if let Some(rooted) = self.rooted.borrow().get(&key) {
             return Ok(*rooted);
         }

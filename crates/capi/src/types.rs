@@ -326,6 +326,7 @@ c_api! {
     /// A global type; takes the type of its value.
     fn wasm_globaltype_new(content: *mut wasm_valtype_t, mutability: u8) -> *mut wasm_globaltype_t {
         let content = *unsafe { take(content) }?;
+        crate::error::some((mutability <= 1).then_some(()), "a global is constant (0) or variable (1)")?;
         give(wasm_externtype_t { ty: Kind::Global { content, mutability } })
     }
     /// The type of its value.
@@ -552,11 +553,20 @@ vector!(wasm_exporttype_vec_t of *mut wasm_exporttype_t: wasm_exporttype_vec_new
 ///
 /// # Safety
 /// If not null it is an owned vector.
-unsafe fn take_name(name: *mut wasm_byte_vec_t) -> Option<wasm_byte_vec_t> {
+unsafe fn take_name(name: *mut wasm_byte_vec_t) -> Option<Name> {
     // SAFETY: the caller's promise.
     let name = unsafe { name.as_mut() }?;
     // SAFETY: likewise.
-    Some(Vector::from_vec(unsafe { name.take_elements() }.into_vec()))
+    Some(Name(unsafe { name.take_elements() }))
+}
+
+/// A name that was taken, and is gone with its owner if nobody wants it.
+struct Name(Box<[u8]>);
+
+impl Name {
+    fn given(self) -> wasm_byte_vec_t {
+        Vector::from_vec(self.0.into_vec())
+    }
 }
 
 c_api! {
@@ -566,8 +576,9 @@ c_api! {
         name: *mut wasm_byte_vec_t,
         ty: *mut wasm_externtype_t,
     ) -> *mut wasm_importtype_t {
-        let (module, name) = unsafe { (take_name(module)?, take_name(name)?) };
-        give(wasm_importtype_t { module, name, ty: unsafe { take(ty) }? })
+        let (module, name, ty) = unsafe { (take_name(module), take_name(name), take(ty)) };
+        let (module, name, ty) = (module?, name?, ty?);
+        give(wasm_importtype_t { module: module.given(), name: name.given(), ty })
     }
     /// First name.
     fn wasm_importtype_module(ty: *const wasm_importtype_t) -> *const wasm_byte_vec_t {
@@ -591,8 +602,9 @@ c_api! {
     }
     /// What is exported under a name; takes both.
     fn wasm_exporttype_new(name: *mut wasm_byte_vec_t, ty: *mut wasm_externtype_t) -> *mut wasm_exporttype_t {
-        let name = unsafe { take_name(name) }?;
-        give(wasm_exporttype_t { name, ty: unsafe { take(ty) }? })
+        let (name, ty) = unsafe { (take_name(name), take(ty)) };
+        let (name, ty) = (name?, ty?);
+        give(wasm_exporttype_t { name: name.given(), ty })
     }
     /// Its name.
     fn wasm_exporttype_name(ty: *const wasm_exporttype_t) -> *const wasm_byte_vec_t {

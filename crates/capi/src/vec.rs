@@ -165,7 +165,12 @@ macro_rules! vector {
             }
             /// A vector whose elements the caller fills in.
             fn $uninitialized(out: *mut $ty, size: usize) {
-                let elements = (0..size).map(|_| <$element as $crate::vec::Element>::empty()).collect();
+                unsafe { $crate::vec::clear(out) };
+                let mut elements = Vec::new();
+                // Where there is no memory for so many, the vector stays empty.
+                let room = elements.try_reserve_exact(size).map_err(cellwall_rs::Error::from);
+                $crate::error::ok(room)?;
+                elements.resize_with(size, <$element as $crate::vec::Element>::empty);
                 unsafe { $crate::vec::put(out, $crate::vec::Vector::from_vec(elements)) }?;
             }
             /// A vector of these elements, which it owns from now on.

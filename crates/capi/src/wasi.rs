@@ -2,6 +2,7 @@
 
 use crate::env::Env;
 use crate::extra::{answer, attempt, cellwall_error_t, null, text};
+use crate::guest::Guest;
 use crate::store::wasm_store_t;
 use crate::vec::{Vector, put, wasm_byte_vec_t};
 use crate::{c_api, get, give, take};
@@ -13,10 +14,13 @@ use std::ffi::{c_char, c_void};
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::str::FromStr;
+use std::sync::{Arc, OnceLock};
 
 /// Grants.
 pub struct cellwall_wasi_config_t {
     builder: WasiCtxBuilder,
+    /// Where those that take what the guest writes learn whose it is.
+    owners: Vec<Arc<OnceLock<Arc<Guest>>>>,
 }
 
 /// What a program has written to memory.
@@ -27,18 +31,40 @@ pub struct cellwall_wasi_output_t {
 /// `cellwall_wasi_write_t`.
 pub type cellwall_wasi_write_t = Option<unsafe extern "C" fn(*mut c_void, *const u8, usize) -> bool>;
 
-/// A function of C that takes what a guest writes.
+/// A function of C that takes what a guest writes. In the middle of that the store is nobody's to use.
 struct Sink {
     write: unsafe extern "C" fn(*mut c_void, *const u8, usize) -> bool,
     env: Env,
+    owner: Arc<OnceLock<Arc<Guest>>>,
+}
+
+impl Sink {
+    /// One for a configuration; none without a function.
+    fn new(config: &mut cellwall_wasi_config_t, write: cellwall_wasi_write_t, env: Env) -> Option<Self> {
+        let owner = Arc::<OnceLock<_>>::default();
+        config.owners.push(owner.clone());
+        Some(Self {
+            write: write?,
+            env,
+            owner,
+        })
+    }
+
+    fn take(&self, bytes: &[u8]) -> bool {
+        // SAFETY: C gave the function with its data; the bytes are there for the call.
+        unsafe { (self.write)(self.env.data, bytes.as_ptr(), bytes.len()) }
+    }
 }
 
 impl OutputStream for Sink {
     fn write(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut written = 0;
         for buffer in buffers.iter().filter(|buffer| !buffer.is_empty()) {
-            // SAFETY: C gave the function with its data; the bytes are there for the call.
-            if !unsafe { (self.write)(self.env.data, buffer.as_ptr(), buffer.len()) } {
+            let taken = match self.owner.get() {
+                Some(guest) => guest.writing(|| self.take(buffer)),
+                None => self.take(buffer),
+            };
+            if !taken {
                 break;
             }
             written += buffer.len();
@@ -101,6 +127,10 @@ c_api! {
             return Some(null());
         };
         let context = wasi.builder.build();
+        for owner in wasi.owners {
+            // A configuration is taken once, so that it has no owner yet.
+            let _ = owner.set(store.cell.guest().clone());
+        }
         attempt(|| {
             store.cell.set_wasi(context);
             Ok(())
@@ -109,7 +139,7 @@ c_api! {
 
     /// See `wasi.api`.
     fn cellwall_wasi_config_new() -> *mut cellwall_wasi_config_t {
-        give(cellwall_wasi_config_t { builder: WasiCtxBuilder::new() })
+        give(cellwall_wasi_config_t { builder: WasiCtxBuilder::new(), owners: Vec::new() })
     }
     /// See `wasi.api`.
     fn cellwall_wasi_config_delete(config: *mut cellwall_wasi_config_t) {
@@ -187,8 +217,11 @@ c_api! {
         env: *mut c_void,
         finalizer: Option<unsafe extern "C" fn(*mut c_void)>,
     ) {
-        let sink = Sink { env: Env::new(env, finalizer), write: callback? };
-        unsafe { config.as_mut() }?.builder.stdout(sink);
+        // First, so that the finalizer is called whatever happens.
+        let env = Env::new(env, finalizer);
+        let config = unsafe { config.as_mut() }?;
+        let sink = Sink::new(config, callback, env)?;
+        config.builder.stdout(sink);
     }
     /// See `wasi.api`.
     fn cellwall_wasi_config_stderr_callback(
@@ -197,8 +230,10 @@ c_api! {
         env: *mut c_void,
         finalizer: Option<unsafe extern "C" fn(*mut c_void)>,
     ) {
-        let sink = Sink { env: Env::new(env, finalizer), write: callback? };
-        unsafe { config.as_mut() }?.builder.stderr(sink);
+        let env = Env::new(env, finalizer);
+        let config = unsafe { config.as_mut() }?;
+        let sink = Sink::new(config, callback, env)?;
+        config.builder.stderr(sink);
     }
     /// See `wasi.api`.
     fn cellwall_wasi_output_contents(output: *const cellwall_wasi_output_t, out: *mut wasm_byte_vec_t) {

@@ -107,6 +107,20 @@ enum Pages {
     Shared(SharedMemory),
 }
 
+/// Why there is no address space, or nothing to put there, for one more memory of so many bytes.
+pub(crate) fn no_room(bytes: usize, error: io::Error) -> Error {
+    if error.kind() != io::ErrorKind::OutOfMemory {
+        let what = "cannot reserve a memory";
+        return Error::Os { what, error };
+    }
+    Error::Limit(format!(
+        "cannot reserve a memory: each one takes {} MiB of address space, of which a process has 128 TiB if nobody \
+         limits it (`ulimit -v`), and two of the mappings that `vm.max_map_count` allows it; with a smaller \
+         `memory_reservation` memories take less: {error}",
+        bytes >> 20
+    ))
+}
+
 /// A memory of a store.
 #[derive(Debug)]
 pub(crate) struct Memory {
@@ -131,12 +145,8 @@ impl Memory {
         image: Option<&Image>,
     ) -> Result<Self, Error> {
         let (bytes, bytes_max) = ty.initial(engine)?;
-        let os = |error| Error::Os {
-            what: "cannot reserve a memory",
-            error,
-        };
         let all = (bytes_max + engine.target().memory_guard_bytes) as usize;
-        let slot = Slot::take(engine, all, bytes as usize, image).map_err(os)?;
+        let slot = Slot::take(engine, all, bytes as usize, image).map_err(|error| no_room(all, error))?;
         let mut own = definition.is_none().then(|| {
             Box::new(Definition {
                 base: std::ptr::null_mut(),

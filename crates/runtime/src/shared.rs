@@ -6,7 +6,7 @@
 
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::memory::{Definition, MemoryType};
+use crate::memory::{Definition, MemoryType, no_room};
 use crate::pool::Slot;
 use crate::sys::{Parked, Parker};
 use cellwall_abi::TrapCode;
@@ -63,12 +63,8 @@ impl SharedMemory {
             ));
         }
         let (bytes, bytes_max) = ty.initial(engine)?;
-        let os = |error| Error::Os {
-            what: "cannot reserve a memory",
-            error,
-        };
         let all = (bytes_max + engine.target().memory_guard_bytes) as usize;
-        let slot = Slot::take(engine, all, bytes as usize, None).map_err(os)?;
+        let slot = Slot::take(engine, all, bytes as usize, None).map_err(|error| no_room(all, error))?;
         let base = slot.base();
         Ok(Self(Arc::new(Inner {
             engine: engine.clone(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import count
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
@@ -22,6 +23,7 @@ RAW_MAX = 8
 _FORMATS = ("i4x", "q", "f4x", "d")
 
 _call_raw = lib.cellwall_func_call_raw
+_trap_delete = lib.wasm_trap_delete
 _watched = _signals.watched
 _MAIN = _signals.MAIN
 
@@ -111,7 +113,7 @@ class Func:
         except (struct.error, OverflowError, TypeError):
             self._pack_slowly(values, params)
         if get_ident() == _MAIN:
-            trap = _watched(state.engine, _call_raw, self._ptr, values, RAW_MAX)
+            trap = _watched(state.engine, _trap_delete, _call_raw, self._ptr, values, RAW_MAX)
         else:
             trap = _call_raw(self._ptr, values, RAW_MAX)
         if trap:
@@ -158,7 +160,7 @@ class Func:
             for place, (param_type, param) in enumerate(zip(ty._params, params)):
                 write_val(state, args.data[place], param_type._kind, param, f"parameter {place + 1}")
             if get_ident() == _MAIN:
-                trap = _watched(state.engine, lib.wasm_func_call, self._ptr, args, results)
+                trap = _watched(state.engine, _trap_delete, lib.wasm_func_call, self._ptr, args, results)
             else:
                 trap = lib.wasm_func_call(self._ptr, args, results)
             if trap:
@@ -220,15 +222,14 @@ class _Callback:
 
 #: Functions of the host that guests can call, by number.
 _callbacks: Dict[int, _Callback] = {}
-_last = 0
+_numbers = count(1)
 
 
 def remember(ty: FuncType, func: Callable[..., Any], access_caller: bool) -> Any:
     """The number of a function of the host, as the library keeps it."""
-    global _last
-    _last += 1
-    _callbacks[_last] = _Callback(ty, func, access_caller)
-    return ffi.cast("void *", _last)
+    number = next(_numbers)
+    _callbacks[number] = _Callback(ty, func, access_caller)
+    return ffi.cast("void *", number)
 
 
 @ffi.callback("void(void *)")

@@ -159,7 +159,13 @@ class InstancePre:
 
 def _instantiate(state: State, make: Callable[..., Any], source: Any, module: Module, *obtained: Any) -> Instance:
     out, trap = ffi.new("wasm_instance_t **"), ffi.new("wasm_trap_t **")
-    check(guarded(state.engine, make, source, state.ptr, *obtained, out, trap))
+
+    def lost(error: Any) -> None:
+        lib.cellwall_error_delete(error)
+        lib.wasm_instance_delete(out[0])
+        lib.wasm_trap_delete(trap[0])
+
+    check(guarded(state.engine, lost, make, source, state.ptr, *obtained, out, trap))
     if trap[0] != NULL:
         raise_trap(trap[0], state)
     return Instance._of(state, out[0], module)

@@ -155,7 +155,12 @@ class Instance:
         array = ffi.new("wasm_extern_t *[]", items)
         vec = ffi.new("wasm_extern_vec_t *", (len(items), array))
         trap = ffi.new("wasm_trap_t **")
-        ptr = guarded(state.engine, lib.wasm_instance_new, state.ptr, obtained, vec, trap)
+
+        def lost(instance: Any) -> None:
+            lib.wasm_instance_delete(instance)
+            lib.wasm_trap_delete(trap[0])
+
+        ptr = guarded(state.engine, lost, lib.wasm_instance_new, state.ptr, obtained, vec, trap)
         if ptr == NULL:
             error = lib.cellwall_last_error()
             if trap[0] == NULL or (error != NULL and lib.cellwall_error_kind(error) not in (0, 4)):

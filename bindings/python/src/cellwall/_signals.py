@@ -3,7 +3,8 @@
 Python runs its signal handlers between its own instructions only, and guest code has none. So the library taps
 SIGINT: its number goes to a thread of ours as well, which interrupts the guest that the main thread is calling; the
 handler then runs when the call has returned, and raises `KeyboardInterrupt`. A handler that is put in later takes the
-tap away: the thread looks after it for as long as there are calls.
+tap away: the thread looks after it for as long as there are calls. An interruption ends the call that was under way when
+the signal came, and never one after it.
 Requires that the handler of SIGINT raises: with a handler of the program's own nothing is interrupted.
 """
 
@@ -13,9 +14,11 @@ import os
 import select
 import signal
 import threading
+from itertools import starmap
 from typing import Any, Callable, Optional
 
-from ._lib import lib
+from ._error import pending
+from ._lib import NULL, lib
 
 #: The main thread's identity, as `threading.get_ident` answers it.
 MAIN = threading.main_thread().ident
@@ -35,6 +38,8 @@ class _Watch:
         self.engine: Optional[Any] = None
         #: How many calls there were.
         self.calls = 0
+        #: Held while a call is looked for and interrupted, so that the next one is not hit.
+        self.hits = threading.Lock()
         #: Whether nobody looks after the tap.
         self.sleeps = False
         self.tap()
@@ -71,11 +76,19 @@ class _Watch:
                     looks = 0
 
     def _interrupt(self) -> None:
-        engine = self.engine
+        calls = self.calls
         pause = threading.Event()
-        while engine is not None and self.engine is engine:
-            lib.cellwall_engine_interrupt(engine)
+        while self._hit(calls):
             pause.wait(AGAIN)
+
+    def _hit(self, calls: int) -> bool:
+        """Interrupts the call with this number; false if it is over."""
+        with self.hits:
+            engine = self.engine
+            if engine is None or self.calls != calls:
+                return False
+            lib.cellwall_engine_interrupt(engine)
+            return True
 
 
 _watch: Optional[_Watch] = None
@@ -92,27 +105,40 @@ def _forget() -> None:
 os.register_at_fork(after_in_child=_forget)
 
 
-def watched(engine: Any, call: Callable[..., Any], *args: Any) -> Any:
-    """Makes a call from the main thread, which Ctrl-C ends."""
+def watched(engine: Any, lost: Callable[[Any], None], call: Callable[..., Any], *args: Any) -> Any:
+    """Makes a call from the main thread, which Ctrl-C ends: then `lost` gets what the call answered (null, if nothing)."""
     global _watch
     watch = _watch
     if watch is None:
         watch = _watch = _Watch()
-    if watch.engine is not None:
-        # Within a call: it is watched already.
-        return call(*args)
-    watch.engine = engine
-    watch.calls += 1
-    if watch.sleeps:
-        watch.wake()
+    # Within a call it is watched already.
+    is_outermost = watch.engine is None
+    answer = NULL
     try:
-        return call(*args)
+        if is_outermost:
+            watch.engine = engine
+            watch.calls += 1
+            if watch.sleeps:
+                watch.wake()
+        # Python raises at the end of a call, before its answer has a name, or at the end of a turn of a loop. Here the call
+        # is made by the loop itself, so that the answer has its name.
+        for answer in starmap(call, (args,)):
+            pass
+        return answer
+    except BaseException:
+        pending.error = None
+        lost(answer)
+        raise
     finally:
-        watch.engine = None
+        if is_outermost:
+            watch.engine = None
+            if watch.hits.locked():
+                watch.hits.acquire()
+                watch.hits.release()
 
 
-def guarded(engine: Any, call: Callable[..., Any], *args: Any) -> Any:
+def guarded(engine: Any, lost: Callable[[Any], None], call: Callable[..., Any], *args: Any) -> Any:
     """Makes a call, from whatever thread."""
     if threading.get_ident() == MAIN:
-        return watched(engine, call, *args)
+        return watched(engine, lost, call, *args)
     return call(*args)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from enum import Flag
+from itertools import count
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple, Union
 
 from ._error import check
@@ -24,7 +25,7 @@ class DirPerms(Flag):
 
 #: Functions that take what guests write, by number.
 _outputs: Dict[int, CustomOutput] = {}
-_last = 0
+_numbers = count(1)
 
 
 @ffi.callback("bool(void *, const uint8_t *, size_t)")
@@ -116,12 +117,11 @@ class WasiConfig:
     stderr_file = property(None, _set_stderr_file, doc="Standard error into a file, which is made or emptied.")
 
     def _custom(self, connect: Any, callback: CustomOutput) -> None:
-        global _last
         if not callable(callback):
             raise TypeError("expected something that can be called")
-        _last += 1
-        _outputs[_last] = callback
-        connect(self._live(), _write, ffi.cast("void *", _last), _forget)
+        number = next(_numbers)
+        _outputs[number] = callback
+        connect(self._live(), _write, ffi.cast("void *", number), _forget)
 
     def _set_stdout_custom(self, callback: CustomOutput) -> None:
         self._custom(lib.cellwall_wasi_config_stdout_callback, callback)

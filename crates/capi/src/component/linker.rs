@@ -9,6 +9,7 @@ use super::{
 };
 use crate::env::Env;
 use crate::extra::{attempt, attempt_in, cellwall_error_t, into_error, written};
+use crate::locked::Locked;
 use crate::module::module;
 use crate::refs::wasm_module_t;
 use crate::store::{Data, StoreCell, wasm_engine_t, wasm_store_t};
@@ -17,11 +18,11 @@ use cellwall_rs::component::types::ComponentFunc;
 use cellwall_rs::component::{InstancePre, Linker, LinkerInstance, Val};
 use cellwall_rs::{Engine, Error, Result, StoreContextMut, bail};
 use std::ffi::{c_char, c_void};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Definitions by names.
 pub struct cellwall_component_linker_t {
-    linker: Arc<Mutex<Linker<Data>>>,
+    linker: Arc<Locked<Linker<Data>>>,
 }
 
 /// A component with the imports that a linker found for it.
@@ -33,7 +34,7 @@ pub struct cellwall_component_instance_pre_t {
 
 /// A place to define things in.
 pub struct cellwall_component_linker_instance_t {
-    linker: Arc<Mutex<Linker<Data>>>,
+    linker: Arc<Locked<Linker<Data>>>,
     path: Vec<String>,
 }
 
@@ -56,19 +57,16 @@ pub type cellwall_component_resource_destructor_t =
 
 type Finalizer = Option<unsafe extern "C" fn(*mut c_void)>;
 
-fn lock(linker: &Mutex<Linker<Data>>) -> MutexGuard<'_, Linker<Data>> {
-    linker.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl cellwall_component_linker_instance_t {
     /// Defines something here.
     fn define(&self, define: impl FnOnce(LinkerInstance<'_, Data>) -> Result<()>) -> Result<()> {
-        let mut linker = lock(&self.linker);
-        let mut place = linker.root();
-        for name in &self.path {
-            place = place.into_instance(name)?;
-        }
-        define(place)
+        self.linker.clone().with(|linker| {
+            let mut place = linker.root();
+            for name in &self.path {
+                place = place.into_instance(name)?;
+            }
+            define(place)
+        })
     }
 }
 
@@ -167,7 +165,7 @@ c_api! {
     /// See `component_linker.api`.
     fn cellwall_component_linker_new(engine: *const wasm_engine_t) -> *mut cellwall_component_linker_t {
         let linker = Linker::new(&unsafe { get(engine) }?.engine);
-        give(cellwall_component_linker_t { linker: Arc::new(Mutex::new(linker)) })
+        give(cellwall_component_linker_t { linker: Arc::new(Locked::new(linker)) })
     }
     /// See `component_linker.api`.
     fn cellwall_component_linker_delete(linker: *mut cellwall_component_linker_t) {
@@ -175,7 +173,11 @@ c_api! {
     }
     /// See `component_linker.api`.
     fn cellwall_component_linker_allow_shadowing(linker: *mut cellwall_component_linker_t, allow: bool) {
-        lock(&unsafe { get(linker) }?.linker).allow_shadowing(allow);
+        let done = unsafe { get(linker) }?.linker.clone().with(|linker| {
+            linker.allow_shadowing(allow);
+            Ok(())
+        });
+        crate::error::ok(done)?;
     }
     /// See `component_linker.api`.
     fn cellwall_component_linker_root(
@@ -188,14 +190,14 @@ c_api! {
     fn cellwall_component_linker_add_wasip2(linker: *mut cellwall_component_linker_t) -> *mut cellwall_error_t {
         attempt(|| {
             let linker = unsafe { get(linker) }.ok_or_else(missing)?;
-            cellwall_wasi::p2::add_to_linker_sync(&mut lock(&linker.linker))
+            linker.linker.clone().with(cellwall_wasi::p2::add_to_linker_sync)
         })
     }
     /// See `component_linker.api`.
     fn cellwall_component_linker_add_wasi_http(linker: *mut cellwall_component_linker_t) -> *mut cellwall_error_t {
         attempt(|| {
             let linker = unsafe { get(linker) }.ok_or_else(missing)?;
-            cellwall_wasi::http::add_to_linker(&mut lock(&linker.linker))
+            linker.linker.clone().with(cellwall_wasi::http::add_to_linker)
         })
     }
     /// See `component_linker.api`.
@@ -206,7 +208,7 @@ c_api! {
         attempt(|| {
             let linker = unsafe { get(linker) }.ok_or_else(missing)?;
             let component = &unsafe { get(component) }.ok_or_else(missing)?.component;
-            lock(&linker.linker).define_unknown_imports_as_traps(component)
+            linker.linker.clone().with(|linker| linker.define_unknown_imports_as_traps(component))
         })
     }
     /// See `component_linker.api`.
@@ -226,8 +228,9 @@ c_api! {
                 return Err(missing());
             }
             // Not under the lock: what runs now may define more.
-            let pre = lock(&linker.linker).instantiate_pre(component)?;
-            unsafe { written(out, instantiated(&pre, component.engine(), cell)?) }
+            let pre = linker.linker.clone().with(|linker| linker.instantiate_pre(component))?;
+            let engine = component.engine().clone();
+            unsafe { written(out, instantiated(&pre, &engine, cell)?) }
         })
     }
     /// See `component_linker.api`.
@@ -239,7 +242,7 @@ c_api! {
         attempt(|| {
             let linker = unsafe { get(linker) }.ok_or_else(missing)?;
             let component = &unsafe { get(component) }.ok_or_else(missing)?.component;
-            let pre = lock(&linker.linker).instantiate_pre(component)?;
+            let pre = linker.linker.clone().with(|linker| linker.instantiate_pre(component))?;
             let engine = component.engine().clone();
             unsafe { written(out, cellwall_component_instance_pre_t { pre, engine }) }
         })
@@ -253,7 +256,7 @@ c_api! {
         // As above.
         let cell = unsafe { get(store) }.map(|store| store.cell.clone());
         attempt_in(cell.as_ref(), || {
-            let it = unsafe { get(pre) }.ok_or_else(missing)?;
+            let it = unsafe { get(pre) }.ok_or_else(missing)?.clone();
             let cell = cell.as_ref().ok_or_else(missing)?;
             if out.is_null() {
                 return Err(missing());

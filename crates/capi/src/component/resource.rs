@@ -61,10 +61,11 @@ c_api! {
         store: *mut wasm_store_t,
         resource: *const cellwall_component_resource_any_t,
     ) -> *mut cellwall_error_t {
-        let (store, resource) = unsafe { (get(store), get(resource)) };
-        attempt_in(store.map(|store| &store.cell), || {
-            let any = resource.ok_or_else(missing)?.any;
-            store.ok_or_else(missing)?.cell.with(|context| any.resource_drop(context))
+        // Of our own: what its destructor calls may delete the store.
+        let cell = unsafe { get(store) }.map(|store| store.cell.clone());
+        attempt_in(cell.as_ref(), || {
+            let any = unsafe { get(resource) }.ok_or_else(missing)?.any;
+            cell.as_ref().ok_or_else(missing)?.with(|context| any.resource_drop(context))
         })
     }
     /// See `component_resource.api`.

@@ -12,7 +12,7 @@ use cellwall::{Result, Trap};
 use std::future::Future;
 use std::io;
 use std::pin::pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use tokio::runtime::Handle;
@@ -79,19 +79,24 @@ impl Wake for Unpark {
     }
 }
 
-/// The driver of descriptors and time, started when it is first needed.
+/// The driver of descriptors and time, started when it is first needed: once in a process, since a child that was
+/// forked has the threads of its parent no more.
 pub(crate) fn driver() -> io::Result<&'static Handle> {
-    static DRIVER: OnceLock<Handle> = OnceLock::new();
-    if let Some(driver) = DRIVER.get() {
-        return Ok(driver);
+    static DRIVER: Mutex<Option<(u32, &'static Handle)>> = Mutex::new(None);
+    let process = std::process::id();
+    let mut driver = DRIVER.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((owner, handle)) = *driver
+        && owner == process
+    {
+        return Ok(handle);
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let handle = runtime.handle().clone();
+    let handle = Box::leak(Box::new(runtime.handle().clone()));
     std::thread::Builder::new()
         .name("cellwall-wasi".to_owned())
         .spawn(move || runtime.block_on(std::future::pending::<()>()))?;
-    // Of two that were started at the same time the other one idles.
-    Ok(DRIVER.get_or_init(|| handle))
+    *driver = Some((process, handle));
+    Ok(handle)
 }

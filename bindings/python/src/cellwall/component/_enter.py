@@ -46,10 +46,10 @@ def raise_error(error: Any) -> None:
         lib.cellwall_error_delete(error)
 
 
-def run(state: State, call: Callable[..., Any], *args: Any) -> None:
-    """Makes a call that may run guest code, which Ctrl-C ends in the main thread."""
+def run(state: State, lost: Callable[[Any], None], call: Callable[..., Any], *args: Any) -> None:
+    """Makes a call that may run guest code, which Ctrl-C ends in the main thread; then `lost` gets what it answered."""
     if get_ident() == _MAIN:
-        error = _watched(state.engine, call, *args)
+        error = _watched(state.engine, lost, call, *args)
     else:
         error = call(*args)
     if error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from threading import get_ident
-from typing import Any, Dict, Optional, Union
+from typing import Any, Callable, Dict, Optional, Union
 
 from .. import _signals
 from .._engine import State, Storelike, same
@@ -17,6 +17,7 @@ from ._types import ComponentInstanceType, ComponentItem, FuncType
 
 _call = lib.cellwall_component_func_call
 _delete = lib.cellwall_component_val_delete
+_error_delete = lib.cellwall_error_delete
 _watched = _signals.watched
 _MAIN = _signals.MAIN
 
@@ -134,7 +135,7 @@ class Func:
             raise TypeError(f"wrong number of parameters provided: given {len(params)}, expected {count}")
         if self._is_plain:
             if get_ident() == _MAIN:
-                error = _watched(state.engine, _call, self._ptr, NULL, 0, NULL, 0)
+                error = _watched(state.engine, _error_delete, _call, self._ptr, NULL, 0, NULL, 0)
             else:
                 error = _call(self._ptr, NULL, 0, NULL, 0)
             if error:
@@ -158,7 +159,7 @@ class Func:
                     ty._lower(state, args[number], params[number], f"parameter {number + 1}")
             results = 1 if self._result is not None else 0
             if get_ident() == _MAIN:
-                error = _watched(state.engine, _call, self._ptr, args, count, result, results)
+                error = _watched(state.engine, self._lost(result), _call, self._ptr, args, count, result, results)
             else:
                 error = _call(self._ptr, args, count, result, results)
             if error:
@@ -178,6 +179,17 @@ class Func:
                 _delete(result)
         self._place = args, result, args_view, result_view
         return answer
+
+    def _lost(self, result: Any) -> Callable[[Any], None]:
+        """What is done with the answer of a call that Ctrl-C ended: numbers need not be given back."""
+        if self._result is None or self._unpack is not None:
+            return _error_delete
+
+        def lost(error: Any) -> None:
+            _error_delete(error)
+            _delete(result)
+
+        return lost
 
     def type(self, store: Storelike) -> FuncType:
         """Its type."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any, Callable, Dict, Optional
 
 from .._engine import STATES, Closing, Engine, State, Storelike, live
@@ -54,14 +55,13 @@ class _Callback:
 
 #: Functions of the host that components can call, by number.
 _callbacks: Dict[int, Any] = {}
-_last = 0
+_numbers = count(1)
 
 
 def _remember(what: Any) -> Any:
-    global _last
-    _last += 1
-    _callbacks[_last] = what
-    return ffi.cast("void *", _last)
+    number = next(_numbers)
+    _callbacks[number] = what
+    return ffi.cast("void *", number)
 
 
 @ffi.callback("void(void *)")
@@ -111,6 +111,16 @@ def _drop(env: Any, store: Any, rep: int) -> Any:
         return NULL
     except BaseException as error:
         return _ended(error)
+
+
+def _lost(out: Any) -> Callable[[Any], None]:
+    """What is done with an instance, or why there is none, when Ctrl-C came meanwhile."""
+
+    def lost(error: Any) -> None:
+        lib.cellwall_error_delete(error)
+        lib.cellwall_component_instance_delete(out[0])
+
+    return lost
 
 
 class Linker(Closing):
@@ -163,7 +173,7 @@ class Linker(Closing):
         state = live(store)
         out = ffi.new("cellwall_component_instance_t **")
         call = lib.cellwall_component_linker_instantiate
-        run(state, call, self._live(), state.ptr, component._live(), out)
+        run(state, _lost(out), call, self._live(), state.ptr, component._live(), out)
         return Instance._of(state, out[0])
 
     def instantiate_pre(self, component: Component) -> InstancePre:
@@ -199,7 +209,7 @@ class InstancePre:
         """Makes an instance."""
         state = live(store)
         out = ffi.new("cellwall_component_instance_t **")
-        run(state, lib.cellwall_component_instance_pre_instantiate, self._ptr, state.ptr, out)
+        run(state, _lost(out), lib.cellwall_component_instance_pre_instantiate, self._ptr, state.ptr, out)
         return Instance._of(state, out[0])
 
 

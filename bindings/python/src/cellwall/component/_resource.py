@@ -71,7 +71,7 @@ class ResourceAny(Closing):
     def drop(self, store: Storelike) -> None:
         """Drops the resource; its destructor is called if the host owns it."""
         state = live(store)
-        run(state, lib.cellwall_component_resource_any_drop, state.ptr, self._live())
+        run(state, lib.cellwall_error_delete, lib.cellwall_component_resource_any_drop, state.ptr, self._live())
 
     def to_host(self, store: Storelike) -> ResourceHost:
         """Takes a resource of the host back out of the store. If it was owned, the handle is of no use then."""

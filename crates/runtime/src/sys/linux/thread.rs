@@ -1,12 +1,16 @@
 //! Threads: what each one needs before it can run guest code, the registry by which others find
 //! it, and fences that cost the running side nothing.
+//!
+//! Guarantees that a process that was forked has a registry of its own: of the threads of its parent it has the one
+//! that forked, under another number.
 
 use super::map::Reservation;
 use super::signal::interruption_signal;
+use std::cell::RefCell;
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, compiler_fence, fence};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering, compiler_fence, fence};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Bytes of the stack on which handlers run; the machine context alone may take several KiB.
@@ -15,7 +19,8 @@ const HANDLER_STACK_BYTES: usize = 64 << 10;
 /// What other threads see of a thread that has run guest code.
 #[derive(Debug)]
 pub(crate) struct ThreadSlot {
-    thread: libc::pid_t,
+    /// Its number for the system, which changes in a process that it forks.
+    thread: AtomicI32,
     /// The engine whose calls are on this thread: 0 for none, [`ThreadSlot::MIXED`] for several.
     pub(crate) engine: AtomicU64,
 }
@@ -32,6 +37,64 @@ fn threads() -> MutexGuard<'static, Vec<Arc<ThreadSlot>>> {
     THREADS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+fn own_number() -> libc::pid_t {
+    // SAFETY: asks only.
+    unsafe { libc::gettid() }
+}
+
+/// The registry while a thread forks: nobody else changes it meanwhile, and the child can use it.
+struct Forking {
+    registry: MutexGuard<'static, Vec<Arc<ThreadSlot>>>,
+    /// The thread that forks, before it does.
+    thread: libc::pid_t,
+}
+
+thread_local! {
+    static FORKING: RefCell<Option<Forking>> = const { RefCell::new(None) };
+}
+
+extern "C" fn before_fork() {
+    // A thread that is ending has nothing here any more, and forks without it.
+    let _ = FORKING.try_with(|forking| {
+        let (registry, thread) = (threads(), own_number());
+        forking.replace(Some(Forking { registry, thread }));
+    });
+}
+
+extern "C" fn after_fork_in_parent() {
+    let _ = FORKING.try_with(RefCell::take);
+}
+
+extern "C" fn after_fork_in_child() {
+    let forking = FORKING.try_with(RefCell::take);
+    if let Ok(Some(Forking { mut registry, thread })) = forking {
+        registry.retain(|slot| slot.thread.load(Ordering::Relaxed) == thread);
+        for slot in registry.iter() {
+            slot.thread.store(own_number(), Ordering::Relaxed);
+        }
+    }
+    if ASYMMETRIC.load(Ordering::Relaxed) {
+        ASYMMETRIC.store(
+            membarrier(MEMBARRIER_REGISTER_PRIVATE_EXPEDITED),
+            Ordering::SeqCst,
+        );
+    }
+}
+
+/// Has the registry follow when this process forks.
+fn follow_forks() -> io::Result<()> {
+    static DONE: OnceLock<i32> = OnceLock::new();
+    let error = *DONE.get_or_init(|| {
+        let (before, parent, child) = (before_fork, after_fork_in_parent, after_fork_in_child);
+        // SAFETY: the functions live as long as the library that has them, whose end takes them back.
+        unsafe { libc::pthread_atfork(Some(before), Some(parent), Some(child)) }
+    });
+    match error {
+        0 => Ok(()),
+        error => Err(io::Error::from_raw_os_error(error)),
+    }
+}
+
 /// Owned by a thread while it lives: its slot and its handler stack.
 pub(crate) struct ThreadGuard {
     /// The slot in the registry.
@@ -42,6 +105,7 @@ pub(crate) struct ThreadGuard {
 /// Prepares this thread: registers it, gives it a stack for handlers and lets the interruption
 /// signal through.
 pub(crate) fn thread_setup() -> io::Result<ThreadGuard> {
+    follow_forks()?;
     let handler_stack = set_handler_stack()?;
     let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
     // SAFETY: an own set.
@@ -51,8 +115,7 @@ pub(crate) fn thread_setup() -> io::Result<ThreadGuard> {
     // SAFETY: changes the mask of this thread only.
     unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), ptr::null_mut()) };
     let slot = Arc::new(ThreadSlot {
-        // SAFETY: asks only.
-        thread: unsafe { libc::gettid() },
+        thread: AtomicI32::new(own_number()),
         engine: AtomicU64::new(0),
     });
     threads().push(slot.clone());
@@ -110,10 +173,10 @@ pub(crate) fn interrupt_threads(wanted: impl Fn(&ThreadSlot) -> bool) {
     // Slots leave the registry under this lock, so the thread ids stay valid while it is held.
     for slot in threads().iter().filter(|slot| wanted(slot)) {
         // The queue of real-time signals can be full for a moment; each round yields.
+        let thread = slot.thread.load(Ordering::Relaxed);
         for _ in 0..1000 {
             // SAFETY: sends a signal for which a handler is installed to a thread of this process.
-            let sent =
-                unsafe { libc::syscall(libc::SYS_tgkill, process, slot.thread, interruption_signal()) };
+            let sent = unsafe { libc::syscall(libc::SYS_tgkill, process, thread, interruption_signal()) };
             if sent == 0 || io::Error::last_os_error().raw_os_error() != Some(libc::EAGAIN) {
                 break;
             }
