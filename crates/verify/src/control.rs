@@ -6,161 +6,140 @@
 
 use crate::access::{Place, not_data};
 use crate::decode::Operand;
-use crate::domain::{Fact, Kind, Readable, U32};
-use crate::function::{Check, Function, Next, refuse};
+use crate::domain::{Fact, Kind, Readable, Says};
+use crate::function::Function;
 use crate::module::{Convention, Places};
 use crate::operand::check_gpr;
-use crate::rows::{First, Row};
-use crate::violation::Rule;
+use crate::violation::{Check, Rule, ensure, refuse};
 use cellwall_abi::context::func_entry;
 use cellwall_abi::convention::{CALLEE_SAVED, ENTRY, REFERENCE, SCRATCH};
-use cellwall_abi::{FieldKind, LibCall, TrapCode};
+use cellwall_abi::{FieldKind, TrapCode};
 use cellwall_base::{FuncIdx, TypeIdx};
 use iced_x86::ConditionCode;
 
-impl Function<'_> {
-    pub(crate) fn step_compare(&mut self, row: &Row) -> Check<Next> {
+impl<'a> Function<'a> {
+    pub(crate) fn step_compare(&mut self) -> Check<()> {
         if self.op.operands[0] == Operand::Memory {
-            match self.operand_place(row)? {
-                Place::Entry(kind, at) => return self.compare_signature(kind, at, row),
-                Place::BelowStack(start) => return self.probe(start, row),
+            match self.operand_place()? {
+                Place::Entry(kind, at) => {
+                    let fact = self.compare_entry(kind, at)?;
+                    self.set_flags(fact);
+                    return Ok(());
+                }
+                Place::BelowStack(start) => return self.probe(start),
                 _ => {}
             }
         }
-        let (a, b) = (self.data(0, row)?, self.data(1, row)?);
-        self.set_flags(row, compared(self.op.operands[0], a, b));
-        Ok(Next::Continue)
+        let (a, b) = (self.data(0)?, self.data(1)?);
+        self.set_flags(compared(self.op.operands[0], a, b));
+        Ok(())
     }
 
-    /// `cmp dword [entry + SIGNATURE], …`: with a module-local number in a private table, with the
-    /// engine-wide number of a type elsewhere; with the number of null anywhere, which says nothing
-    /// of the entry.
-    fn compare_signature(&mut self, entry: Kind, at: u32, row: &Row) -> Check<Next> {
-        let number = self.op.base;
-        if at == func_entry::REFERENCE && self.op.width == 4 {
-            // Which function it is matters to nobody but the program.
-            self.data(1, row)?;
-            self.set_flags(row, Fact::Nothing);
-            return Ok(Next::Continue);
-        }
-        if at != func_entry::SIGNATURE || self.op.width != 4 {
-            return refuse(Rule::Kind, "entries are compared by signature and reference only");
-        }
-        let is_constant = self.op.operands[1] == Operand::Immediate;
-        let ty = match (entry, self.read(1, row)?) {
-            (_, Kind::UpTo(func_entry::NULL_SIGNATURE)) if is_constant => None,
-            (Kind::Entry { private: true }, Kind::UpTo(local)) if is_constant => {
-                let Some(ty) = self.module.artifact.shape.type_of_local_signature(local) else {
-                    return refuse(
-                        Rule::IndirectCall,
-                        format!("{local} is no module-local signature number"),
-                    );
-                };
-                Some(ty)
-            }
-            (Kind::Entry { private: false }, Kind::Signature(ty)) => Some(ty),
-            _ => {
-                return refuse(
-                    Rule::IndirectCall,
-                    "not the kind of signature number that the table holds",
-                );
-            }
-        };
-        let fact = ty.map_or(Fact::Nothing, |ty| Fact::Signature { register: number, ty });
-        self.set_flags(row, fact);
-        Ok(Next::Continue)
-    }
-
-    pub(crate) fn step_test(&mut self, row: &Row) -> Check<Next> {
+    pub(crate) fn step_test(&mut self) -> Check<()> {
         if self.op.operands[0] == Operand::Memory
-            && let Place::BelowStack(start) = self.operand_place(row)?
+            && let Place::BelowStack(start) = self.operand_place()?
         {
-            return self.probe(start, row);
+            return self.probe(start);
         }
-        self.plain(row, Kind::Any)
+        self.sources()?;
+        self.set_flags(None);
+        Ok(())
+    }
+
+    /// A comparison of an entry's reference, which matters to nobody but the program; or of its signature:
+    /// with a module-local number in a private table, with the engine-wide number of a type elsewhere; with
+    /// the number of null anywhere, which says nothing of the entry.
+    fn compare_entry(&mut self, entry: Kind, at: u32) -> Check<Option<Fact>> {
+        let is_constant = self.op.operands[1] == Operand::Immediate;
+        let ty = match (at, self.op.width()) {
+            (func_entry::REFERENCE, 4) => return self.data(1).map(|_| None),
+            (func_entry::SIGNATURE, 4) => match (entry, self.read(1)?) {
+                (_, Kind::UpTo(func_entry::NULL_SIGNATURE)) if is_constant => return Ok(None),
+                (Kind::Entry { private: true }, Kind::UpTo(local)) if is_constant => {
+                    self.module.artifact.shape.type_of_local_signature(local)
+                }
+                (Kind::Entry { private: false }, Kind::Signature(ty)) => Some(ty),
+                _ => None,
+            },
+            _ => refuse!(Rule::Kind => "entries are compared by signature and reference only"),
+        };
+        let Some(ty) = ty else {
+            refuse!(Rule::IndirectCall => "not a signature number of the kind that the table holds");
+        };
+        let (register, says) = (self.op.base, Says::Signature(ty));
+        Ok(Some(Fact { register, says }))
     }
 
     /// A read below the stack pointer that faults if the stack ends before it.
-    fn probe(&mut self, start: u32, row: &Row) -> Check<Next> {
-        if start > self.covered_stack() {
-            return refuse(Rule::StackProbe, "a probe that could step over the guard");
-        }
-        debug_assert!(row.first == First::Read);
+    fn probe(&mut self, start: u32) -> Check<()> {
+        ensure!(start <= self.covered_stack(), Rule::StackProbe => "a probe that could step over the guard");
         self.state.probed = self.state.probed.max(start);
         self.fault = Some(&[TrapCode::StackOverflow]);
         // What was read is residue, and so is what it was compared with, perhaps.
-        self.state.flags = 0;
-        self.fact = Fact::Nothing;
-        Ok(Next::Continue)
+        (self.state.flags, self.fact) = (0, None);
+        Ok(())
     }
 
     /// What the flags say of a register under this condition.
-    fn sharpened(&self, condition: ConditionCode) -> Option<(usize, Kind)> {
-        let number = usize::from(self.fact.register()?);
-        let old = self.state.kind(number);
+    fn sharpened(&self, condition: ConditionCode) -> Option<(u8, Kind)> {
+        let Fact { register, says } = self.fact?;
+        let old = self.state.kind(register);
         let below = condition == ConditionCode::b;
         let at_most = below || condition == ConditionCode::be;
-        let new = match self.fact {
-            Fact::Bound { max, wide, .. } if at_most => {
+        let new = match says {
+            Says::Bound { max, wide } if at_most => {
                 let max = if below { max.checked_sub(1)? } else { max };
                 match old {
-                    Kind::UpTo(old) => Kind::UpTo(old.min(max)),
                     Kind::Any if wide => Kind::UpTo(max),
-                    // Of this register alone, see `sharpen`: copies keep what they are.
                     _ => Kind::UpTo(old.max()?.min(max)),
                 }
             }
-            Fact::Memory { memory, .. } if at_most && old.is_data() => Kind::MemoryIndex {
+            Says::Memory(memory) if at_most && old.is_data() => Kind::MemoryIndex {
                 memory,
                 fits_32: old.max().is_some(),
             },
-            Fact::Table { table, .. } if below && old.is_data() => Kind::TableIndex(table),
-            Fact::Signature { ty, .. } if condition == ConditionCode::e => match old {
-                Kind::Entry { .. } => Kind::TypedEntry(ty),
-                _ => return None,
-            },
+            Says::Table(table) if below && old.is_data() => Kind::TableIndex(table),
+            Says::Signature(ty) if condition == ConditionCode::e && matches!(old, Kind::Entry { .. }) => {
+                Kind::TypedEntry(ty)
+            }
             _ => return None,
         };
         // What is known already need not be said again, unless a copy may hear it.
-        (new != old || !self.state.copies.is_alone(number)).then_some((number, new))
+        (new != old || !self.state.copies.is_alone(register)).then_some((register, new))
     }
 
     /// Makes a register and all copies of it of this kind.
-    fn sharpen(&mut self, number: usize, kind: Kind) {
-        if self.state.kind(number).length_like() && matches!(kind, Kind::UpTo(_)) {
-            // Both facts hold, but a kind says only one: the copies keep the relation to a length.
-            self.state.set(number, kind);
-            return;
-        }
+    fn sharpen(&mut self, register: u8, kind: Kind) {
         let copies = self.state.copies;
-        for register in 0..16 {
-            if register != number && !(copies.equal(register, number) && self.state.kind(register).is_data())
-            {
-                continue;
-            }
-            self.state.set(register, kind);
-            if let (Some(slot), Some(kind)) = (copies.home(register), kind.spilled()) {
-                self.frames.set(&mut self.frame, slot, kind);
+        // If it is like a length, both facts hold, but a kind says only one: the copies keep the other.
+        let is_alone = self.state.kind(register).length_like() && matches!(kind, Kind::UpTo(_));
+        self.state.set(register, kind);
+        for other in (0..16).filter(|_| !is_alone) {
+            let is_copy = copies.equal(other, register) && self.state.kind(other).is_data();
+            if other == register || is_copy {
+                self.state.set(other, kind);
+                if let (Some(slot), Some(kind)) = (copies.home(other), kind.spilled()) {
+                    self.frames.set(&mut self.frame, slot, kind);
+                }
             }
         }
     }
 
     // ---- where execution goes ----
 
-    pub(crate) fn step_branch(&mut self) -> Check<Next> {
-        self.check_flags()?;
+    pub(crate) fn step_branch(&mut self) -> Check<()> {
+        self.check_condition()?;
         let (block, condition) = (self.op.value as usize, self.op.condition);
-        self.branched = None;
         match self.sharpened(condition) {
             None => {
                 let mut kept = None;
                 self.reach_each(&mut kept, block)?;
-                self.branched = kept.map(|state| (self.op.pc, state));
+                self.branched = kept;
             }
-            Some((number, kind)) => {
+            Some((register, kind)) => {
                 let (state, frame) = (self.state, self.frame);
                 self.frames.share();
-                self.sharpen(number, kind);
+                self.sharpen(register, kind);
                 self.reach(block)?;
                 (self.state, self.frame) = (state, frame);
             }
@@ -170,174 +149,120 @@ impl Function<'_> {
             ConditionCode::ae => ConditionCode::b,
             ConditionCode::a => ConditionCode::be,
             ConditionCode::ne => ConditionCode::e,
-            _ => return Ok(Next::Continue),
+            _ => return Ok(()),
         };
-        if let Some((number, kind)) = self.sharpened(otherwise) {
-            self.sharpen(number, kind);
+        if let Some((register, kind)) = self.sharpened(otherwise) {
             self.branched = None;
+            self.sharpen(register, kind);
         }
-        Ok(Next::Continue)
+        Ok(())
     }
 
-    pub(crate) fn step_jump(&mut self) -> Check<Next> {
-        self.reach(self.op.value as usize)?;
-        Ok(Next::Stop)
-    }
-
-    pub(crate) fn step_jump_indirect(&mut self) -> Check<Next> {
+    pub(crate) fn step_jump_indirect(&mut self) -> Check<()> {
         let Operand::R64(register) = self.op.operands[0] else {
-            let ty = match self.callee(Rule::IndirectJump)? {
-                Callee::Library(_) => return refuse(Rule::IndirectJump, "to a library call"),
-                Callee::Type(ty) => ty,
+            return match self.callee(Rule::IndirectJump)? {
+                (Some(ty), _) => self.leave_for(ty),
+                (None, _) => refuse!(Rule::IndirectJump => "to a library call"),
             };
-            return self.leave_for(ty);
         };
-        let kind = self.state.kind(check_gpr(register)?);
-        let Kind::JumpTarget(table) = kind else {
-            return refuse(
-                Rule::IndirectJump,
-                format!("register {register} is {kind:?}, not the target of a jump table"),
-            );
+        let Kind::JumpTarget(table) = self.state.kind(check_gpr(register)?) else {
+            refuse!(Rule::IndirectJump => "register {register} is not the target of a jump table");
         };
         let jump = (self.code.jumps.binary_search_by_key(&table, |&(table, _)| table))
             .expect("only the function's own tables become targets");
-        if *self.jump_users[jump].get_or_insert(self.op.pc) != self.op.pc {
-            return refuse(Rule::IndirectJump, "a second jump through the same table");
-        }
+        let user = *self.jump_users[jump].get_or_insert(self.op.pc);
+        ensure!(user == self.op.pc, Rule::IndirectJump => "a second jump through the same table");
         let mut shared = None;
         for at in self.code.jumps[jump].1.clone() {
             self.reach_each(&mut shared, self.code.jump_targets[at as usize] as usize)?;
         }
-        Ok(Next::Stop)
+        Ok(())
     }
 
-    pub(crate) fn step_call(&mut self) -> Check<Next> {
-        let func = FuncIdx::from_u32(self.op.value);
-        self.call_type(self.module.type_of(func))
+    pub(crate) fn step_call(&mut self) -> Check<()> {
+        let ty = self.module.type_of(FuncIdx::from_u32(self.op.value));
+        self.call(Some(ty), self.module.convention(ty))
     }
 
-    pub(crate) fn step_call_indirect(&mut self) -> Check<Next> {
-        if self.op.operands[0] != Operand::Memory {
-            return refuse(Rule::IndirectCall, "through a register");
-        }
-        match self.callee(Rule::IndirectCall)? {
-            Callee::Library(call) => self.call(None, self.module.library(call)),
-            Callee::Type(ty) => self.call_type(ty),
-        }
+    pub(crate) fn step_call_indirect(&mut self) -> Check<()> {
+        let is_slot = self.op.operands[0] == Operand::Memory;
+        ensure!(is_slot, Rule::IndirectCall => "through a register");
+        let (ty, convention) = self.callee(Rule::IndirectCall)?;
+        self.call(ty, convention)
     }
 
-    /// What is entered through the memory operand of the current instruction.
-    fn callee(&self, rule: Rule) -> Check<Callee> {
-        let entry = self.state.kind(usize::from(ENTRY));
-        match self.place(self.op.width.into())? {
-            Place::Context(field) => match field.kind {
-                FieldKind::Library(call) => Ok(Callee::Library(call)),
-                FieldKind::CallRef => self.callee_of_reference(rule),
-                FieldKind::ImportEntry(func) if entry == Kind::ImportEntry(func.as_u32()) => {
-                    Ok(Callee::Type(self.module.type_of(func)))
+    /// What is entered through the memory operand of the current instruction: its type, unless it is a
+    /// library call, and its convention.
+    fn callee(&self, rule: Rule) -> Check<(Option<TypeIdx>, &'a Convention)> {
+        let entry = self.state.kind(ENTRY);
+        let place = self.place()?;
+        let ty = match place {
+            Place::Context(field) => match (field.kind, entry) {
+                (FieldKind::Library(call), _) => return Ok((None, self.module.library(call))),
+                (FieldKind::CallRef, _) => Some(self.type_of_reference(rule)?),
+                (FieldKind::ImportEntry(func), Kind::ImportEntry(known)) if known == func.as_u32() => {
+                    Some(self.module.type_of(func))
                 }
-                FieldKind::TagEntry(tag) if entry == Kind::TagEntry(tag.as_u32()) => {
-                    Ok(Callee::Type(self.module.type_of_tag(tag)))
+                (FieldKind::TagEntry(tag), Kind::TagEntry(known)) if known == tag.as_u32() => {
+                    Some(self.module.type_of_tag(tag))
                 }
-                _ => refuse(
-                    rule,
-                    format!("{:?} with {entry:?} in the entry register", field.kind),
-                ),
+                _ => None,
             },
-            Place::Entry(Kind::TypedEntry(ty), func_entry::CALL) if self.op.base == ENTRY => {
-                Ok(Callee::Type(ty))
-            }
-            place => refuse(rule, format!("{place:?} with {entry:?} in the entry register")),
+            Place::Entry(Kind::TypedEntry(ty), func_entry::CALL) if self.op.base == ENTRY => Some(ty),
+            _ => None,
+        };
+        match ty {
+            Some(ty) => Ok((Some(ty), self.module.convention(ty))),
+            None => refuse!(rule => "{place:?} with {entry:?} in the entry register"),
         }
     }
 
     /// The stub that calls the function of a reference compares its type with that whose number is in
     /// the scratch register. The reference is plain data: whatever it is, it names a function of the
     /// store or nothing.
-    fn callee_of_reference(&self, rule: Rule) -> Check<Callee> {
-        let reference = self.state.kind(usize::from(REFERENCE));
-        if !reference.is_data() {
-            return refuse(
-                not_data(reference),
-                format!("the reference in register {REFERENCE} is {reference:?}"),
-            );
+    fn type_of_reference(&self, rule: Rule) -> Check<TypeIdx> {
+        self.data_of(REFERENCE, true)?;
+        match self.state.kind(SCRATCH) {
+            Kind::Signature(ty) => Ok(ty),
+            other => refuse!(rule => "{other:?} in the scratch register, not the number of a type"),
         }
-        match self.state.kind(usize::from(SCRATCH)) {
-            Kind::Signature(ty) => Ok(Callee::Type(ty)),
-            other => refuse(
-                rule,
-                format!("{other:?} in the scratch register, not the number of a type"),
-            ),
-        }
-    }
-
-    fn call_type(&mut self, ty: TypeIdx) -> Check<Next> {
-        self.call(Some(ty), self.module.convention(ty))
     }
 
     /// A call by a convention: arguments before it, results after it, nothing else remains.
-    fn call(&mut self, ty: Option<TypeIdx>, convention: &Convention) -> Check<Next> {
+    fn call(&mut self, ty: Option<TypeIdx>, convention: &Convention) -> Check<()> {
         let depth = self.state.depth;
-        if depth % 16 != 8 {
-            return refuse(
-                Rule::StackPointer,
-                format!("a call with a frame of {depth} bytes is not aligned"),
-            );
-        }
-        if depth + 8 > self.covered_stack() {
-            return refuse(Rule::StackProbe, format!("a call with {depth} bytes of frame"));
-        }
+        ensure!(depth % 16 == 8, Rule::StackPointer => "a call with a frame of {depth} bytes is not aligned");
+        ensure!(depth + 8 <= self.covered_stack(), Rule::StackProbe => "a call with {depth} bytes of frame");
         self.check_places(&convention.params, "argument")?;
         self.block.clear();
         self.throw_to_pads()?;
-        let before = CALLEE_SAVED.map(|register| self.state.kind(register.into()));
-        self.state.after_call();
-        for (register, kind) in CALLEE_SAVED.into_iter().zip(before) {
-            self.state
-                .set(register.into(), kind.spilled().unwrap_or(Kind::Undefined));
-        }
-        for &(register, is_32) in &convention.results.gprs {
-            self.state
-                .set(register.into(), if is_32 { U32 } else { Kind::Any });
-        }
-        for &(register, bytes) in &convention.results.xmms {
-            self.state.vectors[usize::from(register)] = bytes;
-        }
-        self.state.flags = 0;
-        self.state.readable = match ty {
-            Some(ty) if !convention.results.overflow.is_empty() => Readable::Results(ty),
-            _ => Readable::Nothing,
+        let readable = ty.map_or(Readable::Nothing, Readable::Results);
+        self.enter(CALLEE_SAVED, &convention.results, readable);
+        Ok(())
+    }
+
+    /// Where something returned: what is kept stays as far as a slot could hold it, and these values are
+    /// where the convention says.
+    fn enter<const N: usize>(&mut self, kept: [u8; N], values: &Places, readable: Readable) {
+        self.state.keep_only(kept);
+        self.state.give(values);
+        self.state.readable = match values.overflow.is_empty() {
+            true => Readable::Nothing,
+            false => readable,
         };
-        self.fact = Fact::Nothing;
-        Ok(Next::Continue)
+        self.fact = None;
     }
 
     /// The landing pads of the call at hand: the frame and what it holds stay, as after the call,
     /// but no register does; what the runtime gives is where results are.
     fn throw_to_pads(&mut self) -> Check<()> {
-        if self.code.pads.is_empty() {
-            return Ok(());
-        }
-        let first = self.code.pads.partition_point(|&(call, ..)| call < self.op.pc);
-        let (state, fact) = (self.state, self.fact);
-        let mut at = first;
+        let mut at = self.code.pads.partition_point(|&(call, ..)| call < self.op.pc);
         while let Some(&(call, block, tag)) = self.code.pads.get(at)
             && call == self.op.pc
         {
-            let places = self.module.pad(tag);
-            self.state.after_throw();
-            for &(register, is_32) in &places.gprs {
-                let kind = if is_32 { U32 } else { Kind::Any };
-                self.state.set(register.into(), kind);
-            }
-            for &(register, bytes) in &places.xmms {
-                self.state.vectors[usize::from(register)] = bytes;
-            }
-            self.state.readable = match tag {
-                Some(tag) if !places.overflow.is_empty() => Readable::Exception(tag),
-                _ => Readable::Nothing,
-            };
-            self.fact = Fact::Nothing;
+            let (state, fact) = (self.state, self.fact);
+            let readable = tag.map_or(Readable::Nothing, Readable::Exception);
+            self.enter([], self.module.pad(tag), readable);
             self.reach(block as usize)?;
             (self.state, self.fact) = (state, fact);
             at += 1;
@@ -348,103 +273,66 @@ impl Function<'_> {
     /// Whether the values of a convention are where it says.
     fn check_places(&self, places: &Places, what: &str) -> Check<()> {
         for &(register, is_32) in &places.gprs {
-            let kind = self.state.kind(usize::from(register));
-            if !kind.is_data() {
-                return refuse(
-                    not_data(kind),
-                    format!("the {what} in register {register} is {kind:?}"),
-                );
-            }
-            if is_32 && kind.max().is_none() {
-                return refuse(Rule::ZeroExtension, format!("the {what} in register {register}"));
-            }
+            let kind = self.state.kind(register);
+            ensure!(kind.is_data(), not_data(kind) => "the {what} in register {register} is {kind:?}");
+            let is_extended = !is_32 || kind.max().is_some();
+            ensure!(is_extended, Rule::ZeroExtension => "the {what} in register {register}");
         }
         for &(register, bytes) in &places.xmms {
             let defined = self.state.vectors[usize::from(register)];
-            if defined < bytes {
-                return refuse(
-                    Rule::Undefined,
-                    format!("of the {what} in xmm{register}, {defined} of {bytes} bytes are written"),
-                );
-            }
+            ensure!(defined >= bytes, Rule::Undefined =>
+                "of the {what} in xmm{register}, {defined} of {bytes} bytes are written");
         }
-        match self.block.missing(places) {
-            None => Ok(()),
-            Some(index) => refuse(
-                Rule::BlockAccess,
-                format!("the {what} in overflow place {index} is not written"),
-            ),
+        if let Some(index) = self.block.missing(places) {
+            refuse!(Rule::BlockAccess => "the {what} in overflow place {index} is not written");
         }
+        Ok(())
     }
 
-    pub(crate) fn step_return(&mut self) -> Check<Next> {
+    pub(crate) fn step_return(&mut self) -> Check<()> {
         self.check_places(&self.own().results, "result")?;
-        self.check_left()?;
-        Ok(Next::Stop)
+        self.check_left()
     }
 
-    pub(crate) fn step_tail_call(&mut self) -> Check<Next> {
-        let func = FuncIdx::from_u32(self.op.value);
-        self.leave_for(self.module.type_of(func))
+    pub(crate) fn step_tail_call(&mut self) -> Check<()> {
+        self.leave_for(self.module.type_of(FuncIdx::from_u32(self.op.value)))
     }
 
     /// A jump to a function of this type, which returns in place of this one: all is as at its
     /// entry, and its results are those that the caller waits for.
-    fn leave_for(&mut self, ty: TypeIdx) -> Check<Next> {
+    fn leave_for(&mut self, ty: TypeIdx) -> Check<()> {
         let callee = self.module.convention(ty);
-        if callee.results != self.own().results {
-            return refuse(
-                Rule::TailCall,
-                format!("{ty} has other results than the function"),
-            );
-        }
+        let is_alike = callee.results == self.own().results;
+        ensure!(is_alike, Rule::TailCall => "{ty} has other results than the function");
         self.check_places(&callee.params, "argument")?;
-        self.check_left()?;
-        Ok(Next::Stop)
+        self.check_left()
     }
 
     /// Whether stack pointer and callee-saved registers are what they were at entry.
     fn check_left(&self) -> Check<()> {
-        if self.state.depth != 0 {
-            return refuse(
-                Rule::StackPointer,
-                format!("{} bytes above the return address", self.state.depth),
-            );
-        }
+        let depth = self.state.depth;
+        ensure!(depth == 0, Rule::StackPointer => "{depth} bytes above the return address");
         for register in CALLEE_SAVED {
-            let kind = self.state.kind(usize::from(register));
-            if kind != Kind::Saved(register) {
-                return refuse(
-                    Rule::CalleeSaved,
-                    format!("register {register} is {kind:?}, not what it was at entry"),
-                );
-            }
+            let kind = self.state.kind(register);
+            ensure!(kind == Kind::Saved(register), Rule::CalleeSaved =>
+                "register {register} is {kind:?}, not what it was at entry");
         }
         Ok(())
     }
 }
 
-/// What is entered through memory.
-enum Callee {
-    /// A library call.
-    Library(LibCall),
-    /// A function of this type.
-    Type(TypeIdx),
-}
-
 /// What comparing an operand of kind `a` with a value of kind `b` says about it.
-fn compared(operand: Operand, a: Kind, b: Kind) -> Fact {
-    match (operand, b) {
-        (Operand::R64(register), Kind::MemoryLength(memory)) => Fact::Memory { register, memory },
-        (Operand::R64(register), Kind::TableLength(table)) => Fact::Table { register, table },
-        (Operand::R64(register) | Operand::R32(register), _) => {
-            let wide = matches!(operand, Operand::R64(_));
-            match b.max() {
-                // In 32 bits only of a register whose upper half is zero.
-                Some(max) if wide || a.max().is_some() => Fact::Bound { register, max, wide },
-                _ => Fact::Nothing,
-            }
-        }
-        _ => Fact::Nothing,
-    }
+fn compared(operand: Operand, a: Kind, b: Kind) -> Option<Fact> {
+    let (Operand::R64(register) | Operand::R32(register)) = operand else {
+        return None;
+    };
+    let wide = matches!(operand, Operand::R64(_));
+    let says = match b {
+        Kind::MemoryLength(memory) if wide => Says::Memory(memory),
+        Kind::TableLength(table) if wide => Says::Table(table),
+        // In 32 bits only of a register whose upper half is zero.
+        _ if wide || a.max().is_some() => Says::Bound { max: b.max()?, wide },
+        _ => return None,
+    };
+    Some(Fact { register, says })
 }

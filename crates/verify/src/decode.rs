@@ -6,14 +6,13 @@
 //! boundaries, and that exactly the calls are listed as calls. Deliberately knows no state.
 
 use crate::encoding;
-use crate::function::{Check, Refusal, refuse};
 use crate::module::Module;
 use crate::rows::{self, Feature, First, Form, Row};
 use crate::stems::{Parts, Stems};
-use crate::violation::Rule;
+use crate::violation::{Check, Rule, ensure, located, refuse};
 use cellwall_abi::convention::{BASE, CONTEXT, STACK};
 use cellwall_abi::{CallSite, FuncRange, JumpTable, LandingPad, TrapCode, TrapSite, UnwindRow};
-use cellwall_base::{FuncIdx, TagIdx};
+use cellwall_base::TagIdx;
 use iced_x86::{Code, ConditionCode, Decoder, DecoderOptions, Instruction, OpKind, Register};
 use std::ops::Range;
 
@@ -109,6 +108,12 @@ impl Op {
         unwinds: false,
     };
 
+    /// Bytes of the memory operand.
+    #[inline]
+    pub(crate) fn width(&self) -> u32 {
+        self.width.into()
+    }
+
     /// Whether it uses the pinned pair, enters a function or may trap. (What holds a pointer through which
     /// something could be called or read came from the context, and the pair is only ever a base.)
     fn is_attached(&self) -> bool {
@@ -196,14 +201,9 @@ impl Op {
     /// The largest displacement with which that access stays inside if its index, if it has one, has
     /// 32 bits. A negative one is larger than any.
     fn displacement_max_in_memory_0(&self, module: &Module<'_>) -> Option<u32> {
-        let index_max = if self.index == NO_REGISTER {
-            0
-        } else {
-            u64::from(u32::MAX)
-        };
-        let rest = module
-            .reach_of_memory_0
-            .checked_sub(index_max + u64::from(self.width))?;
+        let index_max = if self.index == NO_REGISTER { 0 } else { u32::MAX };
+        let end = u64::from(index_max) + u64::from(self.width);
+        let rest = module.reach_of_memory_0.checked_sub(end)?;
         Some(rest.min(i32::MAX as u64) as u32)
     }
 }
@@ -281,7 +281,6 @@ struct Pass<'a> {
     traps: &'a [TrapSite],
     calls: &'a [CallSite],
     pads: &'a [LandingPad],
-    unwind: &'a [UnwindRow],
     unwind_at: usize,
     out: Decoded<'a>,
 }
@@ -289,17 +288,12 @@ struct Pass<'a> {
 /// Decodes a function.
 ///
 /// # Errors
-/// The program counter and the refusal.
-pub(crate) fn decode<'a>(
-    module: &'a Module<'a>,
-    index: usize,
-    scratch: &mut Scratch,
-) -> Result<Decoded<'a>, (u32, Refusal)> {
-    let (artifact, rows) = (module.artifact, &module.rows[index]);
-    let range = artifact.funcs[index];
-    let heads = &artifact.heads[rows.heads.clone()];
-    let unwind = &artifact.unwind[rows.unwind.clone()];
+/// The refusal with its program counter.
+pub(crate) fn decode<'a>(module: &'a Module<'a>, index: usize, scratch: &mut Scratch) -> Check<Decoded<'a>> {
+    let (artifact, range) = (module.artifact, module.artifact.funcs[index]);
+    let rows = &module.rows[index];
     scratch.stems.make_room(artifact.text.len());
+    let heads = &artifact.heads[rows.heads.clone()];
     let mut pass = Pass {
         module,
         range,
@@ -310,14 +304,13 @@ pub(crate) fn decode<'a>(
         traps: &artifact.traps[rows.traps.clone()],
         calls: &artifact.calls[rows.calls.clone()],
         pads: &artifact.pads[rows.pads.clone()],
-        unwind,
         unwind_at: 0,
         out: Decoded {
             ops: std::mem::take(&mut scratch.ops),
             blocks: Vec::with_capacity(heads.len() + 1),
             jumps: Vec::new(),
             jump_targets: Vec::new(),
-            unwind,
+            unwind: &artifact.unwind[rows.unwind.clone()],
             pads: Vec::with_capacity(rows.pads.len()),
             is_detached: true,
         },
@@ -325,7 +318,7 @@ pub(crate) fn decode<'a>(
     let mut pc = range.start;
     let answer = pass.run(&mut pc);
     (scratch.marks, scratch.stems) = (pass.marks, pass.stems);
-    answer.map(|()| pass.out).map_err(|refusal| (pc, refusal))
+    located(answer, Some(range.func), pc).map(|()| pass.out)
 }
 
 /// Eight bytes of this code as a number, zeros behind its end.
@@ -343,15 +336,13 @@ impl Pass<'_> {
     fn run(&mut self, pc: &mut u32) -> Check<()> {
         let text = &self.module.artifact.text[..(self.range.start + self.range.len) as usize];
         // All blocks are known before the first instruction, so branches find theirs at once.
-        let unlisted = self.entry_is_unlisted.then_some(&self.range.start);
         let block = Block {
             first: 0,
             unwind: 0,
             is_target: false,
         };
-        self.out
-            .blocks
-            .extend(unlisted.into_iter().chain(self.heads).map(|_| block));
+        let unlisted = usize::from(self.entry_is_unlisted);
+        self.out.blocks.resize(unlisted + self.heads.len(), block);
         self.mark_heads();
         self.resolve_jump_tables()?;
         let mut decoder = Decoder::with_ip(64, text, 0, DecoderOptions::NONE);
@@ -359,14 +350,14 @@ impl Pass<'_> {
         let mut ops = std::mem::take(&mut self.out.ops);
         ops.clear();
         ops.reserve(self.range.len as usize / 4 + 8);
-        let (mut heads, mut at_block) = (self.heads, usize::from(self.entry_is_unlisted));
+        let mut at_block = unlisted;
+        let mut next_head = self.heads.first().copied().unwrap_or(u32::MAX);
         while (*pc as usize) < text.len() {
-            if let Some((&head, rest)) = heads.split_first()
-                && head == *pc
-            {
+            if next_head == *pc {
                 let block = &mut self.out.blocks[at_block];
                 (block.first, block.unwind) = (ops.len() as u32, self.unwind_at as u32);
-                (heads, at_block) = (rest, at_block + 1);
+                at_block += 1;
+                next_head = self.heads.get(at_block - unlisted).copied().unwrap_or(u32::MAX);
             }
             let bytes = word(text, *pc as usize);
             // In place: an instruction is written once.
@@ -383,11 +374,7 @@ impl Pass<'_> {
                 }
             };
             let next = *pc + u32::from(parts.len);
-            if let Some(&head) = heads.first()
-                && head < next
-            {
-                return refuse(Rule::Head, format!("head 0x{head:x} lies inside the instruction"));
-            }
+            ensure!(next_head >= next, Rule::Head => "head 0x{next_head:x} lies inside the instruction");
             let op = ops.last_mut().expect("one was pushed");
             op.pc = *pc;
             let numbers = word(text, *pc as usize + usize::from(parts.stem));
@@ -406,17 +393,12 @@ impl Pass<'_> {
     /// Decodes the instruction at `pc`: its row, its encoding, its feature.
     #[cold]
     fn decode_stem(&self, decoder: &mut Decoder<'_>, pc: u32) -> Check<(Op, Parts)> {
-        decoder
-            .set_position(pc as usize)
-            .expect("functions lie in the text");
+        let moved = decoder.set_position(pc as usize);
+        moved.expect("functions lie in the text");
         let insn = decoder.decode();
-        if insn.is_invalid() {
-            return refuse(Rule::Decode, format!("{:?}", decoder.last_error()));
-        }
+        ensure!(!insn.is_invalid(), Rule::Decode => "{:?}", decoder.last_error());
         let row = rows::row(insn.code());
-        if row.form == Form::Refused {
-            return refuse(Rule::NotAllowed, format!("the form {:?} has no row", insn.code()));
-        }
+        ensure!(row.form != Form::Refused, Rule::NotAllowed => "the form {:?} has no row", insn.code());
         let mut op = Op::of(&insn, row);
         let mut parts = Parts::of(&insn, decoder.get_constant_offsets(&insn), &op);
         if matches!(op.form, Form::Load | Form::Store) {
@@ -427,7 +409,7 @@ impl Pass<'_> {
         }
         let bytes = &self.module.artifact.text[pc as usize..][..insn.len()];
         if let Err(what) = encoding::check(bytes, &op, row) {
-            return refuse(Rule::Encoding, format!("{what}: {bytes:02x?}"));
+            refuse!(Rule::Encoding => "{what}: {bytes:02x?}");
         }
         self.check_feature(row.feature)?;
         Ok((op, parts))
@@ -439,12 +421,8 @@ impl Pass<'_> {
         let (displacement, immediate) = parts.numbers(bytes);
         op.displacement = displacement;
         op.value |= immediate as u32;
-        if parts.is_too_long(displacement) {
-            return refuse(
-                Rule::Encoding,
-                format!("a displacement longer than needed: {displacement}"),
-            );
-        }
+        ensure!(!parts.is_too_long(displacement), Rule::Encoding =>
+            "a displacement longer than needed: {displacement}");
         if displacement as u32 > parts.usual_max {
             op.form = rows::row(op.code).form;
         }
@@ -457,78 +435,64 @@ impl Pass<'_> {
         }
         if immediate > u64::from(u32::MAX) {
             op.value = 0;
-            op.operands = op.operands.map(|operand| match operand {
-                Operand::Immediate => Operand::WideImmediate,
-                other => other,
-            });
+            for operand in &mut op.operands {
+                if *operand == Operand::Immediate {
+                    *operand = Operand::WideImmediate;
+                }
+            }
         }
         Ok(())
     }
 
     /// Where a branch or a call goes to.
     fn find_target(&mut self, op: &mut Op, target: u64) -> Check<()> {
-        match op.form {
+        let callee = match op.form {
+            Form::Call => self.module.entry_at(target),
             // To its own entry, too, where that is no head.
-            Form::Jump if let Some(func) = self.callee_at(target) => {
-                (op.form, op.value) = (Form::TailCall, func.as_u32());
-            }
-            Form::Call => match self.module.entry_at(target) {
-                Some(func) => op.value = func.as_u32(),
-                None => {
-                    return refuse(
-                        Rule::CallTarget,
-                        format!("no function of the artifact starts at 0x{target:x}"),
-                    );
-                }
-            },
-            _ => {
-                let block = self.block_at(target)?;
-                self.out.blocks[block].is_target = true;
-                op.value = block as u32;
-            }
+            Form::Jump if self.block_at(target).is_none() => self.module.entry_at(target),
+            _ => None,
+        };
+        if let Some(func) = callee {
+            op.value = func.as_u32();
+            op.form = if op.form == Form::Jump {
+                Form::TailCall
+            } else {
+                op.form
+            };
+            return Ok(());
         }
+        let is_call = op.form == Form::Call;
+        ensure!(!is_call, Rule::CallTarget => "no function of the artifact starts at 0x{target:x}");
+        op.value = self.lead_to(target, Rule::BranchTarget)?;
         Ok(())
     }
 
     /// What the tables list for this instruction.
     fn take_sites(&mut self, op: &mut Op, next: u32) -> Check<()> {
-        let is_call = matches!(op.form, Form::Call | Form::CallIndirect);
         // One in three has a trap site, and which cannot be foretold.
         let site = self.traps.first().filter(|site| site.pc < next);
         op.trap = site.map(|site| site.code);
         self.traps = &self.traps[usize::from(site.is_some())..];
-        if let Some(site) = site
-            && site.pc != op.pc
-        {
-            return refuse(
-                Rule::TrapSite,
-                format!("0x{:x} is inside the instruction", site.pc),
-            );
+        if let Some(&TrapSite { pc, .. }) = site {
+            ensure!(pc == op.pc, Rule::TrapSite => "0x{pc:x} is inside the instruction");
         }
-        if let Some(row) = self.unwind.get(self.unwind_at)
+        if let Some(row) = self.out.unwind.get(self.unwind_at)
             && row.pc < next
         {
-            if row.pc != op.pc {
-                return refuse(
-                    Rule::Unwind,
-                    format!("the row at 0x{:x} starts inside the instruction", row.pc),
-                );
-            }
+            ensure!(row.pc == op.pc, Rule::Unwind => "the row at 0x{:x} starts inside of it", row.pc);
             (op.unwinds, self.unwind_at) = (true, self.unwind_at + 1);
         }
-        match self.calls.first().filter(|call| call.return_pc <= next) {
-            Some(call) if call.return_pc == next && is_call => {
-                self.calls = &self.calls[1..];
-                self.take_pads(op.pc, next)?;
-            }
-            Some(call) => {
-                return refuse(
-                    Rule::CallSite,
-                    format!("0x{:x} is listed, but not behind a call", call.return_pc),
-                );
-            }
-            None if is_call => return refuse(Rule::CallSite, "the call is not listed"),
-            None => {}
+        let is_call = matches!(op.form, Form::Call | Form::CallIndirect);
+        let listed = self
+            .calls
+            .first()
+            .map(|call| call.return_pc)
+            .filter(|&pc| pc <= next);
+        if is_call || listed.is_some() {
+            ensure!(is_call && listed == Some(next), Rule::CallSite =>
+                "it is a call: {is_call}; listed is the call before {listed:x?}, it ends at {next:x}");
+            self.calls = &self.calls[1..];
+            self.take_pads(op.pc, next)?;
         }
         Ok(())
     }
@@ -538,17 +502,8 @@ impl Pass<'_> {
         while let Some((pad, rest)) = self.pads.split_first()
             && pad.return_pc == next
         {
-            let Ok(block) = self.block_at(pad.pad.into()) else {
-                return refuse(
-                    Rule::LandingPad,
-                    format!(
-                        "the landing pad 0x{:x} is not a listed block head of the function",
-                        pad.pad
-                    ),
-                );
-            };
-            self.out.blocks[block].is_target = true;
-            self.out.pads.push((pc, block as u32, pad.tag));
+            let block = self.lead_to(pad.pad.into(), Rule::LandingPad)?;
+            self.out.pads.push((pc, block, pad.tag));
             self.pads = rest;
         }
         Ok(())
@@ -556,7 +511,7 @@ impl Pass<'_> {
 
     fn check_feature(&self, feature: Feature) -> Check<()> {
         let features = &self.module.artifact.target.features;
-        let present = match feature {
+        let is_present = match feature {
             Feature::Baseline => true,
             Feature::Popcnt => features.popcnt,
             Feature::Lzcnt => features.lzcnt,
@@ -566,35 +521,25 @@ impl Pass<'_> {
             Feature::Avx2 => features.avx2,
             Feature::Fma => features.fma,
         };
-        if present {
-            Ok(())
-        } else {
-            refuse(
-                Rule::Feature,
-                format!("needs {feature:?}, which the target has not"),
-            )
-        }
+        ensure!(is_present, Rule::Feature => "needs {feature:?}, which the target has not");
+        Ok(())
     }
 
-    /// The function that starts at this offset, where no block of this one does.
-    fn callee_at(&self, pc: u64) -> Option<FuncIdx> {
-        let func = self.module.entry_at(pc)?;
-        self.block_at(pc).is_err().then_some(func)
+    /// Makes the block that starts at this offset of the text a place to go to.
+    fn lead_to(&mut self, pc: u64, rule: Rule) -> Check<u32> {
+        let Some(block) = self.block_at(pc) else {
+            refuse!(rule => "0x{pc:x} is not a listed block head of the function");
+        };
+        self.out.blocks[block].is_target = true;
+        Ok(block as u32)
     }
 
-    /// The block that starts at this offset of the text, as a place to go to.
-    fn block_at(&self, pc: u64) -> Check<usize> {
+    /// The block that starts at this offset of the text.
+    fn block_at(&self, pc: u64) -> Option<usize> {
         let at = pc.wrapping_sub(self.range.start.into());
-        if let Some(&(heads, before)) = self.marks.get(usize::try_from(at / 64).unwrap_or(usize::MAX))
-            && heads >> (at % 64) & 1 != 0
-        {
-            let lower = heads & ((1 << (at % 64)) - 1);
-            return Ok(before as usize + lower.count_ones() as usize);
-        }
-        refuse(
-            Rule::BranchTarget,
-            format!("0x{pc:x} is not a listed block head of the function"),
-        )
+        let &(heads, before) = self.marks.get(usize::try_from(at / 64).ok()?)?;
+        let lower = heads & ((1 << (at % 64)) - 1);
+        (heads >> (at % 64) & 1 != 0).then_some(before as usize + lower.count_ones() as usize)
     }
 
     /// Marks the heads, so that a block is found in constant time.
@@ -625,11 +570,10 @@ impl Pass<'_> {
             for entry in bytes.chunks_exact(4) {
                 let distance = i32::from_le_bytes(entry.try_into().expect("chunks are four bytes"));
                 let target = u64::try_from(base + i64::from(distance)).unwrap_or(u64::MAX);
-                let block = self.block_at(target)?;
-                if seen[block] != table {
-                    seen[block] = table;
-                    self.out.blocks[block].is_target = true;
-                    self.out.jump_targets.push(block as u32);
+                let block = self.lead_to(target, Rule::BranchTarget)?;
+                if seen[block as usize] != table {
+                    seen[block as usize] = table;
+                    self.out.jump_targets.push(block);
                 }
             }
             let to = self.out.jump_targets.len() as u32;

@@ -4,7 +4,7 @@
 //! value of which one of its operands holds) and that chains are short, so that the fixpoint ends.
 //! Deliberately knows neither instructions nor the context's layout.
 
-use cellwall_abi::convention::CALLEE_SAVED;
+use crate::module::Places;
 use cellwall_base::{TagIdx, TypeIdx, limits};
 
 /// What is known of a 64-bit place. Those that [`is_data`](Kind::is_data) may be computed with and
@@ -70,6 +70,11 @@ use Kind::*;
 pub(crate) const U32: Kind = UpTo(u32::MAX);
 
 impl Kind {
+    /// Some 64 bits of data, or 32 that are zero-extended.
+    pub(crate) fn of_width(is_wide: bool) -> Self {
+        if is_wide { Any } else { U32 }
+    }
+
     /// Whether all 64 bits are defined and no pointer.
     #[inline]
     pub(crate) fn is_data(self) -> bool {
@@ -85,15 +90,8 @@ impl Kind {
     /// Whether it is data whose relation to a length is known.
     #[inline]
     pub(crate) fn length_like(self) -> bool {
-        matches!(
-            self,
-            MemoryIndex { .. }
-                | MemoryLength(_)
-                | TableIndex(_)
-                | TableLength(_)
-                | ScaledUpTo(_)
-                | ScaledTableIndex(_)
-        )
+        matches!(self, MemoryIndex { .. } | MemoryLength(_) | ScaledUpTo(_))
+            || matches!(self, TableIndex(_) | TableLength(_) | ScaledTableIndex(_))
     }
 
     /// The largest value, if it fits 32 bits.
@@ -124,26 +122,17 @@ impl Kind {
         if self == other {
             return self;
         }
-        if let (MemoryIndex { memory: a, .. }, MemoryIndex { memory: b, .. }) = (self, other)
-            && a == b
-        {
-            return MemoryIndex {
-                memory: a,
-                fits_32: false,
-            };
-        }
-        if self.is_data() && other.is_data() {
-            return if self.max().is_some() && other.max().is_some() {
-                U32
-            } else {
-                Any
-            };
-        }
-        let partly = |kind: Kind, part: Kind| kind == part || kind.is_data();
-        match () {
-            () if partly(self, Low32) && partly(other, Low32) => Low32,
-            () if partly(self, Low8) && partly(other, Low8) => Low8,
-            () => Undefined,
+        let both = |holds: fn(Kind) -> bool| holds(self) && holds(other);
+        match (self, other) {
+            (MemoryIndex { memory, .. }, MemoryIndex { memory: m, .. }) if m == memory => {
+                let fits_32 = false;
+                MemoryIndex { memory, fits_32 }
+            }
+            _ if both(|kind| kind.max().is_some()) => U32,
+            _ if both(Kind::is_data) => Any,
+            _ if both(|kind| kind == Low32 || kind.is_data()) => Low32,
+            _ if both(|kind| kind == Low8 || kind.is_data()) => Low8,
+            _ => Undefined,
         }
     }
 
@@ -153,14 +142,8 @@ impl Kind {
         match self {
             UpTo(_) | TableIndex(_) | TableLength(_) => Some(U32),
             MemoryLength(_) | ScaledUpTo(_) | ScaledTableIndex(_) => Some(Any),
-            Any
-            | MemoryIndex { .. }
-            | MemoryBase(_)
-            | MemoryDefinition(_)
-            | TableDefinition(_)
-            | GlobalPointer(_)
-            | Block
-            | Saved(_) => Some(self),
+            Any | MemoryIndex { .. } | Block | Saved(_) => Some(self),
+            MemoryBase(_) | MemoryDefinition(_) | TableDefinition(_) | GlobalPointer(_) => Some(self),
             _ => None,
         }
     }
@@ -168,31 +151,22 @@ impl Kind {
 
 /// What the flags say about a register, since the last instruction that wrote them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Fact {
-    /// Nothing.
-    Nothing,
-    /// Compared with something that is at most `max`, in 32 or 64 bits.
-    Bound { register: u8, max: u32, wide: bool },
-    /// Compared in 64 bits with the current length of a memory.
-    Memory { register: u8, memory: u8 },
-    /// Compared in 64 bits with the current length of a table.
-    Table { register: u8, table: u8 },
-    /// The signature at the entry in a register compared with that of a type.
-    Signature { register: u8, ty: TypeIdx },
+pub(crate) struct Fact {
+    pub(crate) register: u8,
+    pub(crate) says: Says,
 }
 
-impl Fact {
-    /// The register it is about.
-    #[inline]
-    pub(crate) fn register(self) -> Option<u8> {
-        match self {
-            Fact::Nothing => None,
-            Fact::Bound { register, .. }
-            | Fact::Memory { register, .. }
-            | Fact::Table { register, .. }
-            | Fact::Signature { register, .. } => Some(register),
-        }
-    }
+/// That a register, or the signature at the entry in it, was compared with something.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Says {
+    /// With something that is at most `max`, in 32 or 64 bits.
+    Bound { max: u32, wide: bool },
+    /// In 64 bits with the current length of a memory.
+    Memory(u8),
+    /// In 64 bits with the current length of a table.
+    Table(u8),
+    /// With the signature of a type.
+    Signature(TypeIdx),
 }
 
 /// Which overflow places of the store's block may be read.
@@ -213,19 +187,18 @@ pub(crate) enum Readable {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Registers {
     /// General-purpose registers that hold data.
-    pub(crate) data: u32,
+    pub(crate) data: u16,
     /// General-purpose registers that hold data of at most 32 bits.
-    narrow: u32,
-    /// Registers whose kind is in the array; of others, data is [`Any`] or [`U32`], the rest
-    /// [`Undefined`].
-    special: u32,
+    narrow: u16,
+    /// Registers whose kind is in the array; of others, data is [`Any`] or [`U32`], the rest [`Undefined`].
+    special: u16,
     kinds: [Kind; 16],
     /// How many low bytes of each vector register are defined: 0, 4, 8 or [`XMM_BYTES`].
     pub(crate) vectors: [u8; 16],
     /// Which registers and slots hold the same value.
     pub(crate) copies: Copies,
     /// Which [`FLAGS`] are defined.
-    pub(crate) flags: u32,
+    pub(crate) flags: u8,
     /// Bytes between the stack pointer and the return address.
     pub(crate) depth: u32,
     /// Bytes below the return address up to which the stack was probed.
@@ -261,36 +234,36 @@ impl Copies {
 
     /// The register is about to hold another value.
     #[inline]
-    pub(crate) fn forget(&mut self, register: usize) {
-        if self.linked & 1 << register != 0 {
+    pub(crate) fn forget(&mut self, register: u8) {
+        if self.linked & bit(register) != 0 {
             self.unlink(register);
         }
-        self.homes[register] = HOMELESS;
+        self.homes[at(register)] = HOMELESS;
     }
 
-    fn unlink(&mut self, register: usize) {
-        self.linked &= !(1 << register);
+    fn unlink(&mut self, register: u8) {
+        self.linked &= !bit(register);
         // Those that it named are named by the first of them.
         let mut heir = None;
-        for other in bits(self.linked.into()) {
-            if usize::from(self.names[other]) == register {
-                self.names[other] = *heir.get_or_insert(other as u8);
+        for other in bits(self.linked) {
+            if self.names[at(other)] == register {
+                self.names[at(other)] = *heir.get_or_insert(other);
             }
         }
-        self.names[register] = register as u8;
+        self.names[at(register)] = register;
     }
 
     /// A register that was just forgotten holds the value of another.
-    pub(crate) fn copy(&mut self, to: usize, from: usize) {
-        self.names[to] = self.names[from];
-        self.homes[to] = self.homes[from];
-        self.linked |= 1 << to | 1 << from;
+    pub(crate) fn copy(&mut self, to: u8, from: u8) {
+        self.names[at(to)] = self.names[at(from)];
+        self.homes[at(to)] = self.homes[at(from)];
+        self.linked |= bit(to) | bit(from);
     }
 
     /// A slot that was just forgotten, or is about to be loaded, holds the value of a register.
     #[inline]
-    pub(crate) fn settle(&mut self, register: usize, slot: usize) {
-        self.homes[register] = u16::try_from(slot).unwrap_or(HOMELESS);
+    pub(crate) fn settle(&mut self, register: u8, slot: usize) {
+        self.homes[at(register)] = u16::try_from(slot).unwrap_or(HOMELESS);
     }
 
     /// A slot is about to hold another value.
@@ -308,21 +281,22 @@ impl Copies {
     }
 
     /// The slot that holds the value of a register.
-    pub(crate) fn home(&self, register: usize) -> Option<usize> {
-        let home = self.homes[register];
+    pub(crate) fn home(&self, register: u8) -> Option<usize> {
+        let home = self.homes[at(register)];
         (home != HOMELESS).then_some(home.into())
     }
 
     /// Whether nothing is known to be equal to a register.
     #[inline]
-    pub(crate) fn is_alone(&self, register: usize) -> bool {
-        self.linked & 1 << register == 0 && self.homes[register] == HOMELESS
+    pub(crate) fn is_alone(&self, register: u8) -> bool {
+        self.linked & bit(register) == 0 && self.homes[at(register)] == HOMELESS
     }
 
     /// Whether two registers hold the same value.
     #[inline]
-    pub(crate) fn equal(&self, a: usize, b: usize) -> bool {
-        self.names[a] == self.names[b] || self.homes[a] != HOMELESS && self.homes[a] == self.homes[b]
+    pub(crate) fn equal(&self, a: u8, b: u8) -> bool {
+        let has_home = self.homes[at(a)] != HOMELESS;
+        self.names[at(a)] == self.names[at(b)] || has_home && self.homes[at(a)] == self.homes[at(b)]
     }
 
     /// Keeps what both know; whether this one changed.
@@ -332,11 +306,10 @@ impl Copies {
             changed |= *mine != theirs && *mine != HOMELESS;
             *mine = if *mine == theirs { theirs } else { HOMELESS };
         }
-        for register in bits(self.linked.into()) {
-            let name = usize::from(self.names[register]);
-            if other.names[register] != other.names[name] {
+        for register in bits(self.linked) {
+            if other.names[at(register)] != other.names[at(self.names[at(register)])] {
                 // It names nobody. Of three equal ones, two may stay so; that is not kept.
-                self.names[register] = register as u8;
+                self.names[at(register)] = register;
                 changed = true;
             }
         }
@@ -344,37 +317,39 @@ impl Copies {
     }
 }
 
-/// The registers that a call may change, as bits.
-const CLOBBERED: u32 = {
-    let (mut set, mut i) = (0xffff, 0);
-    while i < CALLEE_SAVED.len() {
-        set &= !(1 << CALLEE_SAVED[i]);
-        i += 1;
-    }
-    set
-};
+/// The place of a register in an array of all.
+#[inline]
+fn at(register: u8) -> usize {
+    usize::from(register & 15)
+}
 
-/// The numbers of the bits that are set.
-fn bits(mut set: u32) -> impl Iterator<Item = usize> {
+/// The bit of a register in a set.
+#[inline]
+fn bit(register: u8) -> u16 {
+    1 << (register & 15)
+}
+
+/// The registers of a set.
+fn bits(mut set: u16) -> impl Iterator<Item = u8> {
     std::iter::from_fn(move || {
-        let bit = set.trailing_zeros();
+        let first = set.trailing_zeros() as u8;
         set &= set.wrapping_sub(1);
-        (bit < 32).then_some(bit as usize)
+        (first < 16).then_some(first)
     })
 }
 
 /// Bit of [`Registers::flags`] for the carry flag.
-pub(crate) const CARRY: u32 = 1 << 0;
+pub(crate) const CARRY: u8 = 1 << 0;
 /// For the parity flag.
-pub(crate) const PARITY: u32 = 1 << 1;
+pub(crate) const PARITY: u8 = 1 << 1;
 /// For the zero flag.
-pub(crate) const ZERO: u32 = 1 << 2;
+pub(crate) const ZERO: u8 = 1 << 2;
 /// For the sign flag.
-pub(crate) const SIGN: u32 = 1 << 3;
+pub(crate) const SIGN: u8 = 1 << 3;
 /// For the overflow flag.
-pub(crate) const OVERFLOW: u32 = 1 << 4;
+pub(crate) const OVERFLOW: u8 = 1 << 4;
 /// The flags that conditions read.
-pub(crate) const FLAGS: u32 = CARRY | PARITY | ZERO | SIGN | OVERFLOW;
+pub(crate) const FLAGS: u8 = CARRY | PARITY | ZERO | SIGN | OVERFLOW;
 
 impl Registers {
     /// Nothing is known; at the return address.
@@ -393,10 +368,10 @@ impl Registers {
 
     /// The kind of a general-purpose register.
     #[inline]
-    pub(crate) fn kind(&self, register: usize) -> Kind {
-        let bit = 1 << register;
+    pub(crate) fn kind(&self, register: u8) -> Kind {
+        let bit = bit(register);
         match () {
-            () if self.special & bit != 0 => self.kinds[register],
+            () if self.special & bit != 0 => self.kinds[at(register)],
             () if self.narrow & bit != 0 => U32,
             () if self.data & bit != 0 => Any,
             () => Undefined,
@@ -405,66 +380,80 @@ impl Registers {
 
     /// Whether it holds data of at most 32 bits.
     #[inline]
-    pub(crate) fn is_narrow(&self, register: usize) -> bool {
-        self.narrow & 1 << register != 0
+    pub(crate) fn is_narrow(&self, register: u8) -> bool {
+        self.narrow & bit(register) != 0
     }
 
     /// Whether all these registers hold data.
     #[inline]
     pub(crate) fn are_data(&self, registers: u16) -> bool {
-        u32::from(registers) & !self.data == 0
+        registers & !self.data == 0
     }
 
     /// Makes plain data of a general-purpose register, of at most 32 bits or not.
     #[inline]
-    pub(crate) fn set_plain(&mut self, register: usize, is_narrow: bool) {
-        let bit = 1 << register;
+    pub(crate) fn set_plain(&mut self, register: u8, is_narrow: bool) {
+        let bit = bit(register);
         self.data |= bit;
-        self.narrow = self.narrow & !bit | u32::from(is_narrow) << register;
+        self.narrow = if is_narrow {
+            self.narrow | bit
+        } else {
+            self.narrow & !bit
+        };
         self.special &= !bit;
     }
 
     /// Sets the kind of a general-purpose register.
     #[inline]
-    pub(crate) fn set(&mut self, register: usize, kind: Kind) {
-        let bit = 1 << register;
-        let (data, narrow, special) = match kind {
-            Undefined => (0, 0, 0),
-            Any => (bit, 0, 0),
-            UpTo(u32::MAX) => (bit, bit, 0),
-            UpTo(_) => (bit, bit, bit),
-            _ if !kind.is_data() => (0, 0, bit),
-            _ if kind.max().is_some() => (bit, bit, bit),
-            _ => (bit, 0, bit),
-        };
-        self.data = self.data & !bit | data;
-        self.narrow = self.narrow & !bit | narrow;
-        self.special = self.special & !bit | special;
-        if special != 0 {
-            self.kinds[register] = kind;
+    pub(crate) fn set(&mut self, register: u8, kind: Kind) {
+        match kind {
+            Any => self.set_plain(register, false),
+            UpTo(u32::MAX) => self.set_plain(register, true),
+            Undefined => {
+                let others = !bit(register);
+                self.data &= others;
+                self.narrow &= others;
+                self.special &= others;
+            }
+            _ => {
+                let bit = bit(register);
+                let with = |set: u16, holds: bool| if holds { set | bit } else { set & !bit };
+                self.data = with(self.data, kind.is_data());
+                self.narrow = with(self.narrow, kind.max().is_some());
+                self.special |= bit;
+                self.kinds[at(register)] = kind;
+            }
         }
     }
 
-    /// No register holds anything; what callee-saved ones hold is equal to what it was.
-    pub(crate) fn after_call(&mut self) {
-        (self.data, self.narrow, self.special) = (0, 0, 0);
-        self.vectors = [0; 16];
-        bits(CLOBBERED).for_each(|register| self.copies.forget(register));
+    /// Gives values to the registers of a convention.
+    pub(crate) fn give(&mut self, places: &Places) {
+        for &(register, is_narrow) in &places.gprs {
+            self.set_plain(register, is_narrow);
+        }
+        for &(register, bytes) in &places.xmms {
+            self.vectors[at(register)] = bytes;
+        }
     }
 
-    /// No register holds anything.
-    pub(crate) fn after_throw(&mut self) {
+    /// Of all registers and flags only these stay defined, as far as a frame slot could hold their kind.
+    pub(crate) fn keep_only<const N: usize>(&mut self, registers: [u8; N]) {
+        let kinds = registers.map(|register| self.kind(register).spilled());
         (self.data, self.narrow, self.special, self.flags) = (0, 0, 0, 0);
         self.vectors = [0; 16];
-        (0..16).for_each(|register| self.copies.forget(register));
+        let kept = registers.into_iter().fold(0, |set, register| set | bit(register));
+        bits(!kept).for_each(|register| self.copies.forget(register));
+        for (register, kind) in registers.into_iter().zip(kinds) {
+            self.set(register, kind.unwrap_or(Undefined));
+        }
     }
 
     /// Joins another state of the same depth into this one; whether this one changed.
     pub(crate) fn join(&mut self, other: &Registers) -> bool {
         let mut changed = self.copies.join(&other.copies);
         let special = self.special | other.special;
-        let sets = |state: &Self| (state.data, state.narrow, state.special);
-        let before = sets(self);
+        let rest = |state: &Self| (state.data, state.narrow, state.vectors, state.flags, state.probed);
+        let before = rest(self);
         // Of plain registers the sets say everything.
         self.data &= other.data | special;
         self.narrow &= other.narrow | special;
@@ -476,13 +465,10 @@ impl Registers {
                 self.set(register, joined);
             }
         }
-        let vectors = std::array::from_fn(|i| self.vectors[i].min(other.vectors[i]));
-        changed |= vectors != self.vectors;
-        self.vectors = vectors;
-        let flags = self.flags & other.flags;
-        let probed = self.probed.min(other.probed);
-        changed |= before != sets(self) || (flags, probed) != (self.flags, self.probed);
-        (self.flags, self.probed) = (flags, probed);
+        self.vectors = std::array::from_fn(|i| self.vectors[i].min(other.vectors[i]));
+        self.flags &= other.flags;
+        self.probed = self.probed.min(other.probed);
+        changed |= before != rest(self);
         if self.readable != other.readable {
             changed |= self.readable != Readable::Nothing;
             self.readable = Readable::Nothing;

@@ -189,6 +189,7 @@ use cellwall_base::FuncIdx;
 use function::Scratch;
 use module::Module;
 use std::sync::{Mutex, OnceLock, PoisonError};
+use violation::Check;
 pub use violation::{Rule, Violation};
 
 /// Code that was proven to stay inside its cell. Only the verifier makes one.
@@ -234,8 +235,9 @@ pub fn verify(artifact: Artifact) -> Result<Verified, Violation> {
 /// # Panics
 /// If the artifact has no function with this index.
 pub fn check_function(artifact: &Artifact, index: usize) -> Result<(), Violation> {
-    metadata::check(artifact)?;
-    function::prove(&Module::new(artifact), index, &mut Scratch::default()).map(drop)
+    metadata::check(artifact).map_err(|violation| *violation)?;
+    let proof = function::prove(&Module::new(artifact), index, &mut Scratch::default());
+    proof.map(drop).map_err(|violation| *violation)
 }
 
 /// Like [`verify`], with the caller's executor: `spread(n, job)` runs `job(0)` to `job(n - 1)`, in
@@ -247,10 +249,9 @@ pub fn verify_with(
     artifact: Artifact,
     spread: impl FnOnce(usize, &(dyn Fn(usize) + Sync)),
 ) -> Result<Verified, Violation> {
-    metadata::check(&artifact)?;
+    metadata::check(&artifact).map_err(|violation| *violation)?;
     let module = Module::new(&artifact);
-    let answers: Vec<OnceLock<Result<bool, Violation>>> =
-        artifact.funcs.iter().map(|_| OnceLock::new()).collect();
+    let answers: Vec<OnceLock<Check<bool>>> = artifact.funcs.iter().map(|_| OnceLock::new()).collect();
     let idle: Mutex<Vec<Scratch>> = Mutex::default();
     let job = |index: usize| {
         if let Some(answer) = answers.get(index) {
@@ -265,10 +266,10 @@ pub fn verify_with(
     };
     spread(answers.len(), &job);
     (0..answers.len()).for_each(job);
-    let mut detached = Vec::with_capacity(answers.len());
-    for answer in answers {
-        let answer = answer.into_inner();
-        detached.push(answer.expect("the loop above answered every function")?);
-    }
+    let answers = answers.into_iter().map(OnceLock::into_inner);
+    let detached: Check<Vec<bool>> = answers
+        .map(|answer| answer.expect("the loop above answered every function"))
+        .collect();
+    let detached = detached.map_err(|violation| *violation)?;
     Ok(Verified { artifact, detached })
 }

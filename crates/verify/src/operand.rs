@@ -7,82 +7,63 @@
 use crate::access::{Place, not_data};
 use crate::decode::Operand;
 use crate::domain::{Fact, Kind};
-use crate::function::{Check, Function, refuse};
-use crate::rows::Row;
-use crate::violation::Rule;
+use crate::function::Function;
+use crate::rows::First;
+use crate::violation::{Check, Rule, ensure, refuse};
 use cellwall_abi::convention::{BASE, CONTEXT, STACK};
 
 /// Whether a general-purpose register may be named as an operand.
 #[inline]
-pub(crate) fn check_gpr(number: u8) -> Check<usize> {
-    match number {
-        STACK => refuse(Rule::StackPointer, "the stack pointer as an operand"),
-        BASE | CONTEXT => refuse(
-            Rule::Pinned,
-            format!("r{number} as an operand, not as the base of an address"),
-        ),
-        _ => Ok(usize::from(number & 15)),
+pub(crate) fn check_gpr(register: u8) -> Check<u8> {
+    match register {
+        STACK => refuse!(Rule::StackPointer => "the stack pointer as an operand"),
+        BASE | CONTEXT => refuse!(Rule::Pinned => "r{register} as an operand, not as the base of an address"),
+        _ => Ok(register),
     }
 }
 
 impl Function<'_> {
     /// What the memory operand points to; aligned if the row demands it.
-    pub(crate) fn operand_place(&mut self, row: &Row) -> Check<Place> {
-        let place = self.place(self.op.width.into())?;
-        let aligned = match place {
-            _ if !row.aligned => true,
+    pub(crate) fn operand_place(&self) -> Check<Place> {
+        let place = self.place()?;
+        let is_aligned = match place {
+            _ if !self.row.aligned => true,
             Place::Rodata(at) => at.is_multiple_of(16),
             // The return address lies at 8 modulo 16.
             Place::Frame(start) => start % 16 == 8,
             _ => false,
         };
-        if aligned {
-            Ok(place)
-        } else {
-            refuse(Rule::Address, "an operand that must be aligned, and may not be")
-        }
+        ensure!(is_aligned, Rule::Address => "an operand that must be aligned, and may not be");
+        Ok(place)
     }
 
     /// The kind of a register as read in its full width, zero-extended.
     #[inline]
     pub(crate) fn read_register(&self, operand: Operand) -> Check<Kind> {
-        let (number, read) = match operand {
-            Operand::R64(number) => {
-                let kind = self.state.kind(check_gpr(number)?);
-                (number, (!kind.is_partial()).then_some(kind))
-            }
-            Operand::R32(number) => (number, self.state.kind(check_gpr(number)?).low_32()),
-            Operand::R16(number) => {
-                let kind = self.state.kind(check_gpr(number)?);
-                let defined = kind.is_data() || kind == Kind::Low32;
-                (number, defined.then_some(Kind::UpTo(0xffff)))
-            }
-            Operand::R8(number) => {
-                let kind = self.state.kind(check_gpr(number)?);
-                let defined = kind.is_data() || matches!(kind, Kind::Low8 | Kind::Low32);
-                (number, defined.then_some(Kind::UpTo(0xff)))
-            }
-            _ => return refuse(Rule::Operand, "a register that no row permits"),
+        let register = match operand {
+            Operand::R64(n) | Operand::R32(n) | Operand::R16(n) | Operand::R8(n) => check_gpr(n)?,
+            _ => refuse!(Rule::Operand => "a register that no row permits"),
+        };
+        let kind = self.state.kind(register);
+        let read = match operand {
+            Operand::R64(_) => (!kind.is_partial()).then_some(kind),
+            Operand::R32(_) => kind.low_32(),
+            Operand::R16(_) => (kind.is_data() || kind == Kind::Low32).then_some(Kind::UpTo(0xffff)),
+            _ => (kind.is_data() || matches!(kind, Kind::Low8 | Kind::Low32)).then_some(Kind::UpTo(0xff)),
         };
         match read {
-            None => {
-                let kind = self.state.kind(usize::from(number));
-                refuse(
-                    not_data(kind),
-                    format!("{operand:?} is read, but register {number} is {kind:?}"),
-                )
-            }
             Some(kind) => Ok(kind),
+            None => refuse!(not_data(kind) => "{operand:?} is read, but register {register} is {kind:?}"),
         }
     }
 
     /// The kind of an operand as read.
     #[inline]
-    pub(crate) fn read(&mut self, i: usize, row: &Row) -> Check<Kind> {
+    pub(crate) fn read(&mut self, i: usize) -> Check<Kind> {
         match self.op.operands[i] {
             Operand::Memory => {
-                let place = self.operand_place(row)?;
-                self.load(place, self.op.width.into())
+                let place = self.operand_place()?;
+                self.load(place)
             }
             Operand::Immediate => Ok(Kind::UpTo(self.op.value)),
             Operand::WideImmediate => Ok(Kind::Any),
@@ -92,73 +73,89 @@ impl Function<'_> {
 
     /// The kind of an operand, which must be data.
     #[inline]
-    pub(crate) fn data(&mut self, i: usize, row: &Row) -> Check<Kind> {
-        let kind = self.read(i, row)?;
-        if kind.is_data() {
-            Ok(kind)
-        } else {
-            refuse(not_data(kind), format!("data is needed, this is {kind:?}"))
-        }
+    pub(crate) fn data(&mut self, i: usize) -> Check<Kind> {
+        let kind = self.read(i)?;
+        ensure!(kind.is_data(), not_data(kind) => "data is needed, this is {kind:?}");
+        Ok(kind)
     }
 
-    /// Writes an operand: `kind` is that of the result before it is cut to the operand's width.
-    pub(crate) fn write(&mut self, i: usize, kind: Kind, row: &Row) -> Check<()> {
-        let (number, new) = match self.op.operands[i] {
-            Operand::R64(number) => (check_gpr(number)?, kind),
-            Operand::R32(number) => match kind.low_32() {
-                Some(kind) => (check_gpr(number)?, kind),
-                None => return refuse(not_data(kind), format!("a part of {kind:?}")),
-            },
-            Operand::R8(number) => {
-                let number = check_gpr(number)?;
-                // What was defined above stays.
-                let old = self.state.kind(number);
-                let new = match old.max() {
-                    Some(max) => Kind::UpTo(max | 0xff),
-                    None if old.is_data() => Kind::Any,
-                    None if old == Kind::Low32 => Kind::Low32,
-                    None => Kind::Low8,
-                };
-                (number, new)
+    /// The kind of a register that only the instruction's manual names, as data of so many bits.
+    pub(crate) fn data_of(&self, register: u8, is_wide: bool) -> Check<Kind> {
+        let kind = self.state.kind(register);
+        ensure!(kind.is_data() || !is_wide && kind == Kind::Low32, not_data(kind) =>
+            "register {register} is {kind:?}");
+        Ok(kind)
+    }
+
+    /// All sources, which must be data.
+    #[inline]
+    pub(crate) fn sources(&mut self) -> Check<()> {
+        // The usual case, all at once.
+        if self.state.are_data(self.op.reads) {
+            return Ok(());
+        }
+        let from = usize::from(self.row.first == First::Write);
+        for i in from..self.op.operands.len() {
+            if self.op.operands[i] != Operand::None {
+                self.data(i)?;
             }
-            Operand::R16(_) => return refuse(Rule::Operand, "a 16-bit destination"),
-            Operand::Memory => {
-                let place = self.operand_place(row)?;
-                return self.store(place, self.op.width.into(), kind);
-            }
-            operand => return refuse(Rule::Operand, format!("a write to {operand:?}")),
-        };
-        self.set_gpr(number, new);
+        }
         Ok(())
     }
 
+    /// Writes an operand: `kind` is that of the result before it is cut to the operand's width.
+    pub(crate) fn write(&mut self, i: usize, kind: Kind) -> Check<()> {
+        let (register, new) = match self.op.operands[i] {
+            Operand::R64(register) => (register, kind),
+            Operand::R32(register) => match kind.low_32() {
+                Some(kind) => (register, kind),
+                None => refuse!(not_data(kind) => "a part of {kind:?}"),
+            },
+            Operand::R8(register) => (register, self.partly_written(register, 0xff)),
+            Operand::R16(_) => refuse!(Rule::Operand => "a 16-bit destination"),
+            Operand::Memory => {
+                let place = self.operand_place()?;
+                return self.store(place, kind);
+            }
+            operand => refuse!(Rule::Operand => "a write to {operand:?}"),
+        };
+        self.set_gpr(check_gpr(register)?, new);
+        Ok(())
+    }
+
+    /// What a register is after these bits of it were written: what was defined above stays.
+    pub(crate) fn partly_written(&self, register: u8, bits: u32) -> Kind {
+        let old = self.state.kind(register);
+        match old.max() {
+            Some(max) => Kind::UpTo(max | bits),
+            None if old.is_data() => Kind::Any,
+            None if old == Kind::Low32 => Kind::Low32,
+            None => Kind::Low8,
+        }
+    }
+
     #[inline]
-    pub(crate) fn set_gpr(&mut self, number: usize, kind: Kind) {
-        self.state.set(number, kind);
-        self.forget(number);
+    pub(crate) fn set_gpr(&mut self, register: u8, kind: Kind) {
+        self.state.set(register, kind);
+        self.forget(register);
     }
 
     /// The register holds another value than before.
     #[inline]
-    pub(crate) fn forget(&mut self, number: usize) {
-        self.state.copies.forget(number);
-        if self.fact.register() == Some(number as u8) {
-            self.fact = Fact::Nothing;
-        }
+    pub(crate) fn forget(&mut self, register: u8) {
+        self.state.copies.forget(register);
+        self.fact = self.fact.filter(|fact| fact.register != register);
     }
 
+    /// What the row says of flags; what they say, if it writes them.
     #[inline]
-    pub(crate) fn set_flags(&mut self, row: &Row, fact: Fact) {
-        let flags = row.flags;
-        if flags.changes() && !(flags.unless_zero && self.shifts_by_zero(row)) {
+    pub(crate) fn set_flags(&mut self, fact: Option<Fact>) {
+        let flags = self.row.flags;
+        let bits = if self.row.w { 64 } else { 32 };
+        // A shift by a constant that has no effect has none on flags.
+        if flags.changes() && !(flags.unless_zero && self.op.value.is_multiple_of(bits)) {
             self.state.flags = self.state.flags & flags.keeps | flags.sets;
             self.fact = fact;
         }
-    }
-
-    /// Whether the constant by which a shift shifts has no effect.
-    fn shifts_by_zero(&self, row: &Row) -> bool {
-        let bits = if row.w { 64 } else { 32 };
-        self.op.value.is_multiple_of(bits)
     }
 }

@@ -123,3 +123,43 @@ impl fmt::Display for Violation {
 }
 
 impl std::error::Error for Violation {}
+
+/// The answer of a check; who knows function and place adds them.
+pub(crate) type Check<T> = Result<T, Box<Violation>>;
+
+/// What [`refuse!`] returns.
+#[cold]
+pub(crate) fn refusal(rule: Rule, evidence: fmt::Arguments<'_>) -> Box<Violation> {
+    Box::new(Violation {
+        func: None,
+        pc: 0,
+        rule,
+        evidence: evidence.to_string(),
+    })
+}
+
+/// Says where a refusal belongs, if the answer is one.
+pub(crate) fn located<T>(answer: Check<T>, func: Option<FuncIdx>, pc: u32) -> Check<T> {
+    answer.map_err(|mut violation| {
+        (violation.func, violation.pc) = (func, pc);
+        violation
+    })
+}
+
+/// Returns with a refusal: a rule, and the evidence as `format!` takes it.
+macro_rules! refuse {
+    ($rule:expr => $($evidence:tt)+) => {
+        return Err(crate::violation::refusal($rule, format_args!($($evidence)+)))
+    };
+}
+
+/// Refuses what does not hold: a condition, a rule, and the evidence as `format!` takes it.
+macro_rules! ensure {
+    ($holds:expr, $rule:expr => $($evidence:tt)+) => {
+        if !$holds {
+            crate::violation::refuse!($rule => $($evidence)+)
+        }
+    };
+}
+
+pub(crate) use {ensure, refuse};
