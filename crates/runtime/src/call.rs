@@ -51,10 +51,10 @@ impl StoreOpaque {
             && const { are_few(P::TYPES, 4) && are_few(R::TYPES, 1) }
         {
             let bits = match const { P::TYPES.len() } {
-                0..=2 => self.enter_few(code, context, params.to_gprs()),
-                _ => self.enter_four(code, context, params.to_gprs()),
+                0..=2 => self.enter_few(code, context, params.to_gprs())?,
+                _ => self.enter_four(code, context, params.to_gprs())?,
             };
-            return bits.map(R::from_gpr).map_err(|error| *error);
+            return Ok(R::from_gpr(bits));
         }
         params.write_params(self.block_mut());
         self.call_target_now(func.target, const { Width::of(P::TYPES, R::TYPES) })?;
@@ -150,34 +150,20 @@ impl StoreOpaque {
     }
 
     /// Runs a function of an instance with at most two parameters and one result, all of which
-    /// pass in integer registers. What is returned passes in registers as well.
-    #[inline(never)]
-    pub(crate) fn enter_few(
-        &mut self,
-        code: usize,
-        context: usize,
-        params: [u64; 2],
-    ) -> Result<u64, Box<Error>> {
-        let entered = self.enter_by(context, move |activation, stack| {
+    /// pass in integer registers.
+    pub(crate) fn enter_few(&mut self, code: usize, context: usize, params: [u64; 2]) -> Result<u64, Error> {
+        self.enter_by(context, |activation, stack| {
             // SAFETY: as in `enter`; the caller knows the type of the function.
             unsafe { sys::enter_few(activation, code, context, stack, params) }
-        });
-        entered.map_err(Box::new)
+        })
     }
 
     /// Likewise with at most four parameters.
-    #[inline(never)]
-    pub(crate) fn enter_four(
-        &mut self,
-        code: usize,
-        context: usize,
-        params: [u64; 4],
-    ) -> Result<u64, Box<Error>> {
-        let entered = self.enter_by(context, move |activation, stack| {
+    pub(crate) fn enter_four(&mut self, code: usize, context: usize, params: [u64; 4]) -> Result<u64, Error> {
+        self.enter_by(context, |activation, stack| {
             // SAFETY: as in `enter`; the caller knows the type of the function.
             unsafe { sys::enter_four(activation, code, context, stack, params) }
-        });
-        entered.map_err(Box::new)
+        })
     }
 
     /// Runs `body` with an activation for an instance and a place on a stack: the activation is on

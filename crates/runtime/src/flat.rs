@@ -104,10 +104,9 @@ impl StoreOpaque {
         {
             let bits = |n: usize| params.get(n).map_or(0, |bits| bits & mask(func.params[n]));
             let result = match params.len() {
-                0..=2 => self.enter_few(code, context, [bits(0), bits(1)]),
-                _ => self.enter_four(code, context, [bits(0), bits(1), bits(2), bits(3)]),
+                0..=2 => self.enter_few(code, context, [bits(0), bits(1)])?,
+                _ => self.enter_four(code, context, [bits(0), bits(1), bits(2), bits(3)])?,
             };
-            let result = result.map_err(|error| *error)?;
             return Ok(func.result.map_or(0, |ty| result & mask(ty)));
         }
         self.call_flat_by_block(func, params)
