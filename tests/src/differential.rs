@@ -245,7 +245,7 @@ fn bits(value: &Val) -> Option<Bits> {
         Val::F32(bits) => Some(Bits::from(*bits)),
         Val::F64(bits) => Some(Bits::from(*bits)),
         Val::V128(bits) => Some(bits.as_u128()),
-        Val::FuncRef(None) | Val::ExternRef(None) | Val::ExnRef(None) => Some(0),
+        Val::FuncRef(None) | Val::ExternRef(None) | Val::ExnRef(None) | Val::AnyRef(None) => Some(0),
         _ => None,
     }
 }
@@ -292,6 +292,8 @@ fn same_trap(error: &cellwall::Error, theirs: Trap, place: &str) -> Result<(), S
         Trap::Unreachable => Ours::UnreachableCodeReached,
         Trap::UnalignedAtomic => Ours::HeapMisaligned,
         Trap::ExpectedSharedMemory => Ours::AtomicWaitNonSharedMemory,
+        Trap::NullI31Reference => Ours::NullI31Ref,
+        Trap::CastFailure => Ours::CastFailure,
     };
     match error.downcast_ref::<Ours>() {
         Some(ours) if *ours == expected => Ok(()),

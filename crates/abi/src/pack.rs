@@ -47,7 +47,7 @@ use cellwall_base::{
 pub const MAGIC: [u8; 8] = *b"\0cwall\r\n";
 /// Version of this format and of everything in it that only numbers name: the layout of the
 /// context, the calling convention, trap codes and library calls. One more with every change.
-pub const FORMAT_VERSION: u32 = 9;
+pub const FORMAT_VERSION: u32 = 10;
 /// Who packs here. Artifacts of another version are refused: their code would be proven again, but
 /// may mean something else by the same numbers.
 pub const COMPILER: &str = concat!("cellwall ", env!("CARGO_PKG_VERSION"));

@@ -250,6 +250,8 @@ pub enum ConstOp {
     RefNull,
     /// `ref.func`.
     RefFunc(FuncIdx),
+    /// `ref.i31`.
+    RefI31,
     /// `i32.add`.
     I32Add,
     /// `i32.sub`.
@@ -306,6 +308,7 @@ impl Shape {
             ValType::FuncRef => exact.is_some_and(|exact| exact.space() == Space::Funcs),
             ValType::ExternRef => exact.is_some_and(|exact| exact.space() == Space::Externs),
             ValType::ExnRef => exact.is_some_and(|exact| exact.space() == Space::Exceptions),
+            ValType::AnyRef => exact.is_some_and(|exact| exact.space() == Space::Numbers),
             _ => exact.is_none(),
         };
         let in_range = |exact: Option<RefType>, end: usize| match exact.map(|exact| exact.heap) {

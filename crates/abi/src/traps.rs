@@ -60,6 +60,10 @@ trap_codes! {
     UnalignedAtomic = 12, "unaligned atomic";
     /// A wait on a memory that is not shared.
     ExpectedSharedMemory = 13, "expected shared memory";
+    /// A null reference where a number of 31 bits was needed.
+    NullI31Reference = 14, "null i31 reference";
+    /// A cast of a reference to a type that it is not of.
+    CastFailure = 15, "cast failure";
 }
 
 impl fmt::Display for TrapCode {

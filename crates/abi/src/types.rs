@@ -22,6 +22,9 @@ pub enum ValType {
     ExternRef,
     /// Nullable reference to an exception; a zero-extended 32-bit index.
     ExnRef,
+    /// Nullable reference to a number of 31 bits: twice the number and one, zero-extended, so that it names
+    /// nothing.
+    AnyRef,
 }
 
 impl ValType {
@@ -32,13 +35,16 @@ impl ValType {
 
     /// Whether this is a reference.
     pub const fn is_ref(self) -> bool {
-        matches!(self, Self::FuncRef | Self::ExternRef | Self::ExnRef)
+        matches!(
+            self,
+            Self::FuncRef | Self::ExternRef | Self::ExnRef | Self::AnyRef
+        )
     }
 
     /// Size of a value in bytes.
     pub const fn bytes(self) -> u32 {
         match self {
-            Self::I32 | Self::F32 | Self::FuncRef | Self::ExternRef | Self::ExnRef => 4,
+            Self::I32 | Self::F32 | Self::FuncRef | Self::ExternRef | Self::ExnRef | Self::AnyRef => 4,
             Self::I64 | Self::F64 => 8,
             Self::V128 => 16,
         }
@@ -56,6 +62,7 @@ impl fmt::Display for ValType {
             Self::FuncRef => "funcref",
             Self::ExternRef => "externref",
             Self::ExnRef => "exnref",
+            Self::AnyRef => "anyref",
         })
     }
 }

@@ -25,6 +25,14 @@ pub enum Heap<T = TypeIdx> {
     Exn,
     /// No exception: null is the only reference.
     NoExn,
+    /// Anything inside: there are numbers of 31 bits, and nothing else.
+    Any,
+    /// Anything inside that can be compared.
+    Eq,
+    /// A number of 31 bits.
+    I31,
+    /// Nothing inside: null is the only reference.
+    None,
     /// A function of a type.
     Type(T),
 }
@@ -38,6 +46,8 @@ pub enum Space {
     Externs,
     /// Exceptions.
     Exceptions,
+    /// Numbers of 31 bits, each with a 1 behind it, so that none is null.
+    Numbers,
 }
 
 /// The type of a reference.
@@ -67,9 +77,15 @@ impl<T> RefType<T> {
         heap: Heap::Exn,
     };
 
-    /// Whether this is `funcref`, `externref` or `exnref`, which say no more than the space.
+    /// `anyref`.
+    pub const ANYREF: Self = Self {
+        nullable: true,
+        heap: Heap::Any,
+    };
+
+    /// Whether this is `funcref`, `externref`, `exnref` or `anyref`, which say no more than the space.
     pub fn is_plain(&self) -> bool {
-        self.nullable && matches!(self.heap, Heap::Func | Heap::Extern | Heap::Exn)
+        self.nullable && matches!(self.heap, Heap::Func | Heap::Extern | Heap::Exn | Heap::Any)
     }
 
     /// The space in which such references are numbered.
@@ -78,6 +94,7 @@ impl<T> RefType<T> {
             Heap::Func | Heap::NoFunc | Heap::Type(_) => Space::Funcs,
             Heap::Extern | Heap::NoExtern => Space::Externs,
             Heap::Exn | Heap::NoExn => Space::Exceptions,
+            Heap::Any | Heap::Eq | Heap::I31 | Heap::None => Space::Numbers,
         }
     }
 }
@@ -92,6 +109,10 @@ impl<T: Copy> RefType<T> {
             Heap::NoExtern => Heap::NoExtern,
             Heap::Exn => Heap::Exn,
             Heap::NoExn => Heap::NoExn,
+            Heap::Any => Heap::Any,
+            Heap::Eq => Heap::Eq,
+            Heap::I31 => Heap::I31,
+            Heap::None => Heap::None,
             Heap::Type(ty) => Heap::Type(f(ty)),
         };
         let nullable = self.nullable;
@@ -108,7 +129,11 @@ impl<T: Copy> RefType<T> {
             | (Heap::Extern | Heap::NoExtern, Heap::Extern)
             | (Heap::NoExtern, Heap::NoExtern)
             | (Heap::Exn | Heap::NoExn, Heap::Exn)
-            | (Heap::NoExn, Heap::NoExn) => true,
+            | (Heap::NoExn, Heap::NoExn)
+            | (Heap::Any | Heap::Eq | Heap::I31 | Heap::None, Heap::Any)
+            | (Heap::Eq | Heap::I31 | Heap::None, Heap::Eq)
+            | (Heap::I31 | Heap::None, Heap::I31)
+            | (Heap::None, Heap::None) => true,
             _ => false,
         };
         heap && (other.nullable || !self.nullable)
@@ -207,6 +232,10 @@ mod tests {
             Heap::NoExtern,
             Heap::Exn,
             Heap::NoExn,
+            Heap::Any,
+            Heap::Eq,
+            Heap::I31,
+            Heap::None,
             Heap::Type(1),
             Heap::Type(2),
         ];

@@ -445,6 +445,7 @@ WASM_API_EXTERN bool cellwall_signal_tap(int32_t signal, int32_t descriptor);
 enum cellwall_valkind_enum {
   CELLWALL_V128 = 4,  // the kind of vectors, in values and value types
   CELLWALL_EXNREF = 130,  // the kind of references to exceptions, whose `of.ref` is one of `cellwall_exn_as_ref` or null
+  CELLWALL_ANYREF = 131,  // the kind of references to numbers of 31 bits, whose `of.ref` is one of `cellwall_i31_new` or null
 };
 
 // Makes it a vector of these 16 bytes, the first lane first. What it was before is not deleted.
@@ -452,6 +453,12 @@ WASM_API_EXTERN void cellwall_val_set_v128(wasm_val_t* out, const uint8_t* bytes
 
 // Copies the 16 bytes of a vector; false if it is none.
 WASM_API_EXTERN bool cellwall_val_v128(const wasm_val_t* value, uint8_t* bytes);
+
+// A reference to the low 31 bits of a number, for values of the kind `CELLWALL_ANYREF`.
+WASM_API_EXTERN own wasm_ref_t* cellwall_i31_new(wasm_store_t* store, uint32_t number);
+
+// The number that it refers to, without a sign; false if it refers to something else.
+WASM_API_EXTERN bool cellwall_ref_i31(const wasm_ref_t* ref, uint32_t* number);
 
 ///////////////////////////////////////////////////////////////////////////////
 // Memories
@@ -638,6 +645,8 @@ enum cellwall_trap_code_enum {
   CELLWALL_TRAP_NULL_REFERENCE = 11,  // a null reference where a value was needed
   CELLWALL_TRAP_HEAP_MISALIGNED = 12,  // an atomic access whose address is no multiple of its width
   CELLWALL_TRAP_ATOMIC_WAIT_NON_SHARED_MEMORY = 13,  // a wait on a memory that is not shared
+  CELLWALL_TRAP_NULL_I31_REF = 14,  // a null reference where a number of 31 bits was needed
+  CELLWALL_TRAP_CAST_FAILURE = 15,  // a cast of a reference to a type that it is not of
 };
 
 // Which trap of guest code it is, one of the enumeration above.

@@ -145,6 +145,8 @@ fn trap_code(trap: Trap) -> u8 {
         Trap::NullReference => 11,
         Trap::HeapMisaligned => 12,
         Trap::AtomicWaitNonSharedMemory => 13,
+        Trap::NullI31Ref => 14,
+        Trap::CastFailure => 15,
         // A trap that this header does not know yet.
         _ => u8::MAX,
     }

@@ -35,6 +35,7 @@ pub(crate) enum Object {
     Trap(Arc<TrapObject>),
     Foreign(Arc<Info>),
     Exn(rt::Rooted<rt::ExnRef>),
+    Any(rt::Rooted<rt::AnyRef>),
 }
 
 /// A module in a store.
@@ -59,6 +60,7 @@ pub(crate) enum Key {
     Trap(usize),
     Foreign(usize),
     Exn(rt::Rooted<rt::ExnRef>),
+    Any(rt::Rooted<rt::AnyRef>),
 }
 
 /// What is in a reference that guest code holds: the thing without its store, in which it is.
@@ -78,6 +80,7 @@ impl Object {
             Self::Trap(it) => Key::Trap(Arc::as_ptr(it) as usize),
             Self::Foreign(it) => Key::Foreign(Arc::as_ptr(it) as usize),
             Self::Exn(it) => Key::Exn(*it),
+            Self::Any(it) => Key::Any(*it),
         }
     }
 }

@@ -25,6 +25,8 @@ pub(crate) const EXTERNREF: wasm_valkind_t = 128;
 pub(crate) const FUNCREF: wasm_valkind_t = 129;
 /// A reference to an exception, which the standard header does not know.
 pub(crate) const EXNREF: wasm_valkind_t = 130;
+/// A reference to a number of 31 bits, which the standard header does not know either.
+pub(crate) const ANYREF: wasm_valkind_t = 131;
 
 /// The kind of a type.
 pub(crate) fn kind_of(ty: &ValType) -> wasm_valkind_t {
@@ -37,6 +39,7 @@ pub(crate) fn kind_of(ty: &ValType) -> wasm_valkind_t {
         ValType::Ref(ty) if ty.heap_type().is_func() => FUNCREF,
         ValType::Ref(ty) => match ty.heap_type() {
             HeapType::Exn | HeapType::NoExn => EXNREF,
+            HeapType::Any | HeapType::Eq | HeapType::I31 | HeapType::None => ANYREF,
             _ => EXTERNREF,
         },
     }
@@ -53,6 +56,7 @@ pub(crate) fn type_of(kind: wasm_valkind_t) -> Option<ValType> {
         EXTERNREF => ValType::EXTERNREF,
         FUNCREF => ValType::FUNCREF,
         EXNREF => ValType::EXNREF,
+        ANYREF => ValType::ANYREF,
         _ => return None,
     })
 }
@@ -264,6 +268,7 @@ impl wasm_externtype_t {
             FUNCREF => RefType::new(true, HeapType::Func),
             EXTERNREF => RefType::new(true, HeapType::Extern),
             EXNREF => RefType::new(true, HeapType::Exn),
+            ANYREF => RefType::new(true, HeapType::Any),
             _ => return None,
         };
         Some(rt::TableType::new(element, limits.min, limits.max()))

@@ -1,8 +1,8 @@
 //! Values.
 
 use crate::refs::{Object, Payload, wasm_ref_t};
-use crate::store::StoreCell;
-use crate::types::{EXNREF, EXTERNREF, F32, F64, FUNCREF, I32, I64, V128, wasm_valkind_t};
+use crate::store::{StoreCell, wasm_store_t};
+use crate::types::{ANYREF, EXNREF, EXTERNREF, F32, F64, FUNCREF, I32, I64, V128, wasm_valkind_t};
 use crate::vec::{Element, put, vector};
 use crate::{c_api, get, give, take};
 use cellwall_rs::{self as rt, Val, bail};
@@ -78,6 +78,11 @@ impl wasm_val_t {
                     Some(Object::Exn(exception)) => Val::ExnRef(Some(*exception)),
                     Some(_) => bail!("a reference that is not to an exception cannot be an exnref"),
                 },
+                ANYREF => match get(self.of.reference).map(|it| &it.object) {
+                    None => Val::AnyRef(None),
+                    Some(Object::Any(number)) => Val::AnyRef(Some(*number)),
+                    Some(_) => bail!("a reference that is not to a number cannot be an anyref"),
+                },
                 V128 => Val::V128(u128::from_le_bytes(get(self.of.v128).copied().unwrap_or_default()).into()),
                 kind => bail!("there is no kind {kind} of values"),
             }
@@ -101,6 +106,7 @@ impl wasm_val_t {
                 (V128, Of { v128 })
             }
             Val::ExnRef(exception) => (EXNREF, of_ref(store, exception.map(Object::Exn))),
+            Val::AnyRef(number) => (ANYREF, of_ref(store, number.map(Object::Any))),
         };
         Self { kind, of }
     }
@@ -149,6 +155,10 @@ pub(crate) unsafe fn to_rust_ref(
             Object::Exn(exception) => rt::Ref::Exn(Some(*exception)),
             _ => bail!("a reference that is not to an exception cannot be in a table of exceptions"),
         },
+        (Some(it), rt::Ref::Any(_)) => match &it.object {
+            Object::Any(number) => rt::Ref::Any(Some(*number)),
+            _ => bail!("a reference that is not to a number cannot be in a table of numbers"),
+        },
         (Some(it), rt::Ref::Extern(_)) => rt::Ref::Extern(Some(externref(store, it)?)),
     })
 }
@@ -159,6 +169,7 @@ pub(crate) fn from_rust_ref(store: &Arc<StoreCell>, it: rt::Ref) -> *mut wasm_re
         rt::Ref::Func(func) => func.map(Object::Func),
         rt::Ref::Extern(value) => value.and_then(|value| referent(store, value)),
         rt::Ref::Exn(exception) => exception.map(Object::Exn),
+        rt::Ref::Any(number) => number.map(Object::Any),
     };
     object.map_or(ptr::null_mut(), |object| give(wasm_ref_t::new(store, object)))
 }
@@ -215,6 +226,20 @@ c_api! {
         }
         let from = unsafe { get(value.of.v128) }.copied().unwrap_or_default();
         unsafe { put(bytes.cast::<[u8; 16]>(), from) }?;
+        true
+    }
+    /// See `val.api`.
+    fn cellwall_i31_new(store: *mut wasm_store_t, number: u32) -> *mut wasm_ref_t {
+        let cell = &unsafe { get(store) }?.cell;
+        let number = cell.with(|context| rt::AnyRef::from_i31(context, rt::I31::wrapping_u32(number)));
+        give(wasm_ref_t::new(cell, Object::Any(number)))
+    }
+    /// See `val.api`.
+    fn cellwall_ref_i31(it: *const wasm_ref_t, out: *mut u32) -> bool {
+        let it = unsafe { get(it) }?;
+        let Object::Any(number) = it.object else { return None };
+        let number = it.store.with(|context| number.as_i31(&context)).ok()??;
+        unsafe { put(out, number.get_u32()) }?;
         true
     }
     /// Deletes what a value owns.

@@ -48,6 +48,7 @@
 
 #![deny(missing_docs)]
 
+mod any;
 mod backtrace;
 mod cache;
 pub mod component;
@@ -74,6 +75,7 @@ mod trap;
 mod types;
 mod val;
 
+pub use any::{AnyRef, I31};
 pub use backtrace::{FrameInfo, WasmBacktrace};
 pub use cache::{Cache, CacheConfig, CacheUsage};
 pub use cellwall_base::{Invalid, Limit};

@@ -45,6 +45,7 @@ impl Table {
             runtime::RawVal::FuncRef(r) => r.0,
             runtime::RawVal::ExternRef(r) => r.0,
             runtime::RawVal::ExnRef(r) => r.0,
+            runtime::RawVal::AnyRef(r) => r.0,
             other => panic!("a reference is no {}", other.ty()),
         };
         let ty = ty.to_runtime(store.engine().runtime());

@@ -47,6 +47,10 @@ pub enum Trap {
     HeapMisaligned,
     /// A wait on a memory that is not shared.
     AtomicWaitNonSharedMemory,
+    /// A null reference where a number of 31 bits was needed.
+    NullI31Ref,
+    /// A cast of a reference to a type that it is not of.
+    CastFailure,
 }
 
 impl Trap {
@@ -65,6 +69,8 @@ impl Trap {
             TrapCode::NullReference => Self::NullReference,
             TrapCode::UnalignedAtomic => Self::HeapMisaligned,
             TrapCode::ExpectedSharedMemory => Self::AtomicWaitNonSharedMemory,
+            TrapCode::NullI31Reference => Self::NullI31Ref,
+            TrapCode::CastFailure => Self::CastFailure,
         }
     }
 

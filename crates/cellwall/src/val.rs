@@ -1,7 +1,8 @@
 //! Values, as the embedder holds them.
 
 use crate::{
-    AsContext, AsContextMut, Error, ExnRef, Func, HeapType, RefType, Result, StoreContext, ValType, bail,
+    AnyRef, AsContext, AsContextMut, Error, ExnRef, Func, HeapType, RefType, Result, StoreContext, ValType,
+    bail,
 };
 use cellwall_runtime as runtime;
 use std::any::Any;
@@ -38,6 +39,8 @@ pub enum Val {
     ExternRef(Option<Rooted<ExternRef>>),
     /// An exception, or null.
     ExnRef(Option<Rooted<ExnRef>>),
+    /// A number of 31 bits as a reference, or null.
+    AnyRef(Option<Rooted<AnyRef>>),
 }
 
 macro_rules! accessors {
@@ -95,6 +98,27 @@ impl Val {
         self.exnref().expect("expected an exnref")
     }
 
+    /// The null reference of WebAssembly's own.
+    pub const fn null_any_ref() -> Self {
+        Self::AnyRef(None)
+    }
+
+    /// What it refers to, if it is an `anyref` or of a type below: `Some(None)` is null.
+    pub fn anyref(&self) -> Option<Option<&Rooted<AnyRef>>> {
+        match self {
+            Self::AnyRef(value) => Some(value.as_ref()),
+            _ => None,
+        }
+    }
+
+    /// What it refers to, or `None` if the reference is null.
+    ///
+    /// # Panics
+    /// If it is no `anyref`.
+    pub fn unwrap_anyref(&self) -> Option<&Rooted<AnyRef>> {
+        self.anyref().expect("expected an anyref")
+    }
+
     /// The null host reference.
     pub const fn null_extern_ref() -> Self {
         Self::ExternRef(None)
@@ -148,6 +172,7 @@ impl Val {
             Self::FuncRef(func) => Some(Ref::Func(func)),
             Self::ExternRef(value) => Some(Ref::Extern(value)),
             Self::ExnRef(value) => Some(Ref::Exn(value)),
+            Self::AnyRef(value) => Some(Ref::Any(value)),
             _ => None,
         }
     }
@@ -194,6 +219,7 @@ impl Val {
             Self::FuncRef(_) => ValType::FUNCREF,
             Self::ExternRef(_) => ValType::EXTERNREF,
             Self::ExnRef(_) => ValType::EXNREF,
+            Self::AnyRef(_) => ValType::ANYREF,
         }
     }
 
@@ -202,6 +228,7 @@ impl Val {
             Self::FuncRef(Some(func)) => func.id.store() == store.0.id(),
             Self::ExternRef(Some(value)) => value.store == store.0.id(),
             Self::ExnRef(Some(value)) => value.store == store.0.id(),
+            Self::AnyRef(Some(value)) => value.store == store.0.id(),
             _ => true,
         };
         if !own {
@@ -228,6 +255,7 @@ impl Val {
                 let raw = value.map_or(runtime::ExnRef(0), |value| value.to_exception());
                 runtime::RawVal::ExnRef(raw)
             }
+            Self::AnyRef(value) => runtime::RawVal::AnyRef(Rooted::to_any(value)),
         })
     }
 
@@ -241,6 +269,7 @@ impl Val {
             runtime::RawVal::FuncRef(r) => Self::FuncRef(store.func_of(r).map(|id| Func { id })),
             runtime::RawVal::ExternRef(r) => Self::ExternRef(Rooted::from_raw(store, r)),
             runtime::RawVal::ExnRef(r) => Self::ExnRef(Rooted::of_exception(store, r)),
+            runtime::RawVal::AnyRef(r) => Self::AnyRef(Rooted::of_any(store, r)),
         }
     }
 }
@@ -254,6 +283,8 @@ pub enum Ref {
     Extern(Option<Rooted<ExternRef>>),
     /// An exception, or null.
     Exn(Option<Rooted<ExnRef>>),
+    /// A number of 31 bits, or null.
+    Any(Option<Rooted<AnyRef>>),
 }
 
 impl Ref {
@@ -263,12 +294,16 @@ impl Ref {
             HeapType::Func | HeapType::ConcreteFunc(_) | HeapType::NoFunc => Self::Func(None),
             HeapType::Extern | HeapType::NoExtern => Self::Extern(None),
             HeapType::Exn | HeapType::NoExn => Self::Exn(None),
+            HeapType::Any | HeapType::Eq | HeapType::I31 | HeapType::None => Self::Any(None),
         }
     }
 
     /// Whether it is null.
     pub fn is_null(&self) -> bool {
-        matches!(self, Self::Func(None) | Self::Extern(None) | Self::Exn(None))
+        matches!(
+            self,
+            Self::Func(None) | Self::Extern(None) | Self::Exn(None) | Self::Any(None)
+        )
     }
 
     /// Whether it is not null.
@@ -339,6 +374,27 @@ impl Ref {
         self.as_exn().expect("expected a reference to an exception")
     }
 
+    /// Whether it is a reference of WebAssembly's own.
+    pub fn is_any(&self) -> bool {
+        matches!(self, Self::Any(_))
+    }
+
+    /// What it refers to, if it is a reference of WebAssembly's own: `Some(None)` is null.
+    pub fn as_any(&self) -> Option<Option<&Rooted<AnyRef>>> {
+        match self {
+            Self::Any(value) => Some(value.as_ref()),
+            _ => None,
+        }
+    }
+
+    /// What it refers to, or `None` if the reference is null.
+    ///
+    /// # Panics
+    /// If it is no reference of WebAssembly's own.
+    pub fn unwrap_any(&self) -> Option<&Rooted<AnyRef>> {
+        self.as_any().expect("expected an anyref")
+    }
+
     /// The type of the reference.
     ///
     /// # Errors
@@ -381,6 +437,10 @@ from! {
     Option<Rooted<ExnRef>> => Val: v => Self::ExnRef(v);
     Rooted<ExnRef> => Ref: v => Self::Exn(Some(v));
     Option<Rooted<ExnRef>> => Ref: v => Self::Exn(v);
+    Rooted<AnyRef> => Val: v => Self::AnyRef(Some(v));
+    Option<Rooted<AnyRef>> => Val: v => Self::AnyRef(v);
+    Rooted<AnyRef> => Ref: v => Self::Any(Some(v));
+    Option<Rooted<AnyRef>> => Ref: v => Self::Any(v);
     Func => Ref: v => Self::Func(Some(v));
     Option<Func> => Ref: v => Self::Func(v);
     Rooted<ExternRef> => Ref: v => Self::Extern(Some(v));
@@ -394,6 +454,7 @@ impl From<Ref> for Val {
             Ref::Func(func) => Self::FuncRef(func),
             Ref::Extern(value) => Self::ExternRef(value),
             Ref::Exn(value) => Self::ExnRef(value),
+            Ref::Any(value) => Self::AnyRef(value),
         }
     }
 }
@@ -504,6 +565,17 @@ impl Rooted<ExnRef> {
 
     pub(crate) fn to_exception(self) -> runtime::ExnRef {
         runtime::ExnRef(self.raw.0)
+    }
+}
+
+impl Rooted<AnyRef> {
+    /// A root of a reference of WebAssembly's own; `None` for null.
+    pub(crate) fn of_any(store: &runtime::StoreOpaque, raw: runtime::AnyRef) -> Option<Self> {
+        Self::from_raw(store, runtime::ExternRef(raw.0))
+    }
+
+    pub(crate) fn to_any(value: Option<Self>) -> runtime::AnyRef {
+        runtime::AnyRef(Self::to_raw(value).0)
     }
 }
 

@@ -36,10 +36,13 @@ pub(crate) fn show(value: &Val) -> String {
         Val::I64(value) => value.to_string(),
         Val::F32(bits) => f32::from_bits(*bits).to_string(),
         Val::F64(bits) => f64::from_bits(*bits).to_string(),
-        Val::FuncRef(None) | Val::ExternRef(None) | Val::ExnRef(None) => "null".to_string(),
+        Val::FuncRef(None) | Val::ExternRef(None) | Val::ExnRef(None) | Val::AnyRef(None) => {
+            "null".to_string()
+        }
         Val::FuncRef(Some(_)) => "funcref".to_string(),
         Val::ExternRef(Some(_)) => "externref".to_string(),
         Val::ExnRef(Some(_)) => "exnref".to_string(),
+        Val::AnyRef(Some(_)) => "anyref".to_string(),
         Val::V128(bits) => format!("{:#034x}", bits.as_u128()),
     }
 }

@@ -86,6 +86,10 @@ pub enum Trap {
     UnalignedAtomic,
     /// A wait on a memory that is not shared.
     ExpectedSharedMemory,
+    /// A null reference where a number of 31 bits was needed.
+    NullI31Reference,
+    /// A cast of a reference to a type that it is not of.
+    CastFailure,
 }
 
 macro_rules! ops {

@@ -169,6 +169,7 @@ fn val_type(ty: wasm::ValType) -> ValType {
         wasm::ValType::FuncRef => ValType::FuncRef,
         wasm::ValType::ExternRef => ValType::ExternRef,
         wasm::ValType::ExnRef => ValType::ExnRef,
+        wasm::ValType::AnyRef => ValType::AnyRef,
     }
 }
 
@@ -182,6 +183,7 @@ fn const_expr(expr: &wasm::ConstExpr) -> ConstExpr {
         wasm::ConstOp::GlobalGet(global) => ConstOp::GlobalGet(global),
         wasm::ConstOp::RefNull => ConstOp::RefNull,
         wasm::ConstOp::RefFunc(func) => ConstOp::RefFunc(func),
+        wasm::ConstOp::RefI31 => ConstOp::RefI31,
         wasm::ConstOp::I32Add => ConstOp::I32Add,
         wasm::ConstOp::I32Sub => ConstOp::I32Sub,
         wasm::ConstOp::I32Mul => ConstOp::I32Mul,

@@ -5,7 +5,7 @@
 
 use crate::error::Error;
 use crate::store::StoreOpaque;
-use crate::value::{FuncRef, RawVal};
+use crate::value::{AnyRef, FuncRef, RawVal};
 use cellwall_abi::ValType;
 use cellwall_abi::shape::{ConstExpr, ConstOp};
 
@@ -56,6 +56,7 @@ impl StoreOpaque {
             ConstOp::RefNull if ty.is_ref() => RawVal::default_of(ty),
             ConstOp::RefNull => return None,
             ConstOp::RefFunc(func) => RawVal::FuncRef(FuncRef(owner.func_reference(func)?)),
+            ConstOp::RefI31 => RawVal::AnyRef(AnyRef::from_i31(pop_i32(stack)? as u32)),
             ConstOp::I32Add => two_i32(i32::wrapping_add)?,
             ConstOp::I32Sub => two_i32(i32::wrapping_sub)?,
             ConstOp::I32Mul => two_i32(i32::wrapping_mul)?,

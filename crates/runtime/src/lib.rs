@@ -71,5 +71,5 @@ pub use store::{Store, StoreInner, StoreOpaque};
 pub use sys::mark_for_profiler;
 pub use table::TableType;
 pub use types::{TypeRecord, plain_ref};
-pub use value::{Block, ExnRef, ExternRef, FuncRef, Raw, RawList, RawVal};
+pub use value::{AnyRef, Block, ExnRef, ExternRef, FuncRef, Raw, RawList, RawVal};
 pub use wait::{Begun, HostFuture};

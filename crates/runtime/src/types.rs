@@ -48,12 +48,13 @@ impl TypeRecord {
     }
 }
 
-/// `funcref`, `externref` or `exnref`.
+/// `funcref`, `externref`, `exnref` or `anyref`.
 pub fn plain_ref<T>(ty: ValType) -> Option<RefType<T>> {
     match ty {
         ValType::FuncRef => Some(RefType::FUNCREF),
         ValType::ExternRef => Some(RefType::EXTERNREF),
         ValType::ExnRef => Some(RefType::EXNREF),
+        ValType::AnyRef => Some(RefType::ANYREF),
         _ => None,
     }
 }
@@ -239,6 +240,7 @@ fn fits<T>(ty: ValType, exact: Option<&RefType<T>>) -> bool {
         ValType::FuncRef => exact.is_some_and(|exact| exact.space() == Space::Funcs),
         ValType::ExternRef => exact.is_some_and(|exact| exact.space() == Space::Externs),
         ValType::ExnRef => exact.is_some_and(|exact| exact.space() == Space::Exceptions),
+        ValType::AnyRef => exact.is_some_and(|exact| exact.space() == Space::Numbers),
         _ => exact.is_none(),
     }
 }
@@ -257,7 +259,9 @@ impl StoreOpaque {
         }
         match ty.heap {
             types::Heap::Func | types::Heap::Extern | types::Heap::Exn => true,
-            types::Heap::NoFunc | types::Heap::NoExtern | types::Heap::NoExn => false,
+            // Of what is inside there are numbers alone.
+            types::Heap::Any | types::Heap::Eq | types::Heap::I31 => true,
+            types::Heap::NoFunc | types::Heap::NoExtern | types::Heap::NoExn | types::Heap::None => false,
             types::Heap::Type(number) => {
                 self.resolve(reference).is_some()
                     && self

@@ -20,6 +20,23 @@ pub struct ExternRef(pub u32);
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct ExnRef(pub u32);
 
+/// A reference to a number of 31 bits: twice the number and one; 0 is null. It names nothing, so each number
+/// is a reference in every store.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct AnyRef(pub u32);
+
+impl AnyRef {
+    /// The reference to the low 31 bits of a number.
+    pub fn from_i31(bits: u32) -> Self {
+        Self(bits << 1 | 1)
+    }
+
+    /// The number, without its sign.
+    pub fn i31(self) -> Option<u32> {
+        (self.0 != 0).then_some(self.0 >> 1)
+    }
+}
+
 /// A value of any type.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum RawVal {
@@ -39,6 +56,8 @@ pub enum RawVal {
     ExternRef(ExternRef),
     /// `exnref`.
     ExnRef(ExnRef),
+    /// `anyref`.
+    AnyRef(AnyRef),
 }
 
 impl RawVal {
@@ -53,6 +72,7 @@ impl RawVal {
             Self::FuncRef(_) => ValType::FuncRef,
             Self::ExternRef(_) => ValType::ExternRef,
             Self::ExnRef(_) => ValType::ExnRef,
+            Self::AnyRef(_) => ValType::AnyRef,
         }
     }
 
@@ -69,9 +89,10 @@ impl RawVal {
             Self::F32(v) => u128::from(v),
             Self::F64(v) => u128::from(v),
             Self::V128(v) => v,
-            Self::FuncRef(FuncRef(v)) | Self::ExternRef(ExternRef(v)) | Self::ExnRef(ExnRef(v)) => {
-                u128::from(v)
-            }
+            Self::FuncRef(FuncRef(v))
+            | Self::ExternRef(ExternRef(v))
+            | Self::ExnRef(ExnRef(v))
+            | Self::AnyRef(AnyRef(v)) => u128::from(v),
         }
     }
 
@@ -85,13 +106,17 @@ impl RawVal {
             ValType::FuncRef => Self::FuncRef(FuncRef(bits as u32)),
             ValType::ExternRef => Self::ExternRef(ExternRef(bits as u32)),
             ValType::ExnRef => Self::ExnRef(ExnRef(bits as u32)),
+            ValType::AnyRef => Self::AnyRef(AnyRef(bits as u32)),
         }
     }
 
     /// The number of a reference.
     pub(crate) fn reference(self) -> Option<u32> {
         match self {
-            Self::FuncRef(FuncRef(v)) | Self::ExternRef(ExternRef(v)) | Self::ExnRef(ExnRef(v)) => Some(v),
+            Self::FuncRef(FuncRef(v))
+            | Self::ExternRef(ExternRef(v))
+            | Self::ExnRef(ExnRef(v))
+            | Self::AnyRef(AnyRef(v)) => Some(v),
             _ => None,
         }
     }
@@ -196,6 +221,7 @@ raw! {
     FuncRef, FuncRef, |v| u64::from(v.0), |bits: u64| FuncRef(bits as u32);
     ExternRef, ExternRef, |v| u64::from(v.0), |bits: u64| ExternRef(bits as u32);
     ExnRef, ExnRef, |v| u64::from(v.0), |bits: u64| ExnRef(bits as u32);
+    AnyRef, AnyRef, |v| u64::from(v.0), |bits: u64| AnyRef(bits as u32);
 }
 
 /// A fixed list of values: a tuple of up to 17 [`Raw`]s. Sealed.

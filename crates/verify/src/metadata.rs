@@ -272,9 +272,10 @@ fn gives(shape: &Shape, expr: &ConstExpr, ty: ValType) -> bool {
                 Some(global) if !global.mutable => (0, global.ty),
                 _ => return false,
             },
+            ConstOp::RefI31 if stack.pop() == Some(ValType::I32) => (0, ValType::AnyRef),
             ConstOp::I32Add | ConstOp::I32Sub | ConstOp::I32Mul => (2, ValType::I32),
             ConstOp::I64Add | ConstOp::I64Sub | ConstOp::I64Mul => (2, ValType::I64),
-            ConstOp::RefFunc(_) | ConstOp::RefNull => return false,
+            ConstOp::RefFunc(_) | ConstOp::RefNull | ConstOp::RefI31 => return false,
         };
         if !(0..operands).all(|_| stack.pop() == Some(result)) {
             return false;

@@ -29,6 +29,8 @@ const EXPLICIT: &[TrapCode] = &[
     TrapCode::Unreachable,
     TrapCode::NullReference,
     TrapCode::UnalignedAtomic,
+    TrapCode::NullI31Reference,
+    TrapCode::CastFailure,
 ];
 
 /// The flags that a condition reads.

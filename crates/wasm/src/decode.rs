@@ -1,12 +1,13 @@
 //! Bytes → [`Module`], section by section. Each section passes the validator before it is read.
 
-use crate::error::{FEATURES, SECTION_FEATURES, invalid, refused};
+use crate::error::{FEATURES, invalid, refused};
 use crate::hints::Hints;
 use crate::module::{
     ConstExpr, ConstOp, CustomSection, DataSegment, ElementItems, ElementMode, ElementSegment, Export,
     FuncType, Global, Import, Item, Memory, Module, Table, Tag, ValType, exact_ref,
 };
 use crate::names;
+use crate::references::UNSUPPORTED;
 use cellwall_base::types::{self, ExactFunc, RefType};
 use cellwall_base::{
     EntityId, FuncIdx, GlobalIdx, IdMap, Invalid, MemoryIdx, TableIdx, TagIdx, TypeIdx, limits,
@@ -35,9 +36,9 @@ pub fn decode(bytes: impl Into<Arc<[u8]>>) -> Result<Module, Invalid> {
         bytes: bytes.clone(),
         ..Module::default()
     };
-    let mut validator = Validator::new_with_features(SECTION_FEATURES);
+    let mut validator = Validator::new_with_features(FEATURES);
     let mut parser = Parser::new(0);
-    parser.set_features(SECTION_FEATURES);
+    parser.set_features(FEATURES);
     let mut names = None;
     for payload in parser.parse_all(&bytes) {
         let payload = payload.map_err(refused)?;
@@ -246,10 +247,7 @@ fn exact_value(ty: wasmparser::ValType) -> Option<RefType> {
 
 #[cold]
 fn unsupported(offset: u64) -> Invalid {
-    invalid(
-        offset,
-        "a reference to an object of the heap (feature not supported: gc)",
-    )
+    invalid(offset, UNSUPPORTED)
 }
 
 fn check_ref(offset: u64, ty: wasmparser::RefType) -> Result<(), Invalid> {
@@ -416,6 +414,7 @@ fn const_expr(expr: &wasmparser::ConstExpr<'_>) -> Result<ConstExpr, Invalid> {
             Operator::GlobalGet { global_index } => ConstOp::GlobalGet(GlobalIdx::from_u32(global_index)),
             Operator::RefNull { .. } => ConstOp::RefNull,
             Operator::RefFunc { function_index } => ConstOp::RefFunc(FuncIdx::from_u32(function_index)),
+            Operator::RefI31 => ConstOp::RefI31,
             Operator::I32Add => ConstOp::I32Add,
             Operator::I32Sub => ConstOp::I32Sub,
             Operator::I32Mul => ConstOp::I32Mul,

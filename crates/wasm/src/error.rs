@@ -5,7 +5,8 @@ use wasmparser::WasmFeatures;
 
 /// What a module may use: the core specification 2.0, relaxed vector instructions, extended constant
 /// expressions, multiple memories, tail calls, typed function references, wide arithmetic, 64-bit memories and tables, pages
-/// of one byte, and imports that name their module once.
+/// of one byte, and imports that name their module once. Of garbage collection only a part, see
+/// [`references`](crate::references).
 pub(crate) const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
     .union(WasmFeatures::SIGN_EXTENSION)
@@ -14,6 +15,7 @@ pub(crate) const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::BULK_MEMORY)
     .union(WasmFeatures::FLOATS)
     .union(WasmFeatures::GC_TYPES)
+    .union(WasmFeatures::GC)
     .union(WasmFeatures::SIMD)
     .union(WasmFeatures::RELAXED_SIMD)
     .union(WasmFeatures::TAIL_CALL)
@@ -27,11 +29,6 @@ pub(crate) const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::EXCEPTIONS)
     .union(WasmFeatures::COMPACT_IMPORTS)
     .union(WasmFeatures::LEGACY_EXCEPTIONS);
-
-/// What the sections may use: function types in recursion groups and below one another come with
-/// garbage collection, of which nothing else is supported. [`decode`](crate::decode) refuses types
-/// of heap objects, and bodies are validated without.
-pub(crate) const SECTION_FEATURES: WasmFeatures = FEATURES.union(WasmFeatures::GC);
 
 /// The refusal of a validator or reader; names the feature that would be needed, if one would.
 #[cold]

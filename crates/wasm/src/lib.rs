@@ -6,7 +6,8 @@
 //! a whole module.
 //!
 //! Requires nothing of the bytes. Guarantees that what a [`Module`] says is valid by the core
-//! specification 3.0 without garbage collection, with both encodings of exceptions, threads, custom
+//! specification 3.0 without objects of the heap (of garbage collection there are
+//! references to numbers of 31 bits, and casts to abstract types), with both encodings of exceptions, threads, custom
 //! page sizes and wide arithmetic.
 //! Deliberately contains no decoder or validator of its own (both are the crate `wasmparser`) and
 //! knows no machine.
@@ -16,6 +17,7 @@ mod error;
 mod hints;
 mod module;
 mod names;
+mod references;
 mod survey;
 mod tries;
 mod walk;
@@ -30,7 +32,9 @@ pub use survey::{Summary, survey};
 pub use tries::{Arm, Try, tries};
 pub use walk::{At, Sink, Walker, walk};
 /// The operators that a [`Sink`] hears, and the immediates inside them.
-pub use wasmparser::{BlockType, BrTable, Catch, MemArg, MemArgTarget, Operator, TryTable};
+pub use wasmparser::{
+    AbstractHeapType, BlockType, BrTable, Catch, HeapType, MemArg, MemArgTarget, Operator, RefType, TryTable,
+};
 
 use cellwall_base::{IdMap, Invalid};
 use std::sync::Arc;

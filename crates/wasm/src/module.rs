@@ -35,6 +35,8 @@ pub enum ValType {
     ExternRef,
     /// Nullable reference to an exception.
     ExnRef,
+    /// Reference to a number of 31 bits, of whichever exact type.
+    AnyRef,
 }
 
 impl ValType {
@@ -57,12 +59,13 @@ impl ValType {
         Self::space(ty).unwrap_or_else(|| panic!("the validator refuses {ty}"))
     }
 
-    /// `FuncRef`, `ExternRef` or `ExnRef`, by the space in which references of this type are numbered.
+    /// `FuncRef`, `ExternRef`, `ExnRef` or `AnyRef`, by the space in which references of this type are numbered.
     fn space(ty: wasmparser::RefType) -> Option<Self> {
         Some(match exact_ref(ty)?.heap {
             Heap::Func | Heap::NoFunc | Heap::Type(_) => Self::FuncRef,
             Heap::Extern | Heap::NoExtern => Self::ExternRef,
             Heap::Exn | Heap::NoExn => Self::ExnRef,
+            Heap::Any | Heap::Eq | Heap::I31 | Heap::None => Self::AnyRef,
         })
     }
 
@@ -87,6 +90,10 @@ pub(crate) fn exact_ref(ty: wasmparser::RefType) -> Option<RefType> {
             AbstractHeapType::NoExtern => Heap::NoExtern,
             AbstractHeapType::Exn => Heap::Exn,
             AbstractHeapType::NoExn => Heap::NoExn,
+            AbstractHeapType::Any => Heap::Any,
+            AbstractHeapType::Eq => Heap::Eq,
+            AbstractHeapType::I31 => Heap::I31,
+            AbstractHeapType::None => Heap::None,
             _ => return None,
         },
         HeapType::Concrete(UnpackedIndex::Module(index)) => Heap::Type(TypeIdx::from_u32(index)),
@@ -107,6 +114,7 @@ impl fmt::Display for ValType {
             Self::FuncRef => "funcref",
             Self::ExternRef => "externref",
             Self::ExnRef => "exnref",
+            Self::AnyRef => "anyref",
         })
     }
 }
@@ -238,6 +246,8 @@ pub enum ConstOp {
     RefNull,
     /// `ref.func`.
     RefFunc(FuncIdx),
+    /// `ref.i31`.
+    RefI31,
     /// `i32.add`.
     I32Add,
     /// `i32.sub`.

@@ -3,6 +3,7 @@
 use crate::decode::reader;
 use crate::error::{invalid, refused};
 use crate::module::{Module, ValType};
+use crate::references;
 use cellwall_base::{FuncIdx, Invalid};
 use wasmparser::{
     FuncToValidate, FuncValidator, FuncValidatorAllocations, Operator, OperatorsReader,
@@ -73,12 +74,13 @@ impl Walker {
             let count = bytes.read_var_u32().map_err(refused)?;
             let ty = bytes.read().map_err(refused)?;
             validator.define_locals(offset, count, ty).map_err(refused)?;
-            sink.locals(count, ValType::of(ty));
+            let ty = ValType::supported(ty).ok_or_else(|| invalid(offset, references::UNSUPPORTED))?;
+            sink.locals(count, ty);
         }
 
         let storage = std::mem::take(&mut self.reader);
         let mut operators = OperatorsReader::new_with_allocs(bytes, storage);
-        deliver(&mut operators, &mut validator, sink).map_err(refused)?;
+        deliver(&mut operators, &mut validator, sink)?;
         self.reader = operators.into_allocations();
         self.validator = validator.into_allocations();
         Ok(())
@@ -89,13 +91,16 @@ fn deliver(
     operators: &mut OperatorsReader<'_>,
     validator: &mut FuncValidator<ValidatorResources>,
     sink: &mut impl Sink,
-) -> wasmparser::Result<()> {
+) -> Result<(), Invalid> {
     // The control height at which code became unreachable.
     let mut dead: Option<u32> = None;
     while !operators.eof() {
         let offset = operators.original_position();
-        let operator = operators.read()?;
-        validator.op(offset, &operator)?;
+        let operator = operators.read().map_err(refused)?;
+        validator.op(offset, &operator).map_err(refused)?;
+        if !references::is_supported(&operator) {
+            return Err(invalid(offset, references::UNSUPPORTED_OPERATOR));
+        }
         let at = At {
             offset: offset as u32,
             reachable: dead.is_none(),
@@ -113,5 +118,5 @@ fn deliver(
             dead = Some(height);
         }
     }
-    operators.finish()
+    operators.finish().map_err(refused)
 }

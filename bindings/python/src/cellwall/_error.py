@@ -91,6 +91,8 @@ class TrapCode(Enum):
     NULL_REFERENCE = 11
     HEAP_MISALIGNED = 12
     ATOMIC_WAIT_NON_SHARED_MEMORY = 13
+    NULL_I31_REF = 14
+    CAST_FAILURE = 15
 
 
 class Source(NamedTuple):

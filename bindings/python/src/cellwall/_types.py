@@ -9,7 +9,17 @@ from ._lib import NULL, ffi, lib, text_of
 #: In C, the maximum of a memory without one.
 NO_MAXIMUM = 2**64 - 1
 
-_NAMES = {0: "i32", 1: "i64", 2: "f32", 3: "f64", 4: "v128", 128: "externref", 129: "funcref", 130: "exnref"}
+_NAMES = {
+    0: "i32",
+    1: "i64",
+    2: "f32",
+    3: "f64",
+    4: "v128",
+    128: "externref",
+    129: "funcref",
+    130: "exnref",
+    131: "anyref",
+}
 
 
 class ValType:
@@ -53,6 +63,10 @@ class ValType:
     @staticmethod
     def exnref() -> ValType:
         return _VALTYPES[130]
+
+    @staticmethod
+    def anyref() -> ValType:
+        return _VALTYPES[131]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ValType) and self._kind == other._kind

@@ -9,7 +9,7 @@ from ._error import CellwallError, failed
 from ._lib import NULL, ffi, lib
 from ._types import ValType
 
-I32, I64, F32, F64, V128, EXTERNREF, FUNCREF, EXNREF = 0, 1, 2, 3, 4, 128, 129, 130
+I32, I64, F32, F64, V128, EXTERNREF, FUNCREF, EXNREF, ANYREF = 0, 1, 2, 3, 4, 128, 129, 130, 131
 
 
 def signed(value: Any, bits: int, what: str) -> int:
@@ -68,6 +68,8 @@ def write_val(state: State, val: Any, kind: int, value: Any, what: str) -> None:
         val.of.ref = func_ref(state, value, what)
     elif kind == EXNREF:
         val.of.ref = exn_ref(state, value, what)
+    elif kind == ANYREF:
+        val.of.ref = any_ref(state, value, what)
     elif value is None:
         val.of.ref = NULL
     else:
@@ -98,6 +100,13 @@ def exn_ref(state: State, value: Any, what: str) -> Any:
     if value._state is not state:
         raise ValueError(f"{what}: the exception belongs to another store")
     return lib.wasm_ref_copy(lib.cellwall_exn_as_ref(value._ptr))
+
+
+def any_ref(state: State, value: Any, what: str) -> Any:
+    """An owned reference to a number of 31 bits, or null."""
+    if value is None:
+        return NULL
+    return lib.cellwall_i31_new(state.ptr, signed(value, 31, what) & 0x7FFFFFFF)
 
 
 def foreign(state: State, value: Any) -> Any:
@@ -146,6 +155,9 @@ def read_ref(state: State, ref: Any) -> Any:
         from ._exception import Exn
 
         return Exn._of(state, lib.cellwall_ref_as_exn(lib.wasm_ref_copy(ref)))
+    number = ffi.new("uint32_t *")
+    if lib.cellwall_ref_i31(ref, number):
+        return int(number[0])
     handle = int(ffi.cast("uintptr_t", lib.wasm_ref_get_host_info(ref)))
     if handle not in state.objects:
         raise CellwallError("a reference to something that Python did not make")
@@ -153,9 +165,17 @@ def read_ref(state: State, ref: Any) -> Any:
 
 
 def kind_name(kind: int) -> str:
-    return {I32: "i32", I64: "i64", F32: "f32", F64: "f64", V128: "v128", EXTERNREF: "externref", EXNREF: "exnref"}.get(
-        kind, "funcref"
-    )
+    names = {
+        I32: "i32",
+        I64: "i64",
+        F32: "f32",
+        F64: "f64",
+        V128: "v128",
+        EXTERNREF: "externref",
+        EXNREF: "exnref",
+        ANYREF: "anyref",
+    }
+    return names.get(kind, "funcref")
 
 
 class Val:

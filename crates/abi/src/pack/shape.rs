@@ -71,8 +71,11 @@ macro_rules! variants {
 }
 
 variants! {
-    ValType, "value type" { 0 = I32, 1 = I64, 2 = F32, 3 = F64, 4 = V128, 5 = FuncRef, 6 = ExternRef, 7 = ExnRef }
-    Heap, "kind of reference" { 0 = Func, 1 = NoFunc, 2 = Extern, 3 = NoExtern, 4 = Exn, 5 = NoExn, 6 = Type(ty: TypeIdx) }
+    ValType, "value type" { 0 = I32, 1 = I64, 2 = F32, 3 = F64, 4 = V128, 5 = FuncRef, 6 = ExternRef, 7 = ExnRef, 8 = AnyRef }
+    Heap, "kind of reference" {
+        0 = Func, 1 = NoFunc, 2 = Extern, 3 = NoExtern, 4 = Exn, 5 = NoExn, 6 = Type(ty: TypeIdx), 7 = Any, 8 = Eq, 9 = I31,
+        10 = None
+    }
     Item, "kind of import or export" {
         0 = Func(index: FuncIdx),
         1 = Table(index: TableIdx),
@@ -100,6 +103,7 @@ variants! {
         10 = I32Mul,
         11 = I64Add,
         12 = I64Sub,
-        13 = I64Mul
+        13 = I64Mul,
+        14 = RefI31
     }
 }

@@ -22,6 +22,7 @@ fn sample() -> (Artifact, Origin) {
         ConstOp::I64Add,
         ConstOp::I64Sub,
         ConstOp::I64Mul,
+        ConstOp::RefI31,
     ];
     let zero = || ConstExpr(vec![ConstOp::I32(0)]);
     let types = [ValType::I32, ValType::I64, ValType::F32, ValType::F64];
@@ -30,6 +31,7 @@ fn sample() -> (Artifact, Origin) {
         ValType::FuncRef,
         ValType::ExternRef,
         ValType::ExnRef,
+        ValType::AnyRef,
     ];
     let shape = Shape {
         types: [
@@ -354,5 +356,8 @@ fn the_format_names_what_it_relies_on() {
         "MemoryGrow MemoryCopy MemoryFill MemoryInit DataDrop TableGet TableSet TableGrow TableFill \
          TableCopy TableInit ElemDrop ThrowRef RefFunc AtomicWait32 AtomicWait64 AtomicNotify"
     );
-    assert_eq!((FORMAT_VERSION, TrapCode::ALL.len(), SECTIONS.len()), (9, 13, 19));
+    assert_eq!(
+        (FORMAT_VERSION, TrapCode::ALL.len(), SECTIONS.len()),
+        (10, 15, 19)
+    );
 }

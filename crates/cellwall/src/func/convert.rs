@@ -2,7 +2,7 @@
 //!
 //! Guarantees: converting a number is the identity, and nothing here allocates.
 
-use crate::{Error, ExternRef, Func, Result, Rooted, StoreContext, Trap, V128, ValType, bail};
+use crate::{AnyRef, Error, ExternRef, Func, Result, Rooted, StoreContext, Trap, V128, ValType, bail};
 use cellwall_runtime::{self as runtime, Raw, RawList};
 
 mod sealed {
@@ -12,8 +12,8 @@ use sealed::Sealed;
 
 /// A Rust type that stands for a WebAssembly type: `i32` and `u32` for `i32`, `i64` and `u64` for
 /// `i64`, `f32`, `f64`, [`V128`] for `v128`, `Option<Func>` for `funcref` and
-/// `Option<Rooted<ExternRef>>` for `externref`. [`Func`] and `Rooted<ExternRef>` also stand for
-/// references, and refuse null.
+/// `Option<Rooted<ExternRef>>` for `externref` and `Option<Rooted<AnyRef>>` for `anyref`. [`Func`],
+/// `Rooted<ExternRef>` and `Rooted<AnyRef>` also stand for references, and refuse null.
 ///
 /// Implemented by this crate alone.
 pub trait WasmTy: Sealed + Send + 'static {
@@ -93,6 +93,20 @@ impl WasmTy for Option<Rooted<ExternRef>> {
     }
 }
 
+impl Sealed for Option<Rooted<AnyRef>> {}
+impl WasmTy for Option<Rooted<AnyRef>> {
+    type Raw = runtime::AnyRef;
+    fn into_raw<T: 'static>(self, store: StoreContext<'_, T>) -> Result<runtime::AnyRef> {
+        if self.is_some_and(|value| value.store_id() != store.0.id()) {
+            bail!("a reference of one store cannot be passed to another");
+        }
+        Ok(Rooted::to_any(self))
+    }
+    fn from_raw<T: 'static>(store: StoreContext<'_, T>, raw: runtime::AnyRef) -> Result<Self> {
+        Ok(Rooted::of_any(store.0, raw))
+    }
+}
+
 macro_rules! never_null {
     ($($ty:ty)*) => {$(
         impl Sealed for $ty {}
@@ -107,7 +121,7 @@ macro_rules! never_null {
         }
     )*};
 }
-never_null! { Func Rooted<ExternRef> }
+never_null! { Func Rooted<ExternRef> Rooted<AnyRef> }
 
 /// A tuple of [`WasmTy`]: the parameters of a host function.
 ///

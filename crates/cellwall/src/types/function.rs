@@ -76,8 +76,15 @@ impl FuncType {
             "a function cannot have more than {RESULTS_MAX} results"
         );
         let is_plain = |ty: &ValType| {
-            ty.as_ref()
-                .is_none_or(|ty| [RefType::FUNCREF, RefType::EXTERNREF, RefType::EXNREF].contains(ty))
+            ty.as_ref().is_none_or(|ty| {
+                [
+                    RefType::FUNCREF,
+                    RefType::EXTERNREF,
+                    RefType::EXNREF,
+                    RefType::ANYREF,
+                ]
+                .contains(ty)
+            })
         };
         if params.iter().chain(&results).all(is_plain) {
             return Self::from_abi(signature);

@@ -51,6 +51,14 @@ impl ValType {
     pub const EXNREF: Self = Self::Ref(RefType::EXNREF);
     /// The type `funcref`.
     pub const FUNCREF: Self = Self::Ref(RefType::FUNCREF);
+    /// The type `anyref`.
+    pub const ANYREF: Self = Self::Ref(RefType::ANYREF);
+    /// The type `eqref`.
+    pub const EQREF: Self = Self::Ref(RefType::EQREF);
+    /// The type `i31ref`.
+    pub const I31REF: Self = Self::Ref(RefType::I31REF);
+    /// The type `nullref`.
+    pub const NULLREF: Self = Self::Ref(RefType::NULLREF);
 
     /// Whether it is a number.
     pub fn is_num(&self) -> bool {
@@ -148,6 +156,7 @@ impl ValType {
             abi::ValType::FuncRef => Self::FUNCREF,
             abi::ValType::ExternRef => Self::EXTERNREF,
             abi::ValType::ExnRef => Self::EXNREF,
+            abi::ValType::AnyRef => Self::ANYREF,
         }
     }
 }
@@ -196,6 +205,26 @@ impl RefType {
         is_nullable: true,
         heap: HeapType::Func,
     };
+    /// The type `anyref`.
+    pub const ANYREF: Self = Self {
+        is_nullable: true,
+        heap: HeapType::Any,
+    };
+    /// The type `eqref`.
+    pub const EQREF: Self = Self {
+        is_nullable: true,
+        heap: HeapType::Eq,
+    };
+    /// The type `i31ref`.
+    pub const I31REF: Self = Self {
+        is_nullable: true,
+        heap: HeapType::I31,
+    };
+    /// The type `nullref`.
+    pub const NULLREF: Self = Self {
+        is_nullable: true,
+        heap: HeapType::None,
+    };
 
     /// The reference type to this kind of thing.
     pub fn new(is_nullable: bool, heap_type: HeapType) -> Self {
@@ -225,6 +254,7 @@ impl RefType {
             HeapType::Func | HeapType::ConcreteFunc(_) | HeapType::NoFunc => abi::ValType::FuncRef,
             HeapType::Extern | HeapType::NoExtern => abi::ValType::ExternRef,
             HeapType::Exn | HeapType::NoExn => abi::ValType::ExnRef,
+            HeapType::Any | HeapType::Eq | HeapType::I31 | HeapType::None => abi::ValType::AnyRef,
         }
     }
 
@@ -237,6 +267,10 @@ impl RefType {
             HeapType::NoExtern => types::Heap::NoExtern,
             HeapType::Exn => types::Heap::Exn,
             HeapType::NoExn => types::Heap::NoExn,
+            HeapType::Any => types::Heap::Any,
+            HeapType::Eq => types::Heap::Eq,
+            HeapType::I31 => types::Heap::I31,
+            HeapType::None => types::Heap::None,
             HeapType::ConcreteFunc(ty) => types::Heap::Type(ty.number(engine)),
         };
         let nullable = self.is_nullable;
@@ -251,6 +285,10 @@ impl RefType {
             types::Heap::NoExtern => HeapType::NoExtern,
             types::Heap::Exn => HeapType::Exn,
             types::Heap::NoExn => HeapType::NoExn,
+            types::Heap::Any => HeapType::Any,
+            types::Heap::Eq => HeapType::Eq,
+            types::Heap::I31 => HeapType::I31,
+            types::Heap::None => HeapType::None,
             types::Heap::Type(number) => HeapType::ConcreteFunc(FuncType::from_number(engine, number)),
         };
         Self::new(ty.nullable, heap)
@@ -282,6 +320,7 @@ impl fmt::Display for Nullable<'_> {
             HeapType::NoFunc => f.write_str("nullfuncref"),
             HeapType::NoExtern => f.write_str("nullexternref"),
             HeapType::NoExn => f.write_str("nullexnref"),
+            HeapType::None => f.write_str("nullref"),
             heap => write!(f, "{heap}ref"),
         }
     }
@@ -305,6 +344,14 @@ pub enum HeapType {
     ConcreteFunc(FuncType),
     /// No function: null is the only reference.
     NoFunc,
+    /// Anything of WebAssembly's own: numbers of 31 bits, as long as there are no objects of the heap.
+    Any,
+    /// The same, as far as it can be compared.
+    Eq,
+    /// A number of 31 bits, see [`I31`](crate::I31).
+    I31,
+    /// Nothing of it: null is the only reference.
+    None,
 }
 
 impl HeapType {
@@ -327,7 +374,11 @@ impl HeapType {
             | (Self::Extern | Self::NoExtern, Self::Extern)
             | (Self::NoExtern, Self::NoExtern)
             | (Self::Exn | Self::NoExn, Self::Exn)
-            | (Self::NoExn, Self::NoExn) => true,
+            | (Self::NoExn, Self::NoExn)
+            | (Self::Any | Self::Eq | Self::I31 | Self::None, Self::Any)
+            | (Self::Eq | Self::I31 | Self::None, Self::Eq)
+            | (Self::I31 | Self::None, Self::I31)
+            | (Self::None, Self::None) => true,
             _ => false,
         }
     }
@@ -358,6 +409,10 @@ impl fmt::Display for HeapType {
             // References in it without their types: a type may refer to itself.
             Self::ConcreteFunc(ty) => super::function::Bare(ty.abi()).fmt(f),
             Self::NoFunc => f.write_str("nofunc"),
+            Self::Any => f.write_str("any"),
+            Self::Eq => f.write_str("eq"),
+            Self::I31 => f.write_str("i31"),
+            Self::None => f.write_str("none"),
         }
     }
 }
@@ -377,6 +432,7 @@ mod tests {
             ValType::FUNCREF,
             ValType::EXTERNREF,
             ValType::EXNREF,
+            ValType::ANYREF,
         ];
         for ty in &all {
             assert_eq!(&ValType::from_abi(ty.to_abi()), ty);

@@ -21,6 +21,7 @@ pub(super) fn argument(store: &mut Store<()>, arg: &WastArg<'_>) -> Result<Val, 
             Some(RefKind::Func) => Val::FuncRef(None),
             Some(RefKind::Extern) => Val::ExternRef(None),
             Some(RefKind::Exn) => Val::ExnRef(None),
+            Some(RefKind::Any) => Val::AnyRef(None),
             None => return Err(format!("null of type {heap:?} is not supported")),
         },
         WastArgCore::RefExtern(number) => {
@@ -70,16 +71,20 @@ fn matches(store: &mut Store<()>, value: &Val, pattern: &WastRetCore<'_>) -> Res
         (WastRetCore::RefNull(None), _) => {
             matches!(
                 value,
-                Val::FuncRef(None) | Val::ExternRef(None) | Val::ExnRef(None)
+                Val::FuncRef(None) | Val::ExternRef(None) | Val::ExnRef(None) | Val::AnyRef(None)
             )
         }
         (WastRetCore::RefNull(Some(heap)), _) => match kind_of(heap) {
             Some(RefKind::Func) => matches!(value, Val::FuncRef(None)),
             Some(RefKind::Extern) => matches!(value, Val::ExternRef(None)),
             Some(RefKind::Exn) => matches!(value, Val::ExnRef(None)),
+            Some(RefKind::Any) => matches!(value, Val::AnyRef(None)),
             None => return Err(format!("null of type {heap:?} is not supported")),
         },
         (WastRetCore::RefFunc(None), _) => matches!(value, Val::FuncRef(Some(_))),
+        (WastRetCore::RefI31 | WastRetCore::RefEq | WastRetCore::RefAny, _) => {
+            matches!(value, Val::AnyRef(Some(_)))
+        }
         (WastRetCore::RefExtern(None), _) => matches!(value, Val::ExternRef(Some(_))),
         (WastRetCore::RefExtern(want), Val::ExternRef(Some(_))) => *want == host(store, value),
         (WastRetCore::Either(patterns), _) => {
@@ -143,6 +148,8 @@ enum RefKind {
     Func,
     Extern,
     Exn,
+    /// Numbers of 31 bits.
+    Any,
 }
 
 fn kind_of(heap: &HeapType<'_>) -> Option<RefKind> {
@@ -151,6 +158,9 @@ fn kind_of(heap: &HeapType<'_>) -> Option<RefKind> {
             AbstractHeapType::Func | AbstractHeapType::NoFunc => Some(RefKind::Func),
             AbstractHeapType::Extern | AbstractHeapType::NoExtern => Some(RefKind::Extern),
             AbstractHeapType::Exn | AbstractHeapType::NoExn => Some(RefKind::Exn),
+            AbstractHeapType::Any | AbstractHeapType::Eq | AbstractHeapType::I31 | AbstractHeapType::None => {
+                Some(RefKind::Any)
+            }
             _ => None,
         },
         _ => None,
@@ -186,6 +196,11 @@ fn show(store: &Store<()>, value: &Val) -> String {
         Val::ExternRef(None) => "(ref.null extern)".to_string(),
         Val::ExnRef(None) => "(ref.null exn)".to_string(),
         Val::ExnRef(Some(_)) => "(ref.exn)".to_string(),
+        Val::AnyRef(None) => "(ref.null any)".to_string(),
+        Val::AnyRef(Some(number)) => match number.as_i31(store) {
+            Ok(Some(number)) => format!("(ref.i31 {})", number.get_u32()),
+            _ => "(ref.any)".to_string(),
+        },
         Val::ExternRef(Some(_)) => match host(store, value) {
             Some(number) => format!("(ref.extern {number})"),
             None => "(ref.extern)".to_string(),
@@ -220,6 +235,9 @@ fn show_pattern(pattern: &WastRetCore<'_>) -> String {
         WastRetCore::RefFunc(_) => "(ref.func)".to_string(),
         WastRetCore::RefExtern(Some(number)) => format!("(ref.extern {number})"),
         WastRetCore::RefExtern(None) => "(ref.extern)".to_string(),
+        WastRetCore::RefI31 => "(ref.i31)".to_string(),
+        WastRetCore::RefEq => "(ref.eq)".to_string(),
+        WastRetCore::RefAny => "(ref.any)".to_string(),
         WastRetCore::Either(patterns) => {
             let patterns: Vec<String> = patterns.iter().map(show_pattern).collect();
             format!("(either {})", patterns.join(" "))

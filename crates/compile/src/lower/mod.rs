@@ -160,6 +160,8 @@ fn trap_code(trap: Trap) -> u8 {
         Trap::Unreachable => TrapCode::Unreachable,
         Trap::UnalignedAtomic => TrapCode::UnalignedAtomic,
         Trap::ExpectedSharedMemory => TrapCode::ExpectedSharedMemory,
+        Trap::NullI31Reference => TrapCode::NullI31Reference,
+        Trap::CastFailure => TrapCode::CastFailure,
     }) as u8
 }
 

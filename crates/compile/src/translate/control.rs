@@ -106,6 +106,7 @@ pub(super) fn block_types(module: &Module, ty: BlockType) -> (&[ValType], &[ValT
                 ValType::FuncRef => &[ValType::FuncRef],
                 ValType::ExternRef => &[ValType::ExternRef],
                 ValType::ExnRef => &[ValType::ExnRef],
+                ValType::AnyRef => &[ValType::AnyRef],
             },
         ),
         BlockType::FuncType(index) => {
@@ -142,6 +143,22 @@ impl<'m> Translator<'m> {
             Operator::Return => self.return_body(),
             Operator::BrOnNull { relative_depth } => self.branch_on_null(relative_depth)?,
             Operator::BrOnNonNull { relative_depth } => self.branch_on_non_null(relative_depth)?,
+            Operator::BrOnCast {
+                relative_depth,
+                to_ref_type,
+                ..
+            } => {
+                let cond = self.cast_holds(to_ref_type, true);
+                self.branch_on(relative_depth, cond)?;
+            }
+            Operator::BrOnCastFail {
+                relative_depth,
+                to_ref_type,
+                ..
+            } => {
+                let cond = self.cast_holds(to_ref_type, false);
+                self.branch_on(relative_depth, cond)?;
+            }
             Operator::ReturnCallRef { type_index } => self.return_call_ref(TypeIdx::from_u32(type_index)),
             Operator::ReturnCall { function_index } => self.return_call(FuncIdx::from_u32(function_index)),
             Operator::ReturnCallIndirect {

@@ -18,6 +18,7 @@ mod numeric;
     allow(unreachable_pub, reason = "tests use it from inside")
 )]
 pub mod oracle;
+mod references;
 mod short;
 mod ssa;
 #[cfg(test)]
@@ -86,7 +87,7 @@ pub(crate) fn translate_with(
 /// The type by which a WebAssembly value is carried; references are 32-bit indexes.
 fn ir_type(ty: ValType) -> Type {
     match ty {
-        ValType::I32 | ValType::FuncRef | ValType::ExternRef | ValType::ExnRef => Type::I32,
+        ValType::I32 | ValType::FuncRef | ValType::ExternRef | ValType::ExnRef | ValType::AnyRef => Type::I32,
         ValType::I64 => Type::I64,
         ValType::F32 => Type::F32,
         ValType::F64 => Type::F64,
@@ -302,7 +303,11 @@ impl<'m> Translator<'m> {
 
     /// An operator in code that control can reach.
     fn operator(&mut self, operator: &Operator<'_>) -> Result<(), Limit> {
-        if self.control(operator)? || self.bulk(operator)? || self.threads(operator) {
+        if self.control(operator)?
+            || self.bulk(operator)?
+            || self.threads(operator)
+            || self.references(operator)
+        {
             return Ok(());
         }
         if let Some(row) = Row::of(operator) {

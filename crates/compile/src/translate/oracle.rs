@@ -158,6 +158,10 @@ impl<'m> Instance<'m> {
                 ConstOp::GlobalGet(global) => self.globals[global],
                 ConstOp::RefNull => 0,
                 ConstOp::RefFunc(func) => Bits::from(func.as_u32()) + 1,
+                ConstOp::RefI31 => {
+                    let number = stack.pop().expect("validated") as u32;
+                    Bits::from(number << 1 | 1)
+                }
                 _ => {
                     let (y, x): (Option<Bits>, Option<Bits>) = (stack.pop(), stack.pop());
                     arithmetic(*op, x.expect("validated") as u64, y.expect("validated") as u64).into()

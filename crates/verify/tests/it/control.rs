@@ -181,7 +181,13 @@ fn jumps_through_registers_and_memory_are_refused() {
 
 #[test]
 fn traps_end_a_path() {
-    accept(NOTHING, |f| f.site(TrapCode::Unreachable).ud2().unwrap());
+    for code in [
+        TrapCode::Unreachable,
+        TrapCode::NullI31Reference,
+        TrapCode::CastFailure,
+    ] {
+        accept(NOTHING, |f| f.site(code).ud2().unwrap());
+    }
     refuse(NOTHING, Rule::TrapSite, |f| f.a.ud2().unwrap());
     for code in [TrapCode::Interrupt, TrapCode::StackOverflow] {
         refuse(NOTHING, Rule::TrapSite, |f| f.site(code).ud2().unwrap());

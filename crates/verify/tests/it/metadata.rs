@@ -191,3 +191,40 @@ fn a_violation_says_where_and_why() {
         "f1 at 0x0: V1 allow-list: the instruction has a row (`syscall`: the form Syscall has no row)"
     );
 }
+
+/// A reference to a number is made of an i32, and is of its own kind.
+#[test]
+fn references_to_numbers_are_made_of_numbers() {
+    use cellwall_abi::ValType;
+    use cellwall_abi::shape::{ConstExpr, ConstOp, GlobalShape};
+    use cellwall_base::types::RefType;
+    let with = |ty, exact, init: &[ConstOp]| {
+        let mut artifact = sample();
+        artifact.shape.globals.push(GlobalShape {
+            imported: false,
+            ty,
+            exact: Some(exact),
+            mutable: false,
+            init: Some(ConstExpr(init.to_vec())),
+        });
+        verify(artifact).map(drop).map_err(|violation| violation.rule)
+    };
+    let (any, host) = (RefType::ANYREF, RefType::EXTERNREF);
+    let number = [ConstOp::I32(7), ConstOp::RefI31];
+    assert_eq!(with(ValType::AnyRef, any, &number), Ok(()));
+    assert_eq!(with(ValType::AnyRef, any, &[ConstOp::RefNull]), Ok(()));
+    for (ty, exact, init) in [
+        (ValType::ExternRef, host, &number[..]),
+        (ValType::AnyRef, host, &number[..]),
+        (ValType::AnyRef, any, &[ConstOp::RefI31]),
+        (ValType::AnyRef, any, &[ConstOp::I64(7), ConstOp::RefI31]),
+        (ValType::AnyRef, any, &[ConstOp::I32(7)]),
+        (
+            ValType::AnyRef,
+            any,
+            &[ConstOp::I32(7), ConstOp::I32(7), ConstOp::RefI31],
+        ),
+    ] {
+        assert_eq!(with(ty, exact, init), Err(Rule::Metadata), "{ty} {init:?}");
+    }
+}

@@ -116,13 +116,45 @@ fn segments_are_decoded() {
 fn features_beyond_the_set_are_named() {
     for (wat, feature) in [
         ("(module (type (struct)))", "gc"),
-        ("(module (func (param anyref)))", "gc"),
+        ("(module (func (param structref)))", "gc"),
         ("(module (table 1 (ref null struct)))", "gc"),
-        ("(module (global (ref null i31) (ref.null i31)))", "gc"),
-        ("(module (func (local (ref null eq))))", "gc"),
-        ("(module (func (block (result anyref) unreachable) drop))", "gc"),
+        ("(module (global (ref null array) (ref.null array)))", "gc"),
+        ("(module (func (local (ref null struct))))", "gc"),
+        ("(module (func (block (result arrayref) unreachable) drop))", "gc"),
         (
-            "(module (func (param funcref) (drop (ref.test (ref func) (local.get 0)))))",
+            "(module (func (try_table (result arrayref) unreachable) drop))",
+            "gc",
+        ),
+        (
+            "(module (func (drop (select (result structref) unreachable))))",
+            "gc",
+        ),
+        ("(module (func (drop (ref.null struct))))", "gc"),
+        ("(module (func unreachable array.len drop))", "gc"),
+        ("(module (func unreachable (drop (ref.null array))))", "gc"),
+        (
+            "(module (func (param externref) (drop (any.convert_extern (local.get 0)))))",
+            "gc",
+        ),
+        (
+            "(module (func (param anyref) (drop (extern.convert_any (local.get 0)))))",
+            "gc",
+        ),
+        (
+            "(module (func (param anyref) (drop (ref.test (ref struct) (local.get 0)))))",
+            "gc",
+        ),
+        (
+            "(module (type $f (func)) (func (param funcref) (drop (ref.test (ref $f) (local.get 0)))))",
+            "gc",
+        ),
+        (
+            "(module (type $f (func)) (func (param funcref) (drop (ref.cast (ref $f) (local.get 0)))))",
+            "gc",
+        ),
+        (
+            "(module (type $f (func)) (func (param funcref) (result funcref)
+               (br_on_cast 0 funcref (ref $f) (local.get 0))))",
             "gc",
         ),
         ("(component)", "component-model"),
@@ -133,6 +165,10 @@ fn features_beyond_the_set_are_named() {
     // The neighbours that are in the set.
     accepted("(module (memory i64 1) (memory 1 (pagesize 1)) (table i64 1 funcref))");
     accepted("(module (memory 1) (memory 1) (func (param externref) (result i32 i32) unreachable))");
+    accepted("(module (func (param anyref) (local (ref null eq)) (block (result anyref) unreachable) drop))");
+    accepted("(module (global (ref null i31) (ref.null i31)) (table 1 (ref i31) (ref.i31 (i32.const 1))))");
+    accepted("(module (func (param funcref) (drop (ref.test (ref func) (local.get 0)))))");
+    accepted("(module (func (param anyref) (result anyref) (br_on_cast 0 anyref i31ref (local.get 0))))");
     accepted("(module (func $f (return_call $f)))");
     accepted("(module (func (param (ref func))))");
     accepted("(module (func $f) (table 1 (ref func) (ref.func $f)))");

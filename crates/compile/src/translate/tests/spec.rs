@@ -53,6 +53,7 @@ fn matches_core(bits: Bits, pattern: &WastRetCore<'_>) -> bool {
         WastRetCore::RefNull(_) => bits == 0,
         WastRetCore::RefExtern(Some(n)) => bits == host_reference(*n),
         WastRetCore::RefExtern(None) | WastRetCore::RefFunc(None) => bits != 0,
+        WastRetCore::RefI31 => bits & 1 == 1,
         WastRetCore::Either(patterns) => patterns.iter().any(|p| matches_core(bits, p)),
         _ => false,
     }
@@ -320,5 +321,13 @@ fn relaxed_vectors_pass_in_every_way() {
         for optimize in [false, true] {
             run_all(proposal(&Proposal::RelaxedSimd), Way { target, optimize }, 50);
         }
+    }
+}
+
+#[test]
+fn numbers_as_references_pass_in_every_way() {
+    for (target, optimize) in [(checked_target(), false), (target(), true)] {
+        let files = proposal(&Proposal::GC).filter(|file| file.name == "i31.wast");
+        run_all(files, Way { target, optimize }, 40);
     }
 }
