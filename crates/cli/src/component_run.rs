@@ -78,7 +78,8 @@ pub(crate) fn run(
         return ended(error).map_err(|e| Failure::Trap(explain(e)));
     }
     for (val, ty) in results.iter().zip(ty.results()) {
-        let text = wave::show(val, &ty).unwrap_or_else(|_| format!("{val:?}"));
+        // What has no text, as a resource, is named by its type.
+        let text = wave::show(val, &ty).unwrap_or_else(|_| format!("<{ty}>"));
         output::print(&format!("{text}\n"))?;
     }
     Ok(0)
@@ -144,7 +145,7 @@ fn functions(component: &Component) -> Vec<(String, Option<String>)> {
 }
 
 /// The function of this name: of the component, of an instance as `instance#func`, or by the last
-/// part alone if only one instance has it.
+/// part alone, or with the instance's name without its version, if only one instance fits.
 fn find(component: &Component, instance: &Instance, store: &mut Store<Host>, name: &str) -> Option<Func> {
     if let Some(func) = instance.get_func(&*store, name) {
         return Some(func);
@@ -153,7 +154,13 @@ fn find(component: &Component, instance: &Instance, store: &mut Store<Host>, nam
     let full = match all.iter().find(|(full, _)| full == name) {
         Some((full, _)) => full,
         None => {
-            let mut fitting = all.iter().filter(|(_, func)| func.as_deref() == Some(name));
+            let mut fitting = all.iter().filter(|(full, func)| {
+                let unversioned = full.split_once('@').zip(full.rsplit_once('#'));
+                func.as_deref() == Some(name)
+                    || unversioned.is_some_and(|((base, _), (_, func))| {
+                        name.strip_prefix(base).and_then(|rest| rest.strip_prefix('#')) == Some(func)
+                    })
+            });
             let (full, _) = fitting.next()?;
             if fitting.next().is_some() {
                 return None;

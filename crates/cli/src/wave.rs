@@ -7,6 +7,8 @@ use std::borrow::Cow;
 
 use cellwall::component::types::ComponentFunc;
 use cellwall::component::{Type, Val};
+use wasm_wave::ast::Node;
+use wasm_wave::parser::{ParserError, ParserErrorKind};
 use wasm_wave::untyped::UntypedFuncCall;
 use wasm_wave::value::{Type as WaveType, Value};
 use wasm_wave::wasm::WasmValue;
@@ -28,14 +30,113 @@ pub(crate) fn parse_args(args: &str, ty: &ComponentFunc) -> Result<Vec<Val>, Str
     });
     let types = types.collect::<Result<Vec<(Type, WaveType)>, String>>()?;
     let call = format!("f{args}");
-    let parsed = UntypedFuncCall::parse(&call).map_err(|e| e.to_string())?;
+    let parsed = UntypedFuncCall::parse(&call).map_err(|error| place(&error, &call))?;
     let waves: Vec<&WaveType> = types.iter().map(|(_, wave)| wave).collect();
-    let values = parsed.to_wasm_params::<Value>(waves).map_err(|e| e.to_string())?;
+    let values = parsed.to_wasm_params::<Value>(waves);
+    let values = values.map_err(|error| explain(&error, &parsed, ty))?;
     values
         .iter()
         .zip(&types)
         .map(|(value, (ty, _))| val(value, ty))
         .collect()
+}
+
+/// A mistake in the syntax, with the text from there on.
+fn place(error: &ParserError, call: &str) -> String {
+    let rest: String = call[error.span().start..].chars().take(40).collect();
+    let what = error.kind();
+    match (error.detail(), rest.is_empty()) {
+        (Some(detail), true) => format!("{what}: {detail}, at its end"),
+        (Some(detail), false) => format!("{what}: {detail}, at `{rest}`"),
+        (None, true) => format!("{what}, at its end"),
+        (None, false) => format!("{what}, at `{rest}`"),
+    }
+}
+
+/// A value of the wrong type: what it is, for which parameter, and which type belongs there.
+fn explain(error: &ParserError, call: &UntypedFuncCall<'_>, ty: &ComponentFunc) -> String {
+    let source = call.source();
+    let given = call.params_node().and_then(|node| node.as_tuple().ok());
+    let given: Vec<&Node> = given.into_iter().flatten().collect();
+    let params: Vec<(&str, Type)> = ty.params().collect();
+    if error.kind() == ParserErrorKind::InvalidParams {
+        return match (given.get(params.len()), params.get(given.len())) {
+            (Some(more), _) => format!("there is no parameter for `{}`", &source[more.span()]),
+            (None, Some((name, ty))) => format!("the argument `{name}: {ty}` is missing"),
+            (None, None) => error.to_string(),
+        };
+    }
+    let span = error.span();
+    let covers = |node: &Node| node.span().start <= span.start && span.end <= node.span().end;
+    let arguments = params.iter().zip(given);
+    let Some(((name, ty), node)) = arguments.into_iter().find(|(_, node)| covers(node)) else {
+        return place(error, source);
+    };
+    let expected = inner(node, ty, source, &covers);
+    let found = &source[span.clone()];
+    match error.kind() {
+        ParserErrorKind::InvalidType | ParserErrorKind::InvalidValue => {
+            format!("`{found}` in `{name}` is no {expected}")
+        }
+        _ => format!("`{found}` in `{name}` is no {expected}: {}", reason(error)),
+    }
+}
+
+/// An error without its place.
+fn reason(error: &ParserError) -> String {
+    match (std::error::Error::source(error), error.detail()) {
+        (Some(source), _) => source.to_string(),
+        (None, Some(detail)) => format!("{}: {detail}", error.kind()),
+        (None, None) => error.kind().to_string(),
+    }
+}
+
+/// The type that belongs at the innermost value that covers a place.
+fn inner(node: &Node, ty: &Type, source: &str, covers: &impl Fn(&Node) -> bool) -> Type {
+    let mut parts: Vec<(&Node, &Type)> = Vec::new();
+    match ty {
+        Type::List(element) | Type::FixedLengthList(element, _) => {
+            parts.extend(
+                node.as_list()
+                    .into_iter()
+                    .flatten()
+                    .map(|node| (node, &**element)),
+            );
+        }
+        Type::Map(entry) => {
+            let entries = node.as_map().into_iter().flatten();
+            parts.extend(entries.flat_map(|(key, value)| [(key, &entry.0), (value, &entry.1)]));
+        }
+        Type::Tuple(types) => parts.extend(node.as_tuple().into_iter().flatten().zip(types.iter())),
+        Type::Record(fields) => {
+            let given = node.as_record(source).into_iter().flatten();
+            parts.extend(given.filter_map(|(name, node)| {
+                let (_, ty) = fields.iter().find(|(field, _)| **field == *name)?;
+                Some((node, ty))
+            }));
+        }
+        Type::Variant(cases) => {
+            if let Ok((name, Some(payload))) = node.as_variant(source) {
+                let case = cases.iter().find(|(case, _)| **case == *name);
+                parts.extend(case.and_then(|(_, ty)| ty.as_ref()).map(|ty| (payload, ty)));
+            }
+        }
+        // A value may stand for `some` or `ok` of it.
+        Type::Option(some) => match node.as_option() {
+            Ok(payload) => parts.extend(payload.map(|payload| (payload, &**some))),
+            Err(_) => parts.push((node, some)),
+        },
+        Type::Result(types) => match node.as_result() {
+            Ok(Ok(payload)) => parts.extend(payload.zip(types.0.as_ref())),
+            Ok(Err(payload)) => parts.extend(payload.zip(types.1.as_ref())),
+            Err(_) => parts.extend(types.0.as_ref().map(|ty| (node, ty))),
+        },
+        _ => {}
+    }
+    match parts.into_iter().find(|(node, _)| covers(node)) {
+        Some((node, ty)) => inner(node, ty, source, covers),
+        None => ty.clone(),
+    }
 }
 
 /// A value as text.

@@ -192,8 +192,21 @@ fn a_call_takes_values_of_every_type() {
     }
     for (call, reason) in [
         ("sums([1, 2, 3])", "3 elements where the type is list<u16, 4>"),
-        ("sums([1, 2, 3, 70000])", "invalid value"),
-        ("next(pink)", "pink"),
+        ("sums([1, 2, 3, 70000])", "`70000` in `numbers` is no u16"),
+        ("sums([1, 2, 3, x])", "`x` in `numbers` is no u16"),
+        ("mirror({x: 1, y: \"2\"})", "`\"2\"` in `p` is no s32"),
+        ("mirror({x: 1})", "`{x: 1}` in `p` is no record"),
+        ("grow(circle(\"big\"))", "`\"big\"` in `s` is no f64"),
+        ("half(some(-1))", "`-1` in `n` is no u32"),
+        ("half(-1)", "`-1` in `n` is no u32"),
+        ("double({\"a\": []})", "`[]` in `prices` is no u32"),
+        ("reverse([\"a\", 7])", "`7` in `words` is no string"),
+        ("next(pink)", "`pink` in `c` is no enum"),
+        ("divide(6)", "the argument `b: u32` is missing"),
+        ("divide(6, 0, 1)", "there is no parameter for `1`"),
+        ("divide(6, 0) + 1", "at `+ 1`"),
+        ("divide(6, @)", "at `@)`"),
+        ("divide(6, 0", "at its end"),
     ] {
         let refused = output(&["run", "--invoke", call, &bank]);
         let error = String::from_utf8_lossy(&refused.stderr);
