@@ -308,7 +308,7 @@ fn refusals_say_what_and_where() {
     };
     let cases = [
         (0, 1, 0, "no compiled artifact"),
-        (8, 10, 8, "version 10 of the format"),
+        (8, 99, 8, "version 99 of the format"),
         (12, 9, 12, "must be 19 sections"),
         (
             HEADER_BYTES + 16,
@@ -320,7 +320,7 @@ fn refusals_say_what_and_where() {
         (at("target"), 2, at("target"), "neither 0 nor 1"),
         (at("traps") + 4, 0, at("traps") + 4, "no such trap code"),
         (at("shape") + 3, 0xff, at("shape"), "not enough bytes for"),
-        (at("shape") + 8, 8, at("shape") + 8, "no such value type"),
+        (at("shape") + 8, 9, at("shape") + 8, "no such value type"),
         (at("names") + 8, 0xff, at("names") + 8, "not UTF-8"),
     ];
     for (place, byte, offset, reason) in cases {
