@@ -236,6 +236,8 @@ fn trap_message(trap: cellwall_ir::Trap, message: &str) -> bool {
         m if m.starts_with("invalid conversion") => &[T::BadConversionToInteger],
         m if m.starts_with("unreachable") => &[T::Unreachable],
         "null function reference" | "null reference" => &[T::NullReference],
+        "null i31 reference" => &[T::NullI31Reference],
+        "cast failure" => &[T::CastFailure],
         _ => &[],
     };
     expected.contains(&trap)
