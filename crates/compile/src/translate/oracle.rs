@@ -86,6 +86,12 @@ impl<'m> Instance<'m> {
                 instance.globals[global] = instance.constant(init);
             }
         }
+        for (table, of) in module.tables().iter() {
+            if let Some(init) = &of.init {
+                let value = instance.constant(init) as u64;
+                instance.tables[table].fill(value);
+            }
+        }
         instance
     }
 
