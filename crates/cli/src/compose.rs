@@ -4,12 +4,14 @@
 //! before anything is written, that no two components wait for each other, and that an error names
 //! both ends. What nobody gives stays an import of the result. Runs nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 
 use cellwall::component::Component;
 use cellwall::{Engine, Error};
-use wac_graph::types::{ItemKind, Package};
+use wac_graph::types::{
+    DefinedType, DefinedTypeId, FuncType, FuncTypeId, ItemKind, Package, ResourceId, Type, Types, ValueType,
+};
 use wac_graph::{CompositionGraph, EncodeError, EncodeOptions, NodeId, PackageId};
 
 use crate::failure::Failure;
@@ -182,7 +184,36 @@ impl Linking {
         if let Some(index) = is_used.iter().position(|used| !used) {
             return Err(self.unused(links[index]));
         }
-        self.check_cycles()
+        self.check_cycles()?;
+        self.check_left()
+    }
+
+    /// Refuses an import that stays one although its resources are those of an import that does not: nobody could
+    /// give it what it wants.
+    fn check_left(&self) -> Result<(), Error> {
+        let types = self.graph.types();
+        for part in &self.parts {
+            let world = &types[self.graph[part.package].ty()];
+            let given = |name: &str| part.given.iter().find(|(import, _)| import == name);
+            for (import, kind) in world.imports.iter().filter(|(name, _)| given(name).is_none()) {
+                let mut uses = Uses::default();
+                uses.item(types, *kind);
+                let origin = world.imports.iter().find_map(|(name, kind)| {
+                    let (_, from) = given(name)?;
+                    defines(types, *kind, &uses).then_some((name, *from))
+                });
+                let Some((origin, from)) = origin else { continue };
+                return Err(Error::msg(format!(
+                    "`{to}` imports `{import}` with resources of `{origin}`, which `{of}` gives: nothing is left that \
+                     could have them\nhelp: link `{import}` too",
+                    to = part.name(),
+                    import = escape::name(import),
+                    origin = escape::name(origin),
+                    of = self.parts[from].name(),
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// What a part exports for an import; an error if it was named and has nothing that fits.
@@ -335,6 +366,78 @@ impl Linking {
             error => words(error),
         })
     }
+}
+
+/// The resources that a type uses.
+#[derive(Default)]
+struct Uses {
+    resources: HashSet<ResourceId>,
+    seen: HashSet<DefinedTypeId>,
+}
+
+impl Uses {
+    fn item(&mut self, types: &Types, kind: ItemKind) {
+        match kind {
+            ItemKind::Func(id) => self.func(types, id),
+            ItemKind::Instance(id) => {
+                for kind in types[id].exports.values() {
+                    self.item(types, *kind);
+                }
+            }
+            ItemKind::Value(ty) | ItemKind::Type(Type::Value(ty)) => self.value(types, ty),
+            ItemKind::Type(Type::Func(id)) => self.func(types, id),
+            ItemKind::Type(_) | ItemKind::Component(_) | ItemKind::Module(_) => {}
+        }
+    }
+
+    fn func(&mut self, types: &Types, id: FuncTypeId) {
+        let FuncType { params, result, .. } = &types[id];
+        for ty in params.values().chain(result) {
+            self.value(types, *ty);
+        }
+    }
+
+    fn value(&mut self, types: &Types, ty: ValueType) {
+        let id = match ty {
+            ValueType::Primitive(_) => return,
+            ValueType::Own(id) | ValueType::Borrow(id) => {
+                self.resources.insert(types.resolve_resource(id));
+                return;
+            }
+            ValueType::Defined(id) => id,
+        };
+        if !self.seen.insert(id) {
+            return;
+        }
+        let parts: Vec<ValueType> = match &types[id] {
+            DefinedType::Tuple(parts) => parts.clone(),
+            DefinedType::List(part)
+            | DefinedType::FixedSizeList(part, _)
+            | DefinedType::Option(part)
+            | DefinedType::Alias(part) => vec![*part],
+            DefinedType::Map(key, value) => vec![*key, *value],
+            DefinedType::Result { ok, err } => ok.iter().chain(err).copied().collect(),
+            DefinedType::Variant(variant) => variant.cases.values().flatten().copied().collect(),
+            DefinedType::Record(record) => record.fields.values().copied().collect(),
+            DefinedType::Stream(part) | DefinedType::Future(part) => part.iter().copied().collect(),
+            DefinedType::Flags(_) | DefinedType::Enum(_) => Vec::new(),
+        };
+        for part in parts {
+            self.value(types, part);
+        }
+    }
+}
+
+/// Whether one of these resources is defined by an imported instance.
+fn defines(types: &Types, kind: ItemKind, uses: &Uses) -> bool {
+    let ItemKind::Instance(id) = kind else {
+        return false;
+    };
+    types[id].exports.values().any(|kind| match kind {
+        // One that is another name is not among them.
+        ItemKind::Type(Type::Resource(id)) => uses.resources.contains(id),
+        _ => false,
+    })
 }
 
 /// Whether a link of this name is for this import: the same name, without a version any.

@@ -1,0 +1,15 @@
+;; Takes a resource of another component.
+(component
+  (import "t:a/res@0.2.1" (instance $a (export "r" (type $r (sub resource)))
+    (export "value" (func (param "self" (borrow $r)) (result u32)))))
+  (alias export $a "r" (type $r))
+  (core func $value (canon lower (func $a "value")))
+  (core func $drop (canon resource.drop $r))
+  (core module $m (import "" "value" (func $value (param i32) (result i32))) (import "" "drop" (func $drop (param i32)))
+    (func (export "double") (param i32) (result i32) (i32.mul (i32.const 2) (call $value (local.get 0))) (call $drop (local.get 0))))
+  (core instance $m (instantiate $m (with "" (instance (export "value" (func $value)) (export "drop" (func $drop))))))
+  (func $double (param "x" (own $r)) (result u32) (canon lift (core func $m "double")))
+  (component $shim (import "r" (type $r (sub resource))) (import "double" (func $d (param "x" (own $r)) (result u32)))
+    (export "double" (func $d)))
+  (instance $i (instantiate $shim (with "r" (type $r)) (with "double" (func $double))))
+  (export "t:b/use@1.0.0" (instance $i)))

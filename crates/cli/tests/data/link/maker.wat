@@ -1,0 +1,20 @@
+;; Makes resources, and looks into them.
+(component
+  (type $r' (resource (rep i32)))
+  (core func $new (canon resource.new $r'))
+  (core func $rep (canon resource.rep $r'))
+  (core module $m (import "" "new" (func $new (param i32) (result i32)))
+    (func (export "make") (param i32) (result i32) (call $new (local.get 0)))
+    (func (export "value") (param i32) (result i32) (local.get 0)))
+  (core instance $m (instantiate $m (with "" (instance (export "new" (func $new))))))
+  (component $shim
+    (import "r" (type $r (sub resource)))
+    (import "make" (func $make (param "v" u32) (result (own $r))))
+    (import "value" (func $value (param "self" (borrow $r)) (result u32)))
+    (export $r2 "r" (type $r))
+    (export "make" (func $make) (func (param "v" u32) (result (own $r2))))
+    (export "value" (func $value) (func (param "self" (borrow $r2)) (result u32))))
+  (func $make (param "v" u32) (result (own $r')) (canon lift (core func $m "make")))
+  (func $value (param "self" (borrow $r')) (result u32) (canon lift (core func $m "value")))
+  (instance $i (instantiate $shim (with "r" (type $r')) (with "make" (func $make)) (with "value" (func $value))))
+  (export "t:a/res@0.2.3" (instance $i)))
