@@ -45,9 +45,7 @@ impl Generator<'_> {
                 Some(reference) => format!("{reference}str"),
                 None => self.std("String", "::std::string::String", place),
             },
-            Type::ErrorContext => {
-                return Err(self.unsupported("`error-context` cannot be bound yet", None));
-            }
+            Type::ErrorContext => format!("{}::component::ErrorContext", self.krate),
             Type::Id(id) => self.id(*id, place, mode)?,
         })
     }

@@ -14,7 +14,7 @@ use cellwall_component::{Fault, Fields, ValType};
 /// A Rust type that an interface type can be.
 ///
 /// Implemented for numbers, `bool`, `char`, strings, `Vec`, slices, arrays, `Option`, `Result`, tuples, maps,
-/// resources, and references and boxes of all these. For structs and enums it is derived, together with
+/// resources, error contexts, and references and boxes of all these. For structs and enums it is derived, together with
 /// [`Lift`] and [`Lower`]; sets of flags are made by `flags!`.
 ///
 /// | WIT | Rust |
@@ -26,6 +26,7 @@ use cellwall_component::{Fault, Fields, ValType};
 /// | `map<k, v>` | `BTreeMap<K, V>` |
 /// | `tuple<t, u>`, `option<t>`, `result<t, e>` | `(T, U)`, `Option<T>`, `Result<T, E>` |
 /// | `own<r>`, `borrow<r>` | [`Resource<R>`](super::Resource) of the host, [`ResourceAny`](super::ResourceAny) |
+/// | `error-context` | [`ErrorContext`](super::ErrorContext) |
 /// | record, variant, enum, flags | derived |
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no interface type",

@@ -4,6 +4,7 @@
 mod example;
 mod exports;
 mod imports;
+mod unusual;
 mod waits;
 mod wasi;
 
