@@ -8,7 +8,8 @@ use crate::instance::check_engine;
 use crate::matching::check_import;
 use crate::{
     AsContext, AsContextMut, Caller, Engine, Extern, ExternType, Func, FuncType, ImportType, Instance,
-    InstancePre, IntoFunc, Module, Result, StoreContextMut, Val, WasmRet, WasmTyList, bail, format_err,
+    InstancePre, IntoFunc, Module, Result, StoreContext, StoreContextMut, Val, WasmRet, WasmTyList, bail,
+    format_err,
 };
 use std::collections::BTreeMap;
 use std::fmt;
@@ -90,9 +91,9 @@ impl<T: 'static> Clone for Definition<T> {
 }
 
 impl<T: 'static> Definition<T> {
-    fn of_store(store: &StoreContextMut<'_, T>, item: Extern) -> Result<Self> {
-        item.check_store(store.as_context())?;
-        let ty = item.ty(store.as_context());
+    fn of_store(store: StoreContext<'_, T>, item: Extern) -> Result<Self> {
+        item.check_store(store)?;
+        let ty = item.ty(store);
         Ok(Self::Extern(item, ty))
     }
 
@@ -169,12 +170,12 @@ impl<T: 'static> Linker<T> {
     /// belongs to another store.
     pub fn define(
         &mut self,
-        mut store: impl AsContextMut<Data = T>,
+        store: impl AsContext<Data = T>,
         module: &str,
         name: &str,
         item: impl Into<Extern>,
     ) -> Result<&mut Self> {
-        let definition = Definition::of_store(&store.as_context_mut(), item.into())?;
+        let definition = Definition::of_store(store.as_context(), item.into())?;
         self.insert(module, name, definition)
     }
 
@@ -284,7 +285,7 @@ impl<T: 'static> Linker<T> {
             .map(|export| (export.name().to_owned(), export.into_extern()))
             .collect();
         for (name, item) in exports {
-            let definition = Definition::of_store(&store, item)?;
+            let definition = Definition::of_store(store.as_context(), item)?;
             self.insert(module_name, &name, definition)?;
         }
         Ok(self)

@@ -198,8 +198,8 @@ fn numbers_as_references_fit_where_their_type_does() {
     assert!(Global::new(&mut store, ty(ValType::EXTERNREF), number.into()).is_err());
 
     let mut linker = Linker::new(store.engine());
-    linker.define(&mut store, "", "g", global).expect("a new name");
-    linker.define(&mut store, "", "t", table).expect("a new name");
+    linker.define(&store, "", "g", global).expect("a new name");
+    linker.define(&store, "", "t", table).expect("a new name");
     for (import, fits) in [
         ("(global i31ref)", true),
         ("(global anyref)", true),
