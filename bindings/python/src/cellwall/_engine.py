@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class Closing:
-    """Something that is given back by `close`, or at the end of a `with`."""
+    """Something that is given back by `close`, or at the end of a `with`.
+
+    What is closed is let go, not deleted: another thread, or something that was made of it, may be using it.
+    """
 
     def close(self) -> None:
         raise NotImplementedError
@@ -165,10 +168,8 @@ class Engine(Closing):
         lib.cellwall_engine_interrupt(self._live())
 
     def close(self) -> None:
-        """Gives the engine back; stores and modules of it live on."""
-        ptr, self._ptr = self._ptr, None
-        if ptr is not None:
-            ffi.release(ptr)
+        """Gives the engine back; stores and modules of it live on, and keep it as long as they do."""
+        self._ptr = None
 
 
 class State:
@@ -231,9 +232,10 @@ class Store(Closing):
 
     def interrupt(self) -> None:
         """Stops the call of guest code that is running in this store, from another thread. It is of no use then."""
+        ptr = self._state.ptr
         if self._state.closed:
             raise ValueError("the store is closed")
-        lib.cellwall_store_interrupt(self._state.ptr)
+        lib.cellwall_store_interrupt(ptr)
 
     def set_limits(
         self,
@@ -260,7 +262,8 @@ class Store(Closing):
         state.handles = WeakSet()
         state.objects.clear()
         state.numbers.clear()
-        ffi.release(state.ptr)
+        # Deleted when no other thread is using it.
+        state.ptr = NULL
 
 
 #: What stands for a store: itself, or the caller of a function of the host.

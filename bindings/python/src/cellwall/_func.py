@@ -112,6 +112,7 @@ class Func:
             self._pack(view, 0, *params)
         except (struct.error, OverflowError, TypeError):
             self._pack_slowly(values, params)
+        pending.error = None
         if get_ident() == _MAIN:
             trap = _watched(state.engine, _trap_delete, _call_raw, self._ptr, values, RAW_MAX)
         else:
@@ -159,6 +160,7 @@ class Func:
         try:
             for place, (param_type, param) in enumerate(zip(ty._params, params)):
                 write_val(state, args.data[place], param_type._kind, param, f"parameter {place + 1}")
+            pending.error = None
             if get_ident() == _MAIN:
                 trap = _watched(state.engine, _trap_delete, lib.wasm_func_call, self._ptr, args, results)
             else:

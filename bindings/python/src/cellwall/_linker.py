@@ -128,9 +128,7 @@ class Linker(Closing):
 
     def close(self) -> None:
         """Gives it back; what was instantiated lives on."""
-        ptr, self._ptr = self._ptr, None
-        if ptr is not None:
-            ffi.release(ptr)
+        self._ptr = None
 
 
 class InstancePre:

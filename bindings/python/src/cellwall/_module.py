@@ -17,16 +17,20 @@ from ._types import ExportType, ImportType
 
 def wat2wasm(wat: Union[str, bytes]) -> bytearray:
     """The binary of a module in the text format."""
-    text = wat.encode("utf-8") if isinstance(wat, str) else bytes(wat)
+    text = _bytes(wat)
     return bytearray(taken_bytes(lambda out: check(lib.cellwall_wat2wasm(text, len(text), out))))
 
 
 def _bytes(wasm: Wasm) -> bytes:
     if isinstance(wasm, str):
         return wasm.encode("utf-8")
-    if isinstance(wasm, (bytes, bytearray, memoryview)):
-        return bytes(wasm)
-    raise TypeError("the wasm is given as bytes, or as str in the text format")
+    return _octets(wasm, "the wasm is given as bytes, or as str in the text format")
+
+
+def _octets(data: Any, what: str) -> bytes:
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        return bytes(data)
+    raise TypeError(what)
 
 
 class Module(Closing):
@@ -79,7 +83,7 @@ class Module(Closing):
     @classmethod
     def deserialize(cls, engine: Engine, encoded: Union[bytes, bytearray, memoryview]) -> Module:
         """The module from what `serialize` made, from wherever it comes: its code is proven before it can run."""
-        data = bytes(encoded)
+        data = _octets(encoded, "a serialized module is given as bytes")
         module = object.__new__(cls)
         module._make(engine, lambda store, out: lib.cellwall_module_deserialize(store, data, len(data), out))
         return module
@@ -95,7 +99,7 @@ class Module(Closing):
     @classmethod
     def validate(cls, engine: Engine, wasm: Union[bytes, bytearray]) -> None:
         """Raises if the bytes are not a valid module; compiles nothing."""
-        data = bytes(wasm)
+        data = _octets(wasm, "a module is validated as bytes")
         store = ffi.gc(lib.wasm_store_new(engine._live()), lib.wasm_store_delete)
         check(lib.cellwall_module_validate(store, data, len(data)))
 
@@ -133,9 +137,7 @@ class Module(Closing):
 
     def close(self) -> None:
         """Gives it back; instances of it live on."""
-        ptr, self._ptr = self._ptr, None
-        if ptr is not None:
-            ffi.release(ptr)
+        self._ptr = None
 
 
 class Instance:

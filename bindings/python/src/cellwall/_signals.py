@@ -139,6 +139,7 @@ def watched(engine: Any, lost: Callable[[Any], None], call: Callable[..., Any], 
 
 def guarded(engine: Any, lost: Callable[[Any], None], call: Callable[..., Any], *args: Any) -> Any:
     """Makes a call, from whatever thread."""
+    pending.error = None
     if threading.get_ident() == MAIN:
         return watched(engine, lost, call, *args)
     return call(*args)

@@ -9,7 +9,7 @@ from typing import Any, Callable, Optional, Union
 from .._engine import Closing, Engine
 from .._error import check
 from .._lib import NULL, Wasm, ffi, lib, path_bytes, taken_bytes
-from .._module import _bytes
+from .._module import _bytes, _octets
 from ._types import ComponentType
 
 
@@ -65,7 +65,7 @@ class Component(Closing):
     @classmethod
     def deserialize(cls, engine: Engine, encoded: Union[bytes, bytearray, memoryview]) -> Component:
         """The component from what `serialize` made, from wherever it comes: its code is proven before it can run."""
-        data = bytes(encoded)
+        data = _octets(encoded, "a serialized component is given as bytes")
         component = object.__new__(cls)
         component._make(engine, lambda ptr, out: lib.cellwall_component_deserialize(ptr, data, len(data), out))
         return component
@@ -81,7 +81,7 @@ class Component(Closing):
     @classmethod
     def validate(cls, engine: Engine, wasm: Union[bytes, bytearray]) -> None:
         """Raises if the bytes are not a valid component; compiles nothing."""
-        data = bytes(wasm)
+        data = _octets(wasm, "a component is validated as bytes")
         check(lib.cellwall_component_validate(engine._live(), data, len(data)))
 
     def serialize(self) -> bytearray:
@@ -105,6 +105,4 @@ class Component(Closing):
 
     def close(self) -> None:
         """Gives it back; instances of it live on."""
-        ptr, self._ptr = self._ptr, None
-        if ptr is not None:
-            ffi.release(ptr)
+        self._ptr = None

@@ -48,6 +48,7 @@ def raise_error(error: Any) -> None:
 
 def run(state: State, lost: Callable[[Any], None], call: Callable[..., Any], *args: Any) -> None:
     """Makes a call that may run guest code, which Ctrl-C ends in the main thread; then `lost` gets what it answered."""
+    pending.error = None
     if get_ident() == _MAIN:
         error = _watched(state.engine, lost, call, *args)
     else:

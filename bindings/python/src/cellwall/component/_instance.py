@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, Optional, Union
 
 from .. import _signals
 from .._engine import State, Storelike, same
+from .._error import pending
 from .._lib import NULL, ffi, lib
 from .._module import Module
 from ._component import ExportIndex, outer_index
@@ -133,6 +134,7 @@ class Func:
         count = self._count
         if len(params) != count:
             raise TypeError(f"wrong number of parameters provided: given {len(params)}, expected {count}")
+        pending.error = None
         if self._is_plain:
             if get_ident() == _MAIN:
                 error = _watched(state.engine, _error_delete, _call, self._ptr, NULL, 0, NULL, 0)

@@ -186,9 +186,7 @@ class Linker(Closing):
 
     def close(self) -> None:
         """Gives it back; instances live on."""
-        ptr, self._ptr = self._ptr, None
-        if ptr is not None:
-            ffi.release(ptr)
+        self._ptr = None
 
 
 class InstancePre:
@@ -270,6 +268,4 @@ class LinkerInstance(Closing):
 
     def close(self) -> None:
         """Gives the place back, not what is defined in it."""
-        ptr, self._ptr = self._ptr, None
-        if ptr is not None:
-            ffi.release(ptr)
+        self._ptr = None

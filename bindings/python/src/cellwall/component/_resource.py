@@ -84,9 +84,7 @@ class ResourceAny(Closing):
 
     def close(self) -> None:
         """Gives the handle back, not the resource."""
-        ptr, self._ptr = self._ptr, None
-        if ptr is not None:
-            ffi.release(ptr)
+        self._ptr = None
 
 
 class ResourceHost(Closing):
@@ -146,9 +144,7 @@ class ResourceHost(Closing):
 
     def close(self) -> None:
         """Gives it back."""
-        ptr, self._ptr = self._ptr, None
-        if ptr is not None:
-            ffi.release(ptr)
+        self._ptr = None
 
 
 def resource_ptr(state: State, value: Any, what: str) -> Any:
