@@ -120,6 +120,10 @@ WASM_API_EXTERN void cellwall_error_wasm_trace(
   const cellwall_error_t* error,
   own wasm_frame_vec_t* out);
 
+// What a function of the host that components call answers where it cannot even make an error: always the same, nobody's, and
+// for nothing else. The call fails.
+WASM_API_EXTERN cellwall_error_t* cellwall_error_unsaid(void);
+
 // Deletes it; null is fine.
 WASM_API_EXTERN void cellwall_error_delete(own cellwall_error_t* error);
 
@@ -430,8 +434,9 @@ enum cellwall_store_use_enum {
 // Whether a call into the store is under way, one of the enumeration above. May be called from any thread.
 WASM_API_EXTERN uint8_t cellwall_store_use(const wasm_store_t* store);
 
-// Writes the number of a signal, as one byte, to a descriptor whenever it has arrived and the program's handler of it has
-// run: a thread that reads there can stop guests on it, which a handler cannot. A handler that is put in later is to be
+// Writes 16 bytes to a descriptor whenever a signal has arrived and the program's handler of it has run: its number, and the
+// time in nanoseconds of `CLOCK_MONOTONIC`, both as `int64_t`. A thread that reads there can stop guests on it, which a
+// handler cannot; the time says which calls had begun. A handler that is put in later is to be
 // tapped again; a negative descriptor ends it. False if the program has no handler of this signal. May be called from any
 // thread.
 WASM_API_EXTERN bool cellwall_signal_tap(int32_t signal, int32_t descriptor);
@@ -648,6 +653,10 @@ enum cellwall_trap_code_enum {
   CELLWALL_TRAP_NULL_I31_REF = 14,  // a null reference where a number of 31 bits was needed
   CELLWALL_TRAP_CAST_FAILURE = 15,  // a cast of a reference to a type that it is not of
 };
+
+// What a function of the host answers where it cannot even make a trap: always the same, nobody's, and for nothing else. The
+// call fails.
+WASM_API_EXTERN wasm_trap_t* cellwall_trap_unsaid(void);
 
 // Which trap of guest code it is, one of the enumeration above.
 WASM_API_EXTERN uint8_t cellwall_trap_code(const wasm_trap_t* trap);

@@ -103,6 +103,7 @@ impl Callback {
             }
             // SAFETY: an owned trap or null, by the header.
             let answer = match unsafe { crate::take(trap) } {
+                None if !trap.is_null() => Err(Error::msg(UNSAID)),
                 Some(trap) => Err(trap::to_error(&cell, *trap)),
                 None if wrong => Err(Error::msg("a host function changed the number of its results")),
                 None => read_results(&cell, &out, ty, results),
@@ -113,6 +114,9 @@ impl Callback {
         })
     }
 }
+
+/// What a function of C ends with that did not say why.
+pub(crate) const UNSAID: &str = "a function of the host failed, and could not say why";
 
 fn read_results(
     cell: &Arc<StoreCell>,

@@ -198,6 +198,10 @@ c_api! {
         drop(unsafe { take(error) });
     }
     /// See `error.api`.
+    fn cellwall_error_unsaid() -> *mut cellwall_error_t {
+        crate::unsaid()
+    }
+    /// See `error.api`.
     fn cellwall_last_error() -> *mut cellwall_error_t {
         give(cellwall_error_t { error: error::last()?, store: None })
     }
@@ -283,6 +287,10 @@ c_api! {
         unsafe { put_module(store, out, |engine| Module::deserialize_file(engine, text(path)?)) }
     }
 
+    /// See `trap.api`.
+    fn cellwall_trap_unsaid() -> *mut wasm_trap_t {
+        crate::unsaid()
+    }
     /// See `trap.api`.
     fn cellwall_trap_code(trap: *const wasm_trap_t) -> u8 {
         match &unsafe { get(trap) }?.object {

@@ -119,6 +119,19 @@ macro_rules! c_api {
 }
 pub(crate) use c_api;
 
+/// Where [`unsaid`] points; its address is what counts.
+static UNSAID: u64 = 0;
+
+/// What a function of C answers that fails and cannot make a trap or an error: as good as null but there.
+fn unsaid<T>() -> *mut T {
+    (&raw const UNSAID).cast_mut().cast()
+}
+
+/// Whether a pointer is to something.
+fn is_some<T>(pointer: *const T) -> bool {
+    !pointer.is_null() && pointer != unsaid::<T>().cast_const()
+}
+
 /// What a pointer from C points to; `None` if it is null.
 ///
 /// # Safety
@@ -126,7 +139,7 @@ pub(crate) use c_api;
 /// meanwhile.
 unsafe fn get<'a, T>(pointer: *const T) -> Option<&'a T> {
     // SAFETY: the caller promises it.
-    unsafe { pointer.as_ref() }
+    is_some(pointer).then(|| unsafe { &*pointer })
 }
 
 /// Takes ownership of a pointer from C; `None` if it is null.
@@ -135,7 +148,7 @@ unsafe fn get<'a, T>(pointer: *const T) -> Option<&'a T> {
 /// If not null it came from [`give`], and the caller owns it.
 unsafe fn take<T>(pointer: *mut T) -> Option<Box<T>> {
     // SAFETY: the caller promises that it came from `Box::into_raw` and is owned.
-    (!pointer.is_null()).then(|| unsafe { Box::from_raw(pointer) })
+    is_some(pointer).then(|| unsafe { Box::from_raw(pointer) })
 }
 
 /// Gives something to C, which deletes it by the function of its type.

@@ -1,7 +1,7 @@
 //! Signals on their way to the program, for those whose own handlers cannot run while guest code does.
 //!
 //! A language runs its signal handlers between its own instructions, and guest code has none. A tap writes the number
-//! of a signal to a descriptor when it arrives; a thread that reads there can stop the guest.
+//! of a signal, and the time, to a descriptor when it arrives; a thread that reads there can stop the guest.
 //! Guarantees that the handler that was there before runs all the same. Requires that it is there to stay: what
 //! another puts over it later has to be tapped again.
 //! Deliberately does nothing with signals that the program ignores or leaves to the system.
@@ -46,8 +46,8 @@ type Plain = unsafe extern "C" fn(c_int);
 /// One caller of [`tap`] at a time.
 static ONE: Mutex<()> = Mutex::new(());
 
-/// Calls the handler that was there before, and writes the number: who reads it knows that the handler has run. Only what
-/// a signal handler may call is called.
+/// Calls the handler that was there before, and writes the number and the time: who reads them knows that the handler has
+/// run by then. Only what a signal handler may call is called.
 unsafe extern "C" fn arrived(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     let Some(tap) = usize::try_from(signal).ok().and_then(|at| TAPS.get(at)) else {
         return;
@@ -77,9 +77,15 @@ unsafe extern "C" fn arrived(signal: c_int, info: *mut libc::siginfo_t, context:
     let descriptor = tap.descriptor.load(Ordering::Relaxed);
     // SAFETY: asks for a number.
     if descriptor >= 0 && tap.process.load(Ordering::Relaxed) == unsafe { libc::getpid() } {
-        let number = signal as u8;
-        // SAFETY: one byte is there. What cannot be written is dropped.
-        unsafe { libc::write(descriptor, (&raw const number).cast(), 1) };
+        let mut now = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        // SAFETY: the place can be written.
+        unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+        let arrival = [i64::from(signal), now.tv_sec * 1_000_000_000 + now.tv_nsec];
+        // SAFETY: as many bytes are there. What cannot be written is dropped.
+        unsafe { libc::write(descriptor, (&raw const arrival).cast(), size_of_val(&arrival)) };
     }
     // SAFETY: as above.
     unsafe { *errno = kept };

@@ -29,6 +29,7 @@ const _: unsafe extern "C" fn(*const c_char) -> *mut cellwall_error_t = cellwall
 const _: unsafe extern "C" fn(*const cellwall_error_t) -> u8 = cellwall_error_trap_code;
 const _: unsafe extern "C" fn(*const cellwall_error_t, *mut i32) -> bool = cellwall_error_exit_status;
 const _: unsafe extern "C" fn(*const cellwall_error_t, *mut wasm_frame_vec_t) = cellwall_error_wasm_trace;
+const _: unsafe extern "C" fn() -> *mut cellwall_error_t = cellwall_error_unsaid;
 const _: unsafe extern "C" fn(*mut cellwall_error_t) = cellwall_error_delete;
 const _: unsafe extern "C" fn() -> *mut cellwall_error_t = cellwall_last_error;
 const _: unsafe extern "C" fn(*mut wasm_config_t, usize) = cellwall_config_max_wasm_stack_set;
@@ -198,6 +199,7 @@ const _: unsafe extern "C" fn(*const cellwall_caller_t, *const wasm_byte_vec_t) 
 const _: unsafe extern "C" fn(*const wasm_func_t) -> bool = cellwall_func_is_raw;
 const _: unsafe extern "C" fn(*const wasm_func_t, *mut cellwall_raw_t, usize) -> *mut wasm_trap_t =
     cellwall_func_call_raw;
+const _: unsafe extern "C" fn() -> *mut wasm_trap_t = cellwall_trap_unsaid;
 const _: unsafe extern "C" fn(*const wasm_trap_t) -> u8 = cellwall_trap_code;
 const _: unsafe extern "C" fn(*const wasm_trap_t, *mut i32) -> bool = cellwall_trap_exit_status;
 const _: unsafe extern "C" fn(*const wasm_frame_t) -> *const wasm_byte_vec_t = cellwall_frame_func_name;

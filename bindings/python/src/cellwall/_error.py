@@ -180,6 +180,11 @@ class _Pending(threading.local):
 pending = _Pending()
 
 
+def unsaid(kind: Any, error: Any, trace: Any) -> None:
+    """Keeps what a function of the host raised where not even a trap could be made, as at the limit of recursion."""
+    pending.error = error
+
+
 def trap_message(trap: Any) -> str:
     """The text of a trap without the zero at its end."""
     text = taken_bytes(lambda out: lib.wasm_trap_message(trap, out))

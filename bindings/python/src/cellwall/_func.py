@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
 from . import _signals
 from ._engine import STATES, State, Storelike, live, same
-from ._error import CellwallError, failed, made, pending, raise_trap
+from ._error import CellwallError, failed, made, pending, raise_trap, unsaid
 from ._exception import ThrownException, throw
 from ._lib import NULL, ffi, lib, name
 from ._types import FuncType
@@ -256,7 +256,11 @@ def _results(state: State, kinds: List[int], results: Any, answer: Any) -> None:
         write_val(state, results[place], kind, value, f"result {place + 1}")
 
 
-@ffi.callback("wasm_trap_t *(void *, cellwall_caller_t *, const wasm_val_t *, size_t, wasm_val_t *, size_t)")
+@ffi.callback(
+    "wasm_trap_t *(void *, cellwall_caller_t *, const wasm_val_t *, size_t, wasm_val_t *, size_t)",
+    error=lib.cellwall_trap_unsaid(),
+    onerror=unsaid,
+)
 def _call(env: Any, caller: Any, args: Any, nargs: int, results: Any, nresults: int) -> Any:
     store = lib.cellwall_caller_store(caller)
     try:

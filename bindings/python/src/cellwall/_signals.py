@@ -1,7 +1,7 @@
 """Ctrl-C while guest code runs, or waits.
 
 Python runs its signal handlers between its own instructions only, and guest code has none. So the library taps
-SIGINT: its number goes to a thread of ours as well, which interrupts the guest that the main thread is calling; the
+SIGINT: its time goes to a thread of ours as well, which interrupts the guest that the main thread is calling; the
 handler then runs when the call has returned, and raises `KeyboardInterrupt`. A handler that is put in later takes the
 tap away: the thread looks after it for as long as there are calls. An interruption ends the call that was under way when
 the signal came, and never one after it.
@@ -15,6 +15,8 @@ import select
 import signal
 import threading
 from itertools import starmap
+from struct import Struct
+from time import monotonic_ns
 from typing import Any, Callable, Optional
 
 from ._error import pending
@@ -22,6 +24,9 @@ from ._lib import NULL, lib
 
 #: The main thread's identity, as `threading.get_ident` answers it.
 MAIN = threading.main_thread().ident
+
+#: What the library writes of a signal: its number, and when it came.
+_ARRIVAL = Struct("=qq")
 
 #: Seconds between two interruptions of a guest that has just started when the first one came.
 AGAIN = 0.005
@@ -36,8 +41,9 @@ class _Watch:
         os.set_blocking(self.write, False)
         #: The engine of the call that is under way in the main thread.
         self.engine: Optional[Any] = None
-        #: How many calls there were.
+        #: How many calls there were, and when the last one began.
         self.calls = 0
+        self.started = 0
         #: Held while a call is looked for and interrupted, so that the next one is not hit.
         self.hits = threading.Lock()
         #: Whether nobody looks after the tap.
@@ -52,7 +58,7 @@ class _Watch:
         """Begins to look after the tap again."""
         self.sleeps = False
         self.tap()
-        os.write(self.write, b"\0")
+        os.write(self.write, bytes(_ARRIVAL.size))
 
     def _watch(self) -> None:
         poll = select.poll()
@@ -60,9 +66,9 @@ class _Watch:
         calls = looks = 0
         while True:
             if poll.poll(None if self.sleeps else LOOK):
-                numbers = os.read(self.read, 64)
-                if signal.SIGINT in numbers and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-                    self._interrupt()
+                arrivals = [at for number, at in _ARRIVAL.iter_unpack(os.read(self.read, 64 * _ARRIVAL.size)) if number]
+                if arrivals and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+                    self._interrupt(max(arrivals))
                 looks = 0
                 continue
             self.tap()
@@ -75,17 +81,17 @@ class _Watch:
                     self.sleeps = False
                     looks = 0
 
-    def _interrupt(self) -> None:
+    def _interrupt(self, at: int) -> None:
         calls = self.calls
         pause = threading.Event()
-        while self._hit(calls):
+        while self._hit(calls, at):
             pause.wait(AGAIN)
 
-    def _hit(self, calls: int) -> bool:
-        """Interrupts the call with this number; false if it is over."""
+    def _hit(self, calls: int, at: int) -> bool:
+        """Interrupts the call with this number; false if it is over, or began after that time."""
         with self.hits:
             engine = self.engine
-            if engine is None or self.calls != calls:
+            if engine is None or self.calls != calls or self.started > at:
                 return False
             lib.cellwall_engine_interrupt(engine)
             return True
@@ -116,6 +122,9 @@ def watched(engine: Any, lost: Callable[[Any], None], call: Callable[..., Any], 
     answer = NULL
     try:
         if is_outermost:
+            # Python looks for signals when this has returned: one that came before is raised here, one that comes later ends
+            # the call.
+            watch.started = monotonic_ns()
             watch.engine = engine
             watch.calls += 1
             if watch.sleeps:

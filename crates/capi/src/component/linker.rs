@@ -7,6 +7,7 @@ use super::{
     cellwall_component_func_type_t, cellwall_component_instance_t, cellwall_component_resource_type_t,
     cellwall_component_t, cellwall_component_val_t, missing, name,
 };
+use crate::callback::UNSAID;
 use crate::env::Env;
 use crate::extra::{attempt, attempt_in, cellwall_error_t, into_error, written};
 use crate::locked::Locked;
@@ -126,6 +127,7 @@ impl Callback {
         // SAFETY: an owned error or null, by the header.
         let answer = match unsafe { take(error) } {
             Some(error) => Err(into_error(*error)),
+            None if !error.is_null() => Err(Error::msg(UNSAID)),
             // SAFETY: C filled in values, or left what was there.
             None => unsafe { read(&out, results) },
         };
@@ -342,6 +344,7 @@ c_api! {
                 // SAFETY: an owned error or null, by the header.
                 match unsafe { take(error) } {
                     Some(error) => Err(into_error(*error)),
+                    None if !error.is_null() => Err(Error::msg(UNSAID)),
                     None => Ok(()),
                 }
             };

@@ -79,6 +79,50 @@ static void results(wasm_store_t* store) {
   }
 }
 
+// A function that cannot say why it fails; the answer is nobody's, and nothing else.
+
+static wasm_trap_t* says_nothing(const wasm_val_vec_t* args, wasm_val_vec_t* results) { return cellwall_trap_unsaid(); }
+
+static cellwall_error_t* says_no_error(void* env, wasm_store_t* store, const cellwall_component_func_type_t* type,
+  const cellwall_component_val_t* args, size_t args_count, cellwall_component_val_t* results, size_t results_count) {
+  return cellwall_error_unsaid();
+}
+
+static void unsaid(wasm_store_t* store) {
+  wasm_functype_t* type = wasm_functype_new_0_0();
+  wasm_func_t* func = wasm_func_new(store, type, says_nothing);
+  wasm_functype_delete(type);
+  wasm_val_vec_t none = WASM_EMPTY_VEC;
+  printf("unsaid: %s\n", message_of(wasm_func_call(func, &none, &none)));
+  wasm_func_delete(func);
+  wasm_trap_delete(cellwall_trap_unsaid());
+  cellwall_error_delete(cellwall_error_unsaid());
+  printf("asked: %d, %s\n", cellwall_trap_code(cellwall_trap_unsaid()), message_of(wasm_trap_copy(cellwall_trap_unsaid())));
+  cellwall_component_linker_t* linker = cellwall_component_linker_new(engine);
+  cellwall_component_linker_instance_t* root = cellwall_component_linker_root(linker);
+  cellwall_error_t* error =
+    cellwall_component_linker_instance_add_func(root, "f", 1, says_no_error, NULL, NULL);
+  const char* text =
+    "(component (import \"f\" (func $f)) (core func $g (canon lower (func $f)))"
+    "  (core module $m (import \"\" \"g\" (func $g)) (func (export \"h\") call $g))"
+    "  (core instance $i (instantiate $m (with \"\" (instance (export \"g\" (func $g))))))"
+    "  (func (export \"h\") (canon lift (core func $i \"h\"))))";
+  cellwall_component_t* component = NULL;
+  cellwall_component_instance_t* instance = NULL;
+  if (!error) error = cellwall_component_new(engine, (const uint8_t*)text, strlen(text), &component);
+  if (!error) error = cellwall_component_linker_instantiate(linker, store, component, &instance);
+  printf("a component: %s\n", text_of(error));
+  cellwall_component_export_index_t* index = cellwall_component_instance_get_export_index(instance, NULL, "h", 1);
+  cellwall_component_func_t* h = cellwall_component_instance_get_func(instance, index);
+  printf("unsaid: %s\n", text_of(cellwall_component_func_call(h, NULL, 0, NULL, 0)));
+  cellwall_component_func_delete(h);
+  cellwall_component_export_index_delete(index);
+  cellwall_component_instance_delete(instance);
+  cellwall_component_delete(component);
+  cellwall_component_linker_instance_delete(root);
+  cellwall_component_linker_delete(linker);
+}
+
 // Sizes that no computer has.
 
 static void sizes(void) {
@@ -441,6 +485,7 @@ int main(void) {
   engine = wasm_engine_new();
   wasm_store_t* store = wasm_store_new(engine);
   results(store);
+  unsaid(store);
   sizes();
   types(store);
   writers();

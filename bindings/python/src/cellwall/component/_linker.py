@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any, Callable, Dict, Optional
 
 from .._engine import STATES, Closing, Engine, State, Storelike, live
-from .._error import check, pending
+from .._error import check, pending, unsaid
 from .._lib import NULL, ffi, lib
 from .._module import Module
 from ._component import Component
@@ -78,7 +78,9 @@ def _ended(error: BaseException) -> Any:
 
 @ffi.callback(
     "cellwall_error_t *(void *, wasm_store_t *, const cellwall_component_func_type_t *, "
-    "const cellwall_component_val_t *, size_t, cellwall_component_val_t *, size_t)"
+    "const cellwall_component_val_t *, size_t, cellwall_component_val_t *, size_t)",
+    error=lib.cellwall_error_unsaid(),
+    onerror=unsaid,
 )
 def _call(env: Any, store: Any, ty: Any, args: Any, nargs: int, results: Any, nresults: int) -> Any:
     try:
@@ -100,7 +102,9 @@ def _call(env: Any, store: Any, ty: Any, args: Any, nargs: int, results: Any, nr
         return _ended(error)
 
 
-@ffi.callback("cellwall_error_t *(void *, wasm_store_t *, uint32_t)")
+@ffi.callback(
+    "cellwall_error_t *(void *, wasm_store_t *, uint32_t)", error=lib.cellwall_error_unsaid(), onerror=unsaid
+)
 def _drop(env: Any, store: Any, rep: int) -> Any:
     try:
         context = StoreContext(STATES[lib.cellwall_store_id(store)])
