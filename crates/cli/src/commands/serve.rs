@@ -107,12 +107,12 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
             None => None,
         };
         let at = |listener: &TcpListener| listener.local_addr().map_err(|e| cannot_listen(args.addr, e));
-        // Whoever started it waits for these lines.
+        // From the first line on, which whoever started it waits for, a signal ends it as it should.
+        let stop = stop_signal()?;
         eprintln!("Serving HTTP on http://{}/", at(&listener)?);
         if let Some(metrics) = &metrics {
             eprintln!("Serving metrics on http://{}/metrics", at(metrics)?);
         }
-        let stop = stop_signal()?;
         let served = serve(listener, metrics, guests, options, stop).await;
         served.map(|()| 0).map_err(no_threads)
     })

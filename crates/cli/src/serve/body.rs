@@ -60,6 +60,9 @@ impl Drop for Upload {
         if self.is_waiting {
             self.current.client_sends(false);
         }
+        if let Some(rest) = self.link.take() {
+            rest.leave();
+        }
     }
 }
 

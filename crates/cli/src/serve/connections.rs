@@ -34,6 +34,8 @@ pub(super) struct Link {
     requests: AtomicU32,
     /// What needs the client to go on to send: bodies of requests, requests of HTTP/2.
     uploads: AtomicU32,
+    /// Whether a request's body was not read to its end.
+    is_unread: AtomicBool,
     /// When it had no request any more, or was told to finish.
     since: AtomicU64,
     /// Whether the client has to take something first, since `wrote`.
@@ -82,6 +84,11 @@ impl Link {
     /// Whether a whole request is being answered, and nobody waits for what the client sends.
     pub(super) fn is_answering(&self) -> bool {
         self.requests.load(Ordering::Relaxed) > 0 && self.uploads.load(Ordering::Relaxed) == 0
+    }
+
+    /// Whether the client may still be sending what nobody reads.
+    pub(super) fn is_unread(&self) -> bool {
+        self.is_unread.load(Ordering::Relaxed)
     }
 
     /// The client has to take something before more can be written, or it has taken it.
@@ -134,6 +141,13 @@ impl Drop for Busy {
 /// What the client has begun to send.
 #[derive(Debug)]
 pub(super) struct Upload(Arc<Link>);
+
+impl Upload {
+    /// Nobody reads the rest.
+    pub(super) fn leave(self) {
+        self.0.is_unread.store(true, Ordering::Relaxed);
+    }
+}
 
 impl Drop for Upload {
     fn drop(&mut self) {
@@ -194,6 +208,7 @@ impl Connections {
             number,
             requests: AtomicU32::new(0),
             uploads: AtomicU32::new(0),
+            is_unread: AtomicBool::new(false),
             since: AtomicU64::new(self.now()),
             is_writing: AtomicBool::new(false),
             wrote: AtomicU64::new(0),

@@ -60,14 +60,19 @@ impl Flight {
     }
 }
 
+impl Flight {
+    /// Says how the guest ended, and counts it: before its store goes, and with it what waits for the response.
+    fn end(&self, how: Ended) {
+        self.current.end(how);
+        self.server.metrics.end(self.begin.elapsed(), how);
+    }
+}
+
 impl Drop for Flight {
     fn drop(&mut self) {
         if self.current.ended() == Ended::Running {
-            self.current.end(Ended::Trapped);
+            self.end(Ended::Trapped);
         }
-        self.server
-            .metrics
-            .end(self.begin.elapsed(), self.current.ended());
         self.server.requests.end(&self.current);
     }
 }
@@ -75,6 +80,11 @@ impl Drop for Flight {
 /// Runs a guest for a request to its end.
 pub(super) async fn run(flight: Flight, request: IncomingRequest, param: ResponseOutparam) {
     let (server, current) = (&flight.server, &flight.current);
+    // Its client left while it was in the queue.
+    if let Some(how) = current.wanted() {
+        flight.end(how);
+        return;
+    }
     let guests = &server.guests;
     let mut store = Store::new(&guests.engine, (guests.host)());
     store.limiter(|host| &mut host.limits);
@@ -92,8 +102,7 @@ pub(super) async fn run(flight: Flight, request: IncomingRequest, param: Respons
         (Some(Err(error)), None) if error.downcast_ref::<I32Exit>() == Some(&I32Exit(0)) => Ended::Well,
         (Some(Err(_)) | None, None) => Ended::Trapped,
     };
-    // Said before the store goes, and with it what waits for the response.
-    current.end(how);
+    flight.end(how);
     match (how, result) {
         (Ended::Trapped, Some(Err(error))) => complain(server, current, &error),
         (Ended::Late, _) => {

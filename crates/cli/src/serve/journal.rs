@@ -20,8 +20,10 @@ const BUFFER_BYTES_MAX: usize = 1 << 20;
 /// How long lines are collected.
 const PERIOD: Duration = Duration::from_millis(100);
 
-/// The longest path that is logged whole, in bytes.
+/// The longest path that is logged whole, in bytes,
 const PATH_BYTES_MAX: usize = 1024;
+/// and the longest method.
+const METHOD_BYTES_MAX: usize = 32;
 
 #[derive(Debug, Default)]
 struct Buffer {
@@ -109,6 +111,8 @@ impl Journal {
             .unwrap_or_default();
         let path = line.uri.path_and_query().map_or("*", |path| path.as_str());
         let path = path.get(..PATH_BYTES_MAX).unwrap_or(path);
+        let method = line.method.as_str();
+        let method = method.get(..METHOD_BYTES_MAX).unwrap_or(method);
         let millis = line.begin.elapsed().as_secs_f64() * 1e3;
         let broken = if is_whole { "" } else { " broken" };
         self.add(format_args!(
@@ -116,7 +120,7 @@ impl Journal {
             now.as_secs(),
             now.subsec_millis(),
             line.peer,
-            line.method,
+            method,
             escape::visible(path),
             line.version,
             status.as_u16(),

@@ -11,6 +11,7 @@ mod journal;
 mod metrics;
 mod requests;
 mod shard;
+mod stream;
 mod wire;
 
 use std::convert::Infallible;
@@ -37,7 +38,8 @@ pub(crate) use guest::Guests;
 use journal::Journal;
 use metrics::Metrics;
 use requests::{Ended, Requests};
-use shard::{Executor, Shard};
+use shard::Shard;
+use stream::Executor;
 use wire::Wire;
 
 /// Between two looks at the clock, for guests,
@@ -47,6 +49,9 @@ const SWEEP_TICKS: u32 = 20;
 
 /// How long a client of the metrics may take for the head of its request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// For an answer after its guest has ended, when the server is about to.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How the server is run.
 #[derive(Debug, Clone)]
@@ -112,12 +117,14 @@ pub(crate) async fn serve(
     }
     drop(listener);
     server.connections.finish();
-    let grace = server.options.timeout + Duration::from_secs(1);
+    let grace = server.options.timeout + LAST_WORDS;
     if tokio::time::timeout(grace, server.connections.none())
         .await
         .is_err()
     {
         server.requests.stop_all();
+        // What was stopped is answered, too.
+        let _ = tokio::time::timeout(LAST_WORDS, server.connections.none()).await;
     }
     server.journal.flush();
     Ok(())
@@ -168,9 +175,15 @@ async fn converse(
 ) {
     // Responses are written in one piece where they can be, and wait for nothing where not.
     let _ = stream.set_nodelay(true);
-    let mut builder = auto::Builder::new(Executor(shard.clone()));
+    let mut builder = auto::Builder::new(Executor {
+        shard: shard.clone(),
+        // Longer than a guest, or its client, may do nothing.
+        patience: server.options.timeout + server.options.client_timeout,
+    });
     // Who is idle for too long is told so from outside, whatever it was about to say.
     builder.http1().header_read_timeout(None).half_close(true);
+    // One buffer for a head and its body costs less than two pieces.
+    builder.http1().writev(false);
     let stream = TokioIo::new(Wire::new(stream, link.clone()));
     let service = service_fn(|request| {
         let (server, shard, link) = (server.clone(), shard.clone(), link.clone());
@@ -220,9 +233,10 @@ async fn answer(
     request: Request<Incoming>,
     peer: SocketAddr,
 ) -> Response<body::Answer> {
+    let is_http2 = request.version() == Version::HTTP_2;
     let asked = Asked {
         line: journal::Line::of(&request, peer),
-        busy: link.begin(request.version() == Version::HTTP_2),
+        busy: link.begin(is_http2),
     };
     if !names_its_host(&request) {
         return refuse(&server, asked, StatusCode::BAD_REQUEST);
@@ -261,6 +275,10 @@ async fn answer(
         }
         Ok(response) => {
             let status = response.status();
+            if is_http2 {
+                // It may not let us send yet.
+                current.client_takes(true);
+            }
             response.map(|body| body::Answer::of_guest(body, status, server, current, asked))
         }
         Err(why) => {

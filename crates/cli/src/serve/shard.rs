@@ -7,6 +7,9 @@
 //! likes: one that computes or blocks holds up others for two ticks, and after that the kernel divides the
 //! processors among threads.
 //!
+//! A guest waits in the shard of its connection. If many wait there and few in another shard, as when all requests
+//! come on one connection, the watch moves some.
+//!
 //! Guarantees: each shard is driven, whatever guests do, while threads can be made; a guest that panics is gone,
 //! and nothing else; a guest is never polled by two threads.
 //! Deliberately does not: stop guests, or limit how many there are.
@@ -29,6 +32,9 @@ const TICK: Duration = Duration::from_millis(1);
 
 /// For how long guests run one after the other before connections are seen to.
 const SLICE: Duration = Duration::from_micros(200);
+
+/// So many more guests than another shard has ready, a shard gives some away: a few are not worth it.
+const UNEVEN_MIN: usize = 8;
 
 /// Threads without work that a shard keeps.
 const SPARES_MAX: usize = 16;
@@ -338,19 +344,6 @@ impl Wake for Deferred {
     }
 }
 
-/// What `hyper` starts beside a connection goes to its shard too.
-#[derive(Clone)]
-pub(super) struct Executor(pub(super) Arc<Shard>);
-
-impl<F> hyper::rt::Executor<F> for Executor
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    fn execute(&self, work: F) {
-        self.0.spawn(work);
-    }
-}
-
 /// Looks after drivers that do not come back. It sleeps while no guest runs.
 struct Watch {
     is_asleep: AtomicBool,
@@ -378,6 +371,7 @@ impl Watch {
                 is_quiet &= turn == *seen && !shard.lock().is_away;
                 *seen = turn;
             }
+            even_out(shards);
             if !is_quiet {
                 thread::sleep(TICK);
                 continue;
@@ -393,11 +387,47 @@ impl Watch {
     }
 }
 
+/// Has the shard with the most ready guests give some to the one with the fewest, if it has many more.
+fn even_out(shards: &[Arc<Shard>]) {
+    let ready = |shard: &Arc<Shard>| shard.lock().ready.len();
+    let counts: Vec<usize> = shards.iter().map(ready).collect();
+    let by_count = |&at: &usize| counts[at];
+    let (Some(most), Some(fewest)) = (
+        (0..counts.len()).max_by_key(by_count),
+        (0..counts.len()).min_by_key(by_count),
+    ) else {
+        return;
+    };
+    let more = counts[most] - counts[fewest];
+    if more < UNEVEN_MIN {
+        return;
+    }
+    // Those that have waited for the longest; there may be fewer by now.
+    let given: Vec<Arc<Guest>> = {
+        let ready = &mut shards[most].lock().ready;
+        let count = (more / 2).min(ready.len());
+        ready.drain(..count).collect()
+    };
+    given.into_iter().for_each(|guest| shards[fewest].push(guest));
+}
+
 /// Starts so many shards, each with a thread that drives it, for as long as the process lives.
 ///
 /// # Errors
 /// The system has no more threads or descriptors.
 pub(super) fn start(count: usize) -> io::Result<Vec<Arc<Shard>>> {
+    let (shards, watch) = make(count)?;
+    for shard in &shards {
+        shard.hire()?;
+    }
+    let watched = shards.clone();
+    let thread = thread::Builder::new().name("cellwall-watch".to_owned());
+    thread.spawn(move || watch.run(&watched))?;
+    Ok(shards)
+}
+
+/// Shards that nobody drives yet, and what is to watch them.
+fn make(count: usize) -> io::Result<(Vec<Arc<Shard>>, Arc<Watch>)> {
     let watch = Arc::new(Watch {
         is_asleep: AtomicBool::new(false),
         thread: OnceLock::new(),
@@ -412,13 +442,7 @@ pub(super) fn start(count: usize) -> io::Result<Vec<Arc<Shard>>> {
         }))
     };
     let shards = (0..count).map(shard).collect::<io::Result<Vec<_>>>()?;
-    for shard in &shards {
-        shard.hire()?;
-    }
-    let watched = shards.clone();
-    let thread = thread::Builder::new().name("cellwall-watch".to_owned());
-    thread.spawn(move || watch.run(&watched))?;
-    Ok(shards)
+    Ok((shards, watch))
 }
 
 #[cfg(test)]
@@ -494,6 +518,36 @@ mod tests {
         let mut all: Vec<u32> = (0..100).map(|_| comes(&said)).collect();
         all.sort_unstable();
         assert_eq!(all, (1..=100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_shard_with_many_guests_gives_some_to_another() {
+        let (shards, _) = make(3).unwrap();
+        let ready = || shards.iter().map(|shard| shard.lock().ready.len());
+        let (says, said) = channel();
+        for number in 0..100 {
+            let says = says.clone();
+            shards[1].start(async move { says.send(number).unwrap() });
+        }
+        even_out(&shards);
+        assert_eq!(ready().collect::<Vec<_>>(), [50, 50, 0]);
+        even_out(&shards);
+        assert_eq!(ready().sum::<usize>(), 100);
+        assert_eq!(ready().max(), Some(50));
+        while ready().max().unwrap() - ready().min().unwrap() >= UNEVEN_MIN {
+            even_out(&shards);
+        }
+        // A few more or less stay where they are.
+        let settled: Vec<_> = ready().collect();
+        even_out(&shards);
+        assert_eq!(ready().collect::<Vec<_>>(), settled);
+        // Each is run once, wherever it is now.
+        for shard in &shards {
+            shard.hire().unwrap();
+        }
+        let mut all: Vec<u32> = (0..100).map(|_| comes(&said)).collect();
+        all.sort_unstable();
+        assert_eq!(all, (0..100).collect::<Vec<_>>());
     }
 
     #[test]

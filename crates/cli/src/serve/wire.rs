@@ -1,14 +1,16 @@
 //! The stream of a connection, with an eye on its client.
 //!
 //! Guarantees: a client that sends nothing more (`shutdown`) still gets an answer that comes soon; one that is gone
-//! is noticed within seconds, although both look alike. For the list of connections it says whether the client is
-//! to take something.
+//! is noticed within seconds, although both look alike. A client that still sends a body that no guest reads gets its
+//! answer: the system would take it away with the connection. For the list of connections it says whether the client
+//! is to take something.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -21,6 +23,16 @@ use super::connections::Link;
 /// writing fails.
 const BELIEF: Duration = Duration::from_secs(5);
 
+/// How long, and how many bytes at most, are read of what a client sends that was answered without it.
+const REST_TIME: Duration = Duration::from_secs(2);
+const REST_BYTES_MAX: usize = 16 << 20;
+
+/// What a client still sends after its answer.
+struct Rest {
+    bytes: usize,
+    end: Pin<Box<Sleep>>,
+}
+
 /// A stream and its connection.
 pub(super) struct Wire {
     stream: TcpStream,
@@ -31,6 +43,8 @@ pub(super) struct Wire {
     gone: Option<Pin<Box<Sleep>>>,
     /// Whether the client has to take something before more can be written: that has a limit elsewhere.
     is_full: bool,
+    /// Once nothing more is written.
+    rest: Option<Rest>,
 }
 
 impl Wire {
@@ -41,7 +55,25 @@ impl Wire {
             has_more: false,
             gone: None,
             is_full: false,
+            rest: None,
         }
+    }
+
+    /// Reads what nobody wants, until the client ends or for a while.
+    fn poll_rest(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(rest) = self.rest.as_mut().filter(|_| self.link.is_unread()) else {
+            return Poll::Ready(());
+        };
+        let mut room = [MaybeUninit::uninit(); 16 << 10];
+        while rest.bytes < REST_BYTES_MAX && rest.end.as_mut().poll(context).is_pending() {
+            let mut buffer = ReadBuf::uninit(&mut room);
+            let read = ready!(pin!(&mut self.stream).poll_read(context, &mut buffer));
+            if read.is_err() || buffer.filled().is_empty() {
+                break;
+            }
+            rest.bytes += buffer.filled().len();
+        }
+        Poll::Ready(())
     }
 
     /// An error if the client is gone while it is being answered, when nobody reads what it sends.
@@ -118,6 +150,14 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        pin!(&mut self.get_mut().stream).poll_shutdown(context)
+        let this = self.get_mut();
+        if this.rest.is_none() {
+            ready!(pin!(&mut this.stream).poll_shutdown(context))?;
+            this.rest = Some(Rest {
+                bytes: 0,
+                end: Box::pin(sleep(REST_TIME)),
+            });
+        }
+        this.poll_rest(context).map(Ok)
     }
 }

@@ -9,6 +9,7 @@ mod denied;
 mod escapes;
 mod golden;
 mod guests;
+mod http2;
 mod link;
 mod link_graphs;
 mod process;

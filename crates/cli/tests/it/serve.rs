@@ -73,7 +73,7 @@ impl Server {
         read_response(&mut BufReader::new(stream)).unwrap_or_else(|why| panic!("{path}: {why}"))
     }
 
-    fn metrics(&self) -> String {
+    pub(crate) fn metrics(&self) -> String {
         let mut stream = TcpStream::connect(self.metrics.unwrap()).unwrap();
         write!(
             stream,
@@ -93,7 +93,7 @@ impl Server {
         })
     }
 
-    fn signal(&self) {
+    pub(crate) fn signal(&self) {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args(["-TERM", &pid]).status();
         assert!(sent.expect("there is a kill").success());
@@ -507,6 +507,106 @@ fn a_client_that_sends_nothing_more_is_answered_and_one_that_is_gone_is_noticed(
         thread::sleep(Duration::from_millis(50));
     }
     assert!(is("cellwall_guest_stops_total 1"), "{}", server.metrics());
+}
+
+#[test]
+fn a_body_that_no_guest_reads_does_not_take_the_answer_away() {
+    let server = Server::start(&[]);
+    for bytes in [1, 100_000, 8 << 20] {
+        let mut reader = BufReader::new(server.connect());
+        let head = format!("POST /hello HTTP/1.1\r\nhost: a\r\ncontent-length: {bytes}\r\n\r\n");
+        reader.get_mut().write_all(head.as_bytes()).unwrap();
+        // As clients do that look for an answer at the end only.
+        reader.get_mut().write_all(&vec![b'x'; bytes]).unwrap();
+        let answer = read_response(&mut reader).unwrap_or_else(|why| panic!("{bytes}: {why}"));
+        assert_eq!(answer, (HELLO.0, HELLO.1.to_vec()), "{bytes}");
+    }
+}
+
+#[test]
+fn requests_that_come_at_once_are_answered_in_order() {
+    let server = Server::start(&["--timeout", "500ms"]);
+    let mut reader = BufReader::new(server.connect());
+    let paths = ["/hello", "/loop", "/once", "/trap", "/echo", "/hello"];
+    let mut requests = String::new();
+    for path in paths {
+        let method = if path == "/echo" { "POST" } else { "GET" };
+        let length = if path == "/echo" {
+            "content-length: 5\r\n\r\nhello"
+        } else {
+            "\r\n"
+        };
+        requests += &format!("{method} {path} HTTP/1.1\r\nhost: a\r\n{length}");
+    }
+    reader.get_mut().write_all(requests.as_bytes()).unwrap();
+    for path in paths {
+        let (status, body) = read_response(&mut reader).unwrap_or_else(|why| panic!("{path}: {why}"));
+        match path {
+            "/loop" => assert_eq!(status, 504),
+            "/trap" => assert_eq!(status, 502),
+            "/once" => assert_eq!((status, &body[..]), (200, &b"1\n"[..])),
+            "/echo" => assert_eq!((status, &body[..]), (200, &b"hello"[..])),
+            _ => assert_eq!((status, &body[..]), HELLO, "{path}"),
+        }
+    }
+}
+
+#[test]
+fn what_is_no_request_or_too_large_is_refused_and_others_are_served() {
+    let server = Server::start(&[]);
+    let status = |request: &str| {
+        let mut reader = BufReader::new(server.connect());
+        // The server may have had enough before all of it was sent.
+        let _ = reader.get_mut().write_all(request.as_bytes());
+        read_response(&mut reader).map(|(status, _)| status)
+    };
+    let fields = |count| (0..count).map(|at| format!("x-{at}: y\r\n")).collect::<String>();
+    let with = |fields: &str| format!("GET /hello HTTP/1.1\r\nhost: a\r\n{fields}\r\n");
+    assert_eq!(status(&with(&fields(80))), Ok(200));
+    assert_eq!(status(&with(&fields(2000))), Ok(431));
+    let long = "x".repeat(100_000);
+    assert_eq!(status(&with(&format!("x: {long}\r\n"))), Ok(200));
+    let longer = "x".repeat(1 << 20);
+    assert_eq!(status(&with(&format!("x: {longer}\r\n"))), Ok(431));
+    let path = "x".repeat(70_000);
+    assert_eq!(
+        status(&format!("GET /{path} HTTP/1.1\r\nhost: a\r\n\r\n")),
+        Ok(414)
+    );
+    for request in [
+        "GET /hello HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx",
+        "GET /hello HTTP/1.1\r\nhost: a\r\ncontent-length: +1\r\n\r\nx",
+        "GET /hello HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked, identity\r\n\r\n",
+        "GET /hello HTTP/1.1\r\nhost : a\r\n\r\n",
+        "GET /hello HTTP/1.1\r\nhost: a\r\n folded: b\r\n\r\n",
+        "GET /hel lo HTTP/1.1\r\nhost: a\r\n\r\n",
+        "GET /hello HTTP/3.0\r\nhost: a\r\n\r\n",
+        "\0\x01\x02\r\n\r\n",
+    ] {
+        let status = status(request);
+        assert!(matches!(status, Err(_) | Ok(400)), "{request:?}: {status:?}");
+    }
+    // A body whose chunks are none ends the guest's reading with an error, on which this one traps.
+    let status = status("POST /sink HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n");
+    assert!(matches!(status, Err(_) | Ok(400 | 502)), "{status:?}");
+    assert_eq!(server.get("/hello"), (HELLO.0, HELLO.1.to_vec()));
+}
+
+#[test]
+fn what_takes_too_long_is_answered_also_at_the_end() {
+    let mut server = Server::start(&["--timeout", "700ms", "--max-requests-in-flight", "1"]);
+    let mut looping = BufReader::new(server.connect());
+    write!(looping.get_mut(), "GET /loop HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    thread::sleep(Duration::from_millis(100));
+    // It waits for its place until then.
+    let mut waiting = BufReader::new(server.connect());
+    write!(waiting.get_mut(), "GET /loop HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    thread::sleep(Duration::from_millis(100));
+    server.signal();
+    assert_eq!(read_response(&mut looping).unwrap().0, 504);
+    let (status, _) = read_response(&mut waiting).unwrap();
+    assert!(matches!(status, 502..=504), "{status}");
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
 }
 
 #[test]

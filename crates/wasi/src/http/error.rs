@@ -94,11 +94,12 @@ impl HttpError {
     /// An error while connecting.
     pub(super) fn of_connect(error: &io::Error) -> HttpError {
         match error.kind() {
-            io::ErrorKind::ConnectionRefused => HttpError::ConnectionRefused,
+            // A guest is told of every way in which there is nobody as other hosts tell it: programs that have a
+            // host of their own in mind, which is away, look for these two.
+            io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable => HttpError::ConnectionRefused,
             io::ErrorKind::TimedOut => HttpError::ConnectionTimeout,
-            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-                HttpError::DestinationIpUnroutable
-            }
             io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => {
                 HttpError::ConnectionTerminated
             }
