@@ -10,7 +10,7 @@ use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::{Bytes, Incoming};
 
-use super::Server;
+use super::Branch;
 use super::connections::{self, Busy};
 use super::journal::Line;
 use super::requests::Current;
@@ -84,7 +84,7 @@ pub(super) struct Answer {
     is_whole: bool,
     is_broken: bool,
     status: StatusCode,
-    server: Arc<Server>,
+    branch: Arc<Branch>,
     line: Line,
     _busy: Busy,
 }
@@ -93,26 +93,26 @@ impl Answer {
     pub(super) fn of_guest(
         body: ResponseBody,
         status: StatusCode,
-        server: Arc<Server>,
+        branch: Arc<Branch>,
         current: Arc<Current>,
         asked: Asked,
     ) -> Answer {
         let is_whole = body.is_end_stream();
-        Answer::new(Source::Guest(body, current), is_whole, status, server, asked)
+        Answer::new(Source::Guest(body, current), is_whole, status, branch, asked)
     }
 
-    pub(super) fn of_server(text: String, status: StatusCode, server: Arc<Server>, asked: Asked) -> Answer {
-        Answer::new(Source::Server(Some(text.into())), false, status, server, asked)
+    pub(super) fn of_server(text: String, status: StatusCode, branch: Arc<Branch>, asked: Asked) -> Answer {
+        Answer::new(Source::Server(Some(text.into())), false, status, branch, asked)
     }
 
-    fn new(source: Source, is_whole: bool, status: StatusCode, server: Arc<Server>, asked: Asked) -> Answer {
+    fn new(source: Source, is_whole: bool, status: StatusCode, branch: Arc<Branch>, asked: Asked) -> Answer {
         Answer {
             source,
             bytes: 0,
             is_whole,
             is_broken: false,
             status,
-            server,
+            branch,
             line: asked.line,
             _busy: asked.busy,
         }
@@ -174,8 +174,8 @@ impl Drop for Answer {
             // Whatever the guest still does, nobody waits for it: it may take as long as for a response.
             current.client_takes(false);
         }
-        self.server.metrics.answered(self.status, self.bytes);
-        self.server.journal.log(
+        self.branch.metrics.answered(self.status, self.bytes);
+        self.branch.server.journal.log(
             &self.line,
             self.status,
             self.bytes,

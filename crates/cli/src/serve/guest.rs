@@ -9,10 +9,9 @@ use std::time::Instant;
 use cellwall::{Engine, Error, Store};
 use cellwall_wasi::I32Exit;
 use cellwall_wasi::http::{HandlerPre, IncomingRequest, ResponseOutparam};
-use tokio::sync::OwnedSemaphorePermit;
 
-use super::Server;
 use super::requests::{Current, Ended};
+use super::{Branch, Server};
 use crate::host::Host;
 
 type MakeHost = dyn Fn() -> Host + Send + Sync;
@@ -40,22 +39,20 @@ impl Guests {
     }
 }
 
-/// A request that has a place, until its guest is gone: also where that panics.
+/// A request that has taken a place, until its guest is gone: also where that panics.
 pub(super) struct Flight {
-    server: Arc<Server>,
-    current: Arc<Current>,
+    branch: Arc<Branch>,
+    pub(super) current: Arc<Current>,
     begin: Instant,
-    _place: OwnedSemaphorePermit,
 }
 
 impl Flight {
-    pub(super) fn new(server: &Arc<Server>, current: &Arc<Current>, place: OwnedSemaphorePermit) -> Flight {
-        server.metrics.begin();
+    pub(super) fn new(branch: &Arc<Branch>) -> Flight {
+        branch.metrics.begin();
         Flight {
-            server: server.clone(),
-            current: current.clone(),
+            branch: branch.clone(),
+            current: branch.requests.begin(),
             begin: Instant::now(),
-            _place: place,
         }
     }
 }
@@ -64,7 +61,7 @@ impl Flight {
     /// Says how the guest ended, and counts it: before its store goes, and with it what waits for the response.
     fn end(&self, how: Ended) {
         self.current.end(how);
-        self.server.metrics.end(self.begin.elapsed(), how);
+        self.branch.metrics.end(self.begin.elapsed(), how);
     }
 }
 
@@ -73,13 +70,14 @@ impl Drop for Flight {
         if self.current.ended() == Ended::Running {
             self.end(Ended::Trapped);
         }
-        self.server.requests.end(&self.current);
+        self.branch.requests.end(&self.current);
+        self.branch.server.places.add_permits(1);
     }
 }
 
 /// Runs a guest for a request to its end.
 pub(super) async fn run(flight: Flight, request: IncomingRequest, param: ResponseOutparam) {
-    let (server, current) = (&flight.server, &flight.current);
+    let (server, current) = (&flight.branch.server, &flight.current);
     // Its client left while it was in the queue.
     if let Some(how) = current.wanted() {
         flight.end(how);

@@ -28,6 +28,33 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
+    /// What all of them counted.
+    pub(super) fn sum<'a>(all: impl Iterator<Item = &'a Metrics>) -> Metrics {
+        let sum = Metrics::default();
+        for one in all {
+            let pairs = sum.counters().zip(one.counters());
+            pairs.for_each(|(sum, one)| {
+                sum.fetch_add(one.load(Ordering::Relaxed), Ordering::Relaxed);
+            });
+        }
+        sum
+    }
+
+    fn counters(&self) -> impl Iterator<Item = &AtomicU64> {
+        let Metrics {
+            begun,
+            answered,
+            bytes,
+            traps,
+            late,
+            stopped,
+            times,
+            micros,
+        } = self;
+        let alone = [begun, bytes, traps, late, stopped, micros];
+        alone.into_iter().chain(answered).chain(times)
+    }
+
     pub(super) fn begin(&self) {
         self.begun.fetch_add(1, Ordering::Relaxed);
     }

@@ -30,7 +30,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use body::Asked;
 use connections::{Connections, Link, Order};
@@ -74,11 +74,17 @@ struct Server {
     guests: Guests,
     options: Options,
     /// Places for guests.
-    places: Arc<Semaphore>,
+    places: Semaphore,
     connections: Arc<Connections>,
+    journal: Journal,
+}
+
+/// What the connections of a shard share: processors do not wait for each other's counters.
+struct Branch {
+    server: Arc<Server>,
+    shard: Arc<Shard>,
     requests: Requests,
     metrics: Metrics,
-    journal: Journal,
 }
 
 /// Serves until `stop` is ready; then finishes what is under way, for as long as a guest may take.
@@ -93,26 +99,32 @@ pub(crate) async fn serve(
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let shards = shard::start(cores)?;
     let server = Arc::new(Server {
         guests,
-        places: Arc::new(Semaphore::new(options.in_flight_max)),
+        places: Semaphore::new(options.in_flight_max),
         connections: Connections::new(
             options.connections_max,
             options.idle_timeout,
             options.client_timeout,
         ),
-        requests: Requests::new(options.timeout, options.client_timeout),
-        metrics: Metrics::default(),
         journal: Journal::start(options.has_access_log),
         options,
     });
-    tokio::spawn(watch(server.clone()));
+    let branch = |shard: Arc<Shard>| {
+        Arc::new(Branch {
+            server: server.clone(),
+            requests: Requests::new(server.options.timeout, server.options.client_timeout),
+            metrics: Metrics::default(),
+            shard,
+        })
+    };
+    let branches: Arc<[Arc<Branch>]> = shard::start(cores)?.into_iter().map(branch).collect();
+    tokio::spawn(watch(server.clone(), branches.clone()));
     if let Some(listener) = metrics {
-        tokio::spawn(serve_metrics(listener, server.clone()));
+        tokio::spawn(serve_metrics(listener, branches.clone()));
     }
     tokio::select! {
-        () = accept(&listener, &server, &shards) => {}
+        () = accept(&listener, &server, &branches) => {}
         () = stop => {}
     }
     drop(listener);
@@ -122,7 +134,7 @@ pub(crate) async fn serve(
         .await
         .is_err()
     {
-        server.requests.stop_all();
+        branches.iter().for_each(|branch| branch.requests.stop_all());
         // What was stopped is answered, too.
         let _ = tokio::time::timeout(LAST_WORDS, server.connections.none()).await;
     }
@@ -131,11 +143,11 @@ pub(crate) async fn serve(
 }
 
 /// Looks at the clock, for ever.
-async fn watch(server: Arc<Server>) {
+async fn watch(server: Arc<Server>, branches: Arc<[Arc<Branch>]>) {
     for tick in (0..SWEEP_TICKS).cycle() {
         tokio::time::sleep(TICK).await;
         server.connections.tick();
-        server.requests.sweep();
+        branches.iter().for_each(|branch| branch.requests.sweep());
         if tick == 0 {
             server.connections.sweep();
         }
@@ -143,17 +155,17 @@ async fn watch(server: Arc<Server>) {
 }
 
 /// Gives each client to the shard with the fewest, for ever.
-async fn accept(listener: &TcpListener, server: &Arc<Server>, shards: &[Arc<Shard>]) {
+async fn accept(listener: &TcpListener, server: &Server, branches: &[Arc<Branch>]) {
     loop {
-        let fewest = shards.iter().min_by_key(|shard| shard.tasks());
-        let shard = fewest.expect("there is a processor, and so a shard");
+        let fewest = branches.iter().min_by_key(|branch| branch.shard.tasks());
+        let branch = fewest.expect("there is a processor, and so a shard");
         // A stream belongs to the runtime in which it is accepted.
-        let accepted = poll_fn(|context| shard.inside(|| listener.poll_accept(context)));
+        let accepted = poll_fn(|context| branch.shard.inside(|| listener.poll_accept(context)));
         match accepted.await {
             Ok((stream, peer)) => {
                 server.connections.room().await;
                 let link = server.connections.open();
-                shard.spawn(converse(server.clone(), shard.clone(), stream, peer, link));
+                branch.shard.spawn(converse(branch.clone(), stream, peer, link));
             }
             // Out of descriptors, or a client that was quick to leave: others go on.
             Err(error) => {
@@ -166,19 +178,13 @@ async fn accept(listener: &TcpListener, server: &Arc<Server>, shards: &[Arc<Shar
 }
 
 /// Serves one connection.
-async fn converse(
-    server: Arc<Server>,
-    shard: Arc<Shard>,
-    stream: TcpStream,
-    peer: SocketAddr,
-    link: Arc<Link>,
-) {
+async fn converse(branch: Arc<Branch>, stream: TcpStream, peer: SocketAddr, link: Arc<Link>) {
     // Responses are written in one piece where they can be, and wait for nothing where not.
     let _ = stream.set_nodelay(true);
     let mut builder = auto::Builder::new(Executor {
-        shard: shard.clone(),
+        shard: branch.shard.clone(),
         // Longer than a guest, or its client, may do nothing.
-        patience: server.options.timeout + server.options.client_timeout,
+        patience: branch.server.options.timeout + branch.server.options.client_timeout,
     });
     // Who is idle for too long is told so from outside, whatever it was about to say.
     builder.http1().header_read_timeout(None).half_close(true);
@@ -186,8 +192,8 @@ async fn converse(
     builder.http1().writev(false);
     let stream = TokioIo::new(Wire::new(stream, link.clone()));
     let service = service_fn(|request| {
-        let (server, shard, link) = (server.clone(), shard.clone(), link.clone());
-        async move { Ok::<_, Infallible>(answer(server, &shard, &link, request, peer).await) }
+        let (branch, link) = (branch.clone(), link.clone());
+        async move { Ok::<_, Infallible>(answer(branch, &link, request, peer).await) }
     });
     let mut connection = pin!(builder.serve_connection(stream, service).into_owned());
     let mut is_finishing = false;
@@ -213,40 +219,43 @@ async fn converse(
     }
 }
 
-/// A place for a guest, as soon as there is one.
-async fn place(server: &Server) -> Option<OwnedSemaphorePermit> {
-    if let Ok(place) = server.places.clone().try_acquire_owned() {
-        return Some(place);
-    }
-    let place = server.places.clone().acquire_owned();
-    let place = tokio::time::timeout(server.options.timeout, place).await;
-    place
-        .ok()
-        .map(|place| place.expect("the semaphore is never closed"))
+/// Takes a place for a guest, as soon as there is one; false if that takes too long.
+async fn has_place(server: &Server) -> bool {
+    let taken = match server.places.try_acquire() {
+        Ok(place) => Some(place),
+        Err(_) => {
+            let place = tokio::time::timeout(server.options.timeout, server.places.acquire()).await;
+            place
+                .ok()
+                .map(|place| place.expect("the semaphore is never closed"))
+        }
+    };
+    // Given back by hand, where the guest is gone.
+    taken.map(SemaphorePermit::forget).is_some()
 }
 
 /// Answers one request with a guest of its own.
 async fn answer(
-    server: Arc<Server>,
-    shard: &Arc<Shard>,
+    branch: Arc<Branch>,
     link: &Arc<Link>,
     request: Request<Incoming>,
     peer: SocketAddr,
 ) -> Response<body::Answer> {
+    let server = &branch.server;
     let is_http2 = request.version() == Version::HTTP_2;
     let asked = Asked {
         line: journal::Line::of(&request, peer),
         busy: link.begin(is_http2),
     };
     if !names_its_host(&request) {
-        return refuse(&server, asked, StatusCode::BAD_REQUEST);
+        return refuse(&branch, asked, StatusCode::BAD_REQUEST);
     }
     let upload = (!request.body().is_end_stream()).then(|| link.upload());
-    let Some(place) = place(&server).await else {
-        return refuse(&server, asked, StatusCode::SERVICE_UNAVAILABLE);
-    };
-    let current = server.requests.begin();
-    let flight = guest::Flight::new(&server, &current, place);
+    if !has_place(server).await {
+        return refuse(&branch, asked, StatusCode::SERVICE_UNAVAILABLE);
+    }
+    let flight = guest::Flight::new(&branch);
+    let current = flight.current.clone();
     let request = request.map(|body| -> BoxBody {
         Box::pin(body::Upload {
             body,
@@ -259,7 +268,7 @@ async fn answer(
     let (param, response) = ResponseOutparam::new();
     // If the client goes away before it is answered, the guest has nobody to work for.
     let abandoned = requests::StopOnDrop::new(current.clone());
-    shard.start(guest::run(flight, request, param));
+    branch.shard.start(guest::run(flight, request, param));
     let response = response.await;
     abandoned.disarm();
     match response {
@@ -271,7 +280,7 @@ async fn answer(
                 current.number(),
                 response.status().as_u16()
             ));
-            refuse(&server, asked, StatusCode::BAD_GATEWAY)
+            refuse(&branch, asked, StatusCode::BAD_GATEWAY)
         }
         Ok(response) => {
             let status = response.status();
@@ -279,7 +288,7 @@ async fn answer(
                 // It may not let us send yet.
                 current.client_takes(true);
             }
-            response.map(|body| body::Answer::of_guest(body, status, server, current, asked))
+            response.map(|body| body::Answer::of_guest(body, status, branch, current, asked))
         }
         Err(why) => {
             if let Unanswered::Error(code) = why {
@@ -293,7 +302,7 @@ async fn answer(
                 Ended::Starved => StatusCode::REQUEST_TIMEOUT,
                 Ended::Running | Ended::Well | Ended::Trapped | Ended::Stopped => StatusCode::BAD_GATEWAY,
             };
-            refuse(&server, asked, status)
+            refuse(&branch, asked, status)
         }
     }
 }
@@ -314,26 +323,27 @@ fn names_its_host<B>(request: &Request<B>) -> bool {
 }
 
 /// An answer of the server's own.
-fn refuse(server: &Arc<Server>, asked: Asked, status: StatusCode) -> Response<body::Answer> {
+fn refuse(branch: &Arc<Branch>, asked: Asked, status: StatusCode) -> Response<body::Answer> {
     let reason = status.canonical_reason().unwrap_or_default();
     let text = format!("{} {reason}\n", status.as_u16());
     let mut response = Response::new(text);
     *response.status_mut() = status;
     let plain = http::HeaderValue::from_static("text/plain");
     response.headers_mut().insert(http::header::CONTENT_TYPE, plain);
-    response.map(|text| body::Answer::of_server(text, status, server.clone(), asked))
+    response.map(|text| body::Answer::of_server(text, status, branch.clone(), asked))
 }
 
 /// Serves the metrics, under every path.
-async fn serve_metrics(listener: TcpListener, server: Arc<Server>) {
+async fn serve_metrics(listener: TcpListener, branches: Arc<[Arc<Branch>]>) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let server = server.clone();
+        let branches = branches.clone();
         let service = service_fn(move |_: Request<Incoming>| {
-            let text = server.metrics.text(server.requests.count());
+            let in_flight = branches.iter().map(|branch| branch.requests.count());
+            let text = Metrics::sum(branches.iter().map(|branch| &branch.metrics)).text(in_flight.sum());
             let mut response = Response::new(text);
             let kind = http::HeaderValue::from_static("text/plain; version=0.0.4");
             response.headers_mut().insert(http::header::CONTENT_TYPE, kind);

@@ -156,7 +156,6 @@ impl Current {
 pub(super) struct Requests {
     timeout: Duration,
     patience: Duration,
-    next: AtomicU64,
     all: Mutex<BTreeMap<u64, Arc<Current>>>,
 }
 
@@ -166,7 +165,6 @@ impl Requests {
         Requests {
             timeout,
             patience,
-            next: AtomicU64::new(1),
             all: Mutex::default(),
         }
     }
@@ -176,7 +174,9 @@ impl Requests {
     }
 
     pub(super) fn begin(&self) -> Arc<Current> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        // Of all of the process, for whoever reads the log.
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let current = Arc::new(Current {
             number,
             begin: Instant::now(),

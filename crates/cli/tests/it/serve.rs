@@ -178,6 +178,7 @@ fn a_request_names_its_host_once() {
         "GET /hello HTTP/1.1\r\nhost:",
         "GET http://a/hello HTTP/1.1\r\nhost: a",
         "GET http://a/hello HTTP/1.1",
+        "CONNECT http://a/hello HTTP/1.1",
         "GET /hello HTTP/1.0",
         "GET /hello HTTP/1.0\r\nhost: a",
     ] {
