@@ -111,12 +111,14 @@ impl<'a> Function<'a> {
     /// Makes a register and all copies of it of this kind.
     fn sharpen(&mut self, register: u8, kind: Kind) {
         let copies = self.state.copies;
-        // If it is like a length, both facts hold, but a kind says only one: the copies keep the other.
+        // If it is like a length, both facts hold, but a kind says only one: the copies keep the other,
+        // such as an index that is compared with the lengths of two memories.
         let is_alone = self.state.kind(register).length_like() && matches!(kind, Kind::UpTo(_));
         self.state.set(register, kind);
         for other in (0..16).filter(|_| !is_alone) {
             let is_copy = copies.equal(other, register) && self.state.kind(other).is_data();
-            if other == register || is_copy {
+            let keeps_its_own = self.state.kind(other).tells_apart(kind);
+            if other == register || (is_copy && !keeps_its_own) {
                 self.state.set(other, kind);
                 if let (Some(slot), Some(kind)) = (copies.home(other), kind.spilled()) {
                     self.frames.set(&mut self.frame, slot, kind);

@@ -94,6 +94,16 @@ impl Kind {
             || matches!(self, TableIndex(_) | TableLength(_) | ScaledTableIndex(_))
     }
 
+    /// Whether it is related to a length in a way of which `other` does not tell.
+    #[inline]
+    pub(crate) fn tells_apart(self, other: Kind) -> bool {
+        let same = match (self, other) {
+            (MemoryIndex { memory, .. }, MemoryIndex { memory: m, .. }) => memory == m,
+            _ => self == other,
+        };
+        self.length_like() && !same
+    }
+
     /// The largest value, if it fits 32 bits.
     #[inline]
     pub(crate) fn max(self) -> Option<u32> {

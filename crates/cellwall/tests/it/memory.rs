@@ -114,3 +114,49 @@ fn several_memories_are_several() {
         .expect("exported");
     assert!(out.call(&mut store, ()).is_err());
 }
+
+/// The fuzzer found that the verifier forgot the first comparison of an index at the second.
+#[test]
+fn one_index_into_several_memories_and_tables() {
+    let (mut store, instance) = instantiate(
+        r#"(module (table $t i64 10 10 externref) (table $u i64 10 externref)
+             (memory $a i64 1) (memory $b i64 2) (memory $c i64 70000 (pagesize 1))
+             (data (memory $a) (i64.const 7) "\01\02") (data (memory $b) (i64.const 7) "\04\08")
+             (data (memory $c) (i64.const 7) "\10")
+             (func (export "of") (param $i i64) (result i64)
+               (i64.add (i64.load8_u $a (local.get $i))
+               (i64.add (i64.load8_u $b (local.get $i))
+               (i64.add (i64.load8_u $c (local.get $i))
+               (i64.add (i64.load16_u $b (local.get $i))
+                        (i64.load16_u $a (local.get $i)))))))
+             (func (export "tables") (param $i i64) (result i64)
+               (i64.add (i64.extend_i32_u (ref.is_null (table.get $u (local.get $i))))
+               (i64.add (i64.load8_u $b (local.get $i))
+               (i64.add (i64.load8_u $a (local.get $i))
+               (i64.add (i64.load8_u $c (local.get $i))
+               (i64.add (i64.extend_i32_u (ref.is_null (table.get $t (local.get $i))))
+               (i64.add (i64.extend_i32_u (ref.is_null (table.get $u (local.get $i))))
+               (i64.add (i64.load16_u $a (local.get $i))
+               (i64.add (i64.load8_u $c (local.get $i))
+               (i64.add (i64.load16_u $b (local.get $i))
+                        (i64.extend_i32_u (ref.is_null (table.get $t (local.get $i)))))))))))))))"#,
+    );
+    let of = instance
+        .get_typed_func::<i64, i64>(&mut store, "of")
+        .expect("exported");
+    assert_eq!(
+        of.call(&mut store, 7).expect("inside"),
+        1 + 4 + 16 + 0x804 + 0x201
+    );
+    assert!(of.call(&mut store, 65_535).is_err(), "the end of the first");
+    assert!(of.call(&mut store, 70_000).is_err());
+    assert!(of.call(&mut store, -1).is_err());
+    let tables = instance
+        .get_typed_func::<i64, i64>(&mut store, "tables")
+        .expect("exported");
+    assert_eq!(
+        tables.call(&mut store, 7).expect("inside"),
+        4 + 4 + 1 + 16 + 0x201 + 16 + 0x804
+    );
+    assert!(tables.call(&mut store, 10).is_err());
+}

@@ -127,6 +127,40 @@ fn the_length_is_that_of_the_memory() {
     );
 }
 
+/// Two registers, each compared with the length of one memory; then an access to each memory, by the
+/// register of its own comparison or by the other one.
+fn two_memories(second: Part, crossed: bool) -> impl FnOnce(&mut Fun) {
+    move |f| {
+        f.memory64 = true;
+        let (mut out, mut out_too) = (f.a.create_label(), f.a.create_label());
+        second(&mut f.a).unwrap();
+        compare(&mut f.a).unwrap();
+        f.a.ja(out).unwrap();
+        f.a.mov(rcx, qword_ptr(r15 + At::memory(0) + 8)).unwrap();
+        f.a.cmp(rsi, qword_ptr(rcx + LENGTH)).unwrap();
+        f.a.ja(out_too).unwrap();
+        let (of_one, of_zero) = if crossed { (rsi, rdi) } else { (rdi, rsi) };
+        f.a.mov(rcx, qword_ptr(r15 + At::memory(1))).unwrap();
+        f.access().mov(rax, qword_ptr(rcx + of_one)).unwrap();
+        f.a.mov(rcx, qword_ptr(r15 + At::memory(0))).unwrap();
+        f.access().mov(rax, qword_ptr(rcx + of_zero)).unwrap();
+        f.a.ret().unwrap();
+        f.trap(&mut out, TrapCode::MemoryOutOfBounds);
+        f.trap(&mut out_too, TrapCode::MemoryOutOfBounds);
+    }
+}
+
+#[test]
+fn copies_of_an_index_are_compared_with_the_lengths_of_two_memories() {
+    accept(I64_TO_I64, two_memories(|a| a.mov(rsi, rdi), false));
+    accept(
+        I64_TO_I64,
+        two_memories(|a| a.lea(rsi, qword_ptr(rdi + 1)), false),
+    );
+    let crossed = two_memories(|a| a.lea(rsi, qword_ptr(rdi + 1)), true);
+    refuse(I64_TO_I64, Rule::MemoryAccess, crossed);
+}
+
 #[test]
 fn the_comparison_is_unsigned_and_of_64_bits() {
     refused(compare, |a, out| a.jg(out), nothing, 0);
