@@ -313,15 +313,15 @@ impl StoreOpaque {
             return Ok(Some(old));
         }
         let desired = old.saturating_add(delta);
-        // Beyond a declared maximum it only fails, as any growth does.
+        let ask = Ask::TableGrowing(old as usize, desired as usize, max.map(|max| max as usize));
+        if !self.may_grow(ask).map_err(Error::host)? {
+            return Ok(None);
+        }
+        // Beyond a limit or a declared maximum it only fails, as any growth does.
         if bytes_of(desired).is_none() && max.is_none_or(|max| desired <= max) {
             return Err(Error::Limit(format!(
                 "failed to allocate a table of {desired} elements"
             )));
-        }
-        let ask = Ask::TableGrowing(old as usize, desired as usize, max.map(|max| max as usize));
-        if !self.may_grow(ask).map_err(Error::host)? {
-            return Ok(None);
         }
         let result = if desired > max.unwrap_or(u64::MAX).min(TABLE_ELEMENTS_MAX) {
             Err("the maximum size of the table is reached".into())

@@ -45,6 +45,34 @@ fn sizes_are_limited_for_guests_and_hosts() {
     assert!(instantiate(&mut store, "(module (memory 3))").is_err());
 }
 
+/// What no machine can address is asked of the limiter first: whoever set a limit is told -1, as ever.
+#[test]
+fn a_table_beyond_all_addresses_only_fails_where_there_is_a_limit() {
+    const GROW: &str = r#"
+        (module (table i64 0 funcref)
+          (func (export "grow") (param i64) (result i64) (table.grow 0 (ref.null func) (local.get 0))))"#;
+    let too_many = [-9, 1 << 60, 1 << 61, i64::MIN];
+    let mut store = limited(StoreLimitsBuilder::new().table_elements(10).build());
+    let instance = instantiate(&mut store, GROW).expect("an empty table");
+    let grow = instance
+        .get_typed_func::<i64, i64>(&mut store, "grow")
+        .expect("exported");
+    for delta in too_many {
+        assert_eq!(grow.call(&mut store, delta).expect("no trap"), -1, "{delta}");
+    }
+    assert_eq!(grow.call(&mut store, 10).expect("no trap"), 0);
+
+    let mut store = limited(StoreLimitsBuilder::new().build());
+    let instance = instantiate(&mut store, GROW).expect("an empty table");
+    let grow = instance
+        .get_typed_func::<i64, i64>(&mut store, "grow")
+        .expect("exported");
+    for delta in too_many {
+        let error = grow.call(&mut store, delta).expect_err("nothing can address it");
+        assert!(error.to_string().contains("failed to allocate"), "{error}");
+    }
+}
+
 #[test]
 fn counts_are_limited() {
     let limits = StoreLimitsBuilder::new()
