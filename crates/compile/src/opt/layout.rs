@@ -85,8 +85,10 @@ impl Graph {
                 work.push(at as u32);
             }
         }
-        if !func.unlikely.is_empty() || !func.handlers.is_empty() {
-            self.mark_unlikely(func, &mut cold, &mut work);
+        let hinted = !func.unlikely.is_empty() || !func.handlers.is_empty();
+        let dominators = hinted.then(|| Dominators::of(func));
+        if let Some(dominators) = &dominators {
+            self.mark_unlikely(func, dominators, &mut cold, &mut work);
         }
         // Ends because each block becomes cold once.
         let mut ways_left = self.succs.clone();
@@ -100,12 +102,19 @@ impl Graph {
                 }
             }
         }
+        // Where rare ways meet again is not rare itself, but must not stand before what dominates it.
+        if let Some(dominators) = &dominators {
+            let mut below: IdMap<Block, bool> = IdMap::filled(false, func.blocks.len());
+            for (at, &block) in func.order.iter().enumerate().skip(1) {
+                cold[at] |= below[dominators.parent(block).expect("only the entry has none")];
+                below[block] = cold[at];
+            }
+        }
         cold
     }
 
     /// Marks what hints say, if no other way leads there, and what it dominates.
-    fn mark_unlikely(&self, func: &Func, cold: &mut [bool], work: &mut Vec<u32>) {
-        let dominators = Dominators::of(func);
+    fn mark_unlikely(&self, func: &Func, dominators: &Dominators, cold: &mut [bool], work: &mut Vec<u32>) {
         let mut unlikely: IdMap<Block, bool> = IdMap::filled(false, func.blocks.len());
         func.unlikely.iter().for_each(|&block| unlikely[block] = true);
         let mut below: IdMap<Block, bool> = IdMap::filled(false, func.blocks.len());
@@ -367,6 +376,31 @@ mod tests {
         assert_eq!(
             laid_out(&hinted("(@metadata.code.branch_hint \"\\01\")")),
             [7, 1, 8, 3]
+        );
+    }
+
+    #[test]
+    fn where_rare_ways_meet_stands_behind_what_dominates_it() {
+        let ways = |end: &str| {
+            body(&format!(
+                r#"(local i32)
+                (if (local.get 0) (then (global.set 0 (i32.const 5))))
+                (block
+                  (local.set 1 (i32.popcnt (local.get 0)))
+                  (@metadata.code.branch_hint "\00")
+                  (if (i32.ctz (local.get 0)) (then (global.set 0 (i32.const 7)) (br 1)))
+                  (@metadata.code.branch_hint "\00")
+                  (if (i32.clz (local.get 0)) (then (global.set 0 (i32.const 8)) (br 1)))
+                  {end})
+                (global.set 0 (i32.const 1))
+                (if (local.get 1) (then (global.set 0 (i32.const 2))))"#
+            ))
+        };
+        // All that follows the first choice is rare: two hints, and a trap behind them.
+        assert_eq!(laid_out(&ways("unreachable")), [5, 7, 8, 0, 1, 2]);
+        assert_eq!(
+            laid_out(&ways("(global.set 0 (i32.const 3))")),
+            [5, 3, 1, 2, 7, 8]
         );
     }
 
