@@ -62,7 +62,7 @@ const RESULTS: [&str; 4] = ["", "i32", "i64 i32", "v128 i64 i64 i64 i64 i64 i64 
 pub enum Parts {
     /// What other engines have too.
     Common,
-    /// Also the older encoding of exceptions, and shared memories.
+    /// Also the older encoding of exceptions, shared memories, and references to numbers.
     All,
 }
 
@@ -122,6 +122,12 @@ impl Writer {
         let seen = if self.one_in(2) { "(export \"t\")" } else { "" };
         self.line(format_args!("(table $t {seen} {ELEMENTS} funcref)"));
         self.line(format_args!("(table $u {ELEMENTS} (ref null $f0))"));
+        if self.parts == Parts::All {
+            self.line(format_args!(
+                "(table $v {ELEMENTS} (ref i31) (ref.i31 (i32.const -3)))
+                 (global $i (mut anyref) (ref.i31 (i32.const 5)))"
+            ));
+        }
         let all: String = (0..FUNCS).map(|i| format!(" $g{i}")).collect();
         self.line(format_args!("(elem (table $t) (i32.const 0) func{all})"));
         for i in 0..FUNCS {
@@ -162,6 +168,9 @@ impl Writer {
             "(func $g{i} (type $f{ty}) (param $x i32) (param $l i64) (result i32)
              (local $y i32) (local $r (ref null $f0)) (local $e exnref)"
         ));
+        if self.parts == Parts::All {
+            self.line(format_args!("(local $i anyref)"));
+        }
         self.burn();
         if !self.one_in(4) {
             let func = self.typed();
@@ -248,6 +257,7 @@ impl Writer {
             5 if nested => self.repeat(depth + 1),
             6 | 7 => self.throw(),
             8 | 9 => self.call(),
+            10 if self.parts == Parts::All && self.one_in(2) => self.number(),
             10 => self.reference(),
             11 => self.null_test(),
             12 => self.atomic(),
@@ -344,6 +354,50 @@ impl Writer {
             _ => self.line(format_args!(
                 "{index} i32.const 7 i32.and local.get $r table.set $u"
             )),
+        }
+    }
+
+    /// Makes, moves, casts and reads references to numbers.
+    fn number(&mut self) {
+        const TYPES: [&str; 7] = [
+            "(ref any)",
+            "(ref eq)",
+            "(ref i31)",
+            "anyref",
+            "i31ref",
+            "nullref",
+            "(ref none)",
+        ];
+        let value = self.expression(1);
+        let index = format!("{} i32.const 7 i32.and", self.expression(1));
+        let ty = TYPES[self.rng.below(TYPES.len())];
+        let label = self.label();
+        match self.rng.below(10) {
+            0 | 1 => self.line(format_args!("{value} ref.i31 local.set $i")),
+            2 => self.line(format_args!("{index} {value} ref.i31 table.set $v")),
+            3 => self.line(format_args!("{index} table.get $v i31.get_s local.set $y")),
+            4 => self.line(format_args!("{index} table.get $v local.set $i")),
+            5 => self.line(format_args!(
+                "global.get $i local.get $i global.set $i local.set $i"
+            )),
+            6 => self.line(format_args!(
+                "local.get $i ref.cast i31ref i31.get_u local.set $y"
+            )),
+            7 => self.line(format_args!("local.get $i ref.test {ty} local.set $y")),
+            8 => self.line(format_args!(
+                "local.get $i ref.cast eqref global.get $i ref.cast eqref ref.eq local.set $y"
+            )),
+            _ => {
+                let branch = if self.one_in(2) {
+                    "br_on_cast"
+                } else {
+                    "br_on_cast_fail"
+                };
+                self.line(format_args!(
+                    "block $b{label} (result anyref) local.get $i {branch} $b{label} anyref {ty}
+                     drop {value} local.set $x ref.null none end local.set $i"
+                ));
+            }
         }
     }
 
@@ -501,6 +555,13 @@ mod tests {
             "br_on_null",
             "br_on_non_null",
             "ref.as_non_null",
+            "i31.get_s",
+            "i31.get_u",
+            "ref.test (ref none)",
+            "ref.cast i31ref",
+            "ref.eq",
+            "br_on_cast $",
+            "br_on_cast_fail",
             "cmpxchg",
             "shared",
         ] {

@@ -304,6 +304,41 @@ fn small_reservations_compare_with_the_current_length() {
     });
 }
 
+/// A small index and a copy of it, of which one is compared with the length of a memory and the other with
+/// that of a table: each says what it was compared with, and not what the other was.
+#[test]
+fn an_index_of_a_memory_stays_one_if_a_copy_becomes_that_of_a_table() {
+    let access = |crossed: bool| {
+        move |f: &mut Fun| {
+            f.target = Target {
+                memory_reservation_bytes: 1 << 20,
+                memory_guard_bytes: 65536,
+                ..Target::new(Default::default())
+            };
+            let (mut out, mut out_too) = (f.a.create_label(), f.a.create_label());
+            f.a.and(edi, 63).unwrap();
+            match crossed {
+                true => f.a.lea(rsi, qword_ptr(rdi + 1)).unwrap(),
+                false => f.a.mov(rsi, rdi).unwrap(),
+            }
+            f.a.cmp(rdi, qword_ptr(r15 + At::memory(1) + LENGTH as i32))
+                .unwrap();
+            f.a.ja(out).unwrap();
+            f.a.cmp(rsi, qword_ptr(r15 + At::table(1) + LENGTH as i32))
+                .unwrap();
+            f.a.jae(out_too).unwrap();
+            f.a.mov(rax, qword_ptr(r15 + At::memory(1))).unwrap();
+            let index = if crossed { rsi } else { rdi };
+            f.access().mov(eax, dword_ptr(rax + index + 0x8000)).unwrap();
+            f.a.ret().unwrap();
+            f.trap(&mut out, TrapCode::MemoryOutOfBounds);
+            f.trap(&mut out_too, TrapCode::TableOutOfBounds);
+        }
+    };
+    accept(I32_TO_I32, access(false));
+    refuse(I32_TO_I32, Rule::MemoryAccess, access(true));
+}
+
 #[test]
 fn a_far_offset_is_added_in_64_bits_and_compared() {
     let load = |compare: bool, imported_definition: bool| {
