@@ -4,6 +4,8 @@
 //! `bin/` drive by themselves.
 
 #[cfg(feature = "peers")]
+pub mod child;
+#[cfg(feature = "peers")]
 pub mod components;
 #[cfg(feature = "peers")]
 pub mod differential;
@@ -12,3 +14,5 @@ pub mod loader;
 pub mod mutate;
 #[cfg(feature = "peers")]
 mod observe;
+#[cfg(feature = "peers")]
+mod told;

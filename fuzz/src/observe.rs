@@ -79,7 +79,7 @@ fn digest(bytes: &[u8]) -> u64 {
 }
 
 /// Defines `observe` for the crate `$api`. The module around it defines `Engine`-specific helpers:
-/// `engine`, `instantiate`, `kinds`, `value`, `bits`, `trap` and `thrown`.
+/// `engine`, `instantiate`, `of_module`, `kinds`, `value`, `bits`, `trap` and `thrown`.
 macro_rules! observer {
     ($api:ident) => {
         /// What is seen of each exported function.
@@ -97,21 +97,21 @@ macro_rules! observer {
             names.sort();
             let mut exports = Exports::new();
             for name in &names {
-                if let Some(seen) = observe_one(&engine, &module, name, &names, seed) {
+                if let Some(seen) = observe_one(&engine, &module, name, &names, seed)? {
                     exports.push((name.clone(), seen));
                 }
             }
             Ok(exports)
         }
 
-        /// `None` if the export is not a function.
+        /// `None` if the export is not a function. An error if the engine lacks room for an instance.
         fn observe_one(
             engine: &$api::Engine,
             module: &$api::Module,
             name: &str,
             names: &[String],
             seed: u64,
-        ) -> Option<Vec<Seen>> {
+        ) -> Result<Option<Vec<Seen>>, String> {
             let limits = $api::StoreLimitsBuilder::new()
                 .memory_size(MEMORY_BYTES_MAX)
                 .table_elements(TABLE_ELEMENTS_MAX)
@@ -119,10 +119,14 @@ macro_rules! observer {
             let mut store = $api::Store::new(engine, limits);
             store.limiter(|limits| limits);
             let linker = $api::Linker::<$api::StoreLimits>::new(engine);
-            let Ok(instance) = instantiate(&linker, &mut store, module) else {
-                return Some(vec![Seen::NotInstantiated]);
+            let instance = match instantiate(&linker, &mut store, module) {
+                Ok(instance) => instance,
+                Err(error) if of_module(&error) => return Ok(Some(vec![Seen::NotInstantiated])),
+                Err(error) => return Err(format!("{error:#}")),
             };
-            let func = instance.get_func(&mut store, name)?;
+            let Some(func) = instance.get_func(&mut store, name) else {
+                return Ok(None);
+            };
             let ty = func.ty(&store);
             let (params, results) = kinds(&ty);
             let mut rng = Rng::new(seed);
@@ -136,7 +140,7 @@ macro_rules! observer {
                 match func.call(&mut store, &arguments, &mut values) {
                     Ok(()) => seen.push(Seen::Values(values.iter().map(bits).collect())),
                     Err(error) => match trap(&error) {
-                        name if name == "StackOverflow" => return Some(vec![Seen::StackOverflow]),
+                        name if name == "StackOverflow" => return Ok(Some(vec![Seen::StackOverflow])),
                         name => {
                             seen.push(Seen::Trap(name));
                             seen.extend(thrown(&mut store).map(Seen::Exception));
@@ -153,7 +157,7 @@ macro_rules! observer {
                     seen.push(Seen::Global(bits(&now)));
                 }
             }
-            Some(seen)
+            Ok(Some(seen))
         }
     };
 }
@@ -226,6 +230,11 @@ macro_rules! like_wasmtime {
             let exception = store.take_pending_exception()?;
             let fields = exception.fields(&mut *store).expect("it is of this store");
             Some(fields.map(|value| bits(&value)).collect())
+        }
+
+        /// Whether the module itself ended its instantiation, not what the engine has room for.
+        fn of_module(error: &Error) -> bool {
+            error.is::<$api::Trap>() || error.is::<$api::ThrownException>()
         }
 
         fn trap(error: &Error) -> String {
@@ -328,6 +337,11 @@ pub mod wasmi {
     /// It has no exceptions.
     fn thrown(_: &mut Store<StoreLimits>) -> Option<Vec<u128>> {
         None
+    }
+
+    /// Its errors of instantiation are not told apart by kind.
+    fn of_module(_: &Error) -> bool {
+        true
     }
 
     fn trap(error: &Error) -> String {
