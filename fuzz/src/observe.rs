@@ -284,7 +284,12 @@ pub mod wasmi {
     observer!(wasmi);
 
     fn engine() -> wasmi::Engine {
-        wasmi::Engine::default()
+        let mut config = wasmi::Config::default();
+        config
+            .wasm_custom_page_sizes(true)
+            .wasm_memory64(true)
+            .wasm_wide_arithmetic(true);
+        wasmi::Engine::new(&config)
     }
 
     fn instantiate(
