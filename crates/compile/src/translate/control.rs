@@ -477,10 +477,18 @@ impl<'m> Translator<'m> {
         self.bodies.len() == 1
     }
 
+    /// A tail call of an inlined body: a call whose results are the body's, unless it was inlined too
+    /// and never returns.
+    fn tail_of_inlined(&mut self, call: impl FnOnce(&mut Self)) {
+        self.outside_of_body(call);
+        if self.block.is_some() {
+            self.return_body();
+        }
+    }
+
     fn return_call(&mut self, func: FuncIdx) {
         if !self.is_tail() {
-            self.outside_of_body(|this| this.call(func));
-            return self.return_body();
+            return self.tail_of_inlined(|this| this.call(func));
         }
         let (sig, args) = self.call_args(func);
         self.end_block(InstData::ReturnCall { func, sig, args });
@@ -488,8 +496,7 @@ impl<'m> Translator<'m> {
 
     fn return_call_indirect(&mut self, ty: TypeIdx, table: TableIdx) {
         if !self.is_tail() {
-            self.outside_of_body(|this| this.call_indirect(ty, table));
-            return self.return_body();
+            return self.tail_of_inlined(|this| this.call_indirect(ty, table));
         }
         let (sig, args) = self.indirect_args(ty);
         self.end_block(InstData::ReturnCallIndirect { table, ty, sig, args });
@@ -497,8 +504,7 @@ impl<'m> Translator<'m> {
 
     fn return_call_ref(&mut self, ty: TypeIdx) {
         if !self.is_tail() {
-            self.outside_of_body(|this| this.call_ref(ty));
-            return self.return_body();
+            return self.tail_of_inlined(|this| this.call_ref(ty));
         }
         let (sig, args) = self.indirect_args(ty);
         self.end_block(InstData::ReturnCallRef { ty, sig, args });

@@ -95,6 +95,30 @@ fn a_body_that_does_not_end_makes_the_rest_unreachable() {
     traps(wat, &[0], Trap::IntegerDivisionByZero);
 }
 
+/// What a body calls in its tail may be inlined too, and never return; its neighbour does.
+#[test]
+fn a_tail_call_in_a_body_may_not_return() {
+    let calling = |callee: &str, tail: &str| {
+        format!(
+            r#"(module (tag $e (param i32)) (type $t (func (param i32) (result i32)))
+                 (func (export "f") (param i32) (result i32)
+                   (block $caught (result i32)
+                     (try_table (result i32) (catch $e $caught) (call $g (local.get 0)))))
+                 (func $g (type $t) (i32.const 5) (local.get 0) {tail} (i32.const 1) drop)
+                 (func $h (type $t) {callee}))"#
+        )
+    };
+    let never = calling("(throw $e (local.get 0))", "return_call $h");
+    assert_eq!(calls(&never), (0, 2));
+    returns(&never, &[7], &[7]);
+    let trapping = calling("(i32.div_u (local.get 0) (i32.const 0)) (loop (br 0))", "return_call $h");
+    assert_eq!(calls(&trapping), (0, 2));
+    traps(&trapping, &[7], Trap::IntegerDivisionByZero);
+    let once = calling("(i32.add (local.get 0) (i32.const 1))", "return_call $h");
+    assert_eq!(calls(&once), (0, 2));
+    returns(&once, &[7], &[8]);
+}
+
 #[test]
 fn bodies_nest_and_bring_several_results() {
     let wat = r#"(module
