@@ -34,11 +34,14 @@ pub(super) enum Space {
     TableSize(u32),
 }
 
-/// How many memories and globals are imported: those may be one and the same. They come first.
+/// What comes from outside: how many memories and globals are imported, which may be one and the same,
+/// and come first; and what other threads change.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Imports {
     pub(crate) memories: u32,
     pub(crate) globals: u32,
+    /// The bits of shared memories.
+    pub(crate) shared: u64,
 }
 
 impl Imports {
@@ -52,7 +55,7 @@ impl Imports {
 
     /// The bits of what may change with this one: imported ones share a bit, as do those beyond
     /// the 63rd.
-    fn bit(imported: u32, index: u32) -> u64 {
+    pub(super) fn bit(imported: u32, index: u32) -> u64 {
         match index.checked_sub(imported) {
             None => 1,
             Some(own) => 2 << own.min(62),
@@ -361,9 +364,14 @@ fn loop_effects(
 }
 
 impl Loops {
-    /// What each loop changes.
+    /// What each loop changes. Of a shared memory, a loop may wait for what another thread changes,
+    /// without an atomic access too: `volatile` of C has none.
     pub(super) fn effects(&self, func: &Func, dominators: &Dominators, imports: Imports) -> Vec<Effects> {
-        let mut effects = vec![Effects::default(); self.all().len()];
+        let others = Effects {
+            memories: imports.shared,
+            ..Effects::default()
+        };
+        let mut effects = vec![others; self.all().len()];
         if effects.is_empty() {
             return effects;
         }

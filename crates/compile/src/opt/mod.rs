@@ -49,12 +49,17 @@ impl Config {
     /// These passes on functions of a module.
     pub(crate) fn of(module: &Module, passes: Passes) -> Self {
         let memories = module.memories().ids().filter(|&m| module.is_memory_imported(m));
+        let memories = memories.count() as u32;
         let globals = module.globals().ids().filter(|&g| module.is_global_imported(g));
+        let shared = module.memories().iter().filter(|(_, ty)| ty.shared);
         Self {
             passes,
             imports: Imports {
-                memories: memories.count() as u32,
+                memories,
                 globals: globals.count() as u32,
+                shared: shared.fold(0, |bits, (memory, _)| {
+                    bits | Imports::bit(memories, memory.as_u32())
+                }),
             },
         }
     }

@@ -10,7 +10,11 @@ pub(crate) fn config(passes: Passes) -> Config {
     let (memories, globals) = (2, 2);
     Config {
         passes,
-        imports: Imports { memories, globals },
+        imports: Imports {
+            memories,
+            globals,
+            shared: 0,
+        },
     }
 }
 
@@ -503,6 +507,39 @@ fn what_a_loop_does_not_change_is_known_in_it() {
             }
         "#]],
     );
+}
+
+/// A loop may wait for what another thread stores in a shared memory: it loads each time.
+#[test]
+fn a_loop_sees_what_another_thread_stores() {
+    let loads_in_loops = |memory: &str| {
+        let wat = format!(
+            "(module (memory 1 1 {memory}) (func (param i32)
+               (if (i32.load (local.get 0)) (then (return)))
+               (loop (br_if 0 (i32.eqz (i32.load (local.get 0)))))
+               (loop (br_if 0 (i32.eqz (i32.load (i32.const 8)))))))"
+        );
+        let module = cellwall_wasm::decode(wat::parse_str(&wat).expect("it is text")).expect("it is valid");
+        let mut func = translated(&wat);
+        super::run(&mut func, Config::of(&module, Passes::ALL), |_, func| {
+            check(func).expect("every step keeps the rules")
+        });
+        let in_loop = |&&block: &&cellwall_ir::Block| {
+            let mut back = false;
+            func.for_each_target(func.terminator(block), |to| back |= to.block == block);
+            back
+        };
+        let insts = func
+            .order
+            .iter()
+            .filter(in_loop)
+            .flat_map(|&block| &func.blocks[block].insts);
+        insts
+            .filter(|&&inst| matches!(func.insts[inst].data, cellwall_ir::InstData::Load { .. }))
+            .count()
+    };
+    assert_eq!(loads_in_loops("shared"), 2);
+    assert_eq!(loads_in_loops(""), 0);
 }
 
 #[test]

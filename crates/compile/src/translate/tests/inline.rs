@@ -111,7 +111,10 @@ fn a_tail_call_in_a_body_may_not_return() {
     let never = calling("(throw $e (local.get 0))", "return_call $h");
     assert_eq!(calls(&never), (0, 2));
     returns(&never, &[7], &[7]);
-    let trapping = calling("(i32.div_u (local.get 0) (i32.const 0)) (loop (br 0))", "return_call $h");
+    let trapping = calling(
+        "(i32.div_u (local.get 0) (i32.const 0)) (loop (br 0))",
+        "return_call $h",
+    );
     assert_eq!(calls(&trapping), (0, 2));
     traps(&trapping, &[7], Trap::IntegerDivisionByZero);
     let once = calling("(i32.add (local.get 0) (i32.const 1))", "return_call $h");
