@@ -130,6 +130,7 @@ impl<'a> Function<'a> {
     // ---- where execution goes ----
 
     pub(crate) fn step_branch(&mut self) -> Check<()> {
+        self.make_room()?;
         self.check_condition()?;
         let (block, condition) = (self.op.value as usize, self.op.condition);
         match self.sharpened(condition) {

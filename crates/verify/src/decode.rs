@@ -217,7 +217,13 @@ pub(crate) struct Block {
     pub(crate) unwind: u32,
     /// Whether something leads to it other than the instruction before it.
     pub(crate) is_target: bool,
+    /// How many ways lead to it, the instruction before it and the entry of the function among them, or
+    /// [`WAYS_MANY`].
+    pub(crate) ways: u16,
 }
+
+/// So many ways or more: they are not counted.
+pub(crate) const WAYS_MANY: u16 = u16::MAX;
 
 /// A function after the first pass.
 pub(crate) struct Decoded<'a> {
@@ -340,9 +346,11 @@ impl Pass<'_> {
             first: 0,
             unwind: 0,
             is_target: false,
+            ways: 0,
         };
         let unlisted = usize::from(self.entry_is_unlisted);
         self.out.blocks.resize(unlisted + self.heads.len(), block);
+        self.out.blocks[0].ways = 1;
         self.mark_heads();
         self.resolve_jump_tables()?;
         let mut decoder = Decoder::with_ip(64, text, 0, DecoderOptions::NONE);
@@ -356,6 +364,8 @@ impl Pass<'_> {
             if next_head == *pc {
                 let block = &mut self.out.blocks[at_block];
                 (block.first, block.unwind) = (ops.len() as u32, self.unwind_at as u32);
+                let falls_in = ops.last().is_some_and(|op| !op.form.stops());
+                block.ways = block.ways.saturating_add(falls_in.into());
                 at_block += 1;
                 next_head = self.heads.get(at_block - unlisted).copied().unwrap_or(u32::MAX);
             }
@@ -530,7 +540,9 @@ impl Pass<'_> {
         let Some(block) = self.block_at(pc) else {
             refuse!(rule => "0x{pc:x} is not a listed block head of the function");
         };
-        self.out.blocks[block].is_target = true;
+        let target = &mut self.out.blocks[block];
+        target.is_target = true;
+        target.ways = target.ways.saturating_add(1);
         Ok(block as u32)
     }
 
@@ -571,10 +583,13 @@ impl Pass<'_> {
                 let distance = i32::from_le_bytes(entry.try_into().expect("chunks are four bytes"));
                 let target = u64::try_from(base + i64::from(distance)).unwrap_or(u64::MAX);
                 let block = self.lead_to(target, Rule::BranchTarget)?;
-                if seen[block as usize] != table {
-                    seen[block as usize] = table;
-                    self.out.jump_targets.push(block);
+                if seen[block as usize] == table {
+                    let ways = &mut self.out.blocks[block as usize].ways;
+                    *ways -= u16::from(*ways != WAYS_MANY);
+                    continue;
                 }
+                seen[block as usize] = table;
+                self.out.jump_targets.push(block);
             }
             let to = self.out.jump_targets.len() as u32;
             self.out.jumps.push((table, from..to));

@@ -1,4 +1,6 @@
-//! The second pass: the fixpoint over the blocks of one function.
+//! The second pass: the fixpoint over the blocks of one function. First, as far as there are any, a block
+//! to which all ways were gone already: it is visited once, its state is final and given back at once. Loops and
+//! what is behind them follow in the order of the code, until nothing changes.
 //!
 //! Requires what `decode` guarantees. Guarantees that every instruction was passed with a state
 //! that holds on all paths to it, that the listed frame sizes are those of the states, and that
@@ -6,7 +8,7 @@
 //! instruction; those are in `transfer`.
 
 use crate::access::BlockWrites;
-use crate::decode::{self, Decoded, Op};
+use crate::decode::{self, Decoded, Op, WAYS_MANY};
 use crate::domain::{Fact, Kind, Readable, Registers};
 use crate::frame::{Frame, Frames, NODE_BYTES};
 use crate::module::{Convention, Module};
@@ -29,6 +31,8 @@ const STATE_BYTES_MAX: u64 = 256;
 /// Bytes added to the length of a function when its budgets are computed.
 const BUDGET_BASE_BYTES: u64 = 4096;
 
+/// When so many blocks are ready, they are visited before what comes next in the one at hand.
+const READY_MAX: usize = 64;
 /// Room for states is kept for the next function up to so many.
 const STATES_SPARE_MAX: usize = 1 << 12;
 
@@ -37,6 +41,8 @@ const STATES_SPARE_MAX: usize = 1 << 12;
 pub(crate) struct Scratch {
     decode: decode::Scratch,
     states: Vec<State>,
+    free: Vec<u32>,
+    ready: Vec<u32>,
     frames: Frames,
 }
 
@@ -45,12 +51,17 @@ pub(crate) struct Scratch {
 struct State {
     registers: Registers,
     frame: Frame,
-    /// Whether it is that of several blocks.
-    is_shared: bool,
+    /// How many other blocks it is the state of as well, or [`OTHERS_MANY`].
+    others: u16,
 }
+
+/// So many others or more: they are not counted, and the state stays.
+const OTHERS_MANY: u16 = u16::MAX;
 
 /// In place of the number of a state: the block was not reached.
 const UNREACHED: u32 = u32::MAX;
+/// In place of the number of a state: the block was visited with its final one.
+const DONE: u32 = u32::MAX - 1;
 
 /// The proof of one function while it is made.
 pub(crate) struct Function<'a> {
@@ -77,6 +88,15 @@ pub(crate) struct Function<'a> {
     /// States at block heads; a block has the number of its own. Blocks may share one.
     states: Vec<State>,
     state_at: Vec<u32>,
+    /// Numbers of states that no block has any more.
+    free: Vec<u32>,
+    /// Blocks to which all ways were gone, each from a block that will not be visited again. The
+    /// last one is visited next, so that few states wait.
+    ready: Vec<u32>,
+    /// Whether those are being visited, so that what is done now is final.
+    is_final: bool,
+    /// Whether that is in the midst of another block.
+    makes_room: bool,
     /// By block: how often its state changed.
     changes: Vec<u8>,
     /// Blocks to be visited (again), one bit each.
@@ -93,6 +113,7 @@ pub(crate) fn prove(module: &Module<'_>, index: usize, scratch: &mut Scratch) ->
         let proof = function.run();
         scratch.decode.ops = function.code.ops;
         (scratch.states, scratch.frames) = (function.states, function.frames);
+        (scratch.free, scratch.ready) = (function.free, function.ready);
         located(proof, Some(range.func), function.op.pc).map(|()| is_detached)
     });
     proof.map_err(|mut violation| {
@@ -121,6 +142,14 @@ impl<'a> Function<'a> {
         let mut states = std::mem::take(&mut scratch.states);
         states.clear();
         states.shrink_to(STATES_SPARE_MAX);
+        let (mut free, mut ready) = (
+            std::mem::take(&mut scratch.free),
+            std::mem::take(&mut scratch.ready),
+        );
+        for numbers in [&mut free, &mut ready] {
+            numbers.clear();
+            numbers.shrink_to(STATES_SPARE_MAX);
+        }
         Self {
             module,
             range,
@@ -137,6 +166,10 @@ impl<'a> Function<'a> {
             jump_users: vec![None; code.jumps.len()],
             states,
             state_at: vec![UNREACHED; blocks],
+            free,
+            ready,
+            is_final: true,
+            makes_room: false,
             changes: vec![0; blocks],
             dirty: vec![0; blocks.div_ceil(64)],
             work: 0,
@@ -156,6 +189,8 @@ impl<'a> Function<'a> {
         self.state.give(&self.own().params);
         self.state.readable = Readable::Arguments;
         self.reach(0)?;
+        self.visit_ready()?;
+        self.is_final = false;
         let mut from = 0;
         while let Some(block) = self.take_dirty(from) {
             from = self.visit(block)?;
@@ -166,6 +201,38 @@ impl<'a> Function<'a> {
             self.op = self.code.ops[self.code.blocks[block].first as usize];
             refuse!(Rule::Unreachable => "no path leads to this block");
         }
+        Ok(())
+    }
+
+    /// Visits the blocks that are ready, and those that become so.
+    fn visit_ready(&mut self) -> Check<()> {
+        while let Some(block) = self.ready.pop() {
+            let block = block as usize;
+            self.dirty[block / 64] &= !(1 << (block % 64));
+            self.visit(block)?;
+        }
+        Ok(())
+    }
+
+    /// Visits the blocks that are ready if they are many, in the midst of another one.
+    pub(crate) fn make_room(&mut self) -> Check<()> {
+        if self.ready.len() < READY_MAX || self.makes_room {
+            return Ok(());
+        }
+        self.makes_room = true;
+        self.frames.share();
+        let (op, row, fault) = (self.op, self.row, self.fault);
+        let (state, frame, fact) = (self.state, self.frame, self.fact);
+        let writes = std::mem::take(&mut self.block);
+        let ready = std::mem::take(&mut self.ready);
+        for block in ready {
+            self.ready.push(block);
+            self.visit_ready()?;
+        }
+        self.block = writes;
+        (self.state, self.frame, self.fact) = (state, frame, fact);
+        (self.op, self.row, self.fault, self.branched) = (op, row, fault, None);
+        self.makes_room = false;
         Ok(())
     }
 
@@ -200,12 +267,14 @@ impl<'a> Function<'a> {
     /// reached before share it.
     pub(crate) fn reach_each(&mut self, shared: &mut Option<u32>, block: usize) -> Check<()> {
         self.spend(1)?;
+        self.count_way(block);
         let at = self.state_at[block];
-        if at == UNREACHED {
+        if at >= DONE {
             self.frames.share();
             self.state_at[block] = match *shared {
                 Some(state) => {
-                    self.states[state as usize].is_shared = true;
+                    let others = &mut self.states[state as usize].others;
+                    *others = others.saturating_add(1);
                     state
                 }
                 None => *shared.insert(self.keep(self.state, self.frame)),
@@ -226,29 +295,56 @@ impl<'a> Function<'a> {
         self.frames.share();
         if state.registers.join(&self.state) || joined != state.frame {
             state.frame = joined;
-            if state.is_shared {
-                self.state_at[block] = self.keep(state.registers, joined);
-            } else {
+            if state.others == 0 {
                 self.states[at as usize] = state;
+            } else {
+                self.give_back(at);
+                self.state_at[block] = self.keep(state.registers, joined);
             }
             self.dirty[block / 64] |= 1 << (block % 64);
         }
         Ok(())
     }
 
+    /// One way to a block was gone. If it was the last and all were gone for good, the block is ready.
+    #[inline]
+    fn count_way(&mut self, block: usize) {
+        let ways = &mut self.code.blocks[block].ways;
+        if self.is_final && (1..WAYS_MANY).contains(ways) {
+            *ways -= 1;
+            if *ways == 0 {
+                self.ready.push(block as u32);
+            }
+        }
+    }
+
+    /// A block has its state no more.
+    fn give_back(&mut self, at: u32) {
+        match &mut self.states[at as usize].others {
+            0 => self.free.push(at),
+            &mut OTHERS_MANY => {}
+            others => *others -= 1,
+        }
+    }
+
     /// Adds a state; its number.
     fn keep(&mut self, registers: Registers, frame: Frame) -> u32 {
+        let state = State {
+            registers,
+            frame,
+            others: 0,
+        };
+        if let Some(at) = self.free.pop() {
+            self.states[at as usize] = state;
+            return at;
+        }
         if self.states.len() == self.states.capacity() {
             // Twice as many, but room for more than one of each block only if they need it.
             let (len, blocks) = (self.states.len(), self.code.blocks.len());
             let more = if len < blocks { len.min(blocks - len) } else { len };
             self.states.reserve_exact(more.max(4));
         }
-        self.states.push(State {
-            registers,
-            frame,
-            is_shared: false,
-        });
+        self.states.push(state);
         self.states.len() as u32 - 1
     }
 
@@ -268,8 +364,13 @@ impl<'a> Function<'a> {
     /// that others lead to as well; the number of that.
     fn visit(&mut self, block: usize) -> Check<usize> {
         let start = self.code.blocks[block];
-        let state = &self.states[self.state_at[block] as usize];
+        let at = self.state_at[block];
+        let state = &self.states[at as usize];
         (self.state, self.frame, self.fact) = (state.registers, state.frame, None);
+        if self.is_final {
+            self.give_back(at);
+            self.state_at[block] = DONE;
+        }
         self.block.clear();
         let mut unwind = start.unwind as usize;
         let mut frame_bytes = (unwind.checked_sub(1)).map_or(0, |row| self.code.unwind[row].frame_bytes);

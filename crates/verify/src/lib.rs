@@ -149,8 +149,10 @@
 //!
 //! ## Work and space
 //!
-//! Blocks are visited in the order of the code, so honest code is visited once, and once more for
-//! each loop around it that changes what is known. States of frames are persistent trees (`frame`),
+//! First, as long as there is one, a block is visited to which all ways were gone, each from a block that
+//! was itself visited so: its state can change no more, so it is given back, and code without loops keeps few
+//! states whatever its length. Then the others are visited in the order of the code, so honest code is visited
+//! once, and once more for each loop around it that changes what is known. States of frames are persistent trees (`frame`),
 //! so a block costs what it changes, a join what differs, and paths that differ in much and meet
 //! often meet in nodes whose join is remembered; a jump table gives all its blocks one state. So
 //! neither deep nesting nor large frames nor wide tables cost more than their own code. Both work

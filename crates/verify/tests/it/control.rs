@@ -270,3 +270,92 @@ fn flags_that_an_instruction_may_not_write_stay_undefined() {
         accept(I32_TO_I32, |f| build(f, step, false));
     }
 }
+
+/// What is wrong with one of many branches of a straight line.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Wrong {
+    Nothing,
+    /// The index is not compared.
+    Uncompared,
+    /// Where the branch leads to, a register is read that nothing wrote.
+    Residue,
+}
+
+/// Compares an index and goes on below the limit, or out of line to a block of its own that traps or
+/// goes back, so often that blocks are visited in the midst of the line.
+fn many_branches(f: &mut Fun, at: i32, wrong: Wrong) -> Result<(), iced_x86::IcedError> {
+    let mut cold = Vec::new();
+    f.a.mov(rcx, rdi)?;
+    for i in 0..200 {
+        f.a.lea(rdi, ptr(rcx + i))?;
+        if wrong == Wrong::Uncompared && i == at {
+            f.a.test(rdi, rdi)?;
+        } else {
+            f.a.cmp(rdi, 1000)?;
+        }
+        let (slow, mut back) = (f.a.create_label(), f.a.create_label());
+        f.a.ja(slow)?;
+        f.access().mov(eax, dword_ptr(r14 + rdi))?;
+        if i % 50 == 49 {
+            f.bind(&mut back);
+        }
+        cold.push((slow, back));
+    }
+    f.a.xor(eax, eax)?;
+    f.a.ret()?;
+    for (i, (mut slow, back)) in (0..).zip(cold) {
+        f.bind(&mut slow);
+        if wrong == Wrong::Residue && i == at {
+            f.a.test(r10, r10)?;
+        }
+        if i % 50 == 49 {
+            f.a.jmp(back)?;
+        } else {
+            f.site(TrapCode::Unreachable).ud2()?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn blocks_are_visited_in_the_midst_of_another() {
+    accept(I64_TO_I64, |f| many_branches(f, 0, Wrong::Nothing).unwrap());
+    for at in [0, 48, 49, 63, 64, 65, 128, 149, 198, 199] {
+        let build = |wrong| move |f: &mut Fun| many_branches(f, at, wrong).unwrap();
+        refuse(I64_TO_I64, Rule::MemoryAccess, build(Wrong::Uncompared));
+        refuse(I64_TO_I64, Rule::Undefined, build(Wrong::Residue));
+    }
+}
+
+/// One or two ways lead to a block before a loop, and one from its second round on with an index that
+/// is known there no more, or still is.
+#[test]
+fn a_block_waits_for_the_ways_from_loops() {
+    let build = |is_wide: bool, ways: usize| {
+        move |f: &mut Fun| -> Result<(), iced_x86::IcedError> {
+            let (mut out, mut top) = (f.a.create_label(), f.a.create_label());
+            f.a.xor(r10d, r10d)?;
+            f.a.mov(eax, edi)?;
+            f.a.test(edi, edi)?;
+            for _ in 0..ways {
+                f.a.je(out)?;
+            }
+            f.bind(&mut top);
+            f.a.sub(eax, 1)?;
+            f.a.je(out)?;
+            if is_wide {
+                f.a.mov(r10, rdi)?;
+            } else {
+                f.a.mov(r10d, edi)?;
+            }
+            f.a.jmp(top)?;
+            f.bind(&mut out);
+            f.access().mov(eax, dword_ptr(r14 + r10))?;
+            f.a.ret()
+        }
+    };
+    for ways in 0..3 {
+        accept(I64_TO_I64, |f| build(false, ways)(f).unwrap());
+        refuse(I64_TO_I64, Rule::MemoryAccess, |f| build(true, ways)(f).unwrap());
+    }
+}
