@@ -230,7 +230,12 @@ impl Lower<'_> {
         let bits = float_bits(from, limit);
         let limit = self.constant_bytes(bits, from.bytes());
         self.emit(Inst::new(Row::FCmp, width).src(x).rodata(limit));
-        let trap = Inst::new(Row::TrapIfFloat, width).rm(x).cond(cond);
+        self.trap_unless_truncated(from, x, cond);
+    }
+
+    /// Traps under a condition on which `x` has no integer, as NaN or as too large or small.
+    fn trap_unless_truncated(&mut self, from: Type, x: Reg, cond: Cond) {
+        let trap = Inst::new(Row::TrapIfFloat, width_of(from)).rm(x).cond(cond);
         let nan = i64::from(trap_code(Trap::BadConversionToInteger));
         self.emit(trap.imm(nan).trap(trap_code(Trap::IntegerOverflow)));
     }
@@ -238,14 +243,17 @@ impl Lower<'_> {
     fn trunc_unsigned(&mut self, result: Value, arg: Value) {
         let from = self.func.ty(arg);
         let x = self.reg(arg);
-        // At most -1, or NaN: unordered sets "below or equal" too.
-        self.trap_float(from, x, -1.0, Cond::Be);
         if self.func.ty(result) == Type::I32 {
-            self.trap_float(from, x, 32f64.exp2(), Cond::Ae);
+            // All that does not fit has other high bits: what does not fit 64 bits either, and NaN, gives
+            // the smallest integer.
             let wide = self.truncate(from, W64, x);
             let dst = self.def(result);
-            return self.emit(Inst::new(Row::Mov, W32).dst(dst).rm(wide));
+            self.emit(Inst::new(Row::Mov, W32).dst(dst).rm(wide));
+            self.emit(Inst::new(Row::Cmp, W64).src(dst).rm(wide));
+            return self.trap_unless_truncated(from, x, Cond::Ne);
         }
+        // At most -1, or NaN: unordered sets "below or equal" too.
+        self.trap_float(from, x, -1.0, Cond::Be);
         self.trap_float(from, x, 64f64.exp2(), Cond::Ae);
         let low = self.unsigned_halves(from, x);
         let dst = self.def(result);
