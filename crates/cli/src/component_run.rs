@@ -27,7 +27,8 @@ pub(crate) fn run(
     cellwall_wasi::p2::add_to_linker_sync(&mut linker)
         .and_then(|()| cellwall_wasi::http::add_to_linker(&mut linker))
         .map_err(|e| Failure::load(e, "cannot define WASI".to_string()))?;
-    let pre = linker.instantiate_pre(&component).map_err(|e| input.refused(e))?;
+    let pre = linker.instantiate_pre(&component);
+    let pre = pre.map_err(|e| input.refused(with_link(&component, e)))?;
     let mut store = Store::new(engine, host);
     store.limiter(|host| &mut host.limits);
     let ended = |error: Error| match error.downcast_ref::<I32Exit>() {
@@ -57,15 +58,8 @@ pub(crate) fn run(
     let instance = pre.instantiate(&mut store).map_err(ran)?;
 
     let (name, args) = wave::split(call);
-    let func = find(&component, &instance, &mut store, name).ok_or_else(|| {
-        let names: Vec<String> = functions(&component).into_iter().map(|(name, _)| name).collect();
-        let name = escape::name(name);
-        let problem = format!(
-            "it exports no function `{name}`\nhelp: it exports {}",
-            names.join(", ")
-        );
-        Failure::load(Error::msg(problem), format!("cannot run `{}`", input.name()))
-    })?;
+    let func = find(&component, &instance, &mut store, name)
+        .map_err(|problem| Failure::load(Error::msg(problem), format!("cannot run `{}`", input.name())))?;
     let ty = func.ty(&store);
     let args = match args {
         Some(args) => args.to_string(),
@@ -146,30 +140,74 @@ fn functions(component: &Component) -> Vec<(String, Option<String>)> {
 
 /// The function of this name: of the component, of an instance as `instance#func`, or by the last
 /// part alone, or with the instance's name without its version, if only one instance fits.
-fn find(component: &Component, instance: &Instance, store: &mut Store<Host>, name: &str) -> Option<Func> {
+fn find(
+    component: &Component,
+    instance: &Instance,
+    store: &mut Store<Host>,
+    name: &str,
+) -> Result<Func, String> {
     if let Some(func) = instance.get_func(&*store, name) {
-        return Some(func);
+        return Ok(func);
     }
     let all = functions(component);
-    let full = match all.iter().find(|(full, _)| full == name) {
-        Some((full, _)) => full,
-        None => {
-            let mut fitting = all.iter().filter(|(full, func)| {
-                let unversioned = full.split_once('@').zip(full.rsplit_once('#'));
-                func.as_deref() == Some(name)
-                    || unversioned.is_some_and(|((base, _), (_, func))| {
-                        name.strip_prefix(base).and_then(|rest| rest.strip_prefix('#')) == Some(func)
-                    })
-            });
-            let (full, _) = fitting.next()?;
-            if fitting.next().is_some() {
-                return None;
-            }
-            full
+    let fits = |full: &str, func: Option<&str>| {
+        let unversioned = full.split_once('@').zip(full.rsplit_once('#'));
+        func == Some(name)
+            || unversioned.is_some_and(|((base, _), (_, func))| {
+                name.strip_prefix(base).and_then(|rest| rest.strip_prefix('#')) == Some(func)
+            })
+    };
+    let names = |some: &[&str]| some.join(", ");
+    let mut fitting: Vec<&str> = all
+        .iter()
+        .map(|(full, _)| &**full)
+        .filter(|full| *full == name)
+        .collect();
+    if fitting.is_empty() {
+        let some = all.iter().filter(|(full, func)| fits(full, func.as_deref()));
+        fitting = some.map(|(full, _)| &**full).collect();
+    }
+    let full = match fitting[..] {
+        [only] => only,
+        [] => {
+            let all: Vec<&str> = all.iter().map(|(full, _)| &**full).collect();
+            let name = escape::name(name);
+            return Err(format!(
+                "it exports no function `{name}`\nhelp: it exports {}",
+                names(&all)
+            ));
+        }
+        _ => {
+            let name = escape::name(name);
+            return Err(format!(
+                "it exports several functions `{name}`: {}",
+                names(&fitting)
+            ));
         }
     };
-    let (outer, func) = full.rsplit_once('#')?;
-    let outer = instance.get_export_index(&mut *store, None, outer)?;
-    let index = instance.get_export_index(&mut *store, Some(&outer), func)?;
-    instance.get_func(&*store, index)
+    let gone = || format!("it exports `{full}` no more");
+    let (outer, func) = full.rsplit_once('#').ok_or_else(gone)?;
+    let outer = instance
+        .get_export_index(&mut *store, None, outer)
+        .ok_or_else(gone)?;
+    let index = instance
+        .get_export_index(&mut *store, Some(&outer), func)
+        .ok_or_else(gone)?;
+    instance.get_func(&*store, index).ok_or_else(gone)
+}
+
+/// What is missing, and how to give it if it is not for the host to give.
+fn with_link(component: &Component, error: Error) -> Error {
+    let text = error.to_string();
+    let imports = component.imports();
+    let missing = imports.iter().find(|(name, _)| {
+        !name.starts_with("wasi:")
+            && text.starts_with(&format!("unknown import: the component imports `{name}`"))
+    });
+    match missing {
+        Some((name, _)) => error.context(format!(
+            "nothing gives `{name}`; link what exports it: --link {name}=FILE"
+        )),
+        None => error,
+    }
 }

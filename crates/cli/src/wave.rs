@@ -31,6 +31,10 @@ pub(crate) fn parse_args(args: &str, ty: &ComponentFunc) -> Result<Vec<Val>, Str
     let types = types.collect::<Result<Vec<(Type, WaveType)>, String>>()?;
     let call = format!("f{args}");
     let parsed = UntypedFuncCall::parse(&call).map_err(|error| place(&error, &call))?;
+    // Optional arguments at the end may be left out. The parser knows that where there are others before.
+    if parsed.params_node().is_none() && types.iter().all(|(ty, _)| matches!(ty, Type::Option(_))) {
+        return Ok(vec![Val::Option(None); types.len()]);
+    }
     let waves: Vec<&WaveType> = types.iter().map(|(_, wave)| wave).collect();
     let values = parsed.to_wasm_params::<Value>(waves);
     let values = values.map_err(|error| explain(&error, &parsed, ty))?;
@@ -60,7 +64,9 @@ fn explain(error: &ParserError, call: &UntypedFuncCall<'_>, ty: &ComponentFunc) 
     let given: Vec<&Node> = given.into_iter().flatten().collect();
     let params: Vec<(&str, Type)> = ty.params().collect();
     if error.kind() == ParserErrorKind::InvalidParams {
-        return match (given.get(params.len()), params.get(given.len())) {
+        let mut missing = params.iter().skip(given.len());
+        let missing = missing.find(|(_, ty)| !matches!(ty, Type::Option(_)));
+        return match (given.get(params.len()), missing) {
             (Some(more), _) => format!("there is no parameter for `{}`", &source[more.span()]),
             (None, Some((name, ty))) => format!("the argument `{name}: {ty}` is missing"),
             (None, None) => error.to_string(),

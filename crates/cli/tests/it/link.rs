@@ -183,6 +183,11 @@ fn a_call_takes_values_of_every_type() {
         ("grow(circle(1.5))", "circle(3)"),
         ("half(some(4))", "some(2)"),
         ("half(none)", "none"),
+        // What is optional may be left out, and what is there needs no `some`.
+        ("half()", "none"),
+        ("half", "none"),
+        ("half(6)", "some(3)"),
+        ("docs:exchange/types#half(6)", "some(3)"),
         ("divide(6, 0)", "err(\"division by zero\")"),
         ("double({\"a\": 1})", "{\"a\": 2}"),
     ];
