@@ -376,7 +376,7 @@ impl Ssa {
 
     /// The value of a local at the end of `block` if a walk through single predecessors finds it;
     /// otherwise the block where values meet, with a new parameter.
-    #[allow(clippy::type_complexity)]
+    #[allow(clippy::type_complexity, reason = "a name for it would say less")]
     fn nearest(
         &mut self,
         func: &mut Func,

@@ -222,7 +222,7 @@ fn options(family: Family, lo: Address) {
 }
 
 /// Two ends that are connected: (server's socket, in, out), (client's socket, in, out).
-#[allow(clippy::type_complexity)]
+#[allow(clippy::type_complexity, reason = "a name for it would say less")]
 fn pair(family: Family, lo: Address) -> ((TcpSocket, InputStream, OutputStream), (TcpSocket, InputStream, OutputStream)) {
     let s = socket(family);
     bind(&s, lo).expect("it can be bound");
