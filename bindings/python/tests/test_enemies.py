@@ -100,6 +100,31 @@ def test_a_store_cannot_be_closed_by_what_it_calls(store):
         func(store)
 
 
+def test_recursion_through_the_host_ends_with_an_error(engine, store):
+    back = Func(store, FuncType([ValType.i32()], [ValType.i32()]), lambda n: deep(store, n))
+    text = """(module (import "" "" (func $back (param i32) (result i32)))
+        (func (export "deep") (param i32) (result i32)
+          (if (result i32) (local.get 0)
+            (then (i32.add (i32.const 1) (call $back (i32.sub (local.get 0) (i32.const 1)))))
+            (else (i32.const 0)))))"""
+    deep = Instance(store, Module(engine, text), [back]).exports(store)["deep"]
+    assert deep(store, 50) == 50
+    before = sys.getrecursionlimit()
+    for limit in range(200, 240):
+        sys.setrecursionlimit(limit)
+        try:
+            with pytest.raises((RecursionError, Trap)):
+                deep(store, 1000000)
+        finally:
+            sys.setrecursionlimit(before)
+        assert deep(store, 50) == 50
+    # What was raised then is forgotten.
+    fails = Instance(store, Module(engine, '(module (func (export "f") unreachable))')).exports(store)["f"]
+    with pytest.raises(Trap) as trap:
+        fails(store)
+    assert trap.value.trap_code == TrapCode.UNREACHABLE
+
+
 def test_functions_made_by_many_threads_are_their_own(engine):
     module = Module(engine, '(module (import "" "" (func $f (result i32))) (func (export "g") (result i32) call $f))')
     wrong = []

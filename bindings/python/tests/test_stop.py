@@ -158,6 +158,22 @@ if len(gone) == len(ways): raise KeyboardInterrupt
 ''')
 
 
+def test_an_interruption_does_not_hit_the_next_call():
+    assert interrupted("""
+for turn in range(50):
+    try:
+        soon(0.002); exports['spin'](store, 0)
+    except KeyboardInterrupt: pass
+    with Store(engine) as it:
+        exports = Instance(it, Module(engine, '(module (func (export "f") (param i32) (result i32) (loop '
+            '(local.set 0 (i32.sub (local.get 0) (i32.const 1))) (br_if 0 (local.get 0))) (i32.const 7)))')).exports(it)
+        for _ in range(5): assert exports['f'](it, 3000000) == 7
+    store = Store(engine); store.set_wasi(WasiConfig())
+    exports = linker.instantiate(store, Module(engine, WAT)).exports(store)
+raise KeyboardInterrupt
+""")
+
+
 def test_a_handler_of_the_programs_own_interrupts_nothing():
     assert interrupted("""
 seen = []
