@@ -199,6 +199,30 @@ EXPORT("divide") result_u32 *exchange_divide(int32_t a, int32_t b) {
   return &out;
 }
 
+// ---- errors for people
+
+// Functions that every component may import.
+#define ROOT(name) __attribute__((import_module("$root"), import_name(name)))
+
+ROOT("[error-context-new-utf8]") int32_t error_context_new(const char *bytes, size_t len);
+ROOT("[error-context-debug-message-utf8]") void error_context_message(int32_t error, string *out);
+ROOT("[error-context-drop]") void error_context_drop(int32_t error);
+
+EXPORT("trace") int32_t exchange_trace(int32_t why) {
+  static const char before[] = "at the bank: ";
+  string message;
+  error_context_message(why, &message);
+  error_context_drop(why);
+  size_t len = sizeof before - 1 + message.len;
+  char *bytes = room(len);
+  memcpy(bytes, before, sizeof before - 1);
+  memcpy(bytes + sizeof before - 1, message.bytes, message.len);
+  release(message.bytes, message.len);
+  int32_t out = error_context_new(bytes, len);
+  free(bytes);
+  return out;
+}
+
 // ---- a resource
 
 typedef struct { string owner; uint64_t money; } account;

@@ -12,6 +12,8 @@ use alloc::vec::Vec;
 
 wit_bindgen::generate!({ path: "../exchange.wit", world: "app" });
 
+use wit_bindgen::rt::async_support::ErrorContext;
+
 use docs::exchange::types::{self, Account, Color, Point, Rights, Shape};
 
 #[global_allocator]
@@ -39,6 +41,7 @@ impl Guest for App {
         numbers()?;
         lists()?;
         composed()?;
+        errors()?;
         resources()?;
         Ok("every type came back".to_string())
     }
@@ -86,6 +89,11 @@ fn composed() -> Result<(), String> {
     same("half", [types::half(Some(6)), types::half(Some(7)), types::half(None)], [Some(3), None, None])?;
     same("divide", types::divide(7, 2), Ok(3))?;
     same("divide", types::divide(7, 0), Err("division by zero".to_string()))
+}
+
+fn errors() -> Result<(), String> {
+    let traced = types::trace(ErrorContext::new("no money \u{1f4b8}"));
+    same("trace", traced.debug_message(), "at the bank: no money \u{1f4b8}".to_string())
 }
 
 fn resources() -> Result<(), String> {
