@@ -3,41 +3,113 @@
 
 mod generate;
 
-use cellwall::component::{Component, Func, Instance, Linker, Val};
-use cellwall::{Engine, Store};
-use generate::{Random, program, value};
+use cellwall::component::{
+    Component, Func, Instance, Linker, Resource, ResourceAny, ResourceType, Type, Val,
+};
+use cellwall::{AsContextMut, Engine, Store};
+use generate::{Damage, Random, mapped, program, value};
 
 /// Programs that are generated; the same each time.
 const CASES: u64 = 60;
 
-fn echo(store: &mut Store<()>, instance: &Instance) -> Func {
+/// What the resources of the host are called.
+struct R;
+
+/// A linker with the host's instance, whose function returns what it is given.
+fn host(engine: &Engine) -> Linker<()> {
+    let mut linker = Linker::new(engine);
+    let mut host = linker.instance("host").expect("the name is free");
+    host.resource("r", ResourceType::host::<R>(), |_, _| Ok(()))
+        .expect("the name is free");
+    host.func_new("pass", |_, _, params, results| {
+        results.clone_from_slice(params);
+        Ok(())
+    })
+    .expect("the name is free");
+    linker
+}
+
+fn function(store: &mut Store<()>, instance: &Instance, name: &str) -> Func {
     let outer = instance.get_export_index(&mut *store, None, "d");
-    let index = instance.get_export_index(&mut *store, outer.as_ref(), "echo");
+    let index = instance.get_export_index(&mut *store, outer.as_ref(), name);
     let func = instance.get_func(&*store, index.expect("it is exported"));
     func.expect("it is a function")
+}
+
+/// The value with resources in the place of their numbers.
+fn with_resources(store: &mut Store<()>, val: &Val, ty: &Type) -> Val {
+    mapped(val, ty, &mut |val, ty| match (val, ty) {
+        (Val::U32(number), Type::Own(_)) => {
+            let resource = ResourceAny::new_host(store.as_context_mut(), Resource::<R>::new_own(*number));
+            Val::Resource(resource.expect("there is room"))
+        }
+        (val, _) => val.clone(),
+    })
+}
+
+/// The value with numbers in the place of resources, which are taken out of the store.
+fn with_numbers(store: &mut Store<()>, val: &Val, ty: &Type) -> Val {
+    mapped(val, ty, &mut |val, _| match val {
+        Val::Resource(resource) => {
+            assert!(resource.owned());
+            let resource = resource.into_resource::<R>(store.as_context_mut());
+            Val::U32(resource.expect("it is of the host").rep())
+        }
+        val => val.clone(),
+    })
 }
 
 #[test]
 fn every_value_comes_back_through_two_components() {
     let engine = Engine::default();
+    let linker = host(&engine);
     let mut random = Random::new(0x9e37_79b9_7f4a_7c15);
     for case in 0..CASES {
-        let program = program(&mut random, "");
+        let program = program(&mut random, true, &Damage::default());
         let component = Component::new(&engine, &program);
         let component = component.unwrap_or_else(|error| panic!("case {case}: {error:?}\n{program}"));
         let mut store = Store::new(&engine, ());
-        let instance = Linker::new(&engine).instantiate(&mut store, &component);
+        let instance = linker.instantiate(&mut store, &component);
         let instance = instance.unwrap_or_else(|error| panic!("case {case}: {error:?}\n{program}"));
-        let echo = echo(&mut store, &instance);
-        let ty = echo.ty(&store).results().next().expect("it has a result");
-        for _ in 0..8 {
-            let sent = value(&mut random, &ty);
-            let mut back = [Val::Bool(false)];
-            let done = echo.call(&mut store, std::slice::from_ref(&sent), &mut back);
-            done.unwrap_or_else(|error| panic!("case {case}: {error:?}\n{sent:?}\n{program}"));
-            assert!(back[0] == sent, "case {case}: {:?}\n{sent:?}\n{program}", back[0]);
+        for name in ["echo", "pass"] {
+            let func = function(&mut store, &instance, name);
+            let ty = func.ty(&store).results().next().expect("it has a result");
+            for _ in 0..8 {
+                let value = value(&mut random, &ty);
+                let sent = with_resources(&mut store, &value, &ty);
+                let mut back = [Val::Bool(false)];
+                let done = func.call(&mut store, &[sent], &mut back);
+                done.unwrap_or_else(|error| panic!("case {case}: {error:?}\n{value:?}\n{program}"));
+                let back = with_numbers(&mut store, &back[0], &ty);
+                assert!(back == value, "case {case}: {back:?}\n{value:?}\n{program}");
+            }
         }
     }
+}
+
+/// An error context goes into a component in C of the examples, and another one comes out.
+#[test]
+fn the_host_reads_the_error_of_an_example() {
+    let engine = Engine::default();
+    let bank = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/components/bank.wasm");
+    let component = Component::from_file(&engine, bank).expect("it is valid");
+    let mut store = Store::new(&engine, ());
+    let instance = Linker::new(&engine).instantiate(&mut store, &component);
+    let instance = instance.expect("it asks for nothing");
+    let types = instance.get_export_index(&mut store, None, "docs:exchange/types@1.0.0");
+    let trace = instance.get_export_index(&mut store, types.as_ref(), "trace");
+    let trace = instance.get_func(&store, trace.expect("it is exported"));
+    let trace = trace.expect("it is a function");
+    let mut back = [Val::Bool(false)];
+    for why in ["no money \u{1f4b8}", ""] {
+        trace
+            .call(&mut store, &[Val::ErrorContext(why.into())], &mut back)
+            .expect("it takes errors");
+        assert_eq!(back, [Val::ErrorContext(format!("at the bank: {why}").into())]);
+    }
+    // A text is not an error.
+    let text = Val::String("no money".to_owned());
+    assert!(trace.call(&mut store, &[text], &mut back).is_err());
 }
 
 /// The neighbour: a value that is not of the type is refused, and the component goes on.
