@@ -2,6 +2,7 @@
 
 #[path = "../../../../examples/greeter/main.rs"]
 mod example;
+mod exchange;
 mod exports;
 mod imports;
 mod unusual;
