@@ -171,11 +171,12 @@ impl types::Host for Host {
         bytes
     }
 
-    fn sums(&mut self, mut numbers: [u16; 4]) -> [u16; 4] {
-        for n in 1..4 {
-            numbers[n] = numbers[n].wrapping_add(numbers[n - 1]);
-        }
-        numbers
+    fn sums(&mut self, numbers: [u16; 4]) -> [u16; 4] {
+        let mut sum = 0_u16;
+        numbers.map(|n| {
+            sum = sum.wrapping_add(n);
+            sum
+        })
     }
 
     fn mirror(&mut self, p: types::Point) -> types::Point {
