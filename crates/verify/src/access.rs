@@ -3,10 +3,10 @@
 //! Requires the state before the instruction. Guarantees that an access which is let through has
 //! one of the forms of V3 and V4. Deliberately knows nothing of what the instruction computes.
 
-use crate::decode::{CONSTANTS, NO_REGISTER, Operand};
 use crate::domain::{Kind, Readable, U32, XMM_BYTES};
 use crate::function::Function;
 use crate::module::Places;
+use crate::stems::{CONSTANTS, NO_REGISTER, Operand};
 use crate::violation::{Check, Rule, ensure, refuse};
 use cellwall_abi::context::{definition, func_entry};
 use cellwall_abi::convention::{BASE, BLOCK_OVERFLOW_PLACES, CONTEXT, STACK, block_overflow};
@@ -41,7 +41,7 @@ pub(crate) enum Place {
 impl Function<'_> {
     /// What the memory operand of the current instruction points to, in all of its width.
     pub(crate) fn place(&self) -> Check<Place> {
-        let (base, index, width) = (self.op.base, self.op.index, self.op.width());
+        let (base, index, width) = (self.stem.base, self.stem.index, self.stem.width());
         let at = u32::try_from(self.op.displacement).ok();
         let kind = match base {
             CONSTANTS => {
@@ -64,7 +64,7 @@ impl Function<'_> {
         match kind {
             Kind::MemoryBase(memory) => self.memory_place(memory),
             Kind::JumpTable(table) if index != NO_REGISTER => {
-                ensure!(at == Some(0) && width == 4 && self.op.scale == 4, Rule::IndirectJump =>
+                ensure!(at == Some(0) && width == 4 && self.stem.scale == 4, Rule::IndirectJump =>
                     "a jump table is read as base + index * 4");
                 let len = self.module.artifact.jump_tables[table as usize].len;
                 let max = self.read_register(Operand::R64(index))?.max();
@@ -89,12 +89,12 @@ impl Function<'_> {
         let Ok(at) = u64::try_from(self.op.displacement) else {
             refuse!(Rule::MemoryAccess => "a negative displacement");
         };
-        ensure!(self.op.scale == 1, Rule::MemoryAccess => "a scaled index");
-        let index = match self.op.index {
+        ensure!(self.stem.scale == 1, Rule::MemoryAccess => "a scaled index");
+        let index = match self.stem.index {
             NO_REGISTER => Kind::UpTo(0),
             index => self.read_register(Operand::R64(index))?,
         };
-        let (end, guard) = (at + u64::from(self.op.width()), target.memory_guard_bytes);
+        let (end, guard) = (at + u64::from(self.stem.width()), target.memory_guard_bytes);
         let is_covered = match index {
             Kind::MemoryIndex { memory: m, .. } if m == memory && end <= guard => true,
             _ => (index.max())
@@ -108,7 +108,7 @@ impl Function<'_> {
     /// The own frame, or below it; only in whole slots or within one (walls V3).
     #[inline]
     pub(crate) fn frame_place(&self) -> Check<Place> {
-        let (at, width) = (self.op.displacement, self.op.width());
+        let (at, width) = (self.op.displacement, self.stem.width());
         let Ok(start) = u32::try_from(i64::from(self.state.depth) - i64::from(at)) else {
             refuse!(Rule::StackAccess => "above the own frame");
         };
@@ -133,7 +133,7 @@ impl Function<'_> {
     fn pointer_place(&self, kind: Kind, at: u32) -> Check<Place> {
         match kind {
             Kind::MemoryDefinition(_) | Kind::TableDefinition(_)
-                if at + self.op.width() <= definition::BYTES =>
+                if at + self.stem.width() <= definition::BYTES =>
             {
                 Ok(Place::Definition(kind, at))
             }
@@ -156,7 +156,7 @@ impl Function<'_> {
 
     /// The kind of the bytes at a place, zero-extended to 64 bits (more than 8 bytes: data).
     pub(crate) fn load(&mut self, place: Place) -> Check<Kind> {
-        let width = self.op.width();
+        let width = self.stem.width();
         let plain = match width {
             1 => Kind::UpTo(0xff),
             2 => Kind::UpTo(0xffff),
@@ -204,7 +204,7 @@ impl Function<'_> {
 
     fn load_slot(&self, start: u32, plain: Kind) -> Check<Kind> {
         let kind = self.frames.get(self.frame, slot_at(start));
-        match self.op.width() {
+        match self.stem.width() {
             8 if !kind.is_partial() => Ok(kind),
             ..=4 if kind.is_data() || kind == Kind::Low32 && start.is_multiple_of(8) => Ok(plain),
             width => refuse!(not_data(kind) => "{width} bytes of a slot at {start} that is {kind:?}"),
@@ -212,7 +212,7 @@ impl Function<'_> {
     }
 
     fn load_field(&self, field: Field, plain: Kind) -> Check<Kind> {
-        let width = self.op.width();
+        let width = self.stem.width();
         let number = |index: usize| u8::try_from(index).expect("metadata limits memories and tables");
         let kind = match field.kind {
             FieldKind::Global(_) if width <= field.bytes => return Ok(plain),
@@ -233,7 +233,7 @@ impl Function<'_> {
 
     /// Stores a value of this kind.
     pub(crate) fn store(&mut self, place: Place, kind: Kind) -> Check<()> {
-        let width = self.op.width();
+        let width = self.stem.width();
         if let Place::Frame(start) = place {
             return self.store_slot(start, kind);
         }
@@ -271,7 +271,7 @@ impl Function<'_> {
     }
 
     fn store_slot(&mut self, start: u32, kind: Kind) -> Check<()> {
-        let (width, at, is_low) = (self.op.width(), slot_at(start), start.is_multiple_of(8));
+        let (width, at, is_low) = (self.stem.width(), slot_at(start), start.is_multiple_of(8));
         let new = if width == 8 {
             match kind.spilled() {
                 Some(kind) => kind,
@@ -301,7 +301,7 @@ impl Function<'_> {
     /// How many low bytes of a vector register are defined after a load into it: all of them, unless
     /// the slots of the frame were filled from a register of which less was.
     pub(crate) fn load_vector(&mut self, place: Place) -> Check<u8> {
-        let width = self.op.width();
+        let width = self.stem.width();
         let defined = match place {
             Place::Frame(start) if width >= 8 => {
                 let slot = |start| self.frames.get(self.frame, slot_at(start));
@@ -331,7 +331,7 @@ impl Function<'_> {
 
     /// Stores the low bytes of a vector register, of which so many are defined.
     pub(crate) fn store_vector(&mut self, place: Place, defined: u8) -> Check<()> {
-        let (width, defined) = (self.op.width(), u32::from(defined));
+        let (width, defined) = (self.stem.width(), u32::from(defined));
         if let Place::Frame(start) = place
             && width >= 8
         {

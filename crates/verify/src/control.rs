@@ -5,11 +5,11 @@
 //! Deliberately knows neither arithmetic nor addresses.
 
 use crate::access::{Place, not_data};
-use crate::decode::Operand;
 use crate::domain::{Fact, Kind, Readable, Says};
 use crate::function::Function;
 use crate::module::{Convention, Places};
 use crate::operand::check_gpr;
+use crate::stems::Operand;
 use crate::violation::{Check, Rule, ensure, refuse};
 use cellwall_abi::context::func_entry;
 use cellwall_abi::convention::{CALLEE_SAVED, ENTRY, REFERENCE, SCRATCH};
@@ -19,7 +19,7 @@ use iced_x86::ConditionCode;
 
 impl<'a> Function<'a> {
     pub(crate) fn step_compare(&mut self) -> Check<()> {
-        if self.op.operands[0] == Operand::Memory {
+        if self.stem.operands[0] == Operand::Memory {
             match self.operand_place()? {
                 Place::Entry(kind, at) => {
                     let fact = self.compare_entry(kind, at)?;
@@ -31,12 +31,12 @@ impl<'a> Function<'a> {
             }
         }
         let (a, b) = (self.data(0)?, self.data(1)?);
-        self.set_flags(compared(self.op.operands[0], a, b));
+        self.set_flags(compared(self.stem.operands[0], a, b));
         Ok(())
     }
 
     pub(crate) fn step_test(&mut self) -> Check<()> {
-        if self.op.operands[0] == Operand::Memory
+        if self.stem.operands[0] == Operand::Memory
             && let Place::BelowStack(start) = self.operand_place()?
         {
             return self.probe(start);
@@ -50,8 +50,8 @@ impl<'a> Function<'a> {
     /// with a module-local number in a private table, with the engine-wide number of a type elsewhere; with
     /// the number of null anywhere, which says nothing of the entry.
     fn compare_entry(&mut self, entry: Kind, at: u32) -> Check<Option<Fact>> {
-        let is_constant = self.op.operands[1] == Operand::Immediate;
-        let ty = match (at, self.op.width()) {
+        let is_constant = self.stem.operands[1] == Operand::Immediate;
+        let ty = match (at, self.stem.width()) {
             (func_entry::REFERENCE, 4) => return self.data(1).map(|_| None),
             (func_entry::SIGNATURE, 4) => match (entry, self.read(1)?) {
                 (_, Kind::UpTo(func_entry::NULL_SIGNATURE)) if is_constant => return Ok(None),
@@ -66,7 +66,7 @@ impl<'a> Function<'a> {
         let Some(ty) = ty else {
             refuse!(Rule::IndirectCall => "not a signature number of the kind that the table holds");
         };
-        let (register, says) = (self.op.base, Says::Signature(ty));
+        let (register, says) = (self.stem.base, Says::Signature(ty));
         Ok(Some(Fact { register, says }))
     }
 
@@ -132,7 +132,7 @@ impl<'a> Function<'a> {
     pub(crate) fn step_branch(&mut self) -> Check<()> {
         self.make_room()?;
         self.check_condition()?;
-        let (block, condition) = (self.op.value as usize, self.op.condition);
+        let (block, condition) = (self.op.value as usize, self.stem.condition);
         match self.sharpened(condition) {
             None => {
                 let mut kept = None;
@@ -162,7 +162,7 @@ impl<'a> Function<'a> {
     }
 
     pub(crate) fn step_jump_indirect(&mut self) -> Check<()> {
-        let Operand::R64(register) = self.op.operands[0] else {
+        let Operand::R64(register) = self.stem.operands[0] else {
             return match self.callee(Rule::IndirectJump)? {
                 (Some(ty), _) => self.leave_for(ty),
                 (None, _) => refuse!(Rule::IndirectJump => "to a library call"),
@@ -188,7 +188,7 @@ impl<'a> Function<'a> {
     }
 
     pub(crate) fn step_call_indirect(&mut self) -> Check<()> {
-        let is_slot = self.op.operands[0] == Operand::Memory;
+        let is_slot = self.stem.operands[0] == Operand::Memory;
         ensure!(is_slot, Rule::IndirectCall => "through a register");
         let (ty, convention) = self.callee(Rule::IndirectCall)?;
         self.call(ty, convention)
@@ -211,7 +211,7 @@ impl<'a> Function<'a> {
                 }
                 _ => None,
             },
-            Place::Entry(Kind::TypedEntry(ty), func_entry::CALL) if self.op.base == ENTRY => Some(ty),
+            Place::Entry(Kind::TypedEntry(ty), func_entry::CALL) if self.stem.base == ENTRY => Some(ty),
             _ => None,
         };
         match ty {
@@ -240,13 +240,13 @@ impl<'a> Function<'a> {
         self.block.clear();
         self.throw_to_pads()?;
         let readable = ty.map_or(Readable::Nothing, Readable::Results);
-        self.enter(CALLEE_SAVED, &convention.results, readable);
+        self.enter(&CALLEE_SAVED, &convention.results, readable);
         Ok(())
     }
 
     /// Where something returned: what is kept stays as far as a slot could hold it, and these values are
     /// where the convention says.
-    fn enter<const N: usize>(&mut self, kept: [u8; N], values: &Places, readable: Readable) {
+    fn enter(&mut self, kept: &[u8], values: &Places, readable: Readable) {
         self.state.keep_only(kept);
         self.state.give(values);
         self.state.readable = match values.overflow.is_empty() {
@@ -265,7 +265,7 @@ impl<'a> Function<'a> {
         {
             let (state, fact) = (self.state, self.fact);
             let readable = tag.map_or(Readable::Nothing, Readable::Exception);
-            self.enter([], self.module.pad(tag), readable);
+            self.enter(&[], self.module.pad(tag), readable);
             self.reach(block as usize)?;
             (self.state, self.fact) = (state, fact);
             at += 1;
@@ -325,7 +325,7 @@ impl<'a> Function<'a> {
 }
 
 /// What comparing an operand of kind `a` with a value of kind `b` says about it.
-fn compared(operand: Operand, a: Kind, b: Kind) -> Option<Fact> {
+pub(crate) fn compared(operand: Operand, a: Kind, b: Kind) -> Option<Fact> {
     let (Operand::R64(register) | Operand::R32(register)) = operand else {
         return None;
     };

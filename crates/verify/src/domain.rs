@@ -199,7 +199,7 @@ pub(crate) struct Registers {
     /// General-purpose registers that hold data.
     pub(crate) data: u16,
     /// General-purpose registers that hold data of at most 32 bits.
-    narrow: u16,
+    pub(crate) narrow: u16,
     /// Registers whose kind is in the array; of others, data is [`Any`] or [`U32`], the rest [`Undefined`].
     special: u16,
     kinds: [Kind; 16],
@@ -228,7 +228,7 @@ pub(crate) struct Copies {
     names: [u8; 16],
     /// The slot that holds the value of the register, if its number fits.
     homes: [u16; 16],
-    /// Registers that may have a name together with another.
+    /// Registers that may have a name together with another, or a home.
     linked: u16,
 }
 
@@ -248,11 +248,11 @@ impl Copies {
         if self.linked & bit(register) != 0 {
             self.unlink(register);
         }
-        self.homes[at(register)] = HOMELESS;
     }
 
     fn unlink(&mut self, register: u8) {
         self.linked &= !bit(register);
+        self.homes[at(register)] = HOMELESS;
         // Those that it named are named by the first of them.
         let mut heir = None;
         for other in bits(self.linked) {
@@ -274,6 +274,7 @@ impl Copies {
     #[inline]
     pub(crate) fn settle(&mut self, register: u8, slot: usize) {
         self.homes[at(register)] = u16::try_from(slot).unwrap_or(HOMELESS);
+        self.linked |= bit(register);
     }
 
     /// A slot is about to hold another value.
@@ -299,7 +300,7 @@ impl Copies {
     /// Whether nothing is known to be equal to a register.
     #[inline]
     pub(crate) fn is_alone(&self, register: u8) -> bool {
-        self.linked & bit(register) == 0 && self.homes[at(register)] == HOMELESS
+        self.linked & bit(register) == 0
     }
 
     /// Whether two registers hold the same value.
@@ -394,12 +395,6 @@ impl Registers {
         self.narrow & bit(register) != 0
     }
 
-    /// Whether all these registers hold data.
-    #[inline]
-    pub(crate) fn are_data(&self, registers: u16) -> bool {
-        registers & !self.data == 0
-    }
-
     /// Makes plain data of a general-purpose register, of at most 32 bits or not.
     #[inline]
     pub(crate) fn set_plain(&mut self, register: u8, is_narrow: bool) {
@@ -447,14 +442,16 @@ impl Registers {
     }
 
     /// Of all registers and flags only these stay defined, as far as a frame slot could hold their kind.
-    pub(crate) fn keep_only<const N: usize>(&mut self, registers: [u8; N]) {
-        let kinds = registers.map(|register| self.kind(register).spilled());
-        (self.data, self.narrow, self.special, self.flags) = (0, 0, 0, 0);
-        self.vectors = [0; 16];
-        let kept = registers.into_iter().fold(0, |set, register| set | bit(register));
-        bits(!kept).for_each(|register| self.copies.forget(register));
-        for (register, kind) in registers.into_iter().zip(kinds) {
-            self.set(register, kind.unwrap_or(Undefined));
+    pub(crate) fn keep_only(&mut self, registers: &[u8]) {
+        let kept = registers.iter().fold(0, |set, &register| set | bit(register));
+        (self.data, self.narrow, self.special) = (self.data & kept, self.narrow & kept, self.special & kept);
+        (self.vectors, self.flags) = ([0; 16], 0);
+        bits(!kept & self.copies.linked).for_each(|register| self.copies.unlink(register));
+        for register in bits(self.special) {
+            let kind = self.kinds[at(register)];
+            if kind.spilled() != Some(kind) {
+                self.set(register, kind.spilled().unwrap_or(Undefined));
+            }
         }
     }
 

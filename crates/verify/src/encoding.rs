@@ -6,17 +6,17 @@
 //! prefix which the decoder skips is seen. Deliberately does not compare lengths of immediates: each is
 //! a row.
 
-use crate::decode::{CONSTANTS, NO_REGISTER, Op, Operand};
 use crate::rows::{Form, Row};
+use crate::stems::{CONSTANTS, NO_REGISTER, Operand, Stem};
 use iced_x86::Code;
 
 /// Checks the bytes of one instruction.
 ///
 /// # Errors
 /// What is not canonical, in words.
-pub(crate) fn check(bytes: &[u8], op: &Op, row: &Row) -> Result<(), &'static str> {
+pub(crate) fn check(bytes: &[u8], stem: &Stem, row: &Row) -> Result<(), &'static str> {
     let byte = |at: usize| bytes.get(at).copied().unwrap_or(0);
-    let extended = Extended::of(op);
+    let extended = Extended::of(stem);
     let mut at = 0;
     let opcode_bytes;
     if row.vex {
@@ -39,7 +39,7 @@ pub(crate) fn check(bytes: &[u8], op: &Op, row: &Row) -> Result<(), &'static str
             return Err("a VEX bit without effect");
         }
         // A fourth register is in the last byte, beside four bits that say nothing.
-        if matches!(op.operands[3], Operand::Xmm(_)) && bytes.last().is_none_or(|last| last & 15 != 0) {
+        if matches!(stem.operands[3], Operand::Xmm(_)) && bytes.last().is_none_or(|last| last & 15 != 0) {
             return Err("an ignored field that is not zero");
         }
         opcode_bytes = 1;
@@ -77,12 +77,12 @@ pub(crate) fn check(bytes: &[u8], op: &Op, row: &Row) -> Result<(), &'static str
         };
     }
     let modrm = byte(at + opcode_bytes);
-    let ignores = row.form == Form::Set && modrm & 0x38 != 0 || op.code == Code::Mfence && modrm != 0xf0;
+    let ignores = row.form == Form::Set && modrm & 0x38 != 0 || stem.code == Code::Mfence && modrm != 0xf0;
     if ignores {
         return Err("an ignored field that is not zero");
     }
     if extended.memory {
-        check_memory(op, modrm, byte(at + opcode_bytes + 1))?;
+        check_memory(stem, modrm, byte(at + opcode_bytes + 1))?;
     }
     Ok(())
 }
@@ -98,14 +98,14 @@ struct Extended {
 }
 
 impl Extended {
-    fn of(op: &Op) -> Self {
+    fn of(stem: &Stem) -> Self {
         let high = |number: u8| u32::from(number & 0xf8 == 8);
         let mut extended = Self {
             count: 0,
             byte: false,
             memory: false,
         };
-        for (i, operand) in op.operands.into_iter().enumerate() {
+        for (i, operand) in stem.operands.into_iter().enumerate() {
             if i < 3 {
                 extended.count += operand.register().map_or(0, high);
             }
@@ -113,27 +113,27 @@ impl Extended {
             extended.memory |= operand == Operand::Memory;
         }
         if extended.memory {
-            extended.count += high(op.base) + high(op.index);
+            extended.count += high(stem.base) + high(stem.index);
         }
         extended
     }
 }
 
-fn check_memory(op: &Op, modrm: u8, sib: u8) -> Result<(), &'static str> {
-    if op.base == CONSTANTS {
+fn check_memory(stem: &Stem, modrm: u8, sib: u8) -> Result<(), &'static str> {
+    if stem.base == CONSTANTS {
         return Ok(());
     }
-    if op.base == NO_REGISTER && op.index != NO_REGISTER {
+    if stem.base == NO_REGISTER && stem.index != NO_REGISTER {
         return Ok(()); // one form only: no base, scaled index, 32-bit displacement
     }
-    if op.base == NO_REGISTER {
+    if stem.base == NO_REGISTER {
         return Err("an address of other than 64-bit registers");
     }
     let has_sib = modrm & 7 == 4;
-    if has_sib != (op.index != NO_REGISTER || op.base & 7 == 4) {
+    if has_sib != (stem.index != NO_REGISTER || stem.base & 7 == 4) {
         return Err("a SIB byte that is not needed");
     }
-    if has_sib && op.index == NO_REGISTER && sib >> 6 != 0 {
+    if has_sib && stem.index == NO_REGISTER && sib >> 6 != 0 {
         return Err("an ignored field that is not zero");
     }
     Ok(())

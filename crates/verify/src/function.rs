@@ -12,7 +12,8 @@ use crate::decode::{self, Decoded, Op, WAYS_MANY};
 use crate::domain::{Fact, Kind, Readable, Registers};
 use crate::frame::{Frame, Frames, NODE_BYTES};
 use crate::module::{Convention, Module};
-use crate::rows::{self, Row};
+use crate::rows::{self, Form, Row};
+use crate::stems::Stem;
 use crate::violation::{Check, Rule, ensure, located, refuse};
 use cellwall_abi::convention::CALLEE_SAVED;
 use cellwall_abi::{FuncRange, TrapCode};
@@ -40,6 +41,12 @@ const STATES_SPARE_MAX: usize = 1 << 12;
 #[derive(Default)]
 pub(crate) struct Scratch {
     decode: decode::Scratch,
+    spare: Spare,
+}
+
+/// Memory of one proof that the next may use.
+#[derive(Default)]
+struct Spare {
     states: Vec<State>,
     free: Vec<u32>,
     ready: Vec<u32>,
@@ -68,8 +75,10 @@ pub(crate) struct Function<'a> {
     pub(crate) module: &'a Module<'a>,
     pub(crate) range: FuncRange,
     pub(crate) code: Decoded<'a>,
+    stems: &'a [Stem],
     /// The instruction being looked at.
     pub(crate) op: Op,
+    pub(crate) stem: &'a Stem,
     pub(crate) row: &'static Row,
     /// The state before it.
     pub(crate) state: Registers,
@@ -109,11 +118,16 @@ pub(crate) fn prove(module: &Module<'_>, index: usize, scratch: &mut Scratch) ->
     let range = module.artifact.funcs[index];
     let proof = decode::decode(module, index, &mut scratch.decode).and_then(|code| {
         let is_detached = code.is_detached;
-        let mut function = Function::new(module, range, code, scratch);
+        let spare = std::mem::take(&mut scratch.spare);
+        let mut function = Function::new(module, range, code, scratch.decode.stems.known(), spare);
         let proof = function.run();
         scratch.decode.ops = function.code.ops;
-        (scratch.states, scratch.frames) = (function.states, function.frames);
-        (scratch.free, scratch.ready) = (function.free, function.ready);
+        scratch.spare = Spare {
+            states: function.states,
+            free: function.free,
+            ready: function.ready,
+            frames: function.frames,
+        };
         located(proof, Some(range.func), function.op.pc).map(|()| is_detached)
     });
     proof.map_err(|mut violation| {
@@ -136,16 +150,23 @@ fn instruction_text(module: &Module<'_>, range: FuncRange, pc: u32) -> String {
 }
 
 impl<'a> Function<'a> {
-    fn new(module: &'a Module<'a>, range: FuncRange, code: Decoded<'a>, scratch: &mut Scratch) -> Self {
+    fn new(
+        module: &'a Module<'a>,
+        range: FuncRange,
+        code: Decoded<'a>,
+        stems: &'a [Stem],
+        spare: Spare,
+    ) -> Self {
         let deepest = code.unwind.iter().map(|row| row.frame_bytes).max().unwrap_or(0);
         let (slots, blocks) = (deepest as usize / 8, code.blocks.len());
-        let mut states = std::mem::take(&mut scratch.states);
+        let Spare {
+            mut states,
+            mut free,
+            mut ready,
+            frames,
+        } = spare;
         states.clear();
         states.shrink_to(STATES_SPARE_MAX);
-        let (mut free, mut ready) = (
-            std::mem::take(&mut scratch.free),
-            std::mem::take(&mut scratch.ready),
-        );
         for numbers in [&mut free, &mut ready] {
             numbers.clear();
             numbers.shrink_to(STATES_SPARE_MAX);
@@ -153,13 +174,15 @@ impl<'a> Function<'a> {
         Self {
             module,
             range,
+            stems,
             op: code.ops[0],
-            row: rows::row(code.ops[0].code),
+            stem: &stems[code.ops[0].stem as usize],
+            row: rows::row(stems[code.ops[0].stem as usize].code),
             state: Registers::UNKNOWN,
             frame: Frame::UNDEFINED,
             fact: None,
             block: BlockWrites::default(),
-            frames: std::mem::take(&mut scratch.frames).emptied(slots),
+            frames: frames.emptied(slots),
             slots,
             fault: None,
             branched: None,
@@ -221,7 +244,7 @@ impl<'a> Function<'a> {
         }
         self.makes_room = true;
         self.frames.share();
-        let (op, row, fault) = (self.op, self.row, self.fault);
+        let (op, stem, row, fault) = (self.op, self.stem, self.row, self.fault);
         let (state, frame, fact) = (self.state, self.frame, self.fact);
         let writes = std::mem::take(&mut self.block);
         let ready = std::mem::take(&mut self.ready);
@@ -231,7 +254,8 @@ impl<'a> Function<'a> {
         }
         self.block = writes;
         (self.state, self.frame, self.fact) = (state, frame, fact);
-        (self.op, self.row, self.fault, self.branched) = (op, row, fault, None);
+        (self.op, self.stem, self.row) = (op, stem, row);
+        (self.fault, self.branched) = (fault, None);
         self.makes_room = false;
         Ok(())
     }
@@ -411,9 +435,14 @@ impl<'a> Function<'a> {
     }
 
     /// One instruction.
+    #[inline]
     fn pass(&mut self) -> Check<()> {
-        self.row = rows::row(self.op.code);
-        (self.fault, self.branched) = (None, None);
+        self.stem = &self.stems[self.op.stem as usize];
+        self.branched = None;
+        if self.op.form == Form::Usual && self.step_usual() {
+            return Ok(());
+        }
+        (self.row, self.fault) = (rows::row(self.stem.code), None);
         self.step()?;
         match (self.op.trap, self.fault) {
             (None, None) => Ok(()),

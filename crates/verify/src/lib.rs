@@ -109,10 +109,10 @@
 //! stores, except into the frame, whose slots remember how many they hold. No row names a `ymm`
 //! register, and an operand whose alignment the processor checks is aligned by its place.
 //!
-//! *Usual forms*: loads and stores of memory 0, frame slots, and operations on registers and
-//! constants are recognised while decoding (`Form::Load` in `rows` and those beside it). Each has a
-//! shortcut for the state that is usual, which gives what the row's own transfer function would, and
-//! goes to that one in every other state.
+//! *Usual forms*: operations on registers and constants or on memory 0 that make plain data of data
+//! (`Form::Usual` in `rows`), and moves from and to frame slots, are recognised while decoding. The first
+//! have one transfer function for the state that is usual, in which the registers that they read hold data,
+//! of 32 bits in an index. It gives what that of the row would, which is asked in every other state.
 //!
 //! ## Accesses (V3, V4)
 //!

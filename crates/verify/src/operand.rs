@@ -5,10 +5,10 @@
 //! Deliberately does not know what is computed.
 
 use crate::access::{Place, not_data};
-use crate::decode::Operand;
 use crate::domain::{Fact, Kind};
 use crate::function::Function;
 use crate::rows::First;
+use crate::stems::Operand;
 use crate::violation::{Check, Rule, ensure, refuse};
 use cellwall_abi::convention::{BASE, CONTEXT, STACK};
 
@@ -60,13 +60,13 @@ impl Function<'_> {
     /// The kind of an operand as read.
     #[inline]
     pub(crate) fn read(&mut self, i: usize) -> Check<Kind> {
-        match self.op.operands[i] {
+        match self.stem.operands[i] {
             Operand::Memory => {
                 let place = self.operand_place()?;
                 self.load(place)
             }
+            Operand::Immediate if self.op.is_wide => Ok(Kind::Any),
             Operand::Immediate => Ok(Kind::UpTo(self.op.value)),
-            Operand::WideImmediate => Ok(Kind::Any),
             operand => self.read_register(operand),
         }
     }
@@ -90,13 +90,9 @@ impl Function<'_> {
     /// All sources, which must be data.
     #[inline]
     pub(crate) fn sources(&mut self) -> Check<()> {
-        // The usual case, all at once.
-        if self.state.are_data(self.op.reads) {
-            return Ok(());
-        }
         let from = usize::from(self.row.first == First::Write);
-        for i in from..self.op.operands.len() {
-            if self.op.operands[i] != Operand::None {
+        for i in from..self.stem.operands.len() {
+            if self.stem.operands[i] != Operand::None {
                 self.data(i)?;
             }
         }
@@ -105,7 +101,7 @@ impl Function<'_> {
 
     /// Writes an operand: `kind` is that of the result before it is cut to the operand's width.
     pub(crate) fn write(&mut self, i: usize, kind: Kind) -> Check<()> {
-        let (register, new) = match self.op.operands[i] {
+        let (register, new) = match self.stem.operands[i] {
             Operand::R64(register) => (register, kind),
             Operand::R32(register) => match kind.low_32() {
                 Some(kind) => (register, kind),
@@ -151,9 +147,8 @@ impl Function<'_> {
     #[inline]
     pub(crate) fn set_flags(&mut self, fact: Option<Fact>) {
         let flags = self.row.flags;
-        let bits = if self.row.w { 64 } else { 32 };
         // A shift by a constant that has no effect has none on flags.
-        if flags.changes() && !(flags.unless_zero && self.op.value.is_multiple_of(bits)) {
+        if flags.changes() && !(flags.unless_zero && self.op.value.is_multiple_of(self.row.bits())) {
             self.state.flags = self.state.flags & flags.keeps | flags.sets;
             self.fact = fact;
         }

@@ -25,12 +25,9 @@ pub(crate) enum Form {
     Reload,
     /// Likewise, to the frame.
     Spill,
-    /// Likewise, a load from memory 0 with a 32-bit index, if the state says so.
-    Load,
-    /// Likewise, a store.
-    Store,
-    /// Likewise, an operation on registers and constants whose result is plain.
-    Compute,
+    /// Likewise, what makes plain data of data: an operation on registers and constants, or on memory 0
+    /// with a 32-bit index, if the state says so.
+    Usual,
     /// Zero-extends a byte or a word to 32 bits.
     ZeroExtend,
     /// Sign-extends 32 bits to 64; with a jump table, loads a distance.
@@ -196,6 +193,11 @@ impl Row {
     pub(crate) const fn with_flags(mut self, sets: u8, keeps: u8) -> Self {
         (self.flags.sets, self.flags.keeps) = (sets, keeps);
         self
+    }
+
+    /// Bits of its operands that are whole registers.
+    pub(crate) const fn bits(&self) -> u32 {
+        if self.w { 64 } else { 32 }
     }
 
     const fn unless_zero(mut self) -> Self {

@@ -5,11 +5,12 @@
 //! in `control`. Deliberately knows no blocks.
 
 use crate::access::{Place, slot_at};
-use crate::decode::{CONSTANTS, NO_REGISTER, Operand};
-use crate::domain::{CARRY, Kind, OVERFLOW, PARITY, SIGN, U32, ZERO};
+use crate::control::compared;
+use crate::domain::{CARRY, FLAGS, Fact, Kind, OVERFLOW, PARITY, SIGN, U32, ZERO};
 use crate::function::Function;
 use crate::operand::check_gpr;
 use crate::rows::{First, Form};
+use crate::stems::{CONSTANTS, NO_REGISTER, Operand, Written};
 use crate::violation::{Check, Rule, ensure, refuse};
 use cellwall_abi::context::{CALLABLE_ENTRIES, func_entry};
 use cellwall_abi::convention::{CONTEXT, STACK};
@@ -55,54 +56,62 @@ const RAX: u8 = 0;
 const RDX: u8 = 2;
 
 impl Function<'_> {
-    /// Applies the current instruction to the state.
-    pub(crate) fn step(&mut self) -> Check<()> {
-        match self.op.form {
-            Form::Reload => self.step_reload(),
-            Form::Spill => self.step_spill(),
-            Form::Compute if self.state.are_data(self.op.reads) => {
-                self.set_flags(None);
-                self.set_plain(matches!(self.op.operands[0], Operand::R32(_)));
-                Ok(())
+    /// Applies a usual instruction to the state, if that is usual as well.
+    #[inline]
+    pub(crate) fn step_usual(&mut self) -> bool {
+        let (stem, state) = (self.stem, &mut self.state);
+        let is_missing = stem.reads & !state.data | stem.narrow & !state.narrow != 0;
+        if is_missing || self.op.trap != stem.trap {
+            return false;
+        }
+        state.flags = state.flags & stem.keeps | stem.sets;
+        let is_lost = |fact: Fact| stem.keeps != FLAGS || stem.writes & 1 << fact.register != 0;
+        if self.fact.is_some_and(is_lost) {
+            self.fact = None;
+        }
+        if stem.writes == 0 {
+            if stem.written == Written::Compared
+                && let (Ok(a), Ok(b)) = (self.read(0), self.read(1))
+            {
+                self.fact = compared(stem.operands[0], a, b);
             }
-            Form::Load if self.is_index_narrow() => {
-                self.fault = Some(&[TrapCode::MemoryOutOfBounds]);
-                self.set_plain(self.op.value != 0);
-                match self.op.value {
-                    0 | u32::MAX => Ok(()),
-                    max => self.write(0, Kind::UpTo(max)),
+            return true;
+        }
+        let to = stem.writes.trailing_zeros() as u8;
+        match stem.written {
+            Written::UpToValue => state.set(to, Kind::UpTo(self.op.value)),
+            Written::Copy => {
+                let from = stem.reads.trailing_zeros() as u8;
+                // Of more than 32 bits, a 32-bit move changes the value.
+                let is_whole = state.is_narrow(from) || matches!(stem.operands[0], Operand::R64(_));
+                let kind = if is_whole { state.kind(from) } else { U32 };
+                state.set(to, kind);
+                state.copies.forget(to);
+                if is_whole && to != from {
+                    state.copies.copy(to, from);
                 }
+                return true;
             }
-            Form::Store if self.is_index_narrow() && self.state.are_data(self.op.reads) => {
-                self.fault = Some(&[TrapCode::MemoryOutOfBounds]);
-                Ok(())
-            }
-            Form::TailCall => self.step_tail_call(),
-            _ => self.step_row(),
+            written => state.set_plain(to, written == Written::Narrow),
         }
-    }
-
-    /// What `decode` found to be true of the destination: that it is a register, and not a pinned one.
-    #[inline]
-    fn set_plain(&mut self, is_narrow: bool) {
-        if let Operand::R64(register) | Operand::R32(register) = self.op.operands[0] {
-            self.state.set_plain(register, is_narrow);
-            self.forget(register);
-        }
-    }
-
-    #[inline]
-    fn is_index_narrow(&self) -> bool {
-        self.op.index == NO_REGISTER || self.state.is_narrow(self.op.index)
+        state.copies.forget(to);
+        true
     }
 
     /// Whatever the state and the operands are.
-    fn step_row(&mut self) -> Check<()> {
+    pub(crate) fn step(&mut self) -> Check<()> {
         let row = self.row;
+        match self.op.form {
+            Form::Reload => return self.step_reload(),
+            Form::Spill => return self.step_spill(),
+            Form::TailCall => return self.step_tail_call(),
+            _ => {}
+        }
         match row.form {
             Form::Nothing => Ok(()),
-            Form::Move => self.step_move(),
-            Form::Add | Form::Sub if self.op.operands[0] == Operand::R64(STACK) => self.move_stack(),
+            // What it makes equal is data, and so usual.
+            Form::Move => self.read(1).and_then(|kind| self.write(0, kind)),
+            Form::Add | Form::Sub if self.stem.operands[0] == Operand::R64(STACK) => self.move_stack(),
             Form::Compare => self.step_compare(),
             Form::Test => self.step_test(),
             Form::BitScan => self.step_bit_scan(),
@@ -110,7 +119,7 @@ impl Function<'_> {
             Form::SignSpread => self.step_fixed(&[RAX], &[RDX]),
             Form::Divide => {
                 // Its fault could mean two things.
-                ensure!(self.op.operands[0] != Operand::Memory, Rule::Operand => "a divisor in memory");
+                ensure!(self.stem.operands[0] != Operand::Memory, Rule::Operand => "a divisor in memory");
                 self.fault = Some(&[TrapCode::IntegerDivisionByZero, TrapCode::IntegerOverflow]);
                 self.step_fixed(&[RAX, RDX], &[RAX, RDX])
             }
@@ -151,7 +160,7 @@ impl Function<'_> {
 
     /// What a row computes of its sources, where it does no more than that.
     fn result(&mut self) -> Check<Kind> {
-        let [a, b, ..] = self.op.operands;
+        let [a, b, ..] = self.stem.operands;
         match self.row.form {
             // Of a register and itself: zero, whatever was in it.
             Form::Sub | Form::Xor if a == b && matches!(a, Operand::R64(_) | Operand::R32(_)) => {
@@ -202,7 +211,7 @@ impl Function<'_> {
     fn step_reload(&mut self) -> Check<()> {
         let place = self.frame_place()?;
         let kind = self.load(place)?;
-        if let Operand::R64(to) = self.op.operands[0] {
+        if let Operand::R64(to) = self.stem.operands[0] {
             self.set_gpr(check_gpr(to)?, kind);
         }
         self.note_home(place, 0, kind);
@@ -210,7 +219,7 @@ impl Function<'_> {
     }
 
     fn step_spill(&mut self) -> Check<()> {
-        let kind = self.read_register(self.op.operands[1])?;
+        let kind = self.read_register(self.stem.operands[1])?;
         let place = self.frame_place()?;
         self.store(place, kind)?;
         self.note_home(place, 1, kind);
@@ -219,31 +228,16 @@ impl Function<'_> {
 
     /// A slot and a register hold the same value.
     fn note_home(&mut self, place: Place, operand: usize, kind: Kind) {
-        if let (Place::Frame(start), Operand::R64(register)) = (place, self.op.operands[operand])
+        if let (Place::Frame(start), Operand::R64(register)) = (place, self.stem.operands[operand])
             && kind.is_data()
         {
             self.state.copies.settle(register, slot_at(start));
         }
     }
 
-    /// Moves and what they make equal.
-    fn step_move(&mut self) -> Check<()> {
-        use Operand::{R32, R64};
-        let kind = self.read(1)?;
-        self.write(0, kind)?;
-        if let [R64(to) | R32(to), R64(from) | R32(from), ..] = self.op.operands
-            && to != from
-            // A 32-bit move of more than 32 bits changes the value.
-            && (kind.is_data() && (self.row.w || self.state.is_narrow(from)))
-        {
-            self.state.copies.copy(to, from);
-        }
-        Ok(())
-    }
-
     /// The address of a jump table, of an entry in the context, or a sum of data.
     fn address(&mut self) -> Check<Kind> {
-        let (base, index, at) = (self.op.base, self.op.index, self.op.displacement);
+        let (base, index, at) = (self.stem.base, self.stem.index, self.op.displacement);
         let kind = if base == CONSTANTS {
             let tables = &self.module.artifact.jump_tables;
             let table = u32::try_from(at).ok();
@@ -264,7 +258,7 @@ impl Function<'_> {
             }
         } else {
             for register in [base, index] {
-                if !self.state.are_data(self.op.reads) && register != NO_REGISTER {
+                if register != NO_REGISTER {
                     let kind = self.read_register(Operand::R64(register))?;
                     ensure!(kind.is_data(), Rule::Kind => "data is needed, this is {kind:?}");
                 }
@@ -277,7 +271,8 @@ impl Function<'_> {
 
     /// `sub rsp, n` and `add rsp, n`.
     fn move_stack(&mut self) -> Check<()> {
-        ensure!(self.op.operands[1] == Operand::Immediate, Rule::StackPointer =>
+        let is_constant = self.stem.operands[1] == Operand::Immediate && !self.op.is_wide;
+        ensure!(is_constant, Rule::StackPointer =>
             "the stack pointer moves, but not by a constant");
         let n = i64::from(self.op.value);
         let depth = i64::from(self.state.depth) + if self.row.form == Form::Sub { n } else { -n };
@@ -294,8 +289,8 @@ impl Function<'_> {
 
     /// Data, the address of an entry, or what an element of a jump table stands for.
     fn sum(&mut self) -> Check<Kind> {
-        if let Operand::R64(register) = self.op.operands[0] {
-            match (self.state.kind(register), self.op.operands[1]) {
+        if let Operand::R64(register) = self.stem.operands[0] {
+            match (self.state.kind(register), self.stem.operands[1]) {
                 (kind @ (Kind::ScaledUpTo(_) | Kind::ScaledTableIndex(_)), Operand::Memory) => {
                     if let Some(entry) = self.entry(kind)? {
                         return Ok(entry);
@@ -364,7 +359,7 @@ impl Function<'_> {
     /// For zero the whole destination may stay as it is, so a 32-bit scan does not zero-extend.
     fn step_bit_scan(&mut self) -> Check<()> {
         self.data(1)?;
-        let (Operand::R64(register) | Operand::R32(register)) = self.op.operands[0] else {
+        let (Operand::R64(register) | Operand::R32(register)) = self.stem.operands[0] else {
             refuse!(Rule::Operand => "a register that no row permits");
         };
         let old = self.data_of(check_gpr(register)?, true)?;
@@ -374,7 +369,7 @@ impl Function<'_> {
     }
 
     pub(crate) fn check_condition(&self) -> Check<()> {
-        self.check_flags(flags_read(self.op.condition))
+        self.check_flags(flags_read(self.stem.condition))
     }
 
     fn check_flags(&self, needed: u8) -> Check<()> {
@@ -401,7 +396,7 @@ impl Function<'_> {
     fn step_exchange(&mut self) -> Check<()> {
         let register = self.exchanged()?;
         self.set_flags(None);
-        let new = match self.op.operands[1] {
+        let new = match self.stem.operands[1] {
             Operand::R64(_) => Kind::Any,
             Operand::R32(_) => U32,
             _ => self.partly_written(register, 0xffff),
@@ -422,10 +417,10 @@ impl Function<'_> {
 
     /// Accesses a memory, which gets data of a register; the number of that.
     fn exchanged(&mut self) -> Check<u8> {
-        let Some(register) = self.op.operands[1].register() else {
+        let Some(register) = self.stem.operands[1].register() else {
             refuse!(Rule::Operand => "a register that no row permits");
         };
-        let is_memory = self.op.operands[0] == Operand::Memory && self.operand_place()? == Place::Memory;
+        let is_memory = self.stem.operands[0] == Operand::Memory && self.operand_place()? == Place::Memory;
         ensure!(is_memory, Rule::Operand => "an atomic access of something that is no memory");
         self.data_of(check_gpr(register)?, true)?;
         self.fault = Some(&[TrapCode::MemoryOutOfBounds]);

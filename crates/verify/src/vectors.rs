@@ -6,10 +6,10 @@
 //! `ymm` registers, gathers, masked and non-temporal moves, approximations (which tell processors
 //! apart), and `mxcsr`.
 
-use crate::decode::Operand;
 use crate::domain::{FLAGS, Kind, XMM_BYTES};
 use crate::function::Function;
 use crate::rows::{CODES, D, DQ, Feature, First, Form, Q, RW, Row, Widths, add};
+use crate::stems::Operand;
 use crate::violation::{Check, Rule, ensure};
 use iced_x86::Code;
 
@@ -219,7 +219,7 @@ pub(crate) const fn add_to(rows: &mut [Row; CODES]) { pairs! { rows;
 impl Function<'_> {
     /// Any instruction with vector registers.
     pub(crate) fn step_vector(&mut self) -> Check<()> {
-        let (row, operands) = (self.row, self.op.operands);
+        let (row, operands) = (self.row, self.stem.operands);
         let gives = row.vector.gives;
         let is_apart = row.vex && row.first == First::Write;
         let rest = operands[usize::from(is_apart)];
