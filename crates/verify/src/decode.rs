@@ -234,9 +234,7 @@ impl Pass<'_> {
             stem.limit_to(self.module.reach_of_memory_0, row);
         }
         let bytes = &self.module.artifact.text[pc..][..insn.len()];
-        if let Err(what) = encoding::check(bytes, &stem, row) {
-            refuse!(Rule::Encoding => "{what}: {bytes:02x?}");
-        }
+        encoding::check(bytes, &stem, row)?;
         self.check_feature(row.feature)?;
         Ok(stem)
     }
