@@ -80,12 +80,27 @@ fn explain(error: &ParserError, call: &UntypedFuncCall<'_>, ty: &ComponentFunc) 
     };
     let expected = inner(node, ty, source, &covers);
     let found = &source[span.clone()];
+    let label = found.split('(').next().unwrap_or(found).trim_end();
+    if is_hidden(label, &expected) {
+        return format!("`{label}` in `{name}` is a keyword; the case is written `%{label}`");
+    }
     match error.kind() {
         ParserErrorKind::InvalidType | ParserErrorKind::InvalidValue => {
             format!("`{found}` in `{name}` is no {expected}")
         }
         _ => format!("`{found}` in `{name}` is no {expected}: {}", reason(error)),
     }
+}
+
+/// Whether a case of this name is there, but its name alone is something else in WAVE.
+fn is_hidden(label: &str, ty: &Type) -> bool {
+    let is_keyword = ["true", "false", "inf", "nan", "some", "none", "ok", "err"].contains(&label);
+    is_keyword
+        && match ty {
+            Type::Enum(cases) => cases.iter().any(|case| **case == *label),
+            Type::Variant(cases) => cases.iter().any(|(case, _)| **case == *label),
+            _ => false,
+        }
 }
 
 /// An error without its place.
