@@ -2,7 +2,8 @@
 //! through one component to another (and to the host) and back, or both end the call.
 //!
 //! An input is a seed: of the types, the encodings, the values, and what the inner component changes in what
-//! it was given before it passes that on: bytes of a list, core parameters, bytes of what the host returned.
+//! it was given before it passes that on: bytes of a list, also of borrowed handles, core parameters, bytes of what
+//! the host returned.
 //! The host of Wasmtime cannot make error contexts, so there are none.
 
 #[path = "../../crates/cellwall/tests/it/component/generate.rs"]
@@ -10,7 +11,7 @@ mod generate;
 
 use cellwall::component::{Type, Val};
 use cellwall_tests::rng::Rng;
-use generate::{Damage, Random, mapped, program, value};
+use generate::{Damage, Random, answer, mapped, program, value};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use wasmtime::component::Val as Peer;
@@ -64,7 +65,7 @@ pub fn run(data: &[u8]) {
     let theirs = wasmtime::component::Component::new(&WASMTIME, binary);
     let theirs = theirs.unwrap_or_else(|error| panic!("{error:?}\n{program}"));
     let is_whole = damage.list.is_empty() && damage.returned.is_empty() && damage.params.is_empty();
-    for name in ["echo", "pass"].repeat(VALUES) {
+    for name in ["echo", "pass", "lend"].repeat(VALUES) {
         // A call that ended leaves an instance that nobody can enter.
         let mut ours = Ours::new(&ours, name, &program);
         let mut theirs = Theirs::new(&theirs, name, &program);
@@ -78,7 +79,7 @@ pub fn run(data: &[u8]) {
                     "{name}\n{ours:?}\n{theirs:?}\n{sent:?}\n{program}"
                 );
                 assert!(
-                    !is_whole || same(&sent, &theirs),
+                    !is_whole || same(&answer(name, &sent), &theirs),
                     "{name}\n{sent:?}\n{theirs:?}\n{program}"
                 );
             }
@@ -128,6 +129,21 @@ impl Ours {
             Ok(())
         })
         .expect("the name is free");
+        host.func_new("lend", |mut store, _, params, results| {
+            let Val::List(lent) = &params[0] else {
+                panic!("{params:?} is no list");
+            };
+            let mut sum = 0_u32;
+            for resource in lent {
+                let Val::Resource(resource) = resource else {
+                    panic!("{resource:?} is no resource");
+                };
+                sum = sum.wrapping_add(resource.into_resource::<R>(&mut store)?.rep());
+            }
+            results[0] = Val::U32(sum);
+            Ok(())
+        })
+        .expect("the name is free");
         let instance = linker.instantiate(&mut store, component);
         let instance = instance.unwrap_or_else(|error| panic!("{error:?}\n{program}"));
         let outer = instance.get_export_index(&mut store, None, "d");
@@ -141,7 +157,8 @@ impl Ours {
 
     fn ty(&self) -> Type {
         let ty = self.func.ty(&self.store);
-        ty.results().next().expect("it has a result")
+        let (_, ty) = ty.params().next().expect("it has a parameter");
+        ty
     }
 
     /// Sends a value that has numbers for resources, and says what comes back, likewise.
@@ -149,7 +166,7 @@ impl Ours {
         use cellwall::component::{Resource, ResourceAny};
         let store = &mut self.store;
         let sent = mapped(sent, ty, &mut |val, ty| match (val, ty) {
-            (Val::U32(number), Type::Own(_)) => {
+            (Val::U32(number), Type::Own(_) | Type::Borrow(_)) => {
                 let resource = ResourceAny::new_host(&mut *store, Resource::<R>::new_own(*number));
                 Val::Resource(resource.expect("there is room"))
             }
@@ -182,6 +199,21 @@ impl Theirs {
         host.resource("r", ty, |_, _| Ok(())).expect("the name is free");
         host.func_new("pass", |_, _, params, results| {
             results.clone_from_slice(params);
+            Ok(())
+        })
+        .expect("the name is free");
+        host.func_new("lend", |mut store, _, params, results| {
+            let Peer::List(lent) = &params[0] else {
+                panic!("{params:?} is no list");
+            };
+            let mut sum = 0_u32;
+            for resource in lent {
+                let Peer::Resource(resource) = resource else {
+                    panic!("{resource:?} is no resource");
+                };
+                sum = sum.wrapping_add(resource.try_into_resource::<R>(&mut store)?.rep());
+            }
+            results[0] = Peer::U32(sum);
             Ok(())
         })
         .expect("the name is free");
@@ -251,7 +283,7 @@ fn peer(val: &Val, ty: &Type, make: &mut dyn FnMut(u32) -> Peer) -> Peer {
         (Val::Option(_), _) => Peer::Option(None),
         (Val::Result(Ok(it)), Type::Result(parts)) => Peer::Result(Ok(optional(it, &parts.0))),
         (Val::Result(Err(it)), Type::Result(parts)) => Peer::Result(Err(optional(it, &parts.1))),
-        (Val::U32(number), Type::Own(_)) => make(*number),
+        (Val::U32(number), Type::Own(_) | Type::Borrow(_)) => make(*number),
         (val, _) => simple(val),
     }
 }

@@ -7,7 +7,7 @@ use cellwall::component::{
     Component, Func, Instance, Linker, Resource, ResourceAny, ResourceType, Type, Val,
 };
 use cellwall::{AsContextMut, Engine, Store};
-use generate::{Damage, Random, mapped, program, value};
+use generate::{Damage, Random, answer, mapped, program, value};
 
 /// Programs that are generated; the same each time.
 const CASES: u64 = 60;
@@ -15,7 +15,7 @@ const CASES: u64 = 60;
 /// What the resources of the host are called.
 struct R;
 
-/// A linker with the host's instance, whose function returns what it is given.
+/// A linker with the host's instance, whose functions return what they are given, and the sum of what they are lent.
 fn host(engine: &Engine) -> Linker<()> {
     let mut linker = Linker::new(engine);
     let mut host = linker.instance("host").expect("the name is free");
@@ -23,6 +23,22 @@ fn host(engine: &Engine) -> Linker<()> {
         .expect("the name is free");
     host.func_new("pass", |_, _, params, results| {
         results.clone_from_slice(params);
+        Ok(())
+    })
+    .expect("the name is free");
+    host.func_new("lend", |mut store, _, params, results| {
+        let Val::List(lent) = &params[0] else {
+            panic!("{params:?} is no list");
+        };
+        let mut sum = 0_u32;
+        for resource in lent {
+            let Val::Resource(resource) = resource else {
+                panic!("{resource:?} is no resource");
+            };
+            assert!(!resource.owned());
+            sum = sum.wrapping_add(resource.into_resource::<R>(&mut store)?.rep());
+        }
+        results[0] = Val::U32(sum);
         Ok(())
     })
     .expect("the name is free");
@@ -39,7 +55,7 @@ fn function(store: &mut Store<()>, instance: &Instance, name: &str) -> Func {
 /// The value with resources in the place of their numbers.
 fn with_resources(store: &mut Store<()>, val: &Val, ty: &Type) -> Val {
     mapped(val, ty, &mut |val, ty| match (val, ty) {
-        (Val::U32(number), Type::Own(_)) => {
+        (Val::U32(number), Type::Own(_) | Type::Borrow(_)) => {
             let resource = ResourceAny::new_host(store.as_context_mut(), Resource::<R>::new_own(*number));
             Val::Resource(resource.expect("there is room"))
         }
@@ -71,9 +87,10 @@ fn every_value_comes_back_through_two_components() {
         let mut store = Store::new(&engine, ());
         let instance = linker.instantiate(&mut store, &component);
         let instance = instance.unwrap_or_else(|error| panic!("case {case}: {error:?}\n{program}"));
-        for name in ["echo", "pass"] {
+        for name in ["echo", "pass", "lend"] {
             let func = function(&mut store, &instance, name);
-            let ty = func.ty(&store).results().next().expect("it has a result");
+            let ty = func.ty(&store);
+            let (_, ty) = ty.params().next().expect("it has a parameter");
             for _ in 0..8 {
                 let value = value(&mut random, &ty);
                 let sent = with_resources(&mut store, &value, &ty);
@@ -81,7 +98,8 @@ fn every_value_comes_back_through_two_components() {
                 let done = func.call(&mut store, &[sent], &mut back);
                 done.unwrap_or_else(|error| panic!("case {case}: {error:?}\n{value:?}\n{program}"));
                 let back = with_numbers(&mut store, &back[0], &ty);
-                assert!(back == value, "case {case}: {back:?}\n{value:?}\n{program}");
+                let expected = answer(name, &value);
+                assert!(back == expected, "case {case}: {back:?}\n{expected:?}\n{program}");
             }
         }
     }

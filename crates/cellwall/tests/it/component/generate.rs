@@ -277,6 +277,22 @@ const LIBC: &str = r#"
       (global.set $next (i32.const 0x100000))))
   (core instance $libc (instantiate $libc))"#;
 
+/// A core function that lends what it was lent to `$lend`, and gives all of it back. Its body starts with `damage`.
+fn lending(damage: &str) -> String {
+    format!(
+        r#"(func (export "lend") (param i32 i32) (result i32) (local $sum i32)
+        {damage}
+        (local.set $sum (call $lend (local.get 0) (local.get 1)))
+        (block $done (loop $next
+          (br_if $done (i32.eqz (local.get 1)))
+          (call $drop (i32.load (local.get 0)))
+          (local.set 0 (i32.add (local.get 0) (i32.const 4)))
+          (local.set 1 (i32.sub (local.get 1) (i32.const 1)))
+          (br $next)))
+        (local.get $sum))"#
+    )
+}
+
 /// What the inner side does to what it was given, before it passes that on. Locals of its code are the core
 /// parameters.
 #[derive(Default)]
@@ -390,7 +406,8 @@ fn definitions(types: &[Defined], named: &dyn Fn(usize, &str) -> String) -> Stri
 
 /// Two components. `echo` of the outer one gives a list to the inner one and returns the answer, a part of
 /// memory; `pass` gives one value, as core parameters if it is small, through both to `pass` of the host's
-/// instance `host`, and the answer back. The inner one does damage to what it is given. With `has_errors` there
+/// instance `host`, and the answer back; `lend` lends a list of resources in the same way, for a number. The inner
+/// one does damage to what it is given. With `has_errors` there
 /// are error contexts, which not every engine's host can make.
 pub(crate) fn program(random: &mut Random, has_errors: bool, damage: &Damage) -> String {
     let mut types = Vec::new();
@@ -409,8 +426,11 @@ pub(crate) fn program(random: &mut Random, has_errors: bool, damage: &Damage) ->
     let host = format!(
         r#"(import "host" (instance $host (export "r" (type $r (sub resource)))
     {declared}
-      (export "pass" (func (param "v" $t{LAST}) (result $t{LAST})))))"#
+      (export "pass" (func (param "v" $t{LAST}) (result $t{LAST})))
+      (type $lent (list (borrow $r)))
+      (export "lend" (func (param "v" $lent) (result u32)))))"#
     );
+    let (inner_lend, outer_lend) = (lending(&damage.list), lending(""));
     let inner = Side::new(random, &flat);
     // The outer side's own code passes strings on as they are: it has one encoding.
     let outer = Side::new(random, &flat);
@@ -429,46 +449,63 @@ pub(crate) fn program(random: &mut Random, has_errors: bool, damage: &Damage) ->
     {own}
     {LIBC}
     (core func $pass (canon lower (func $host "pass") {inner_options}))
+    (core func $lend (canon lower (func $host "lend") {inner_options}))
+    (core func $drop (canon resource.drop $r))
+    (type $lent (list (borrow $r)))
     (core module $m
       (import "libc" "memory" (memory 1))
       (import "libc" "forget" (func $forget))
       (import "" "pass" (func $next {lowered}))
+      (import "" "lend" (func $lend (param i32 i32) (result i32)))
+      (import "" "drop" (func $drop (param i32)))
       (func (export "echo") (param i32 i32) (result i32)
         {list_damage}
         (i32.store (i32.const 8) (local.get 0))
         (i32.store (i32.const 12) (local.get 1))
         (i32.const 8))
       (func (export "forget-echo") (param i32) (call $forget))
+      {inner_lend}
       {inner_pass})
     (core instance $m (instantiate $m (with "libc" (instance $libc))
-      (with "" (instance (export "pass" (func $pass))))))
+      (with "" (instance (export "pass" (func $pass)) (export "lend" (func $lend)) (export "drop" (func $drop))))))
     (func (export "echo") (param "v" $list) (result $list) {lift_inner})
-    (func (export "pass") (param "v" $t{LAST}) (result $t{LAST}) {lift_inner_pass}))
+    (func (export "pass") (param "v" $t{LAST}) (result $t{LAST}) {lift_inner_pass})
+    (func (export "lend") (param "v" $lent) (result u32) (canon lift (core func $m "lend") {inner_options})))
   (component $D
     {host}
     (alias export $host "r" (type $r))
     (import "c" (instance $c
     {declared}
       (export "echo" (func (param "v" $list) (result $list)))
-      (export "pass" (func (param "v" $t{LAST}) (result $t{LAST})))))
+      (export "pass" (func (param "v" $t{LAST}) (result $t{LAST})))
+      (type $lent (list (borrow $r)))
+      (export "lend" (func (param "v" $lent) (result u32)))))
     {own}
     {LIBC}
     (core func $echo (canon lower (func $c "echo") {outer_options}))
     (core func $pass (canon lower (func $c "pass") {outer_options}))
+    (core func $lend (canon lower (func $c "lend") {outer_options}))
+    (core func $drop (canon resource.drop $r))
+    (type $lent (list (borrow $r)))
     (core module $m
       (import "libc" "memory" (memory 1))
       (import "libc" "forget" (func $forget))
       (import "" "echo" (func $echo (param i32 i32 i32)))
       (import "" "pass" (func $next {lowered}))
+      (import "" "lend" (func $lend (param i32 i32) (result i32)))
+      (import "" "drop" (func $drop (param i32)))
       (func (export "echo") (param i32 i32) (result i32)
         (call $echo (local.get 0) (local.get 1) (i32.const 16))
         (i32.const 16))
       (func (export "forget-echo") (param i32) (call $forget))
+      {outer_lend}
       {outer_pass})
     (core instance $m (instantiate $m (with "libc" (instance $libc))
-      (with "" (instance (export "echo" (func $echo)) (export "pass" (func $pass))))))
+      (with "" (instance (export "echo" (func $echo)) (export "pass" (func $pass))
+        (export "lend" (func $lend)) (export "drop" (func $drop))))))
     (func (export "echo") (param "v" $list) (result $list) {lift_outer})
-    (func (export "pass") (param "v" $t{LAST}) (result $t{LAST}) {lift_outer_pass}))
+    (func (export "pass") (param "v" $t{LAST}) (result $t{LAST}) {lift_outer_pass})
+    (func (export "lend") (param "v" $lent) (result u32) (canon lift (core func $m "lend") {outer_options})))
   (instance $c (instantiate $C (with "host" (instance $host))))
   (instance $d (instantiate $D (with "host" (instance $host)) (with "c" (instance $c))))
   (export "d" (instance $d)))"#
@@ -545,7 +582,12 @@ pub(crate) fn value(random: &mut Random, ty: &Type) -> Val {
         Type::Char => Val::Char(text(random).chars().next().unwrap_or('\u{10ffff}')),
         Type::String => Val::String(text(random)),
         Type::List(ty) => {
-            let count = random.below(4);
+            let few = random.below(4);
+            let count = if matches!(**ty, Type::Borrow(_)) {
+                16 * few
+            } else {
+                few
+            };
             Val::List((0..count).map(|_| value(random, ty)).collect())
         }
         Type::FixedLengthList(ty, length) => Val::List((0..*length).map(|_| value(random, ty)).collect()),
@@ -577,8 +619,19 @@ pub(crate) fn value(random: &mut Random, ty: &Type) -> Val {
             Val::Flags(set.map(|(_, name)| name.to_string()).collect())
         }
         // A number stands for the resource of that number.
-        Type::Own(_) => Val::U32(bits as u32),
+        Type::Own(_) | Type::Borrow(_) => Val::U32(bits as u32),
         Type::ErrorContext => Val::ErrorContext(text(random).into()),
         other => panic!("{other} is not generated"),
+    }
+}
+
+/// What a host that returns what it is given, and of what it is lent the sum, answers to a value.
+pub(crate) fn answer(name: &str, sent: &Val) -> Val {
+    match (name, sent) {
+        ("lend", Val::List(numbers)) => Val::U32(numbers.iter().fold(0, |sum: u32, number| match number {
+            Val::U32(number) => sum.wrapping_add(*number),
+            other => panic!("{other:?} is no number"),
+        })),
+        (_, sent) => sent.clone(),
     }
 }
