@@ -1,7 +1,8 @@
 //! Random modules of control that general generators have little or nothing of: exceptions in both
 //! encodings, thrown across frames, caught, thrown again and delegated; calls by reference, of typed
-//! references too, and through tables by a type and by those above it; tail calls; tests of null;
-//! atomic accesses of memories, shared ones too.
+//! references too, and through tables by a type and by those above it; tail calls, in blocks that catch too;
+//! functions that are small enough to be inlined, and often never return; tests of null; atomic accesses of
+//! memories, shared ones too; hints of which way branches go.
 //!
 //! Every module comes to an end: functions and loops use up a number, and what has none left traps.
 //! Whatever is computed is an integer, so there is nothing on which engines may differ. Nobody waits
@@ -56,6 +57,22 @@ const TAGS: [(&str, &str); 4] = [
 
 /// The results of blocks that are given the values of each tag.
 const RESULTS: [&str; 4] = ["", "i32", "i64 i32", "v128 i64 i64 i64 i64 i64 i64 i64 i32"];
+
+/// Functions that use up nothing and only call functions before them: `$s0`, `$s1` and so on, of the type
+/// `$f0`. `{…}` is a random expression.
+const SMALL: [&str; 9] = [
+    "local.get $x throw $e1",
+    "i32.const 1 local.get $x i32.and if local.get $l local.get $x throw $e2 end {}",
+    "{} local.get $l return_call $s0",
+    "block $b try_table (catch_all $b) {} local.get $l return_call $s1 end end i32.const 11",
+    "block $b (result i32) try_table (result i32) (catch $e1 $b) {} local.get $l call $s2 end end",
+    "{} local.get $l i32.const 2 i32.const 15 i32.and return_call_indirect $t (type $f0)",
+    "block $b (result i64 i32) try_table (catch $e2 $b) {} local.get $l call $s1 return end unreachable end
+     local.set $x local.set $l {} local.get $l return_call $s4",
+    "block $b (result exnref) try_table (result exnref) (catch_all_ref $b) {} local.get $l return_call $s3 end end
+     throw_ref",
+    "{} local.get $l ref.func $s0 return_call_ref $f0",
+];
 
 /// What modules have.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -141,6 +158,19 @@ impl Writer {
             "(data (memory $m) (i32.const 0) \"{}\")",
             "\\07\\f3\\80\\01".repeat(32)
         ));
+        for (i, body) in SMALL.iter().enumerate() {
+            let expressions: Vec<String> = body.split("{}").map(|_| self.expression_of_arguments()).collect();
+            let mut parts = body.split("{}");
+            let mut text = String::from(parts.next().unwrap_or_default());
+            for (part, expression) in parts.zip(&expressions) {
+                text += expression;
+                text += part;
+            }
+            self.line(format_args!(
+                "(func $s{i} (type $f0) (param $x i32) (param $l i64) (result i32) {text})"
+            ));
+        }
+        self.line(format_args!("(elem declare func $s0)"));
         for i in 0..FUNCS {
             self.func(i);
         }
@@ -235,6 +265,25 @@ impl Writer {
         }
     }
 
+    /// An i32 of `$x`, `$l` and `$n` alone.
+    fn expression_of_arguments(&mut self) -> String {
+        let n = self.rng.below(40);
+        match self.rng.below(4) {
+            0 => format!("i32.const {n}"),
+            1 => format!("local.get $x i32.const {n} i32.xor"),
+            2 => "local.get $l i32.wrap_i64".into(),
+            _ => "local.get $x global.get $n i32.add".into(),
+        }
+    }
+
+    /// A hint before a branch, sometimes.
+    fn hint(&mut self) {
+        if self.one_in(3) {
+            let likely = self.rng.below(2);
+            self.line(format_args!("(@metadata.code.branch_hint \"\\0{likely}\")"));
+        }
+    }
+
     fn arguments(&mut self) {
         let value = self.expression(1);
         self.line(format_args!(
@@ -250,7 +299,7 @@ impl Writer {
 
     fn statement(&mut self, depth: usize) {
         let nested = depth < DEPTH_MAX;
-        match self.rng.below(16) {
+        match self.rng.below(18) {
             0 | 1 if nested => self.try_table(depth + 1),
             2 | 3 if nested && self.parts == Parts::All => self.legacy_try(depth + 1),
             4 if nested => self.choice(depth + 1),
@@ -261,6 +310,8 @@ impl Writer {
             10 => self.reference(),
             11 => self.null_test(),
             12 => self.atomic(),
+            16 => self.small_call(),
+            17 => self.leave(),
             13 => {
                 let value = self.expression(2);
                 self.line(format_args!("{value} global.set $n"));
@@ -278,7 +329,9 @@ impl Writer {
 
     fn choice(&mut self, depth: usize) {
         let condition = self.expression(2);
-        self.line(format_args!("{condition} if"));
+        self.line(format_args!("{condition}"));
+        self.hint();
+        self.line(format_args!("if"));
         self.statements(2, depth);
         self.line(format_args!("else"));
         self.statements(1, depth);
@@ -291,9 +344,9 @@ impl Writer {
         self.burn();
         self.statements(2, depth);
         let condition = self.expression(1);
-        self.line(format_args!(
-            "{condition} i32.const 3 i32.and br_if $b{label} end"
-        ));
+        self.line(format_args!("{condition} i32.const 3 i32.and"));
+        self.hint();
+        self.line(format_args!("br_if $b{label} end"));
     }
 
     fn label(&mut self) -> usize {
@@ -310,7 +363,38 @@ impl Writer {
             _ if self.one_in(5) => "local.get $e throw_ref".into(),
             _ => format!("{} throw $e{tag}", TAGS[tag].0),
         };
-        self.line(format_args!("{condition} i32.const 1 i32.and if {throw} end"));
+        self.line(format_args!("{condition} i32.const 1 i32.and"));
+        self.hint();
+        self.line(format_args!("if {throw} end"));
+    }
+
+    /// Calls a function that may be inlined.
+    fn small_call(&mut self) {
+        let callee = self.rng.below(SMALL.len());
+        self.arguments();
+        self.line(format_args!("call $s{callee} local.set $y"));
+    }
+
+    /// Leaves the function sometimes, by a tail call, which nothing around it catches.
+    fn leave(&mut self) {
+        let condition = self.expression(1);
+        self.line(format_args!("{condition} i32.const 7 i32.and i32.eqz"));
+        self.hint();
+        self.line(format_args!("if"));
+        self.arguments();
+        let (callee, small, ty) = (
+            self.rng.below(FUNCS),
+            self.rng.below(SMALL.len()),
+            self.rng.below(TYPE_COUNT),
+        );
+        match self.rng.below(4) {
+            0 => self.line(format_args!("return_call $g{callee} end")),
+            1 => self.line(format_args!("return_call $s{small} end")),
+            2 => self.line(format_args!(
+                "i32.const {callee} return_call_indirect $t (type $f{ty}) end"
+            )),
+            _ => self.line(format_args!("local.get $r return_call_ref $f0 end")),
+        }
     }
 
     fn call(&mut self) {
@@ -434,7 +518,7 @@ impl Writer {
             format!("{narrow}.")
         };
         let suffix = if narrow.is_empty() { "" } else { "_u" };
-        match self.rng.below(7) {
+        match self.rng.below(10) {
             0 => self.line(format_args!("{address} i32.atomic.load{load} local.set $y")),
             1 => self.line(format_args!("{address} {value} i32.atomic.store{narrow}")),
             2 | 3 => self.line(format_args!(
@@ -447,6 +531,18 @@ impl Writer {
             )),
             5 => self.line(format_args!(
                 "{address} i32.const 56 i32.and local.get $l i64.atomic.rmw.{operator} local.set $l"
+            )),
+            6 => self.line(format_args!(
+                "{address} i32.const 56 i32.and local.get $l {value} i64.extend_i32_u \
+                 i64.atomic.rmw.cmpxchg local.set $l"
+            )),
+            7 => self.line(format_args!(
+                "{address} local.get $l i64.atomic.rmw{}{operator}_u local.set $l",
+                if infix.is_empty() { "32.".into() } else { infix }
+            )),
+            8 => self.line(format_args!(
+                "{address} local.get $l i64.const 5 i64.atomic.rmw{}cmpxchg_u local.set $l",
+                if infix.is_empty() { "32.".into() } else { infix }
             )),
             _ => self.line(format_args!(
                 "atomic.fence {address} {value} memory.atomic.notify local.set $y"
@@ -562,7 +658,11 @@ mod tests {
             "ref.eq",
             "br_on_cast $",
             "br_on_cast_fail",
-            "cmpxchg",
+            "i64.atomic.rmw.cmpxchg",
+            "i64.atomic.rmw16.cmpxchg_u",
+            "i64.atomic.rmw32.add_u",
+            "branch_hint",
+            "return_call $s",
             "shared",
         ] {
             assert!(all.contains(word), "{word} is missing");
