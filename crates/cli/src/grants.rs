@@ -72,6 +72,10 @@ const ADVICE: &[(&str, &str)] = &[
     ),
 ];
 
+/// Advice for a memory that linkers have imported if they are asked to.
+const IMPORTED_MEMORY: &str = "the program was linked with `--import-memory`, as those with threads are: link it \
+                               without, or provide the memory from a host program with `Linker::define`";
+
 /// What the import `module`, `name` needs.
 pub(crate) fn of(module: &str, name: &str) -> Need {
     if module == cellwall_wasi::MODULE && cellwall_wasi::FUNCTIONS.contains(&name) {
@@ -81,6 +85,9 @@ pub(crate) fn of(module: &str, name: &str) -> Need {
             Some(&(_, what, Some(option))) => Need::Option(what, option),
             None => Need::Given("WASI"),
         };
+    }
+    if (module, name) == ("env", "memory") {
+        return Need::Missing(IMPORTED_MEMORY);
     }
     let row = ADVICE.iter().find(|(prefix, _)| module.starts_with(prefix));
     Need::Missing(row.expect("the last prefix is empty").1)

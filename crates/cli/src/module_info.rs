@@ -8,8 +8,8 @@ use std::ops::Range;
 
 use cellwall::Error;
 use wasmparser::{
-    CompositeInnerType, ExternalKind, MemoryType, Name, Parser, Payload, TypeRef, Validator, WasmFeatures,
-    types,
+    CompositeInnerType, ExternalKind, HeapType, MemoryType, Name, Parser, Payload, RefType, TypeRef, ValType,
+    Validator, WasmFeatures, types,
 };
 
 /// The parts of a module that are shown.
@@ -135,18 +135,22 @@ fn show_type(types: &types::TypesRef<'_>, ty: Option<types::EntityType>) -> Stri
     match ty {
         Some(EntityType::Func(id) | EntityType::FuncExact(id)) => show_func(types, id),
         Some(EntityType::Table(table)) => {
-            format!(
-                "table {} {}",
-                show_limits(table.initial, table.maximum),
-                table.element_type
-            )
+            let wide = if table.table64 { " i64" } else { "" };
+            let limits = show_limits(table.initial, table.maximum);
+            format!("table{wide} {limits} {}", show_ref(types, table.element_type))
         }
-        Some(EntityType::Memory(memory)) => show_memory(&memory),
+        Some(EntityType::Memory(memory)) => {
+            let page = match memory.page_size_log2 {
+                Some(log2) if log2 != 16 => format!(" (pagesize {})", 1u64 << log2),
+                _ => String::new(),
+            };
+            show_memory(&memory) + &page
+        }
         Some(EntityType::Global(global)) => {
             let mutable = if global.mutable { "mut " } else { "" };
-            format!("global {mutable}{}", global.content_type)
+            format!("global {mutable}{}", show_value(types, global.content_type))
         }
-        Some(EntityType::Tag(_)) => "tag".to_string(),
+        Some(EntityType::Tag(id)) => show_func(types, id).replacen("func", "tag", 1),
         None => "unknown".to_string(),
     }
 }
@@ -155,26 +159,59 @@ fn show_func(types: &types::TypesRef<'_>, id: types::CoreTypeId) -> String {
     let CompositeInnerType::Func(ty) = &types[id].composite_type.inner else {
         return "func".to_string();
     };
-    let list = |types: &[wasmparser::ValType]| {
-        let types: Vec<String> = types.iter().map(ToString::to_string).collect();
-        types.join(", ")
+    let list = |list: &[ValType]| {
+        let list: Vec<String> = list.iter().map(|&ty| show_value(types, ty)).collect();
+        list.join(", ")
     };
     let params = list(ty.params());
     match ty.results() {
         [] => format!("func ({params})"),
-        [one] => format!("func ({params}) -> {one}"),
+        [one] => format!("func ({params}) -> {}", show_value(types, *one)),
         many => format!("func ({params}) -> ({})", list(many)),
     }
+}
+
+fn show_value(types: &types::TypesRef<'_>, ty: ValType) -> String {
+    match ty {
+        ValType::Ref(ty) => show_ref(types, ty),
+        ty => ty.to_string(),
+    }
+}
+
+/// A reference; one to functions of a declared type with the types that these have, as far as they name
+/// no further ones.
+fn show_ref(types: &types::TypesRef<'_>, ty: RefType) -> String {
+    let (HeapType::Concrete(index) | HeapType::Exact(index)) = ty.heap_type() else {
+        return ty.to_string();
+    };
+    let null = if ty.is_nullable() { "null " } else { "" };
+    let inner = index.as_core_type_id().map(|id| &types[id].composite_type.inner);
+    let what = match inner {
+        Some(CompositeInnerType::Func(func)) => {
+            let named = |ty: &ValType| match ty {
+                ValType::Ref(ty) if ty.type_index().is_some() => "(ref ...)".to_string(),
+                ty => ty.to_string(),
+            };
+            let list = |list: &[ValType]| list.iter().map(named).collect::<Vec<_>>().join(", ");
+            match func.results() {
+                [] => format!("(func ({}))", list(func.params())),
+                [one] => format!("(func ({}) -> {})", list(func.params()), named(one)),
+                many => format!("(func ({}) -> ({}))", list(func.params()), list(many)),
+            }
+        }
+        Some(CompositeInnerType::Struct(_)) => "(struct)".to_string(),
+        Some(CompositeInnerType::Array(_)) => "(array)".to_string(),
+        _ => "...".to_string(),
+    };
+    format!("(ref {null}{what})")
 }
 
 /// A memory with its limits in pages.
 pub(crate) fn show_memory(memory: &MemoryType) -> String {
     let wide = if memory.memory64 { " i64" } else { "" };
     let shared = if memory.shared { " shared" } else { "" };
-    format!(
-        "memory{wide} {}{shared}",
-        show_limits(memory.initial, memory.maximum)
-    )
+    let limits = show_limits(memory.initial, memory.maximum);
+    format!("memory{wide} {limits}{shared}")
 }
 
 fn show_limits(initial: u64, maximum: Option<u64>) -> String {

@@ -1,0 +1,12 @@
+(module
+  (type $callback (func (param i32) (result i64)))
+  (import "env" "memory" (memory 1 16 shared))
+  (import "host" "failed" (tag (param i32 externref)))
+  (memory (export "bytes") i64 0 100 (pagesize 1))
+  (tag (export "plain"))
+  (table (export "callbacks") i64 0 10 (ref null $callback))
+  (table (export "thrown") 2 exnref)
+  (func $twice (export "twice") (type $callback) (i64.extend_i32_u (i32.shl (local.get 0) (i32.const 1))))
+  (global (export "first") (ref $callback) (ref.func $twice))
+  (func (export "call") (param (ref $callback) i32) (result i64)
+    (return_call_ref $callback (local.get 1) (local.get 0))))
