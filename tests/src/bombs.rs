@@ -5,6 +5,7 @@
 //! bombs are compiled, verified and compared with the interpreter in the tests.
 
 mod families;
+mod handlers;
 mod module;
 
 use cellwall::{Config, Engine, Module};

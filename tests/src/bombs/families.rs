@@ -2,6 +2,7 @@
 //! depends on all that it does, and which comes to an end.
 
 use super::Family;
+use super::handlers::{handlers_calls, handlers_nested, handlers_older, handlers_sequence};
 use super::module::{Code, EMPTY, F32, F64, I32, I64, Module, Type};
 
 /// Locals of one function (a limit of the decoder).
@@ -12,7 +13,7 @@ const BODY: u32 = 7_654_000;
 const BLOCKS: u32 = 1_000_000;
 
 /// The function that bombs call: `i32 -> i32`.
-const CALLEE: u32 = 0;
+pub(super) const CALLEE: u32 = 0;
 /// The first local of a bomb; the local before is the parameter.
 const FIRST: u32 = 1;
 
@@ -87,13 +88,17 @@ pub(super) const FAMILIES: &[Family] = &[
     family("table/values", "targets", 1_000_000, 500, table_values),
     family("table/loop", "targets", 300_000, 300, table_loop),
     family("table/tables", "tables", 300_000, 300, table_tables),
+    family("handlers/calls", "bytes", BODY, 600, handlers_calls),
+    family("handlers/sequence", "bytes", BODY, 600, handlers_sequence),
+    family("handlers/nested", "blocks", 500_000, 300, handlers_nested),
+    family("handlers/older", "blocks", 500_000, 300, handlers_older),
     family("functions/small", "functions", 1_000_000, 300, functions_small),
     family("functions/medium", "functions", 50_000, 50, functions_medium),
     family("functions/params", "calls", 8_000, 10, functions_params),
 ];
 
 /// A module with one function of `i32 -> i32`, called `run`, that has these locals.
-fn run(locals: &[(u32, u8)], code: &Code) -> Vec<u8> {
+pub(super) fn run(locals: &[(u32, u8)], code: &Code) -> Vec<u8> {
     let mut module = Module::default();
     let ty = callee(&mut module);
     finish(module, ty, locals, code)
@@ -118,7 +123,7 @@ fn finish(mut module: Module, ty: Type, locals: &[(u32, u8)], code: &Code) -> Ve
 }
 
 /// Repeats until the code has this many bytes.
-fn fill(code: &mut Code, bytes: u32, mut each: impl FnMut(&mut Code, u32)) {
+pub(super) fn fill(code: &mut Code, bytes: u32, mut each: impl FnMut(&mut Code, u32)) {
     // A round adds less than this.
     const ROUND: usize = 64;
     let mut round = 0;

@@ -148,6 +148,20 @@ impl Code {
         self
     }
 
+    /// `try_table` whose exceptions all go to a label.
+    pub(super) fn try_catching_all(&mut self, label: u32) -> &mut Self {
+        self.op(&[0x1f, EMPTY, 1, 0x02]).number(label)
+    }
+
+    /// `try` of the older encoding.
+    pub(super) fn try_(&mut self, ty: u8) -> &mut Self {
+        self.op(&[0x06, ty])
+    }
+
+    pub(super) fn catch_all(&mut self) -> &mut Self {
+        self.op(&[0x19])
+    }
+
     pub(super) fn end(&mut self) -> &mut Self {
         self.op(&[0x0b])
     }

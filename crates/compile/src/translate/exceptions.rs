@@ -8,7 +8,7 @@
 //!
 //! Requires operators as the walk delivers them; in the older encoding, what is behind a `try` is read
 //! ahead ([`cellwall_wasm::tries`]), so that both take the same way. Guarantees that every handler
-//! costs a step of those that SSA form is granted.
+//! costs steps of those that SSA form is granted.
 
 use super::control::{Kind, open};
 use super::ssa::Slot;
@@ -18,6 +18,11 @@ use cellwall_base::{Limit, TagIdx};
 use cellwall_ir::{Block, InstData, Trap, Type, Value, ValueList};
 use cellwall_wasm::{BlockType, Catch, Operator, TryTable};
 use std::collections::BTreeSet;
+
+/// Steps that a handler of a call costs beyond the first: an edge, an entry of the list of handlers, and
+/// what follows of them to the unwind rows. A body whose calls have one handler each is in the limits
+/// at any size.
+const HANDLER_STEPS: usize = 16;
 
 /// A landing pad.
 #[derive(Clone, Copy)]
@@ -212,7 +217,7 @@ impl Translator<'_> {
         if count == 0 {
             return;
         }
-        self.spend(count);
+        self.spend(1 + (count - 1) * HANDLER_STEPS);
         if self.failed.is_some() {
             return;
         }

@@ -103,6 +103,22 @@ fn wide_signatures_cannot_multiply() {
 }
 
 #[test]
+fn handlers_cannot_multiply() {
+    let calls = |depth: usize, count: usize| {
+        let tags = "(tag)".repeat(depth);
+        let open: String = (0..depth)
+            .map(|tag| format!("try_table (catch {tag} 0) "))
+            .collect();
+        let (calls, ends) = ("call $f ".repeat(count), "end ".repeat(depth));
+        let wat = format!("(module {tags} (func $g block {open} {calls} {ends} end) (func $f unreachable))");
+        translate(&module(&wat), FuncIdx::from_u32(0), &target(), &Inlining::off())
+    };
+    calls(20, 1_000).expect("twenty handlers for each of a thousand calls are in the limits");
+    calls(1, 300_000).expect("one for each of many is too");
+    assert!(matches!(calls(2_000, 1_000), Err(CompileError::Limit(_))));
+}
+
+#[test]
 fn deep_nesting_does_not_recurse() {
     let depth = 20_000;
     let body = format!(
