@@ -248,11 +248,9 @@ impl Function<'_> {
             | Place::Global(global) => {
                 let shape = &self.module.artifact.shape.globals[global];
                 let bytes = shape.ty.bytes();
-                let is_own = place != Place::Global(global);
-                let rule = if is_own {
-                    Rule::ContextAccess
-                } else {
-                    Rule::Address
+                let rule = match place {
+                    Place::Global(_) => Rule::Address,
+                    _ => Rule::ContextAccess,
                 };
                 ensure!(shape.mutable && width <= bytes, rule =>
                     "{width} bytes to {global}, which has {bytes} or is constant");

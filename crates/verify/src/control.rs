@@ -201,13 +201,13 @@ impl<'a> Function<'a> {
         let place = self.place()?;
         let ty = match place {
             Place::Context(field) => match (field.kind, entry) {
-                (FieldKind::Library(call), _) => return Ok((None, self.module.library(call))),
+                (FieldKind::Library(call), _) => return Ok((None, &self.module.library[call as usize])),
                 (FieldKind::CallRef, _) => Some(self.type_of_reference(rule)?),
                 (FieldKind::ImportEntry(func), Kind::ImportEntry(known)) if known == func.as_u32() => {
                     Some(self.module.type_of(func))
                 }
                 (FieldKind::TagEntry(tag), Kind::TagEntry(known)) if known == tag.as_u32() => {
-                    Some(self.module.type_of_tag(tag))
+                    Some(self.module.artifact.shape.tags[tag].ty)
                 }
                 _ => None,
             },

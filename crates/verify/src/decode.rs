@@ -6,11 +6,11 @@
 //! boundaries, and that exactly the calls are listed as calls. Deliberately knows no state.
 
 use crate::encoding;
-use crate::module::Module;
+use crate::module::{Module, Rows};
 use crate::rows::{self, Feature, Form};
 use crate::stems::{CONSTANTS, Stem, Stems, Written};
 use crate::violation::{Check, Rule, ensure, located, refuse};
-use cellwall_abi::{CallSite, FuncRange, JumpTable, LandingPad, TrapCode, TrapSite, UnwindRow};
+use cellwall_abi::{FuncRange, JumpTable, TrapCode, UnwindRow};
 use cellwall_base::TagIdx;
 use iced_x86::{Decoder, DecoderOptions};
 use std::ops::Range;
@@ -42,7 +42,7 @@ pub(crate) struct Op {
 const _: () = assert!(size_of::<Op>() == 20);
 
 /// A place where a path may enter the function's code.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Block {
     /// The number of its first instruction.
     pub(crate) first: u32,
@@ -82,20 +82,18 @@ pub(crate) struct Scratch {
     marks: Vec<(u64, u32)>,
 }
 
-/// The function's rows of the artifact's tables, from where the pass is.
+/// The pass over one function.
 struct Pass<'a> {
     module: &'a Module<'a>,
     range: FuncRange,
     /// The instruction being decoded.
     pc: usize,
-    heads: &'a [u32],
+    /// The function's rows of the artifact's tables; of calls and landing pads those that are left.
+    rows: Rows<'a>,
     /// For each 64 bytes of the function: the heads in it, and how many blocks start before.
     marks: Vec<(u64, u32)>,
     /// Whether the entry is no listed head: nothing may lead to it, but it starts a block.
     entry_is_unlisted: bool,
-    traps: &'a [TrapSite],
-    calls: &'a [CallSite],
-    pads: &'a [LandingPad],
     heads_at: usize,
     unwind_at: usize,
     out: Decoded<'a>,
@@ -107,27 +105,23 @@ struct Pass<'a> {
 /// The refusal with its program counter.
 pub(crate) fn decode<'a>(module: &'a Module<'a>, index: usize, scratch: &mut Scratch) -> Check<Decoded<'a>> {
     let (artifact, range) = (module.artifact, module.artifact.funcs[index]);
-    let rows = &module.rows[index];
+    let rows = module.rows[index];
     scratch.stems.make_room(artifact.text.len());
-    let heads = &artifact.heads[rows.heads.clone()];
     let mut pass = Pass {
         module,
         range,
         pc: range.start as usize,
-        heads,
+        rows,
         marks: std::mem::take(&mut scratch.marks),
-        entry_is_unlisted: heads.first() != Some(&range.start),
-        traps: &artifact.traps[rows.traps.clone()],
-        calls: &artifact.calls[rows.calls.clone()],
-        pads: &artifact.pads[rows.pads.clone()],
+        entry_is_unlisted: rows.heads.first() != Some(&range.start),
         heads_at: 0,
         unwind_at: 0,
         out: Decoded {
             ops: std::mem::take(&mut scratch.ops),
-            blocks: Vec::with_capacity(heads.len() + 1),
+            blocks: Vec::with_capacity(rows.heads.len() + 1),
             jumps: Vec::new(),
             jump_targets: Vec::new(),
-            unwind: &artifact.unwind[rows.unwind.clone()],
+            unwind: rows.unwind,
             pads: Vec::with_capacity(rows.pads.len()),
             is_detached: true,
         },
@@ -152,14 +146,9 @@ impl Pass<'_> {
     fn run(&mut self, stems: &mut Stems) -> Check<()> {
         let text = &self.module.artifact.text[..(self.range.start + self.range.len) as usize];
         // All blocks are known before the first instruction, so branches find theirs at once.
-        let block = Block {
-            first: 0,
-            unwind: 0,
-            is_target: false,
-            ways: 0,
-        };
         let unlisted = usize::from(self.entry_is_unlisted);
-        self.out.blocks.resize(unlisted + self.heads.len(), block);
+        let blocks = unlisted + self.rows.heads.len();
+        self.out.blocks.resize(blocks, Block::default());
         self.out.blocks[0].ways = 1;
         self.mark_heads();
         self.resolve_jump_tables()?;
@@ -168,7 +157,7 @@ impl Pass<'_> {
         let mut ops = std::mem::take(&mut self.out.ops);
         ops.clear();
         ops.reserve(self.range.len as usize / 4 + 8);
-        let mut traps = self.traps;
+        let mut traps = self.rows.traps;
         let (mut next_site, mut is_detached) = (self.next_site(), true);
         while self.pc < text.len() {
             let pc = self.pc;
@@ -285,27 +274,25 @@ impl Pass<'_> {
 
     /// No head, no row and no listed call is in the code before this offset, or ends there.
     fn next_site(&self) -> u32 {
-        let head = self.heads.get(self.heads_at).copied().unwrap_or(u32::MAX);
+        let head = self.rows.heads.get(self.heads_at).copied().unwrap_or(u32::MAX);
         let row = self.out.unwind.get(self.unwind_at).map_or(u32::MAX, |row| row.pc);
         // A call is listed by its end.
-        let call = self
-            .calls
-            .first()
-            .map_or(u32::MAX, |call| call.return_pc.saturating_sub(1));
+        let call = self.rows.calls.first();
+        let call = call.map_or(u32::MAX, |call| call.return_pc.saturating_sub(1));
         head.min(row).min(call)
     }
 
     /// What the tables list for this instruction, behind these.
     fn take_sites(&mut self, op: &mut Op, is_call: bool, ops: &[Op], next: u32) -> Check<()> {
         let unlisted = usize::from(self.entry_is_unlisted);
-        if self.heads.get(self.heads_at) == Some(&op.pc) {
+        if self.rows.heads.get(self.heads_at) == Some(&op.pc) {
             let block = &mut self.out.blocks[unlisted + self.heads_at];
             (block.first, block.unwind) = (ops.len() as u32, self.unwind_at as u32);
             let falls_in = ops.last().is_some_and(|op| !op.form.stops());
             block.ways = block.ways.saturating_add(falls_in.into());
             self.heads_at += 1;
         }
-        if let Some(&head) = self.heads.get(self.heads_at) {
+        if let Some(&head) = self.rows.heads.get(self.heads_at) {
             ensure!(head >= next, Rule::Head => "head 0x{head:x} lies inside the instruction");
         }
         if let Some(row) = self.out.unwind.get(self.unwind_at)
@@ -314,12 +301,12 @@ impl Pass<'_> {
             ensure!(row.pc == op.pc, Rule::Unwind => "the row at 0x{:x} starts inside of it", row.pc);
             (op.unwinds, self.unwind_at) = (true, self.unwind_at + 1);
         }
-        let listed = self.calls.first().map(|call| call.return_pc);
+        let listed = self.rows.calls.first().map(|call| call.return_pc);
         let listed = listed.filter(|&pc| pc <= next);
         if is_call || listed.is_some() {
             ensure!(is_call && listed == Some(next), Rule::CallSite =>
                 "it is a call: {is_call}; listed is the call before {listed:x?}, it ends at {next:x}");
-            self.calls = &self.calls[1..];
+            self.rows.calls = &self.rows.calls[1..];
             self.take_pads(op.pc, next)?;
         }
         Ok(())
@@ -327,12 +314,12 @@ impl Pass<'_> {
 
     /// The landing pads of the call at `pc`; metadata says that they are of listed calls.
     fn take_pads(&mut self, pc: u32, next: u32) -> Check<()> {
-        while let Some((pad, rest)) = self.pads.split_first()
+        while let Some((pad, rest)) = self.rows.pads.split_first()
             && pad.return_pc == next
         {
             let block = self.lead_to(pad.pad.into(), Rule::LandingPad)?;
             self.out.pads.push((pc, block, pad.tag));
-            self.pads = rest;
+            self.rows.pads = rest;
         }
         Ok(())
     }
@@ -376,7 +363,7 @@ impl Pass<'_> {
     fn mark_heads(&mut self) {
         self.marks.clear();
         self.marks.resize(self.range.len as usize / 64 + 1, (0, 0));
-        for &head in self.heads {
+        for &head in self.rows.heads {
             let at = head - self.range.start;
             self.marks[at as usize / 64].0 |= 1 << (at % 64);
         }

@@ -413,19 +413,13 @@ impl Registers {
     pub(crate) fn set(&mut self, register: u8, kind: Kind) {
         match kind {
             Any => self.set_plain(register, false),
-            UpTo(u32::MAX) => self.set_plain(register, true),
-            Undefined => {
-                let others = !bit(register);
-                self.data &= others;
-                self.narrow &= others;
-                self.special &= others;
-            }
+            U32 => self.set_plain(register, true),
             _ => {
                 let bit = bit(register);
                 let with = |set: u16, holds: bool| if holds { set | bit } else { set & !bit };
                 self.data = with(self.data, kind.is_data());
                 self.narrow = with(self.narrow, kind.max().is_some());
-                self.special |= bit;
+                self.special = with(self.special, kind != Undefined);
                 self.kinds[at(register)] = kind;
             }
         }

@@ -31,17 +31,67 @@ impl Frame {
     pub(crate) const UNDEFINED: Self = Self(0);
 }
 
-/// The trees of one function. Leaf 0 and node 0 stand for undefined slots at every level.
+/// Leaves or nodes, by their numbers. The first stands for undefined slots.
+#[derive(Default)]
+struct Pool<T, const N: usize> {
+    all: Vec<[T; N]>,
+    /// What is below is shared; what is not belongs to the one frame being changed.
+    shared: usize,
+}
+
+impl<T: Copy + Default + PartialEq, const N: usize> Pool<T, N> {
+    fn clear(&mut self) {
+        self.all.clear();
+        self.all.shrink_to(SPARE_MAX);
+        self.add([T::default(); N]);
+    }
+
+    fn add(&mut self, new: [T; N]) -> u32 {
+        self.all.push(new);
+        self.all.len() as u32 - 1
+    }
+
+    /// The number of a copy that may be changed.
+    fn own(&mut self, id: u32) -> u32 {
+        match (id as usize) < self.shared {
+            true => self.add(self.all[id as usize]),
+            false => id,
+        }
+    }
+
+    /// With another entry there.
+    fn set(&mut self, id: u32, at: usize, new: T) -> u32 {
+        if self.all[id as usize][at] == new {
+            return id;
+        }
+        let id = self.own(id);
+        self.all[id as usize][at] = new;
+        id
+    }
+
+    /// With nothing from there on.
+    fn cut(&mut self, id: u32, from: usize) -> u32 {
+        let id = self.own(id);
+        self.all[id as usize][from..].fill(T::default());
+        id
+    }
+
+    /// One of these two, or nothing, if it is that; otherwise a new one.
+    fn with(&mut self, new: [T; N], mine: u32, theirs: u32) -> u32 {
+        let known = [mine, theirs, 0];
+        let known = known.into_iter().find(|&id| self.all[id as usize] == new);
+        known.unwrap_or_else(|| self.add(new))
+    }
+}
+
+/// The trees of one function.
 #[derive(Default)]
 pub(crate) struct Frames {
     kinds: Vec<Kind>,
-    leaves: Vec<[SlotKind; LEAF]>,
-    nodes: Vec<[u32; FAN]>,
+    leaves: Pool<SlotKind, LEAF>,
+    nodes: Pool<u32, FAN>,
     /// How many levels of nodes are above the leaves.
     levels: u32,
-    /// What is below is shared; what is not belongs to the one frame being changed.
-    shared_leaves: u32,
-    shared_nodes: u32,
     /// Direct-mapped: two nodes and their join. Paths that differ in much and meet often meet in
     /// the same nodes.
     memo: Vec<(u32, u32, u32)>,
@@ -60,11 +110,7 @@ impl Frames {
         self.kinds
             .extend([Kind::Undefined, Kind::Any, crate::domain::U32, Kind::Low32]);
         self.leaves.clear();
-        self.leaves.shrink_to(SPARE_MAX);
-        self.leaves.push([UNDEFINED; LEAF]);
         self.nodes.clear();
-        self.nodes.shrink_to(SPARE_MAX);
-        self.nodes.push([0; FAN]);
         self.memo.clear();
         self.levels = 0;
         while LEAF << (4 * self.levels) < slots.min(Self::SLOTS_MAX) {
@@ -76,7 +122,7 @@ impl Frames {
 
     /// Leaves and nodes made so far.
     pub(crate) fn size(&self) -> usize {
-        self.leaves.len() + self.nodes.len()
+        self.leaves.all.len() + self.nodes.all.len()
     }
 
     /// The kind of a slot.
@@ -89,9 +135,9 @@ impl Frames {
     fn number_at(&self, frame: Frame, slot: usize) -> SlotKind {
         let mut id = frame.0;
         for level in (1..=self.levels).rev() {
-            id = self.nodes[id as usize][child(slot, level)];
+            id = self.nodes.all[id as usize][child(slot, level)];
         }
-        self.leaves[id as usize][slot % LEAF]
+        self.leaves.all[id as usize][slot % LEAF]
     }
 
     /// Sets the kind of a slot, or a weaker one if the function has too many kinds.
@@ -105,14 +151,11 @@ impl Frames {
 
     fn set_below(&mut self, id: u32, level: u32, slot: usize, number: SlotKind) -> u32 {
         if level == 0 {
-            let id = self.own_leaf(id);
-            self.leaves[id as usize][slot % LEAF] = number;
-            return id;
+            return self.leaves.set(id, slot % LEAF, number);
         }
         let at = child(slot, level);
-        let old = self.nodes[id as usize][at];
-        let new = self.set_below(old, level - 1, slot, number);
-        self.with_child(id, at, new)
+        let new = self.set_below(self.nodes.all[id as usize][at], level - 1, slot, number);
+        self.nodes.set(id, at, new)
     }
 
     /// Forgets the slots from this one on.
@@ -128,23 +171,19 @@ impl Frames {
             return 0;
         }
         if level == 0 {
-            let id = self.own_leaf(id);
-            self.leaves[id as usize][slots..].fill(UNDEFINED);
-            return id;
+            return self.leaves.cut(id, slots);
         }
         let at = child(slots, level);
-        let old = self.nodes[id as usize][at];
+        let old = self.nodes.all[id as usize][at];
         let new = self.truncate_below(old, level - 1, slots % (LEAF << (4 * (level - 1))));
-        let id = self.own_node(id);
-        self.nodes[id as usize][at] = new;
-        self.nodes[id as usize][at + 1..].fill(0);
-        id
+        let id = self.nodes.cut(id, at);
+        self.nodes.set(id, at, new)
     }
 
     /// Everything made so far belongs to more than one frame from now on.
     pub(crate) fn share(&mut self) {
-        self.shared_leaves = self.leaves.len() as u32;
-        self.shared_nodes = self.nodes.len() as u32;
+        self.leaves.shared = self.leaves.all.len();
+        self.nodes.shared = self.nodes.all.len();
     }
 
     /// The join of two shared frames; the first if it is equal to that. Counts what it looks at.
@@ -173,45 +212,24 @@ impl Frames {
         if (a, b) == (mine, theirs) {
             return known;
         }
-        let (left, right) = (self.nodes[mine as usize], self.nodes[theirs as usize]);
-        let mut joined = left;
+        let (mut joined, right) = (self.nodes.all[mine as usize], self.nodes.all[theirs as usize]);
         for (child, other) in joined.iter_mut().zip(right) {
             *child = self.join_below(*child, other, level - 1, work);
         }
-        let id = match () {
-            () if joined == left => mine,
-            () if joined == right => theirs,
-            () if joined == [0; FAN] => 0,
-            () => {
-                self.nodes.push(joined);
-                self.nodes.len() as u32 - 1
-            }
-        };
+        let id = self.nodes.with(joined, mine, theirs);
         self.memo[entry] = (mine, theirs, id);
         id
     }
 
     fn join_leaves(&mut self, mine: u32, theirs: u32) -> u32 {
-        let (left, right) = (self.leaves[mine as usize], self.leaves[theirs as usize]);
-        if left == right {
-            return mine;
-        }
-        let mut joined = left;
+        let (mut joined, right) = (self.leaves.all[mine as usize], self.leaves.all[theirs as usize]);
         for (mine, theirs) in joined.iter_mut().zip(right) {
             if *mine != theirs {
                 let kind = self.kinds[usize::from(*mine)].join(self.kinds[usize::from(theirs)]);
                 *mine = self.number(kind);
             }
         }
-        match () {
-            () if joined == left => mine,
-            () if joined == right => theirs,
-            () if joined == [UNDEFINED; LEAF] => 0,
-            () => {
-                self.leaves.push(joined);
-                self.leaves.len() as u32 - 1
-            }
-        }
+        self.leaves.with(joined, mine, theirs)
     }
 
     /// The frame with nothing known of its data but that it is data.
@@ -225,53 +243,14 @@ impl Frames {
         }
         *work += 1;
         if level > 0 {
-            let old = self.nodes[id as usize];
+            let old = self.nodes.all[id as usize];
             let new = old.map(|child| self.widen_below(child, level - 1, work));
-            if new == old {
-                return id;
-            }
-            self.nodes.push(new);
-            return self.nodes.len() as u32 - 1;
+            return self.nodes.with(new, id, id);
         }
-        let old = self.leaves[id as usize];
         let any = self.number(Kind::Any);
-        let new = old.map(|kind| {
-            if self.kinds[usize::from(kind)].is_data() {
-                any
-            } else {
-                kind
-            }
-        });
-        if new == old {
-            return id;
-        }
-        self.leaves.push(new);
-        self.leaves.len() as u32 - 1
-    }
-
-    fn with_child(&mut self, id: u32, at: usize, new: u32) -> u32 {
-        if self.nodes[id as usize][at] == new {
-            return id;
-        }
-        let id = self.own_node(id);
-        self.nodes[id as usize][at] = new;
-        id
-    }
-
-    fn own_leaf(&mut self, id: u32) -> u32 {
-        if id >= self.shared_leaves {
-            return id;
-        }
-        self.leaves.push(self.leaves[id as usize]);
-        self.leaves.len() as u32 - 1
-    }
-
-    fn own_node(&mut self, id: u32) -> u32 {
-        if id >= self.shared_nodes {
-            return id;
-        }
-        self.nodes.push(self.nodes[id as usize]);
-        self.nodes.len() as u32 - 1
+        let is_data = |kind: SlotKind| self.kinds[usize::from(kind)].is_data();
+        let new = self.leaves.all[id as usize].map(|kind| if is_data(kind) { any } else { kind });
+        self.leaves.with(new, id, id)
     }
 
     /// The number of a kind: a new one if there is room, otherwise that of a weaker kind.

@@ -18,6 +18,7 @@ use crate::violation::{Check, Rule, ensure, located, refuse};
 use cellwall_abi::convention::CALLEE_SAVED;
 use cellwall_abi::{FuncRange, TrapCode};
 use iced_x86::{Decoder, DecoderOptions, Formatter, NasmFormatter};
+use std::mem::take;
 
 /// How often each byte of a function may be visited on average. Honest code needs one to three
 /// visits (one, and one more for each loop around it that changes what is known). An edge costs as
@@ -41,16 +42,41 @@ const STATES_SPARE_MAX: usize = 1 << 12;
 #[derive(Default)]
 pub(crate) struct Scratch {
     decode: decode::Scratch,
-    spare: Spare,
+    states: States,
+    frames: Frames,
 }
 
-/// Memory of one proof that the next may use.
+/// States at block heads, and which blocks wait for a visit.
 #[derive(Default)]
-struct Spare {
-    states: Vec<State>,
+struct States {
+    /// By number; blocks may share one.
+    all: Vec<State>,
+    /// Numbers of states that no block has any more.
     free: Vec<u32>,
+    /// By block: the number of its state.
+    at: Vec<u32>,
+    /// By block: how often its state changed.
+    changes: Vec<u8>,
+    /// Blocks to which all ways were gone, each from a block that will not be visited again. The
+    /// last one is visited next, so that few states wait.
     ready: Vec<u32>,
-    frames: Frames,
+    /// Blocks to be visited (again), one bit each.
+    dirty: Vec<u64>,
+}
+
+impl States {
+    /// No state, for so many blocks, in the memory of others.
+    fn emptied(mut self, blocks: usize) -> Self {
+        self.all.clear();
+        self.all.shrink_to(STATES_SPARE_MAX);
+        for numbers in [&mut self.free, &mut self.ready, &mut self.at] {
+            numbers.clear();
+            numbers.shrink_to(STATES_SPARE_MAX);
+        }
+        self.at.resize(blocks, UNREACHED);
+        (self.changes, self.dirty) = (vec![0; blocks], vec![0; blocks.div_ceil(64)]);
+        self
+    }
 }
 
 /// What is known between two instructions and at block heads.
@@ -94,22 +120,11 @@ pub(crate) struct Function<'a> {
     pub(crate) branched: Option<u32>,
     /// By jump table of the function: the jump that uses it.
     pub(crate) jump_users: Vec<Option<u32>>,
-    /// States at block heads; a block has the number of its own. Blocks may share one.
-    states: Vec<State>,
-    state_at: Vec<u32>,
-    /// Numbers of states that no block has any more.
-    free: Vec<u32>,
-    /// Blocks to which all ways were gone, each from a block that will not be visited again. The
-    /// last one is visited next, so that few states wait.
-    ready: Vec<u32>,
-    /// Whether those are being visited, so that what is done now is final.
+    states: States,
+    /// Whether blocks that are ready are being visited, so that what is done now is final.
     is_final: bool,
     /// Whether that is in the midst of another block.
     makes_room: bool,
-    /// By block: how often its state changed.
-    changes: Vec<u8>,
-    /// Blocks to be visited (again), one bit each.
-    dirty: Vec<u64>,
     work: u64,
 }
 
@@ -118,16 +133,11 @@ pub(crate) fn prove(module: &Module<'_>, index: usize, scratch: &mut Scratch) ->
     let range = module.artifact.funcs[index];
     let proof = decode::decode(module, index, &mut scratch.decode).and_then(|code| {
         let is_detached = code.is_detached;
-        let spare = std::mem::take(&mut scratch.spare);
-        let mut function = Function::new(module, range, code, scratch.decode.stems.known(), spare);
+        let (states, frames) = (take(&mut scratch.states), take(&mut scratch.frames));
+        let mut function = Function::new(module, range, code, scratch.decode.stems.known(), states, frames);
         let proof = function.run();
         scratch.decode.ops = function.code.ops;
-        scratch.spare = Spare {
-            states: function.states,
-            free: function.free,
-            ready: function.ready,
-            frames: function.frames,
-        };
+        (scratch.states, scratch.frames) = (function.states, function.frames);
         located(proof, Some(range.func), function.op.pc).map(|()| is_detached)
     });
     proof.map_err(|mut violation| {
@@ -155,22 +165,11 @@ impl<'a> Function<'a> {
         range: FuncRange,
         code: Decoded<'a>,
         stems: &'a [Stem],
-        spare: Spare,
+        states: States,
+        frames: Frames,
     ) -> Self {
         let deepest = code.unwind.iter().map(|row| row.frame_bytes).max().unwrap_or(0);
-        let (slots, blocks) = (deepest as usize / 8, code.blocks.len());
-        let Spare {
-            mut states,
-            mut free,
-            mut ready,
-            frames,
-        } = spare;
-        states.clear();
-        states.shrink_to(STATES_SPARE_MAX);
-        for numbers in [&mut free, &mut ready] {
-            numbers.clear();
-            numbers.shrink_to(STATES_SPARE_MAX);
-        }
+        let slots = deepest as usize / 8;
         Self {
             module,
             range,
@@ -187,14 +186,9 @@ impl<'a> Function<'a> {
             fault: None,
             branched: None,
             jump_users: vec![None; code.jumps.len()],
-            states,
-            state_at: vec![UNREACHED; blocks],
-            free,
-            ready,
+            states: states.emptied(code.blocks.len()),
             is_final: true,
             makes_room: false,
-            changes: vec![0; blocks],
-            dirty: vec![0; blocks.div_ceil(64)],
             work: 0,
             code,
         }
@@ -220,7 +214,7 @@ impl<'a> Function<'a> {
         }
         // What is no target was passed on the way from the block before it.
         let is_left = |(block, state): (&decode::Block, &u32)| block.is_target && *state == UNREACHED;
-        if let Some(block) = self.code.blocks.iter().zip(&self.state_at).position(is_left) {
+        if let Some(block) = self.code.blocks.iter().zip(&self.states.at).position(is_left) {
             self.op = self.code.ops[self.code.blocks[block].first as usize];
             refuse!(Rule::Unreachable => "no path leads to this block");
         }
@@ -229,9 +223,9 @@ impl<'a> Function<'a> {
 
     /// Visits the blocks that are ready, and those that become so.
     fn visit_ready(&mut self) -> Check<()> {
-        while let Some(block) = self.ready.pop() {
+        while let Some(block) = self.states.ready.pop() {
             let block = block as usize;
-            self.dirty[block / 64] &= !(1 << (block % 64));
+            self.states.dirty[block / 64] &= !(1 << (block % 64));
             self.visit(block)?;
         }
         Ok(())
@@ -239,17 +233,17 @@ impl<'a> Function<'a> {
 
     /// Visits the blocks that are ready if they are many, in the midst of another one.
     pub(crate) fn make_room(&mut self) -> Check<()> {
-        if self.ready.len() < READY_MAX || self.makes_room {
+        if self.states.ready.len() < READY_MAX || self.makes_room {
             return Ok(());
         }
         self.makes_room = true;
         self.frames.share();
         let (op, stem, row, fault) = (self.op, self.stem, self.row, self.fault);
         let (state, frame, fact) = (self.state, self.frame, self.fact);
-        let writes = std::mem::take(&mut self.block);
-        let ready = std::mem::take(&mut self.ready);
+        let writes = take(&mut self.block);
+        let ready = take(&mut self.states.ready);
         for block in ready {
-            self.ready.push(block);
+            self.states.ready.push(block);
             self.visit_ready()?;
         }
         self.block = writes;
@@ -263,8 +257,9 @@ impl<'a> Function<'a> {
     /// The next block to be visited from this one on, or else from the first on: in the order of the
     /// code, so that nearly every block is visited after all that lead to it.
     fn take_dirty(&mut self, from: usize) -> Option<usize> {
-        let (word, words) = (from / 64, self.dirty.len());
+        let (word, words) = (from / 64, self.states.dirty.len());
         let mut bits = self
+            .states
             .dirty
             .get(word)
             .map_or(0, |bits| bits & u64::MAX << (from % 64));
@@ -272,13 +267,13 @@ impl<'a> Function<'a> {
         if bits == 0 {
             at = (word + 1..words)
                 .chain(0..words)
-                .find(|&at| self.dirty[at] != 0)?;
-            bits = self.dirty[at];
+                .find(|&at| self.states.dirty[at] != 0)?;
+            bits = self.states.dirty[at];
             // Words that are passed over cost as well.
             self.work += at.abs_diff(word) as u64 / 8;
         }
         let bit = bits.trailing_zeros() as usize;
-        self.dirty[at] &= !(1 << bit);
+        self.states.dirty[at] &= !(1 << bit);
         Some(64 * at + bit)
     }
 
@@ -292,27 +287,27 @@ impl<'a> Function<'a> {
     pub(crate) fn reach_each(&mut self, shared: &mut Option<u32>, block: usize) -> Check<()> {
         self.spend(1)?;
         self.count_way(block);
-        let at = self.state_at[block];
+        let at = self.states.at[block];
         if at >= DONE {
             self.frames.share();
-            self.state_at[block] = match *shared {
+            self.states.at[block] = match *shared {
                 Some(state) => {
-                    let others = &mut self.states[state as usize].others;
+                    let others = &mut self.states.all[state as usize].others;
                     *others = others.saturating_add(1);
                     state
                 }
                 None => *shared.insert(self.keep(self.state, self.frame)),
             };
-            self.dirty[block / 64] |= 1 << (block % 64);
+            self.states.dirty[block / 64] |= 1 << (block % 64);
             return Ok(());
         }
-        let mut state = self.states[at as usize];
+        let mut state = self.states.all[at as usize];
         let (a, b) = (state.registers.depth, self.state.depth);
         ensure!(a == b, Rule::StackPointer => "paths with frames of {a} and {b} bytes meet");
         let mut joined = self.frames.join(state.frame, self.frame, &mut self.work);
         if joined != state.frame {
-            self.changes[block] = self.changes[block].saturating_add(1);
-            if self.changes[block] > CHANGES_MAX {
+            self.states.changes[block] = self.states.changes[block].saturating_add(1);
+            if self.states.changes[block] > CHANGES_MAX {
                 joined = self.frames.widen(joined, &mut self.work);
             }
         }
@@ -320,12 +315,12 @@ impl<'a> Function<'a> {
         if state.registers.join(&self.state) || joined != state.frame {
             state.frame = joined;
             if state.others == 0 {
-                self.states[at as usize] = state;
+                self.states.all[at as usize] = state;
             } else {
                 self.give_back(at);
-                self.state_at[block] = self.keep(state.registers, joined);
+                self.states.at[block] = self.keep(state.registers, joined);
             }
-            self.dirty[block / 64] |= 1 << (block % 64);
+            self.states.dirty[block / 64] |= 1 << (block % 64);
         }
         Ok(())
     }
@@ -337,15 +332,15 @@ impl<'a> Function<'a> {
         if self.is_final && (1..WAYS_MANY).contains(ways) {
             *ways -= 1;
             if *ways == 0 {
-                self.ready.push(block as u32);
+                self.states.ready.push(block as u32);
             }
         }
     }
 
     /// A block has its state no more.
     fn give_back(&mut self, at: u32) {
-        match &mut self.states[at as usize].others {
-            0 => self.free.push(at),
+        match &mut self.states.all[at as usize].others {
+            0 => self.states.free.push(at),
             &mut OTHERS_MANY => {}
             others => *others -= 1,
         }
@@ -358,25 +353,25 @@ impl<'a> Function<'a> {
             frame,
             others: 0,
         };
-        if let Some(at) = self.free.pop() {
-            self.states[at as usize] = state;
+        if let Some(at) = self.states.free.pop() {
+            self.states.all[at as usize] = state;
             return at;
         }
-        if self.states.len() == self.states.capacity() {
+        if self.states.all.len() == self.states.all.capacity() {
             // Twice as many, but room for more than one of each block only if they need it.
-            let (len, blocks) = (self.states.len(), self.code.blocks.len());
+            let (len, blocks) = (self.states.all.len(), self.code.blocks.len());
             let more = if len < blocks { len.min(blocks - len) } else { len };
-            self.states.reserve_exact(more.max(4));
+            self.states.all.reserve_exact(more.max(4));
         }
-        self.states.push(state);
-        self.states.len() as u32 - 1
+        self.states.all.push(state);
+        self.states.all.len() as u32 - 1
     }
 
     /// Counts work, and looks at what it and the states come to.
     fn spend(&mut self, work: u64) -> Check<()> {
         self.work += work;
         let code_bytes = u64::from(self.range.len) + BUDGET_BASE_BYTES;
-        let space = self.states.len() * size_of::<State>() + self.frames.size() * NODE_BYTES;
+        let space = self.states.all.len() * size_of::<State>() + self.frames.size() * NODE_BYTES;
         ensure!(self.work <= VISITS_MAX * code_bytes, Rule::Budget =>
             "more than {VISITS_MAX} visits of each byte");
         ensure!(space as u64 <= STATE_BYTES_MAX * code_bytes, Rule::Budget =>
@@ -388,12 +383,12 @@ impl<'a> Function<'a> {
     /// that others lead to as well; the number of that.
     fn visit(&mut self, block: usize) -> Check<usize> {
         let start = self.code.blocks[block];
-        let at = self.state_at[block];
-        let state = &self.states[at as usize];
+        let at = self.states.at[block];
+        let state = &self.states.all[at as usize];
         (self.state, self.frame, self.fact) = (state.registers, state.frame, None);
         if self.is_final {
             self.give_back(at);
-            self.state_at[block] = DONE;
+            self.states.at[block] = DONE;
         }
         self.block.clear();
         let mut unwind = start.unwind as usize;

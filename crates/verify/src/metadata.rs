@@ -100,19 +100,15 @@ fn check_jump_tables(artifact: &Artifact) -> Check<()> {
 
 /// Whether program counters are strictly ascending and each lies in a function; `behind` for those
 /// that follow an instruction.
-fn all_in_functions(artifact: &Artifact, pcs: impl Iterator<Item = u32>, behind: u32) -> bool {
+fn all_in_functions(artifact: &Artifact, mut pcs: impl Iterator<Item = u32>, behind: u32) -> bool {
     let (mut funcs, mut last) = (artifact.funcs.iter().peekable(), None);
-    for pc in pcs {
-        let Some(at) = pc.checked_sub(behind) else {
-            return false;
-        };
-        while funcs.next_if(|range| range.start + range.len <= at).is_some() {}
-        if last >= Some(pc) || funcs.peek().is_none_or(|range| at < range.start) {
-            return false;
-        }
-        last = Some(pc);
-    }
-    true
+    pcs.all(|pc| {
+        let before = last.replace(pc);
+        pc.checked_sub(behind).is_some_and(|at| {
+            while funcs.next_if(|range| range.start + range.len <= at).is_some() {}
+            before < Some(pc) && funcs.peek().is_some_and(|range| at >= range.start)
+        })
+    })
 }
 
 fn check_sites(artifact: &Artifact) -> Check<()> {

@@ -5,12 +5,12 @@
 
 use cellwall_abi::artifact::FUNC_ALIGN;
 use cellwall_abi::convention::{Assigner, Place};
-use cellwall_abi::{Artifact, ContextLayout, FuncRange, LibCall, ValType};
+use cellwall_abi::{Artifact, CallSite, ContextLayout, FuncRange, LandingPad, LibCall};
+use cellwall_abi::{TrapSite, UnwindRow, ValType};
 use cellwall_base::{FuncIdx, IdMap, TagIdx, TypeIdx};
-use std::ops::Range;
 
 /// Where the values of a list of types pass.
-#[derive(PartialEq, Eq)]
+#[derive(PartialEq, Eq, Default)]
 pub(crate) struct Places {
     /// Integer registers: number, and whether the value is zero-extended from 32 bits.
     pub(crate) gprs: Vec<(u8, bool)>,
@@ -22,11 +22,7 @@ pub(crate) struct Places {
 
 impl Places {
     fn of(types: impl IntoIterator<Item = ValType>, mut assigner: Assigner) -> Self {
-        let mut places = Self {
-            gprs: Vec::new(),
-            xmms: Vec::new(),
-            overflow: Vec::new(),
-        };
+        let mut places = Self::default();
         for ty in types {
             match assigner.next(ty) {
                 Place::Gpr { register, .. } => places.gprs.push((register, ty.bytes() == 4)),
@@ -53,13 +49,14 @@ impl Convention {
     }
 }
 
-/// Where a function's rows start in the artifact's tables, and where those of the next one do.
-pub(crate) struct Rows {
-    pub(crate) traps: Range<usize>,
-    pub(crate) calls: Range<usize>,
-    pub(crate) pads: Range<usize>,
-    pub(crate) unwind: Range<usize>,
-    pub(crate) heads: Range<usize>,
+/// A function's rows of the artifact's tables.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    pub(crate) traps: &'a [TrapSite],
+    pub(crate) calls: &'a [CallSite],
+    pub(crate) pads: &'a [LandingPad],
+    pub(crate) unwind: &'a [UnwindRow],
+    pub(crate) heads: &'a [u32],
 }
 
 /// The facts about an artifact that every function's proof uses.
@@ -73,11 +70,11 @@ pub(crate) struct Module<'a> {
     /// By aligned offset of the text: the function that starts there, if one does.
     entries: Vec<u32>,
     /// By function of the artifact: its rows.
-    pub(crate) rows: Vec<Rows>,
+    pub(crate) rows: Vec<Rows<'a>>,
     /// The jump tables in the order of their functions.
     jump_tables: Vec<u32>,
     conventions: IdMap<TypeIdx, Convention>,
-    library: Vec<Convention>,
+    pub(crate) library: Vec<Convention>,
     /// What landing pads are given, by tag, and those for all exceptions.
     pads: IdMap<TagIdx, Places>,
     pad_of_all: Places,
@@ -121,19 +118,9 @@ impl<'a> Module<'a> {
         &self.conventions[ty]
     }
 
-    /// The convention of a library call.
-    pub(crate) fn library(&self, call: LibCall) -> &Convention {
-        &self.library[call as usize]
-    }
-
     /// What landing pads for exceptions with a tag, or for all, are given.
     pub(crate) fn pad(&self, tag: Option<TagIdx>) -> &Places {
         tag.map_or(&self.pad_of_all, |tag| &self.pads[tag])
-    }
-
-    /// The type of a tag.
-    pub(crate) fn type_of_tag(&self, tag: TagIdx) -> TypeIdx {
-        self.artifact.shape.tags[tag].ty
     }
 
     /// The type of a function.
@@ -169,23 +156,31 @@ impl<'a> Module<'a> {
 }
 
 /// One walk over the tables, which are ascending.
-fn rows(artifact: &Artifact) -> Vec<Rows> {
-    fn take<T>(at: &mut usize, table: &[T], below: u32, pc: impl Fn(&T) -> u32) -> Range<usize> {
-        let from = *at;
-        while table.get(*at).is_some_and(|row| pc(row) < below) {
-            *at += 1;
-        }
-        from..*at
+fn rows(artifact: &Artifact) -> Vec<Rows<'_>> {
+    fn take<'a, T>(rest: &mut &'a [T], below: u32, pc: impl Fn(&T) -> u32) -> &'a [T] {
+        let count = rest.iter().take_while(|row| pc(row) < below).count();
+        let (taken, left) = rest.split_at(count);
+        *rest = left;
+        taken
     }
-    let (mut traps, mut calls, mut pads, mut unwind, mut heads) = (0, 0, 0, 0, 0);
+    let Artifact {
+        traps,
+        calls,
+        pads,
+        unwind,
+        heads,
+        ..
+    } = artifact;
+    let (mut traps, mut calls, mut pads): (&[_], &[_], &[_]) = (traps, calls, pads);
+    let (mut unwind, mut heads): (&[_], &[_]) = (unwind, heads);
     let of = |range: &FuncRange| {
         let end = range.start + range.len;
         Rows {
-            traps: take(&mut traps, &artifact.traps, end, |site| site.pc),
-            calls: take(&mut calls, &artifact.calls, end + 1, |call| call.return_pc),
-            pads: take(&mut pads, &artifact.pads, end + 1, |pad| pad.return_pc),
-            unwind: take(&mut unwind, &artifact.unwind, end, |row| row.pc),
-            heads: take(&mut heads, &artifact.heads, end, |&head| head),
+            traps: take(&mut traps, end, |site| site.pc),
+            calls: take(&mut calls, end + 1, |call| call.return_pc),
+            pads: take(&mut pads, end + 1, |pad| pad.return_pc),
+            unwind: take(&mut unwind, end, |row| row.pc),
+            heads: take(&mut heads, end, |&head| head),
         }
     };
     artifact.funcs.iter().map(of).collect()

@@ -10,9 +10,10 @@ use crate::vectors::{self, Vector};
 use iced_x86::Code;
 
 /// The transfer function of a row.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) enum Form {
     /// No row: refused.
+    #[default]
     Refused,
     /// Does nothing, and accesses nothing whatever its operand is.
     Nothing,
@@ -205,11 +206,6 @@ impl Row {
         self
     }
 
-    const fn locked(mut self) -> Self {
-        self.locked = true;
-        self
-    }
-
     pub(crate) const fn with_prefix(mut self, prefix: u8) -> Self {
         self.prefix = prefix;
         self
@@ -229,6 +225,10 @@ impl Row {
 const FLAGS_W: Row = W.with_flags(FLAGS, 0);
 const FLAGS_RW: Row = RW.with_flags(FLAGS, 0);
 const FLAGS_R: Row = R.with_flags(FLAGS, 0);
+const LOCKED: Row = Row {
+    locked: true,
+    ..FLAGS_R
+};
 /// Products say by two flags whether they are too wide.
 const PRODUCT: u8 = CARRY | OVERFLOW;
 /// Divisions leave every flag undefined.
@@ -344,8 +344,8 @@ const fn integers(rows: &mut [Row; CODES]) {
 
     // Atomic ones, on memories alone. The exchange locks by itself.
     Exchange R => BWDQ Xchg_rm32_r32;
-    Exchange FLAGS_R.locked() => BWDQ Xadd_rm32_r32;
-    CompareExchange FLAGS_R.locked() => BWDQ Cmpxchg_rm32_r32;
+    Exchange LOCKED => BWDQ Xadd_rm32_r32;
+    CompareExchange LOCKED => BWDQ Cmpxchg_rm32_r32;
     Nothing R => D Mfence;
 
     // Shifts and bits.

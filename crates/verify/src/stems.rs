@@ -21,9 +21,10 @@ const KEPT_MAX: usize = 1 << 14;
 const CODE_BYTES_EACH: usize = 16;
 
 /// An operand: where it is, and in what width.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) enum Operand {
     /// There is none.
+    #[default]
     None,
     /// All of a general-purpose register, by its hardware number.
     R64(u8),
@@ -44,6 +45,22 @@ pub(crate) enum Operand {
 }
 
 impl Operand {
+    /// What iced-x86 calls a register.
+    fn of(register: Register) -> Self {
+        // Of the low byte of rsp, that of rsp.
+        let number = register.full_register().number() as u8;
+        match register {
+            Register::None => Self::None,
+            Register::AH | Register::CH | Register::DH | Register::BH => Self::Other,
+            _ if register.is_gpr64() => Self::R64(number),
+            _ if register.is_gpr32() => Self::R32(number),
+            _ if register.is_gpr16() => Self::R16(number),
+            _ if register.is_gpr8() => Self::R8(number),
+            _ if register.is_xmm() && number < 16 => Self::Xmm(number),
+            _ => Self::Other,
+        }
+    }
+
     /// The number of the register that it is (a part of).
     pub(crate) fn register(self) -> Option<u8> {
         match self {
@@ -59,9 +76,10 @@ pub(crate) const NO_REGISTER: u8 = 0xff;
 pub(crate) const CONSTANTS: u8 = 0xfe;
 
 /// What is known of what a usual instruction writes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) enum Written {
     /// It is data.
+    #[default]
     Data,
     /// It is data of 32 bits.
     Narrow,
@@ -75,7 +93,7 @@ pub(crate) enum Written {
 
 /// What instructions with equal stems have in common: all but their two numbers, and what the artifact
 /// says of their places.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[repr(align(64))] // a cache line
 pub(crate) struct Stem {
     /// The bytes of the stem, shifted up so that the other bits of a word are gone.
@@ -127,41 +145,26 @@ const _: () = assert!(size_of::<Stem>() == 64);
 
 impl Stem {
     /// Nothing: one bit never has two.
-    const NOTHING: Self = Self {
-        bytes: 3,
-        mask: 0,
-        usual_max: u32::MAX,
-        value: 0,
-        shorter: 0,
-        code: Code::INVALID,
-        reads: 0,
-        narrow: 0,
-        writes: 0,
-        written: Written::Data,
-        keeps: FLAGS,
-        sets: 0,
-        trap: None,
-        form: Form::Refused,
-        operands: [Operand::None; 4],
-        base: NO_REGISTER,
-        index: NO_REGISTER,
-        scale: 1,
-        width: 0,
-        condition: ConditionCode::None,
-        len: 1,
-        stem: 1,
-        rest: 63,
-        displacement: 0,
-        immediate: 0,
-        is_special: false,
-        is_attached: false,
-    };
+    fn nothing() -> Self {
+        Self {
+            bytes: 3,
+            usual_max: u32::MAX,
+            keeps: FLAGS,
+            base: NO_REGISTER,
+            index: NO_REGISTER,
+            scale: 1,
+            len: 1,
+            stem: 1,
+            rest: 63,
+            ..Self::default()
+        }
+    }
 
     /// Of a decoded instruction.
     pub(crate) fn of(insn: &Instruction, offsets: ConstantOffsets, row: &Row) -> Self {
         let operand = |i| match insn.op_kind(i) {
             _ if i >= insn.op_count() => Operand::None,
-            OpKind::Register => REGISTERS[insn.op_register(i) as usize & 255],
+            OpKind::Register => Operand::of(insn.op_register(i)),
             OpKind::Memory => Operand::Memory,
             _ if insn.try_immediate(i).is_ok() => Operand::Immediate,
             _ => Operand::Other,
@@ -170,7 +173,7 @@ impl Stem {
             code: insn.code(),
             operands: [operand(0), operand(1), operand(2), operand(3)],
             form: row.form,
-            ..Self::NOTHING
+            ..Self::nothing()
         };
         if stem.operands.contains(&Operand::Memory) {
             stem.width = insn.memory_size().size() as u8;
@@ -341,31 +344,6 @@ impl Stem {
     }
 }
 
-/// What iced-x86 calls a register.
-static REGISTERS: [Operand; 256] = {
-    let mut table = [Operand::Other; 256];
-    table[Register::None as usize] = Operand::None;
-    let mut i = 0;
-    while i < 16 {
-        table[Register::RAX as usize + i] = Operand::R64(i as u8);
-        table[Register::EAX as usize + i] = Operand::R32(i as u8);
-        table[Register::AX as usize + i] = Operand::R16(i as u8);
-        table[Register::XMM0 as usize + i] = Operand::Xmm(i as u8);
-        i += 1;
-    }
-    // Behind the four high bytes, the low bytes from that of rsp on.
-    i = 0;
-    while i < 4 {
-        table[Register::AL as usize + i] = Operand::R8(i as u8);
-        i += 1;
-    }
-    while i < 16 {
-        table[Register::SPL as usize + i - 4] = Operand::R8(i as u8);
-        i += 1;
-    }
-    table
-};
-
 /// The low bits, extended with their sign; anything if there are none.
 #[inline]
 fn extended(bytes: u64, bits: u8) -> u64 {
@@ -376,7 +354,7 @@ fn extended(bytes: u64, bits: u8) -> u64 {
 /// The stems of one artifact that occurred before, as far as they are kept.
 #[derive(Default)]
 pub(crate) struct Stems {
-    /// By number; the first is [`Stem::NOTHING`].
+    /// By number; the first is [`Stem::nothing`].
     known: Vec<Stem>,
     /// Numbers and bytes of those that are found again, each in one of two places.
     places: Vec<u32>,
@@ -389,7 +367,7 @@ impl Stems {
             let places = (text_bytes / CODE_BYTES_EACH).next_power_of_two();
             self.known.clear();
             self.known.shrink_to(2 * KEPT_MAX);
-            self.known.push(Stem::NOTHING);
+            self.known.push(Stem::nothing());
             self.places.clear();
             self.places.resize(places.clamp(2, KEPT_MAX), 0);
         }
@@ -525,7 +503,7 @@ fn bit(register: u8) -> u16 {
 
 /// The hardware number of an address register.
 fn number(register: Register) -> u8 {
-    match REGISTERS[register as usize & 255] {
+    match Operand::of(register) {
         Operand::R64(number) => number,
         _ => NO_REGISTER,
     }

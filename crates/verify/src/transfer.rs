@@ -101,14 +101,15 @@ impl Function<'_> {
     /// Whatever the state and the operands are.
     pub(crate) fn step(&mut self) -> Check<()> {
         let row = self.row;
-        match self.op.form {
-            Form::Reload => return self.step_reload(),
-            Form::Spill => return self.step_spill(),
-            Form::TailCall => return self.step_tail_call(),
-            _ => {}
-        }
-        match row.form {
+        let form = match self.op.form {
+            Form::Usual => row.form,
+            form => form,
+        };
+        match form {
             Form::Nothing => Ok(()),
+            Form::Reload => self.step_reload(),
+            Form::Spill => self.step_spill(),
+            Form::TailCall => self.step_tail_call(),
             // What it makes equal is data, and so usual.
             Form::Move => self.read(1).and_then(|kind| self.write(0, kind)),
             Form::Add | Form::Sub if self.stem.operands[0] == Operand::R64(STACK) => self.move_stack(),
