@@ -115,7 +115,7 @@ impl<'a> Function<'a> {
         // such as an index that is compared with the lengths of two memories.
         let is_alone = self.state.kind(register).length_like() && matches!(kind, Kind::UpTo(_));
         self.state.set(register, kind);
-        for other in (0..16).filter(|_| !is_alone) {
+        for other in copies.linked().filter(|_| !is_alone) {
             let is_copy = copies.equal(other, register) && self.state.kind(other).is_data();
             let keeps_its_own = self.state.kind(other).tells_apart(kind);
             if other == register || (is_copy && !keeps_its_own) {

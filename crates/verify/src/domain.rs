@@ -303,6 +303,12 @@ impl Copies {
         self.linked & bit(register) == 0
     }
 
+    /// The registers that may hold the value of another, or of a slot.
+    #[inline]
+    pub(crate) fn linked(&self) -> impl Iterator<Item = u8> + use<> {
+        bits(self.linked)
+    }
+
     /// Whether two registers hold the same value.
     #[inline]
     pub(crate) fn equal(&self, a: u8, b: u8) -> bool {
