@@ -25,7 +25,8 @@ use std::mem::take;
 /// much as a byte, and a node of a frame that differs on two paths as much as another.
 const VISITS_MAX: u64 = 64;
 /// After so many changes of the state at a block, slots there are no longer known to be small: each
-/// visit of a loop may have found one more that is not. Honest code needs few.
+/// visit of a loop may have found one more that is not. Honest code needs few. Changes between two
+/// visits are one, so that any number of paths may meet.
 const CHANGES_MAX: u8 = 24;
 /// Bytes that states may take for each byte of code. Honest code needs 10 to 20; code that is
 /// nothing but branches, 120.
@@ -288,6 +289,7 @@ impl<'a> Function<'a> {
         self.spend(1)?;
         self.count_way(block);
         let at = self.states.at[block];
+        let (word, bit) = (block / 64, 1 << (block % 64));
         if at >= DONE {
             self.frames.share();
             self.states.at[block] = match *shared {
@@ -298,7 +300,7 @@ impl<'a> Function<'a> {
                 }
                 None => *shared.insert(self.keep(self.state, self.frame)),
             };
-            self.states.dirty[block / 64] |= 1 << (block % 64);
+            self.states.dirty[word] |= bit;
             return Ok(());
         }
         let mut state = self.states.all[at as usize];
@@ -306,7 +308,8 @@ impl<'a> Function<'a> {
         ensure!(a == b, Rule::StackPointer => "paths with frames of {a} and {b} bytes meet");
         let mut joined = self.frames.join(state.frame, self.frame, &mut self.work);
         if joined != state.frame {
-            self.states.changes[block] = self.states.changes[block].saturating_add(1);
+            let is_new = self.states.dirty[word] & bit == 0;
+            self.states.changes[block] = self.states.changes[block].saturating_add(u8::from(is_new));
             if self.states.changes[block] > CHANGES_MAX {
                 joined = self.frames.widen(joined, &mut self.work);
             }
@@ -320,7 +323,7 @@ impl<'a> Function<'a> {
                 self.give_back(at);
                 self.states.at[block] = self.keep(state.registers, joined);
             }
-            self.states.dirty[block / 64] |= 1 << (block % 64);
+            self.states.dirty[word] |= bit;
         }
         Ok(())
     }
