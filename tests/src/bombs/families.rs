@@ -91,7 +91,7 @@ pub(super) const FAMILIES: &[Family] = &[
     family("handlers/calls", "bytes", BODY, 600, handlers_calls),
     family("handlers/sequence", "bytes", BODY, 600, handlers_sequence),
     family("handlers/nested", "blocks", 500_000, 300, handlers_nested),
-    family("handlers/older", "blocks", 500_000, 300, handlers_older),
+    family("handlers/older", "blocks", 450_000, 300, handlers_older),
     family("functions/small", "functions", 1_000_000, 300, functions_small),
     family("functions/medium", "functions", 50_000, 50, functions_medium),
     family("functions/params", "calls", 8_000, 10, functions_params),
