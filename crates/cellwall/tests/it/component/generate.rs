@@ -315,14 +315,17 @@ struct Side<'a> {
 
 impl<'a> Side<'a> {
     fn new(random: &mut Random, flat: &'a [Core]) -> Self {
-        let encoding = ENCODINGS[random.below(3)];
         Self {
             flat,
-            options: format!(
-                "(memory (core memory $libc \"memory\")) (realloc (core func $libc \"realloc\")) string-encoding={encoding}"
-            ),
+            options: Self::options(ENCODINGS[random.below(3)]),
             forgets: random.below(2) == 1,
         }
+    }
+
+    fn options(encoding: &str) -> String {
+        format!(
+            "(memory (core memory $libc \"memory\")) (realloc (core func $libc \"realloc\")) string-encoding={encoding}"
+        )
     }
 
     /// Parameters of a core function that takes a value.
@@ -431,7 +434,13 @@ pub(crate) fn program(random: &mut Random, has_errors: bool, damage: &Damage) ->
       (export "lend" (func (param "v" $lent) (result u32)))))"#
     );
     let (inner_lend, outer_lend) = (lending(&damage.list), lending(""));
-    let inner = Side::new(random, &flat);
+    let mut inner = Side::new(random, &flat);
+    if !damage.returned.is_empty() || !damage.params.is_empty() {
+        // Behind what is damaged may be read what else the host has made room for, and a damaged string may be
+        // too large for what is left. How often the host asks for room is its own affair where it has to
+        // encode strings anew.
+        inner.options = Side::options(ENCODINGS[0]);
+    }
     // The outer side's own code passes strings on as they are: it has one encoding.
     let outer = Side::new(random, &flat);
     let (inner_options, outer_options) = (&inner.options, &outer.options);
