@@ -71,11 +71,15 @@ fn head_of(func: &MFunc<Phys>, entered: &[bool], block: Block) -> Option<Block> 
         return None;
     }
     let (end, rest) = insts.split_last()?;
+    // A jump table has any number of edges, and as many blocks may jump back to it.
+    if end.row != Row::Branch {
+        return None;
+    }
     let straight = rest
         .iter()
         .all(|inst| !matches!(inst.row, Row::Call | Row::Params));
     // One of the ways leaves the loop: it leads past the block that jumps back.
     let leaves = |edge: &Edge| edge.to.index() > block.index();
     let exits = func.edges_of(edge.to).iter().any(leaves);
-    (end.row == Row::Branch && straight && exits).then_some(edge.to)
+    (straight && exits).then_some(edge.to)
 }
