@@ -14,6 +14,7 @@ mod custom;
 mod features;
 mod indices;
 mod legacy;
+mod lines;
 mod script;
 mod spectest;
 mod traps;
@@ -28,6 +29,7 @@ use wast::parser::ParseBuffer;
 use wast::token::Span;
 
 pub use features::{Feature, Skip, UnknownFeature};
+use lines::Lines;
 
 /// What came of one script.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,9 +68,9 @@ impl Report {
         });
     }
 
-    fn fail_at(&mut self, text: &str, span: Span, message: String) {
-        let (line, column) = span.linecol_in(text);
-        self.fail(line + 1, column + 1, message);
+    fn fail_at(&mut self, lines: &Lines, span: Span, message: String) {
+        let (line, column) = lines.place(span);
+        self.fail(line, column, message);
     }
 }
 
@@ -132,7 +134,7 @@ pub fn run(engine: &Engine, file: &str, text: &str, skip: &Skip) -> Report {
             let corrected = indices::modernized(&corrected, complaint);
             return run(engine, file, &corrected, skip);
         }
-        report.fail_at(text, span, message);
+        report.fail_at(&Lines::of(text), span, message);
     }
     report
 }
@@ -198,8 +200,9 @@ fn run_directives(
         false => engine,
     };
     let directives = script.directives;
+    let lines = &Lines::of(&flat);
     std::thread::scope(|scope| {
-        let mut state = script::Script::new(engine, skip, &flat, scope).map_err(cannot)?;
+        let mut state = script::Script::new(engine, skip, lines, scope).map_err(cannot)?;
         state.run(directives, report);
         Ok(())
     })

@@ -1,6 +1,8 @@
 //! The script runner: each directive that holds, and its neighbour that must
 //! fail.
 
+use std::time::{Duration, Instant};
+
 use cellwall::Engine;
 use cellwall_cli::wast_runner::{Skip, run};
 
@@ -472,4 +474,32 @@ fn a_table_grows_up_to_its_maximum() {
     assert_eq!(whole(&bounded, &[]), "2/0/0");
     let unbounded = format!(r#"{} (assert_trap {call} "failed to allocate")"#, grow(""));
     assert_eq!(whole(&unbounded, &[]), "2/0/0");
+}
+
+/// Lines end with `\n` only, columns are bytes, and the last line need not end.
+#[test]
+fn places_are_lines_and_columns() {
+    let failing = "(register \"a\" $b)";
+    let no_module = "there is no module $b";
+    let script = format!("{failing}\r\n\n (; é ;) {failing} {failing}\n{failing}");
+    let places = ["1:2", "3:12", "3:30", "4:2"].map(|place| format!(" | {place}: {no_module}"));
+    assert_eq!(whole(&script, &[]), format!("0/4/0{}", places.concat()));
+    // A place behind the last line.
+    assert!(whole("(module", &[]).starts_with("0/1/0 | 1:8: "));
+    assert!(whole("(module\n", &[]).starts_with("0/1/0 | 2:1: "));
+}
+
+/// For all scripts: the time is in proportion to the length. Were the lines counted for each directive,
+/// this one would take minutes.
+#[test]
+fn many_directives_on_many_lines_take_little_time() {
+    const DIRECTIVES: usize = 4000;
+    let directive = format!("(register \"a\" $b){}", "\n".repeat(1000));
+    let script = directive.repeat(DIRECTIVES);
+    let begin = Instant::now();
+    let report = run(&Engine::default(), "t", &script, &Skip::default());
+    assert_eq!((report.passed, report.failed), (0, DIRECTIVES));
+    let last = report.failures.last().expect("all of them fail");
+    assert_eq!((last.line, last.column), (1000 * (DIRECTIVES - 1) + 1, 2));
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
 }
