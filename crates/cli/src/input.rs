@@ -7,6 +7,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use cellwall::{Engine, Precompiled};
+use cellwall_cli::legacy;
 
 use crate::failure::Failure;
 use crate::{escape, wit};
@@ -88,8 +89,16 @@ impl Input {
         if !self.is_text() {
             return Ok(Cow::Borrowed(&self.bytes));
         }
-        let parsed = wat::Parser::new().parse_bytes(Some(Path::new(&self.name())), &self.bytes);
-        parsed.map_err(|e| self.refused(e))
+        let name = self.name();
+        let path = Path::new(&name);
+        let parsed = wat::Parser::new().parse_bytes(Some(path), &self.bytes);
+        parsed.or_else(|error| {
+            let older = self.text().and_then(|text| legacy::binary(text, path));
+            match older {
+                Some(older) => older.map(Cow::Owned).map_err(|e| self.refused(e)),
+                None => Err(self.refused(error)),
+            }
+        })
     }
 
     /// The failure of a module that is not accepted.

@@ -13,8 +13,7 @@ mod component;
 mod custom;
 mod features;
 mod indices;
-mod legacy;
-mod lines;
+mod places;
 mod script;
 mod spectest;
 mod traps;
@@ -28,8 +27,10 @@ use wast::lexer::{Lexer, TokenKind};
 use wast::parser::ParseBuffer;
 use wast::token::Span;
 
+use crate::legacy::Flat;
+
 pub use features::{Feature, Skip, UnknownFeature};
-use lines::Lines;
+use places::Places;
 
 /// What came of one script.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,8 +69,8 @@ impl Report {
         });
     }
 
-    fn fail_at(&mut self, lines: &Lines, span: Span, message: String) {
-        let (line, column) = lines.place(span);
+    fn fail_at(&mut self, places: &Places<'_>, span: Span, message: String) {
+        let (line, column) = places.of_span(span);
         self.fail(line, column, message);
     }
 }
@@ -127,14 +128,15 @@ pub(crate) enum Verdict {
 pub fn run(engine: &Engine, file: &str, text: &str, skip: &Skip) -> Report {
     let mut report = Report::new(file);
     let engine = &with_options(engine, text);
-    if let Err((span, message)) = run_directives(engine, text, skip, &mut report) {
+    let flat = Flat::of(text);
+    let places = Places::of(text, &flat);
+    if let Err((span, message)) = run_directives(engine, text, &flat, &places, skip, &mut report) {
         // The place is one of the text that was parsed.
-        let flat = legacy::unfolded(text);
-        if let Some(corrected) = indices::correct(&flat, span.offset(), &message) {
+        if let Some(corrected) = indices::correct(flat.text(), span.offset(), &message) {
             let corrected = indices::modernized(&corrected, complaint);
             return run(engine, file, &corrected, skip);
         }
-        report.fail_at(&Lines::of(text), span, message);
+        report.fail_at(&places, span, message);
     }
     report
 }
@@ -169,12 +171,13 @@ fn complaint(text: &str) -> Option<(usize, String)> {
 fn run_directives(
     engine: &Engine,
     text: &str,
+    flat: &Flat<'_>,
+    places: &Places<'_>,
     skip: &Skip,
     report: &mut Report,
 ) -> Result<(), (Span, String)> {
     let syntax = |e: wast::Error| (e.span(), e.message());
-    let flat = legacy::unfolded(text);
-    let mut lexer = Lexer::new(&flat);
+    let mut lexer = Lexer::new(flat.text());
     // The tests of names contain every kind of character on purpose.
     lexer.allow_confusing_unicode(true);
     if is_empty(&lexer).map_err(syntax)? {
@@ -200,9 +203,8 @@ fn run_directives(
         false => engine,
     };
     let directives = script.directives;
-    let lines = &Lines::of(&flat);
     std::thread::scope(|scope| {
-        let mut state = script::Script::new(engine, skip, lines, scope).map_err(cannot)?;
+        let mut state = script::Script::new(engine, skip, places, scope).map_err(cannot)?;
         state.run(directives, report);
         Ok(())
     })

@@ -9,15 +9,14 @@ use wast::token::Id;
 use wast::{QuoteWat, WastDirective, WastExecute, WastInvoke, WastRet, WastThread, Wat};
 
 use super::component::Components;
-use super::lines::Lines;
+use super::places::Places;
 use super::{Outcome, Report, Skip, Verdict, component, custom, features, spectest, traps, values};
 
 /// Instances, definitions and names of one script, all in one store.
 pub(super) struct Script<'scope, 'env> {
     engine: &'env Engine,
     skip: &'env Skip,
-    /// The lines of the whole script, for places in it.
-    lines: &'env Lines,
+    places: &'env Places<'env>,
     /// Where its threads run.
     scope: &'scope Scope<'scope, 'env>,
     threads: HashMap<String, ScopedJoinHandle<'scope, Report>>,
@@ -67,7 +66,7 @@ impl<'scope, 'env> Script<'scope, 'env> {
     pub(super) fn new(
         engine: &'env Engine,
         skip: &'env Skip,
-        lines: &'env Lines,
+        places: &'env Places<'env>,
         scope: &'scope Scope<'scope, 'env>,
     ) -> cellwall::Result<Script<'scope, 'env>> {
         let mut store = Store::new(engine, ());
@@ -78,7 +77,7 @@ impl<'scope, 'env> Script<'scope, 'env> {
         Ok(Script {
             engine,
             skip,
-            lines,
+            places,
             scope,
             threads: HashMap::new(),
             joined: Vec::new(),
@@ -98,12 +97,12 @@ impl<'scope, 'env> Script<'scope, 'env> {
     pub(super) fn run(&mut self, directives: Vec<WastDirective<'env>>, report: &mut Report) {
         for directive in directives {
             let span = directive.span();
-            let (line, _) = self.lines.place(span);
+            let (line, _) = self.places.of_span(span);
             tracing::debug!(target: "cellwall", file = %report.file, line, "directive");
             match self.directive(directive) {
                 Ok(Verdict::Passed) => report.passed += 1,
                 Ok(Verdict::Skipped) => report.skipped += 1,
-                Err(message) => report.fail_at(self.lines, span, message),
+                Err(message) => report.fail_at(self.places, span, message),
             }
         }
         let names: Vec<String> = self.threads.keys().cloned().collect();
@@ -137,16 +136,16 @@ impl<'scope, 'env> Script<'scope, 'env> {
             });
             shared.insert(id.name().to_string(), memories.collect());
         }
-        let (engine, skip, lines, scope) = (self.engine, self.skip, self.lines, self.scope);
+        let (engine, skip, places, scope) = (self.engine, self.skip, self.places, self.scope);
         let name = thread.name.name().to_string();
         let handle = scope.spawn(move || {
             let mut report = Report::new("");
-            match Script::new(engine, skip, lines, scope) {
+            match Script::new(engine, skip, places, scope) {
                 Ok(mut script) => {
                     script.shared = shared;
                     script.run(thread.directives, &mut report);
                 }
-                Err(error) => report.fail_at(lines, thread.span, format!("cannot set up: {error:#}")),
+                Err(error) => report.fail_at(places, thread.span, format!("cannot set up: {error:#}")),
             }
             report
         });

@@ -489,6 +489,21 @@ fn places_are_lines_and_columns() {
     assert!(whole("(module\n", &[]).starts_with("0/1/0 | 2:1: "));
 }
 
+/// The text is made flat before it is parsed; the places are those of the script.
+#[test]
+fn places_behind_a_folded_try_are_those_of_the_script() {
+    let folded = "(module (func (export \"f\")\n (try (do (nop)) (catch_all))))";
+    assert_eq!(
+        whole(&format!("{folded} (invoke \"f\") (invoke \"g\")"), &[]),
+        "2/1/0 | 2:47: no exported function \"g\""
+    );
+    let misspelt = folded.replace("nop", "pon");
+    assert_eq!(
+        whole(&misspelt, &[]),
+        "0/1/0 | 2:12: unknown operator or unexpected token"
+    );
+}
+
 /// For all scripts: the time is in proportion to the length. Were the lines counted for each directive,
 /// this one would take minutes.
 #[test]
