@@ -6,7 +6,7 @@
 mod objdump;
 mod proof;
 
-pub use objdump::{ObjdumpOptions, objdump};
+pub use objdump::{NoSuchFunction, ObjdumpOptions, objdump};
 pub use proof::{Proof, verify};
 
 use crate::module::{binary, compile as compile_module, decode, refused};

@@ -13,6 +13,7 @@ mod compose;
 mod escape;
 mod exception;
 mod failure;
+mod function_names;
 mod grants;
 mod host;
 mod input;

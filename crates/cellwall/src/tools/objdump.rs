@@ -4,13 +4,14 @@
 //! text, which is for people.
 
 use super::{annotated, artifacts, field_name};
-use crate::{Engine, Result, format_err};
+use crate::{Engine, Result};
 use cellwall_abi::artifact::FuncRange;
 use cellwall_abi::shape::Item;
 use cellwall_abi::{Artifact, ContextLayout};
 use cellwall_base::FuncIdx;
 use iced_x86::{Decoder, DecoderOptions, Formatter, Instruction, NasmFormatter};
-use std::fmt::Write;
+use std::collections::HashSet;
+use std::fmt::{self, Write};
 
 /// What to print of a compiled module; see [`objdump`].
 #[derive(Clone, Debug, Default)]
@@ -23,6 +24,25 @@ pub struct ObjdumpOptions {
     pub bytes: bool,
 }
 
+/// The error of [`objdump`] if there is no code for the function that is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NoSuchFunction {
+    /// The function that is wanted.
+    pub wanted: String,
+    /// The names of those that there are, by index: from the name section, or of exports.
+    pub names: Vec<(u32, String)>,
+}
+
+impl fmt::Display for NoSuchFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let wanted = self.wanted.escape_debug();
+        write!(f, "there is no code for a function `{wanted}`")
+    }
+}
+
+impl std::error::Error for NoSuchFunction {}
+
 /// Bytes of an instruction at most.
 const INSTRUCTION_BYTES_MAX: usize = 15;
 
@@ -30,7 +50,8 @@ const INSTRUCTION_BYTES_MAX: usize = 15;
 /// compiled; module by module, function by function, with what the tables beside the code say.
 ///
 /// # Errors
-/// If the bytes are neither, or have no code for the wanted function. The code is not proven.
+/// If the bytes are neither, or have no code for the wanted function ([`NoSuchFunction`]). The code is
+/// not proven.
 ///
 /// ```
 /// use cellwall::{Engine, tools};
@@ -42,16 +63,20 @@ const INSTRUCTION_BYTES_MAX: usize = 15;
 ///
 /// let mut options = tools::ObjdumpOptions::default();
 /// options.function = Some("two".to_string());
-/// assert!(tools::objdump(&engine, &bytes, &options).is_err());
+/// let error = tools::objdump(&engine, &bytes, &options).unwrap_err();
+/// let error: &tools::NoSuchFunction = error.downcast_ref().unwrap();
+/// assert_eq!(error.names, [(0, "one".to_string())]);
 /// # cellwall::Ok(())
 /// ```
 pub fn objdump(engine: &Engine, bytes: &[u8], options: &ObjdumpOptions) -> Result<String> {
     let mut text = String::new();
     let mut is_found = false;
+    let mut names = Vec::new();
     for (name, artifact) in artifacts(engine, bytes)? {
         let mut ranges = artifact.funcs.clone();
         if let Some(wanted) = &options.function {
             let func = find(&artifact, wanted);
+            names.extend(names_of(&artifact));
             ranges.retain(|range| Some(range.func) == func);
         }
         is_found |= !ranges.is_empty();
@@ -68,10 +93,12 @@ pub fn objdump(engine: &Engine, bytes: &[u8], options: &ObjdumpOptions) -> Resul
         }
     }
     match &options.function {
-        Some(wanted) if !is_found => Err(format_err!(
-            "there is no code for a function `{}`",
-            wanted.escape_debug()
-        )),
+        Some(wanted) if !is_found => {
+            names.sort_unstable();
+            names.dedup();
+            let wanted = wanted.clone();
+            Err(NoSuchFunction { wanted, names }.into())
+        }
         _ => Ok(text),
     }
 }
@@ -94,6 +121,19 @@ fn find(artifact: &Artifact, wanted: &str) -> Option<FuncIdx> {
             })
     };
     named.map(|(func, _)| *func).or_else(exported)
+}
+
+/// The names of the functions with code.
+fn names_of(artifact: &Artifact) -> Vec<(u32, String)> {
+    let funcs: HashSet<FuncIdx> = artifact.funcs.iter().map(|range| range.func).collect();
+    let named = artifact.names.iter().map(|(func, name)| (*func, name));
+    let exports = artifact.shape.exports.iter();
+    let exported = exports.filter_map(|export| match export.item {
+        Item::Func(func) => Some((func, &export.name)),
+        _ => None,
+    });
+    let names = named.chain(exported).filter(|(func, _)| funcs.contains(func));
+    names.map(|(func, name)| (func.as_u32(), name.clone())).collect()
 }
 
 fn function(artifact: &Artifact, layout: &ContextLayout, range: FuncRange, bytes: bool, text: &mut String) {

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::input::Input;
 use crate::module_info::{Function, ModuleInfo};
 use crate::options::Cpu;
-use crate::output;
+use crate::{function_names, output};
 
 const EXAMPLE: &str = "\
 Examples:
@@ -118,12 +118,23 @@ fn choose<'a>(info: &'a ModuleInfo, wanted: Option<&str>) -> Result<&'a Function
 }
 
 fn no_such_function(info: &ModuleInfo, wanted: &str) -> Error {
-    let range = match (info.functions.first(), info.functions.last()) {
-        (Some(first), Some(last)) => format!("those with a body are {} to {}", first.index, last.index),
-        _ => "no function in it has a body".to_string(),
+    let (Some(first), Some(last)) = (info.functions.first(), info.functions.last()) else {
+        return Error::msg("no function in it has a body");
     };
+    let range = format!("those with a body are {} to {}", first.index, last.index);
+    let named = info
+        .functions
+        .iter()
+        .filter_map(|function| Some((function.index, function.name.clone()?)));
+    let exports = info.exports.iter().filter(|export| export.is_func);
+    let exported = exports.map(|export| (export.index, export.name.clone()));
+    let exported = exported.filter(|(index, _)| (first.index..=last.index).contains(index));
+    let mut names: Vec<(u32, String)> = named.chain(exported).collect();
+    names.sort_unstable();
+    names.dedup();
+    let advice = function_names::advice(&names, wanted);
     Error::msg(format!(
-        "there is no function `{wanted}` with a body\nhelp: {range}, and named ones go by their name"
+        "there is no function `{wanted}` with a body\nhelp: {range}; {advice}"
     ))
 }
 

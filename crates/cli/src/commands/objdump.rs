@@ -2,12 +2,12 @@
 
 use std::ffi::OsString;
 
-use cellwall::Engine;
-use cellwall::tools::{self, ObjdumpOptions};
+use cellwall::tools::{self, NoSuchFunction, ObjdumpOptions};
+use cellwall::{Engine, Error};
 
 use crate::failure::Failure;
 use crate::input::Input;
-use crate::{output, progress};
+use crate::{function_names, output, progress};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -39,6 +39,17 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
     options.bytes = args.bytes;
     let what = format!("compiling {}", input.name());
     let text = progress::during(&what, || tools::objdump(&Engine::default(), &code, &options));
-    output::print(&text.map_err(|e| input.refused(e))?)?;
+    output::print(&text.map_err(|e| input.refused(with_names(e)))?)?;
     Ok(0)
+}
+
+/// The error, with the names of the functions that there are if the wanted one is not.
+fn with_names(error: Error) -> Error {
+    match error.downcast_ref::<NoSuchFunction>() {
+        Some(none) => {
+            let advice = function_names::advice(&none.names, &none.wanted);
+            Error::msg(format!("{none}\nhelp: {advice}"))
+        }
+        None => error,
+    }
 }

@@ -1,0 +1,5 @@
+;; Functions without any name, the first of them empty.
+(module
+  (import "host" "log" (func))
+  (func)
+  (func (result i32) (i32.const 7)))
