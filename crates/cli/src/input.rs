@@ -73,12 +73,17 @@ impl Input {
 
     /// Whether it was compiled by `cellwall compile`, or begins so.
     pub(crate) fn is_compiled(&self) -> bool {
-        Engine::detect_precompiled(&self.bytes).is_some()
+        self.compiled().is_some()
+    }
+
+    /// What `cellwall compile` made it of, if it did.
+    pub(crate) fn compiled(&self) -> Option<Precompiled> {
+        Engine::detect_precompiled(&self.bytes)
     }
 
     /// Whether it is a component, compiled or in the binary or the text format.
     pub(crate) fn is_component(&self) -> Result<bool, Failure> {
-        Ok(match Engine::detect_precompiled(&self.bytes) {
+        Ok(match self.compiled() {
             Some(compiled) => compiled == Precompiled::Component,
             None => wit::is_component(&self.code()?),
         })

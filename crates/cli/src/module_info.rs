@@ -8,8 +8,8 @@ use std::ops::Range;
 
 use cellwall::Error;
 use wasmparser::{
-    CompositeInnerType, ExternalKind, HeapType, MemoryType, Name, Parser, Payload, RefType, TypeRef, ValType,
-    Validator, WasmFeatures, types,
+    CompositeInnerType, ExternalKind, HeapType, MemoryType, Name, Operator, Parser, Payload, RefType,
+    TypeRef, ValType, Validator, WasmFeatures, types,
 };
 
 /// The parts of a module that are shown.
@@ -50,6 +50,8 @@ pub(crate) struct Function {
     pub(crate) name: Option<String>,
     /// Offsets of its body in the module.
     pub(crate) body: Range<u64>,
+    /// Whether nothing stands in it but its end.
+    pub(crate) is_empty: bool,
 }
 
 impl ModuleInfo {
@@ -92,6 +94,7 @@ impl ModuleInfo {
                         index,
                         name: None,
                         body: body.range(),
+                        is_empty: matches!(body.get_operators_reader()?.read()?, Operator::End),
                     });
                 }
                 Payload::CustomSection(section) => {

@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 
 use cellwall::tools::{self, Stage};
-use cellwall::{Engine, Error};
+use cellwall::{Engine, Error, Precompiled};
 use imara_diff::{Algorithm, BasicLineDiffPrinter, Diff, InternedInput, UnifiedDiffConfig};
 
 use crate::failure::Failure;
@@ -26,7 +26,7 @@ pub(crate) struct Args {
     /// The module, `.wasm` or `.wat`; `-` is standard input
     #[arg(value_name = "FILE")]
     file: OsString,
-    /// The function, by index, name or export; without it, the first with a body
+    /// The function, by index, name or export; without it, the first whose body is not empty
     #[arg(long, value_name = "N|NAME")]
     func: Option<String>,
     /// Only this stage; without it, all of them
@@ -61,6 +61,9 @@ const STAGES: [StageName; 5] = [
 
 pub(super) fn run(args: Args) -> Result<u8, Failure> {
     let input = Input::read(&args.file)?;
+    if let Some(compiled) = input.compiled() {
+        return Err(input.refused(compiled_already(compiled)));
+    }
     let wasm = input.wasm()?;
     let info = ModuleInfo::read(&wasm).map_err(|e| input.refused(e))?;
     let func = choose(&info, args.func.as_deref()).map_err(|e| input.refused(e))?;
@@ -81,6 +84,16 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
     Ok(0)
 }
 
+fn compiled_already(what: Precompiled) -> Error {
+    let what = match what {
+        Precompiled::Component => "component",
+        _ => "module",
+    };
+    Error::msg(format!(
+        "it is a compiled {what}, of which only the machine code is left: `cellwall objdump` prints it"
+    ))
+}
+
 fn explain(engine: &Engine, wasm: &[u8], func: &Function, stage: StageName) -> Result<String, Error> {
     let stage = match stage {
         StageName::Wasm => return wasm_text(wasm, func),
@@ -96,9 +109,10 @@ fn explain(engine: &Engine, wasm: &[u8], func: &Function, stage: StageName) -> R
 /// a name that it is exported as.
 fn choose<'a>(info: &'a ModuleInfo, wanted: Option<&str>) -> Result<&'a Function, Error> {
     let Some(wanted) = wanted else {
-        return info
-            .functions
-            .first()
+        let mut functions = info.functions.iter();
+        let with_operators = functions.find(|function| !function.is_empty);
+        return with_operators
+            .or(info.functions.first())
             .ok_or_else(|| Error::msg("no function in it has a body"));
     };
     let wanted = wanted.strip_prefix('$').unwrap_or(wanted);

@@ -57,6 +57,13 @@ fn what_is_composed_runs_and_compiles_and_is_proven() {
         "{code}"
     );
 
+    let refused = output(&["explain", &compiled]);
+    let error = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        error.contains("it is a compiled component") && error.contains("`cellwall objdump`"),
+        "{error}"
+    );
+
     // The same links by what files export, in the order that stands one between.
     printed(&[
         "compose",
