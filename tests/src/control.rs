@@ -39,6 +39,13 @@ const TYPES: &str = "(type $f0 (sub (func (param i32 i64) (result i32))))
 (global $r (mut (ref null $f0)) (ref.null $f0))
 ";
 
+/// In every fourth module functions have these parameters besides, more than registers hold, which are given these
+/// values.
+const MORE_PARAMS: &str = " i64 i64 i64 i64 f64 i32";
+const MORE_NAMED: &str =
+    " (param $p0 i64) (param $p1 i64) (param $p2 i64) (param $p3 i64) (param $p4 f64) (param $p5 i32)";
+const MORE_VALUES: &str = " i64.const 1 local.get $l i64.const 3 i64.const 4 f64.const 5 local.get $x";
+
 /// How many of the types there are, and how many of them are `$f0` or below it.
 const TYPE_COUNT: usize = 5;
 const BELOW: usize = 3;
@@ -94,6 +101,10 @@ pub fn text(seed: u64, parts: Parts) -> String {
     let mut writer = Writer {
         rng: Rng::new(seed),
         parts,
+        more: match seed % 4 {
+            3 => (MORE_PARAMS, MORE_NAMED, MORE_VALUES),
+            _ => ("", "", ""),
+        },
         types: Vec::new(),
         next: 0,
         tries: Vec::new(),
@@ -106,6 +117,8 @@ pub fn text(seed: u64, parts: Parts) -> String {
 struct Writer {
     rng: Rng,
     parts: Parts,
+    /// Further parameters of functions: their types, with names, and their values.
+    more: (&'static str, &'static str, &'static str),
     /// The type of each function.
     types: Vec<usize>,
     /// The next label.
@@ -126,7 +139,9 @@ impl Writer {
     }
 
     fn module(&mut self) {
-        self.out.push_str(TYPES);
+        let (params, named, values) = self.more;
+        self.out
+            .push_str(&TYPES.replace("(param i32 i64)", &format!("(param i32 i64{params})")));
         self.types = (0..FUNCS).map(|_| self.rng.below(TYPE_COUNT)).collect();
         // Typed references need something to refer to.
         self.types[0] = self.rng.below(BELOW);
@@ -159,6 +174,7 @@ impl Writer {
             "\\07\\f3\\80\\01".repeat(32)
         ));
         for (i, body) in SMALL.iter().enumerate() {
+            let body = body.replace("{} local.get $l", &format!("{{}} local.get $l{values}"));
             let expressions: Vec<String> = body.split("{}").map(|_| self.expression_of_arguments()).collect();
             let mut parts = body.split("{}");
             let mut text = String::from(parts.next().unwrap_or_default());
@@ -167,7 +183,7 @@ impl Writer {
                 text += part;
             }
             self.line(format_args!(
-                "(func $s{i} (type $f0) (param $x i32) (param $l i64) (result i32) {text})"
+                "(func $s{i} (type $f0) (param $x i32) (param $l i64){named} (result i32) {text})"
             ));
         }
         self.line(format_args!("(elem declare func $s0)"));
@@ -176,9 +192,9 @@ impl Writer {
         }
         for i in 0..FUNCS {
             self.line(format_args!(
-                "(func (export \"x{i}\") (param i32 i64) (result i32)
+                "(func (export \"x{i}\") (param $x i32) (param $l i64) (result i32)
                  (global.set $fuel (i32.const {FUEL}))
-                 (call $g{i} (local.get 0) (local.get 1)))"
+                 local.get $x local.get $l{values} call $g{i})"
             ));
         }
         self.out.push(')');
@@ -195,13 +211,18 @@ impl Writer {
     fn func(&mut self, i: usize) {
         let ty = self.types[i];
         self.line(format_args!(
-            "(func $g{i} (type $f{ty}) (param $x i32) (param $l i64) (result i32)
-             (local $y i32) (local $r (ref null $f0)) (local $e exnref)"
+            "(func $g{i} (type $f{ty}) (param $x i32) (param $l i64){} (result i32)
+             (local $y i32) (local $r (ref null $f0)) (local $e exnref)",
+            self.more.1
         ));
         if self.parts == Parts::All {
             self.line(format_args!("(local $i anyref)"));
         }
         self.burn();
+        if !self.more.1.is_empty() {
+            let sum = "local.get $p5 local.get $p0 local.get $p3 i64.sub i32.wrap_i64 i32.add local.set $y";
+            self.line(format_args!("{sum}"));
+        }
         if !self.one_in(4) {
             let func = self.typed();
             self.line(format_args!("ref.func $g{func} local.set $r"));
@@ -287,7 +308,8 @@ impl Writer {
     fn arguments(&mut self) {
         let value = self.expression(1);
         self.line(format_args!(
-            "{value} local.get $l local.get $x i64.extend_i32_s i64.add"
+            "{value} local.get $l local.get $x i64.extend_i32_s i64.add{}",
+            self.more.2
         ));
     }
 
@@ -663,6 +685,7 @@ mod tests {
             "i64.atomic.rmw32.add_u",
             "branch_hint",
             "return_call $s",
+            "local.get $p5",
             "shared",
         ] {
             assert!(all.contains(word), "{word} is missing");

@@ -257,7 +257,7 @@ impl Function<'_> {
             }
             Place::Block(index) => {
                 ensure!(width >= 4, Rule::BlockAccess => "a store of less than four bytes");
-                self.block.write(index, width);
+                self.write_overflow(index, width);
                 self.state.readable = Readable::Nothing;
             }
             Place::Context(field) => refuse!(Rule::ContextAccess => "a store to {:?}", field.kind),
@@ -266,6 +266,28 @@ impl Function<'_> {
             _ => refuse!(Rule::Address => "a store to {place:?}"),
         }
         Ok(())
+    }
+
+    /// An overflow place was written: of its two words, as much as is certain after this store alone.
+    fn write_overflow(&mut self, index: usize, width: u32) {
+        let low = if width == 4 { Kind::Low32 } else { Kind::Any };
+        let high = if width == 16 { Kind::Any } else { Kind::Undefined };
+        self.overflow.set(&mut self.written, 2 * index, low);
+        self.overflow.set(&mut self.written, 2 * index + 1, high);
+    }
+
+    /// The first overflow place of the list that was not written as its type demands.
+    pub(crate) fn missing_overflow(&self, places: &Places) -> Option<usize> {
+        let is_written = |(index, ty): (usize, &ValType)| {
+            let word = |at| self.overflow.get(self.written, 2 * index + at);
+            match ty.bytes() {
+                4 => word(0) != Kind::Undefined,
+                8 => word(0).is_data(),
+                _ => word(0).is_data() && word(1).is_data(),
+            }
+        };
+        let mut places = places.overflow.iter().enumerate();
+        places.position(|place| !is_written(place))
     }
 
     fn store_slot(&mut self, start: u32, kind: Kind) -> Check<()> {
@@ -369,37 +391,5 @@ pub(crate) fn not_data(kind: Kind) -> Rule {
         Rule::Undefined
     } else {
         Rule::Kind
-    }
-}
-
-/// Which overflow places were written since the last call or block head, and how.
-#[derive(Default)]
-pub(crate) struct BlockWrites {
-    /// How many bytes of each.
-    places: Vec<u8>,
-    touched: Vec<u16>,
-}
-
-impl BlockWrites {
-    fn write(&mut self, index: usize, width: u32) {
-        self.places.resize(BLOCK_OVERFLOW_PLACES, 0);
-        if self.places[index] == 0 {
-            self.touched.push(index as u16);
-        }
-        self.places[index] = width as u8;
-    }
-
-    /// Forgets everything.
-    pub(crate) fn clear(&mut self) {
-        for index in self.touched.drain(..) {
-            self.places[usize::from(index)] = 0;
-        }
-    }
-
-    /// The first overflow place of the list that was not written as its type demands.
-    pub(crate) fn missing(&self, places: &Places) -> Option<usize> {
-        let written = |index| self.places.get(index).copied().unwrap_or(0);
-        let is_missing = |(index, ty): (usize, &ValType)| u32::from(written(index)) < ty.bytes();
-        places.overflow.iter().enumerate().position(is_missing)
     }
 }

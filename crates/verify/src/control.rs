@@ -6,6 +6,7 @@
 
 use crate::access::{Place, not_data};
 use crate::domain::{Fact, Kind, Readable, Says};
+use crate::frame::Frame;
 use crate::function::Function;
 use crate::module::{Convention, Places};
 use crate::operand::check_gpr;
@@ -141,7 +142,7 @@ impl<'a> Function<'a> {
             }
             Some((register, kind)) => {
                 let (state, frame) = (self.state, self.frame);
-                self.frames.share();
+                self.share();
                 self.sharpen(register, kind);
                 self.reach(block)?;
                 (self.state, self.frame) = (state, frame);
@@ -237,7 +238,7 @@ impl<'a> Function<'a> {
         ensure!(depth % 16 == 8, Rule::StackPointer => "a call with a frame of {depth} bytes is not aligned");
         ensure!(depth + 8 <= self.covered_stack(), Rule::StackProbe => "a call with {depth} bytes of frame");
         self.check_places(&convention.params, "argument")?;
-        self.block.clear();
+        self.written = Frame::UNDEFINED;
         self.throw_to_pads()?;
         let readable = ty.map_or(Readable::Nothing, Readable::Results);
         self.enter(&CALLEE_SAVED, &convention.results, readable);
@@ -286,7 +287,7 @@ impl<'a> Function<'a> {
             ensure!(defined >= bytes, Rule::Undefined =>
                 "of the {what} in xmm{register}, {defined} of {bytes} bytes are written");
         }
-        if let Some(index) = self.block.missing(places) {
+        if let Some(index) = self.missing_overflow(places) {
             refuse!(Rule::BlockAccess => "the {what} in overflow place {index} is not written");
         }
         Ok(())

@@ -7,7 +7,6 @@
 //! exactly the instructions that can fault are listed as trap sites. Deliberately knows no
 //! instruction; those are in `transfer`.
 
-use crate::access::BlockWrites;
 use crate::decode::{self, Decoded, Op, WAYS_MANY};
 use crate::domain::{Fact, Kind, Readable, Registers};
 use crate::frame::{Frame, Frames, NODE_BYTES};
@@ -15,7 +14,7 @@ use crate::module::{Convention, Module};
 use crate::rows::{self, Form, Row};
 use crate::stems::Stem;
 use crate::violation::{Check, Rule, ensure, located, refuse};
-use cellwall_abi::convention::CALLEE_SAVED;
+use cellwall_abi::convention::{BLOCK_OVERFLOW_PLACES, CALLEE_SAVED};
 use cellwall_abi::{FuncRange, TrapCode};
 use iced_x86::{Decoder, DecoderOptions, Formatter, NasmFormatter};
 use std::mem::take;
@@ -45,6 +44,7 @@ pub(crate) struct Scratch {
     decode: decode::Scratch,
     states: States,
     frames: Frames,
+    overflow: Frames,
 }
 
 /// States at block heads, and which blocks wait for a visit.
@@ -85,6 +85,7 @@ impl States {
 struct State {
     registers: Registers,
     frame: Frame,
+    written: Frame,
     /// How many other blocks it is the state of as well, or [`OTHERS_MANY`].
     others: u16,
 }
@@ -111,8 +112,10 @@ pub(crate) struct Function<'a> {
     pub(crate) state: Registers,
     pub(crate) frame: Frame,
     pub(crate) fact: Option<Fact>,
-    pub(crate) block: BlockWrites,
     pub(crate) frames: Frames,
+    /// Which overflow places were written since the last call, two words of each, and all that are at block heads.
+    pub(crate) written: Frame,
+    pub(crate) overflow: Frames,
     /// Slots of the deepest frame that is listed.
     pub(crate) slots: usize,
     /// What a fault of the instruction may mean, if it can fault.
@@ -134,11 +137,14 @@ pub(crate) fn prove(module: &Module<'_>, index: usize, scratch: &mut Scratch) ->
     let range = module.artifact.funcs[index];
     let proof = decode::decode(module, index, &mut scratch.decode).and_then(|code| {
         let is_detached = code.is_detached;
-        let (states, frames) = (take(&mut scratch.states), take(&mut scratch.frames));
-        let mut function = Function::new(module, range, code, scratch.decode.stems.known(), states, frames);
+        let stems = scratch.decode.stems.known();
+        let mut function = Function::new(module, range, code, stems, take(&mut scratch.states));
+        function.frames = take(&mut scratch.frames).emptied(function.slots);
+        function.overflow = take(&mut scratch.overflow).emptied(2 * BLOCK_OVERFLOW_PLACES);
         let proof = function.run();
         scratch.decode.ops = function.code.ops;
         (scratch.states, scratch.frames) = (function.states, function.frames);
+        scratch.overflow = function.overflow;
         located(proof, Some(range.func), function.op.pc).map(|()| is_detached)
     });
     proof.map_err(|mut violation| {
@@ -167,7 +173,6 @@ impl<'a> Function<'a> {
         code: Decoded<'a>,
         stems: &'a [Stem],
         states: States,
-        frames: Frames,
     ) -> Self {
         let deepest = code.unwind.iter().map(|row| row.frame_bytes).max().unwrap_or(0);
         let slots = deepest as usize / 8;
@@ -181,8 +186,9 @@ impl<'a> Function<'a> {
             state: Registers::UNKNOWN,
             frame: Frame::UNDEFINED,
             fact: None,
-            block: BlockWrites::default(),
-            frames: frames.emptied(slots),
+            frames: Frames::default(),
+            written: Frame::UNDEFINED,
+            overflow: Frames::default(),
             slots,
             fault: None,
             branched: None,
@@ -238,16 +244,16 @@ impl<'a> Function<'a> {
             return Ok(());
         }
         self.makes_room = true;
-        self.frames.share();
+        self.share();
         let (op, stem, row, fault) = (self.op, self.stem, self.row, self.fault);
         let (state, frame, fact) = (self.state, self.frame, self.fact);
-        let writes = take(&mut self.block);
+        let written = self.written;
         let ready = take(&mut self.states.ready);
         for block in ready {
             self.states.ready.push(block);
             self.visit_ready()?;
         }
-        self.block = writes;
+        self.written = written;
         (self.state, self.frame, self.fact) = (state, frame, fact);
         (self.op, self.stem, self.row) = (op, stem, row);
         (self.fault, self.branched) = (fault, None);
@@ -291,14 +297,14 @@ impl<'a> Function<'a> {
         let at = self.states.at[block];
         let (word, bit) = (block / 64, 1 << (block % 64));
         if at >= DONE {
-            self.frames.share();
+            self.share();
             self.states.at[block] = match *shared {
                 Some(state) => {
                     let others = &mut self.states.all[state as usize].others;
                     *others = others.saturating_add(1);
                     state
                 }
-                None => *shared.insert(self.keep(self.state, self.frame)),
+                None => *shared.insert(self.keep(self.state, self.frame, self.written)),
             };
             self.states.dirty[word] |= bit;
             return Ok(());
@@ -314,18 +320,26 @@ impl<'a> Function<'a> {
                 joined = self.frames.widen(joined, &mut self.work);
             }
         }
-        self.frames.share();
-        if state.registers.join(&self.state) || joined != state.frame {
-            state.frame = joined;
+        let written = self.overflow.join(state.written, self.written, &mut self.work);
+        self.share();
+        let is_changed = joined != state.frame || written != state.written;
+        if state.registers.join(&self.state) || is_changed {
+            (state.frame, state.written) = (joined, written);
             if state.others == 0 {
                 self.states.all[at as usize] = state;
             } else {
                 self.give_back(at);
-                self.states.at[block] = self.keep(state.registers, joined);
+                self.states.at[block] = self.keep(state.registers, joined, written);
             }
             self.states.dirty[word] |= bit;
         }
         Ok(())
+    }
+
+    /// All trees made so far belong to more than one state from now on.
+    pub(crate) fn share(&mut self) {
+        self.frames.share();
+        self.overflow.share();
     }
 
     /// One way to a block was gone. If it was the last and all were gone for good, the block is ready.
@@ -350,10 +364,11 @@ impl<'a> Function<'a> {
     }
 
     /// Adds a state; its number.
-    fn keep(&mut self, registers: Registers, frame: Frame) -> u32 {
+    fn keep(&mut self, registers: Registers, frame: Frame, written: Frame) -> u32 {
         let state = State {
             registers,
             frame,
+            written,
             others: 0,
         };
         if let Some(at) = self.states.free.pop() {
@@ -374,7 +389,8 @@ impl<'a> Function<'a> {
     fn spend(&mut self, work: u64) -> Check<()> {
         self.work += work;
         let code_bytes = u64::from(self.range.len) + BUDGET_BASE_BYTES;
-        let space = self.states.all.len() * size_of::<State>() + self.frames.size() * NODE_BYTES;
+        let nodes = self.frames.size() + self.overflow.size();
+        let space = self.states.all.len() * size_of::<State>() + nodes * NODE_BYTES;
         ensure!(self.work <= VISITS_MAX * code_bytes, Rule::Budget =>
             "more than {VISITS_MAX} visits of each byte");
         ensure!(space as u64 <= STATE_BYTES_MAX * code_bytes, Rule::Budget =>
@@ -389,11 +405,11 @@ impl<'a> Function<'a> {
         let at = self.states.at[block];
         let state = &self.states.all[at as usize];
         (self.state, self.frame, self.fact) = (state.registers, state.frame, None);
+        self.written = state.written;
         if self.is_final {
             self.give_back(at);
             self.states.at[block] = DONE;
         }
-        self.block.clear();
         let mut unwind = start.unwind as usize;
         let mut frame_bytes = (unwind.checked_sub(1)).map_or(0, |row| self.code.unwind[row].frame_bytes);
         let (mut at, mut next_block) = (start.first as usize, block + 1);

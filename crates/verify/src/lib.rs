@@ -56,9 +56,10 @@
 //! used as data. Of the others, none is ever data. A state also says how many low bytes of each vector
 //! register are defined (0, 4, 8 or 16), which of the five flags that conditions read are defined (what the processor's manuals call
 //! undefined is not, nor what a shift by zero leaves alone), the
-//! depth of the frame and how far it was probed, what of the store's block may be read, and which
+//! depth of the frame and how far it was probed, what of the store's block may be read, how much of each
+//! overflow place was written since the last call, and which
 //! registers and slots hold equal values. Between heads it also says what the flags say about a
-//! register, and which overflow places were written; both are dropped at blocks.
+//! register, which is dropped at blocks.
 //!
 //! *Join*: of two equal kinds, the kind; of two data, "zero-extended" if both are, otherwise "any";
 //! of all else, what part both define, or undefined. Depths must be equal. Each chain is short, so

@@ -336,3 +336,65 @@ fn many_functions_are_called_by_reference() {
         }
     }
 }
+
+/// Arguments that no register holds are written before it is known which way the call goes.
+#[test]
+fn references_are_called_with_more_arguments_than_registers_hold() {
+    for (types, call, count) in [
+        ("i32", "i32.add", 12),
+        ("i64", "i64.add", 7),
+        ("f64", "f64.add", 9),
+        ("f32", "f32.add", 20),
+        ("v128", "i64x2.add", 9),
+    ] {
+        let value = |i: usize| match types {
+            "v128" => format!("(v128.const i64x2 {i} 0) "),
+            _ => format!("({types}.const {i}) "),
+        };
+        let params = format!("{types} ").repeat(count);
+        let values: String = (1..=count).map(value).collect();
+        let sum: String = (1..count).map(|i| format!("local.get {i} {call} ")).collect();
+        let text = format!(
+            r#"(module
+            (type $f (sub (func (param {params}) (result {types}))))
+            (type $g (sub $f (func (param {params}) (result {types}))))
+            (table $t 2 funcref)
+            (elem (table $t) (i32.const 0) func $sum $sum)
+            (func $sum (type $g) local.get 0 {sum})
+            (func (export "ref") (result {types}) (call_ref $g {values} (ref.func $sum)))
+            (func (export "tail") (result {types}) (return_call_ref $f {values} (ref.func $sum)))
+            (func (export "table") (param i32) (result {types})
+              (call_indirect $t (type $f) {values} (local.get 0)))
+            (func (export "tail-table") (param i32) (result {types})
+              (return_call_indirect $t (type $f) {values} (local.get 0)))
+            (func (export "loop") (param $n i32) (result {types}) (local $r (ref null $g)) (local $s {types})
+              (local.set $r (ref.func $sum))
+              (loop $again
+                (local.set $s (call_ref $g {values} (local.get $r)))
+                (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+              (local.get $s)))"#
+        );
+        let (mut store, instance) = instantiate(&text);
+        let total = (count * (count + 1) / 2) as u64;
+        for (name, params) in [
+            ("ref", &[][..]),
+            ("tail", &[]),
+            ("table", &[Val::I32(1)]),
+            ("tail-table", &[Val::I32(1)]),
+            ("loop", &[Val::I32(5)]),
+        ] {
+            let func = instance.get_func(&mut store, name).expect("exported");
+            let mut results = [Val::I32(0)];
+            func.call(&mut store, params, &mut results).expect("no trap");
+            let result = match results[0] {
+                Val::I32(value) => value as u64,
+                Val::I64(value) => value as u64,
+                Val::F32(bits) => f32::from_bits(bits) as u64,
+                Val::F64(bits) => f64::from_bits(bits) as u64,
+                Val::V128(value) => value.as_u128() as u64,
+                ref other => panic!("{other:?}"),
+            };
+            assert_eq!(result, total, "{types} {name}");
+        }
+    }
+}

@@ -126,6 +126,85 @@ fn overflow_arguments_are_written_again() {
     accept(MANY_RESULTS, |f| f.a.jmp(0u64).unwrap());
 }
 
+/// A call by reference goes two ways from where its arguments are.
+#[test]
+fn overflow_arguments_may_be_written_before_a_branch() {
+    let ways = |before: i32, first: bool, second: bool, call: bool| {
+        move |f: &mut Fun| {
+            let write = |f: &mut Fun, place: i32| {
+                let at = r10 + block_overflow(place as usize) as i32;
+                f.a.mov(qword_ptr(at), rax).unwrap();
+            };
+            let (mut other, mut join) = (f.a.create_label(), f.a.create_label());
+            f.a.mov(r10, qword_ptr(r15 + 8)).unwrap();
+            f.a.xor(eax, eax).unwrap();
+            (0..before).for_each(|place| write(f, place));
+            if call {
+                f.a.sub(rsp, 24).unwrap();
+                f.frame(24);
+                f.a.call(CALLEE).unwrap();
+                f.a.add(rsp, 24).unwrap();
+                f.frame(0);
+                for low in [eax, edi, esi, edx, ecx, r8d, r9d] {
+                    f.a.xor(low, low).unwrap();
+                }
+                f.a.mov(r10, qword_ptr(r15 + 8)).unwrap();
+            }
+            f.a.test(edi, edi).unwrap();
+            f.a.jne(other).unwrap();
+            if first {
+                write(f, 1);
+            }
+            f.a.jmp(join).unwrap();
+            f.bind(&mut other);
+            f.a.xor(eax, eax).unwrap();
+            if second {
+                write(f, 1);
+            }
+            f.bind(&mut join);
+            f.a.jmp(0u64).unwrap();
+        }
+    };
+    accept(MANY, ways(2, false, false, false));
+    accept(MANY, ways(1, true, true, false));
+    refuse(MANY, Rule::BlockAccess, ways(1, true, false, false));
+    refuse(MANY, Rule::BlockAccess, ways(1, false, true, false));
+    refuse(MANY, Rule::BlockAccess, ways(2, false, false, true));
+    // Round a loop that calls, the first time is not every time.
+    let around = |again: bool| {
+        move |f: &mut Fun| {
+            let mut top = f.a.create_label();
+            f.a.mov(r10, qword_ptr(r15 + 8)).unwrap();
+            f.a.xor(eax, eax).unwrap();
+            let write = |f: &mut Fun| {
+                for place in 0..2 {
+                    let at = r10 + block_overflow(place) as i32;
+                    f.a.mov(qword_ptr(at), rax).unwrap();
+                }
+            };
+            f.a.sub(rsp, 24).unwrap();
+            f.frame(24);
+            write(f);
+            f.bind(&mut top);
+            f.a.call(0u64).unwrap();
+            for low in [eax, edi, esi, edx, ecx, r8d, r9d] {
+                f.a.xor(low, low).unwrap();
+            }
+            if again {
+                f.a.mov(r10, qword_ptr(r15 + 8)).unwrap();
+                write(f);
+            }
+            f.a.test(edi, edi).unwrap();
+            f.a.jne(top).unwrap();
+            f.a.add(rsp, 24).unwrap();
+            f.frame(0);
+            f.a.ret().unwrap();
+        }
+    };
+    accept(MANY, around(true));
+    refuse(MANY, Rule::BlockAccess, around(false));
+}
+
 #[test]
 fn a_tail_call_of_an_import_names_its_entry() {
     let jump = |name: bool, offset: i32| {
