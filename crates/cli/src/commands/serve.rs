@@ -1,7 +1,7 @@
 //! `cellwall serve`: a component that answers HTTP requests, each with an instance of its own.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use cellwall::component::{Component, Linker};
@@ -35,8 +35,8 @@ the requests under way finish, then end the server; a second one ends it at once
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Where to listen; port 0 is any free port, which is said on standard error
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
-    addr: SocketAddr,
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080", value_parser = parse_addr)]
+    addr: Addr,
     /// How many requests have a guest at a time; others wait for as long as --timeout
     #[arg(long, value_name = "N", default_value = "200", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     max_requests_in_flight: u32,
@@ -57,8 +57,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value = "256M", value_parser = parse_size)]
     max_memory_size: usize,
     /// Serve metrics for Prometheus there, under every path
-    #[arg(long, value_name = "ADDR:PORT")]
-    metrics: Option<SocketAddr>,
+    #[arg(long, value_name = "ADDR:PORT", value_parser = parse_addr)]
+    metrics: Option<Addr>,
     /// Write no line per request on standard error
     #[arg(long)]
     no_access_log: bool,
@@ -101,12 +101,12 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
         .map_err(no_threads)?;
     // A guest that is still there at the end was told to stop, and goes with the process.
     runtime.block_on(async {
-        let listener = listen(args.addr).await?;
-        let metrics = match args.metrics {
+        let listener = listen(&args.addr).await?;
+        let metrics = match &args.metrics {
             Some(addr) => Some(listen(addr).await?),
             None => None,
         };
-        let at = |listener: &TcpListener| listener.local_addr().map_err(|e| cannot_listen(args.addr, e));
+        let at = |listener: &TcpListener| listener.local_addr().map_err(|e| cannot_listen(&args.addr, e));
         // From the first line on, which whoever started it waits for, a signal ends it as it should.
         let stop = stop_signal()?;
         eprintln!("Serving HTTP on http://{}/", at(&listener)?);
@@ -134,12 +134,35 @@ fn connections_max() -> usize {
     usize::try_from(half.clamp(1, MAX)).expect("ten thousand is small")
 }
 
-async fn listen(addr: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(addr).await.map_err(|e| cannot_listen(addr, e))
+/// Where to listen, and the addresses that this is.
+#[derive(Debug, Clone)]
+struct Addr {
+    text: String,
+    addrs: Vec<SocketAddr>,
 }
 
-fn cannot_listen(addr: SocketAddr, error: std::io::Error) -> Failure {
-    Failure::load(error, format!("cannot listen on {addr}"))
+/// An address, or the name of one, and a port.
+fn parse_addr(text: &str) -> Result<Addr, String> {
+    let addrs = text.to_socket_addrs().map_err(|error| match error.kind() {
+        std::io::ErrorKind::InvalidInput => {
+            "it should be an address and a port, such as 127.0.0.1:8080".to_owned()
+        }
+        _ => error.to_string(),
+    })?;
+    Ok(Addr {
+        text: text.to_owned(),
+        addrs: addrs.collect(),
+    })
+}
+
+async fn listen(addr: &Addr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(&addr.addrs[..])
+        .await
+        .map_err(|e| cannot_listen(addr, e))
+}
+
+fn cannot_listen(addr: &Addr, error: std::io::Error) -> Failure {
+    Failure::load(error, format!("cannot listen on {}", addr.text))
 }
 
 /// Ready at the first SIGTERM or SIGINT; the second one ends the process.

@@ -146,7 +146,16 @@ impl Body for Answer {
         };
         match &frame {
             Some(Ok(frame)) => this.bytes += frame.data_ref().map_or(0, |data| data.len() as u64),
-            Some(Err(_)) => this.is_broken = true,
+            Some(Err(error)) => {
+                this.is_broken = true;
+                if let (Source::Guest(_, current), HttpError::HttpResponseBodySize(_)) = (&this.source, error)
+                {
+                    this.branch.server.journal.complain(&format!(
+                        "request {}: the guest's body is not as long as its content-length says: {error}",
+                        current.number()
+                    ));
+                }
+            }
             None => this.is_whole = true,
         }
         this.is_whole |= this.is_end_stream();

@@ -264,6 +264,11 @@ impl Connections {
         self.links().iter().for_each(|link| link.tell(Order::Finish));
     }
 
+    /// Ends all.
+    pub(super) fn break_all(&self) {
+        self.links().iter().for_each(|link| link.tell(Order::Break));
+    }
+
     /// Looks at the clock, for times that are counted from then on.
     pub(super) fn tick(&self) {
         let now = u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(u64::MAX);

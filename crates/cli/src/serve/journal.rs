@@ -47,6 +47,8 @@ pub(super) struct Line {
     uri: http::Uri,
     version: http::Version,
     begin: Instant,
+    /// By which complaints call it.
+    pub(super) number: Option<u64>,
 }
 
 impl Line {
@@ -57,6 +59,7 @@ impl Line {
             uri: request.uri().clone(),
             version: request.version(),
             begin: Instant::now(),
+            number: None,
         }
     }
 
@@ -101,7 +104,8 @@ impl Journal {
         }
     }
 
-    /// One line per request, when it is over: who, what, status, bytes, milliseconds.
+    /// One line per request, when it is over: who, what, status, bytes, milliseconds; the number of one that did
+    /// not go well.
     pub(super) fn log(&self, line: &Line, status: StatusCode, bytes: u64, is_whole: bool) {
         if !self.has_access_log {
             return;
@@ -115,8 +119,11 @@ impl Journal {
         let method = method.get(..METHOD_BYTES_MAX).unwrap_or(method);
         let millis = line.begin.elapsed().as_secs_f64() * 1e3;
         let broken = if is_whole { "" } else { " broken" };
+        let failed = !is_whole || status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT;
+        let number = line.number.filter(|_| failed);
+        let number = number.map_or(String::new(), |number| format!(" (request {number})"));
         self.add(format_args!(
-            "{}.{:03} {} \"{} {} {:?}\" {} {bytes} {millis:.1}ms{broken}\n",
+            "{}.{:03} {} \"{} {} {:?}\" {} {bytes} {millis:.1}ms{broken}{number}\n",
             now.as_secs(),
             now.subsec_millis(),
             line.peer,

@@ -50,6 +50,10 @@ const SWEEP_TICKS: u32 = 20;
 /// How long a client of the metrics may take for the head of its request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// So many bytes of a connection wait in the system until its client has room for them. With megabytes, which a slow
+/// client takes minutes for, nobody could see that it takes them.
+const UNSENT_BYTES: u32 = 64 << 10;
+
 /// For an answer after its guest has ended, when the server is about to.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -135,7 +139,9 @@ pub(crate) async fn serve(
         .is_err()
     {
         branches.iter().for_each(|branch| branch.requests.stop_all());
-        // What was stopped is answered, too.
+        // What was stopped is answered, too; whose client does not take that is gone, with a line in the journal.
+        let _ = tokio::time::timeout(LAST_WORDS, server.connections.none()).await;
+        server.connections.break_all();
         let _ = tokio::time::timeout(LAST_WORDS, server.connections.none()).await;
     }
     server.journal.flush();
@@ -181,6 +187,7 @@ async fn accept(listener: &TcpListener, server: &Server, branches: &[Arc<Branch>
 async fn converse(branch: Arc<Branch>, stream: TcpStream, peer: SocketAddr, link: Arc<Link>) {
     // Responses are written in one piece where they can be, and wait for nothing where not.
     let _ = stream.set_nodelay(true);
+    let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES);
     let mut builder = auto::Builder::new(Executor {
         shard: branch.shard.clone(),
         // Longer than a guest, or its client, may do nothing.
@@ -243,7 +250,7 @@ async fn answer(
 ) -> Response<body::Answer> {
     let server = &branch.server;
     let is_http2 = request.version() == Version::HTTP_2;
-    let asked = Asked {
+    let mut asked = Asked {
         line: journal::Line::of(&request, peer),
         busy: link.begin(is_http2),
     };
@@ -256,6 +263,7 @@ async fn answer(
     }
     let flight = guest::Flight::new(&branch);
     let current = flight.current.clone();
+    asked.line.number = Some(current.number());
     let request = request.map(|body| -> BoxBody {
         Box::pin(body::Upload {
             body,
@@ -291,11 +299,18 @@ async fn answer(
             response.map(|body| body::Answer::of_guest(body, status, branch, current, asked))
         }
         Err(why) => {
-            if let Unanswered::Error(code) = why {
-                server.journal.complain(&format!(
-                    "request {}: the guest answered with {code}",
-                    current.number()
-                ));
+            let number = current.number();
+            match (why, current.ended()) {
+                (Unanswered::Error(code), _) => {
+                    let complaint = format!("request {number}: the guest answered with {code}");
+                    server.journal.complain(&complaint);
+                }
+                (Unanswered::Dropped, Ended::Running | Ended::Well) => {
+                    let complaint = format!("request {number}: the guest did not answer");
+                    server.journal.complain(&complaint);
+                }
+                // Of how else it ended there is a line already.
+                (Unanswered::Dropped, _) => {}
             }
             let status = match current.ended() {
                 Ended::Late => StatusCode::GATEWAY_TIMEOUT,
@@ -307,16 +322,22 @@ async fn answer(
     }
 }
 
-/// Whether the request says for whom it is, and once (RFC 9112, 3.2): whoever stands in front may have read
-/// the other one of two.
+/// Whether the request says for whom it is, and once (RFC 9112, 3.2; RFC 9113, 8.3.1): whoever stands in front may
+/// have read the other one of two.
 fn names_its_host<B>(request: &Request<B>) -> bool {
     let mut hosts = request.headers().get_all(header::HOST).iter();
+    let target = request.uri().authority();
     match (hosts.next(), hosts.next()) {
-        // An absolute target names it, and would be the one that counts.
-        (None, _) => request.version() != Version::HTTP_11 || request.uri().authority().is_some(),
+        (None, _) => request.version() < Version::HTTP_11 || target.is_some(),
         (Some(host), None) => {
             let authority = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
-            host.is_empty() || authority.is_some_and(|authority| !authority.as_str().contains('@'))
+            let is_host = |authority: &Authority| {
+                // An absolute target of HTTP/1.1 is the one that counts.
+                let is_other =
+                    request.version() == Version::HTTP_2 && target.is_some_and(|it| it != authority);
+                !authority.as_str().contains('@') && !is_other
+            };
+            host.is_empty() || authority.as_ref().is_some_and(is_host)
         }
         (Some(_), Some(_)) => false,
     }

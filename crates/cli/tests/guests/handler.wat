@@ -10,6 +10,8 @@
 ;;   /grow    grows its memory until it may not, then answers
 ;;   /silent  ends without an answer
 ;;   /info    answers with status 101
+;;   /over    answers with more bytes than its content-length, 5, says
+;;   /under   answers with fewer
 ;;   else     status 404
 (component
   (import "wasi:io/error@0.2.0" (instance $error-iface (export "error" (type (sub resource)))))
@@ -61,7 +63,12 @@
       (case "HTTP-upgrade-failed") (case "HTTP-protocol-error") (case "loop-detected")
       (case "configuration-error") (case "internal-error" (option string))))
     (export "error-code" (type $code (eq $code')))
+    (type $header' (variant (case "invalid-syntax") (case "forbidden") (case "immutable")))
+    (export "header-error" (type $header (eq $header')))
     (export "[constructor]fields" (func (result (own $fields))))
+    (export "[method]fields.append"
+      (func (param "self" (borrow $fields)) (param "name" string) (param "value" (list u8))
+        (result (result (error $header)))))
     (export "[method]incoming-request.path-with-query"
       (func (param "self" (borrow $request)) (result (option string))))
     (export "[method]incoming-request.consume"
@@ -98,6 +105,7 @@
   (alias core export $libc "realloc" (core func $realloc))
 
   (core func $fields (canon lower (func $http "[constructor]fields")))
+  (core func $append (canon lower (func $http "[method]fields.append") (memory $memory)))
   (core func $path (canon lower (func $http "[method]incoming-request.path-with-query")
     (memory $memory) (realloc $realloc)))
   (core func $consume (canon lower (func $http "[method]incoming-request.consume") (memory $memory)))
@@ -117,6 +125,7 @@
   (core module $main
     (import "libc" "memory" (memory 2))
     (import "host" "fields" (func $fields (result i32)))
+    (import "host" "append" (func $append (param i32 i32 i32 i32 i32 i32)))
     (import "host" "path" (func $path (param i32 i32)))
     (import "host" "consume" (func $consume (param i32 i32)))
     (import "host" "stream" (func $stream (param i32 i32)))
@@ -132,6 +141,7 @@
 
     (data (i32.const 512) "hello, world\0a")
     (data (i32.const 528) "0\0a")
+    (data (i32.const 544) "content-length5")
 
     (global $outgoing (mut i32) (i32.const 0))
 
@@ -141,8 +151,11 @@
 
     ;; Sends the head of the response; returns the stream of its body.
     (func $begin (param $outparam i32) (param $code i32) (result i32)
+      (call $begin_with (local.get $outparam) (local.get $code) (call $fields)))
+
+    (func $begin_with (param $outparam i32) (param $code i32) (param $head i32) (result i32)
       (local $response i32)
-      (local.set $response (call $response (call $fields)))
+      (local.set $response (call $response (local.get $head)))
       (drop (call $status (local.get $response) (local.get $code)))
       (call $body (local.get $response) (i32.const 0))
       (if (i32.load8_u (i32.const 0)) (then (unreachable)))
@@ -240,6 +253,17 @@
       (if (i32.eq (local.get $word) (i32.const 0x6f666e69)) (then
         (call $end (call $begin (local.get $outparam) (i32.const 101)))
         (return)))
+      ;; "over", "unde"
+      (local.set $count (i32.add
+        (i32.mul (i32.eq (local.get $word) (i32.const 0x7265766f)) (i32.const 6))
+        (i32.mul (i32.eq (local.get $word) (i32.const 0x65646e75)) (i32.const 4))))
+      (if (local.get $count) (then
+        (local.set $in (call $fields))
+        (call $append (local.get $in) (i32.const 544) (i32.const 14) (i32.const 558) (i32.const 1) (i32.const 0))
+        (local.set $out (call $begin_with (local.get $outparam) (i32.const 200) (local.get $in)))
+        (drop (call $put (local.get $out) (i32.const 512) (local.get $count)))
+        (call $end (local.get $out))
+        (return)))
       ;; "sile"
       (if (i32.eq (local.get $word) (i32.const 0x656c6973)) (then (return)))
       (call $end (call $begin (local.get $outparam) (i32.const 404)))))
@@ -248,6 +272,7 @@
     (with "libc" (instance $libc))
     (with "host" (instance
       (export "fields" (func $fields))
+      (export "append" (func $append))
       (export "path" (func $path))
       (export "consume" (func $consume))
       (export "stream" (func $stream))

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A running server, ended with its value.
 pub(crate) struct Server {
@@ -205,6 +205,40 @@ fn a_status_that_ends_no_request_is_no_answer() {
     assert!(server.log_has("the guest answered with status 101"));
 }
 
+/// Who reads the next response must not take it for what is missing of the last.
+#[test]
+fn a_body_that_is_not_as_long_as_it_says_ends_the_connection() {
+    let server = Server::start(&[]);
+    for path in ["/over", "/under"] {
+        for _ in 0..20 {
+            let mut stream = server.connect();
+            write!(
+                stream,
+                "GET {path} HTTP/1.1\r\nhost: a\r\n\r\nGET /hello HTTP/1.1\r\nhost: a\r\n\r\n"
+            )
+            .unwrap();
+            let mut all = Vec::new();
+            // Ends soon, and with the connection.
+            let _ = stream.read_to_end(&mut all);
+            let all = String::from_utf8(all).unwrap();
+            assert!(!all.contains("hello, world"), "{path}: {all}");
+            let body = all.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+            assert!(body.len() < 5, "{path}: {all}");
+        }
+    }
+    assert_eq!(server.get("/hello"), (200, HELLO.1.to_vec()));
+    assert!(server.log_has("request 1: the guest's body is not as long as its content-length says"));
+    assert!(server.log_has("broken (request 1)"));
+}
+
+#[test]
+fn a_guest_that_does_not_answer_is_named() {
+    let server = Server::start(&[]);
+    assert_eq!(server.get("/silent").0, 502);
+    assert!(server.log_has("request 1: the guest did not answer"));
+    assert!(server.log_has("(request 1)\n"));
+}
+
 #[test]
 fn a_head_without_a_body_is_a_whole_response() {
     let server = Server::start(&[]);
@@ -291,7 +325,7 @@ fn a_trap_in_the_middle_of_a_body_is_not_its_end() {
     write!(stream, "GET /late HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
     let broken = read_response(&mut BufReader::new(stream));
     assert!(broken.is_err(), "{broken:?}");
-    assert!(server.log_has(" broken\n"));
+    assert!(server.log_has(" broken (request 1)\n"));
 }
 
 /// Bytes of memory that a process uses now.
@@ -463,6 +497,26 @@ fn a_client_that_sends_too_little_loses_its_place() {
     whole.write_all(&vec![1; 1 << 20]).unwrap();
     let answer = read_response(&mut BufReader::new(whole)).unwrap();
     assert_eq!(answer, (HELLO.0, HELLO.1.to_vec()));
+}
+
+/// What the system keeps for it is not so much that it looks as if it took nothing.
+#[test]
+fn a_client_that_is_slow_but_steady_is_served_on() {
+    let server = Server::start(&["--client-timeout", "2s", "--metrics", "127.0.0.1:0"]);
+    let mut stream = server.connect();
+    write!(stream, "GET /big HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    let (begin, mut part) = (Instant::now(), vec![0; 16 << 10]);
+    while begin.elapsed() < Duration::from_secs(5) {
+        stream.read_exact(&mut part).unwrap();
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert!(server.metrics().contains("cellwall_guest_stops_total 0"));
+    // One that takes nothing any more is gone.
+    while !server.metrics().contains("cellwall_guest_stops_total 1") {
+        assert!(begin.elapsed() < Duration::from_secs(60), "it is still served");
+        thread::sleep(Duration::from_millis(100));
+    }
+    assert!(server.log_has("its client was too slow"));
 }
 
 #[test]

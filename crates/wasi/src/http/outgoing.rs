@@ -197,12 +197,13 @@ impl OutputStream for OutgoingStream {
         if bytes.is_empty() {
             return Ok(());
         }
-        pipe.written += bytes.len() as u64;
-        if pipe.expected.is_some_and(|expected| pipe.written > expected) {
-            let error = pipe.whose.wrong_size(pipe.written);
+        let written = pipe.written + bytes.len() as u64;
+        if pipe.expected.is_some_and(|expected| written > expected) {
+            let error = pipe.whose.wrong_size(written);
             pipe.close(End::Failed(error.clone()));
             return Err(StreamError::LastOperationFailed(error.into()));
         }
+        pipe.written = written;
         pipe.buffered_bytes += bytes.len();
         pipe.parts.push_back(bytes);
         pipe.count();
