@@ -209,17 +209,16 @@ impl Writer {
     }
 
     fn func(&mut self, i: usize) {
-        let ty = self.types[i];
+        let (ty, named) = (self.types[i], self.more.1);
         self.line(format_args!(
-            "(func $g{i} (type $f{ty}) (param $x i32) (param $l i64){} (result i32)
-             (local $y i32) (local $r (ref null $f0)) (local $e exnref)",
-            self.more.1
+            "(func $g{i} (type $f{ty}) (param $x i32) (param $l i64){named} (result i32)
+             (local $y i32) (local $r (ref null $f0)) (local $e exnref)"
         ));
         if self.parts == Parts::All {
             self.line(format_args!("(local $i anyref)"));
         }
         self.burn();
-        if !self.more.1.is_empty() {
+        if !named.is_empty() {
             let sum = "local.get $p5 local.get $p0 local.get $p3 i64.sub i32.wrap_i64 i32.add local.set $y";
             self.line(format_args!("{sum}"));
         }
@@ -306,10 +305,9 @@ impl Writer {
     }
 
     fn arguments(&mut self) {
-        let value = self.expression(1);
+        let (value, values) = (self.expression(1), self.more.2);
         self.line(format_args!(
-            "{value} local.get $l local.get $x i64.extend_i32_s i64.add{}",
-            self.more.2
+            "{value} local.get $l local.get $x i64.extend_i32_s i64.add{values}"
         ));
     }
 
