@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use cellwall::component::Component;
 use cellwall::{Engine, Error};
 use wasi_preview1_component_adapter_provider as adapters;
-use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata, metadata};
 use wit_parser::Resolve;
 
 use crate::failure::Failure;
 use crate::input::Input;
 use crate::module_info::ModuleInfo;
-use crate::{output, wit};
+use crate::{escape, output, wit};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -76,8 +76,9 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
     }
     cellwall::Module::validate(&Engine::default(), &wasm).map_err(|e| input.refused(e))?;
     let info = ModuleInfo::read(&wasm).map_err(|e| input.refused(e))?;
-    if let Some(path) = &args.wit {
-        embed(&mut wasm, path, args.world.as_deref())?;
+    match &args.wit {
+        Some(path) => embed(&mut wasm, path, args.world.as_deref())?,
+        None => check_world(&wasm, &info).map_err(|e| input.refused(e))?,
     }
     let bytes = encode(&wasm, adapter(&args, &info)).map_err(|e| input.refused(e))?;
     Component::validate(&Engine::default(), &bytes).map_err(|e| input.refused(e))?;
@@ -95,6 +96,28 @@ fn adapter(args: &Args, info: &ModuleInfo) -> Option<Adapter> {
         (false, true) => Some(Adapter::Reactor),
         (false, false) => None,
     })
+}
+
+/// Refuses a module whose functions nobody could call: it is no program, and no world says what they are in a
+/// component, so that they would be left out of it.
+fn check_world(wasm: &[u8], info: &ModuleInfo) -> Result<(), Error> {
+    let (world, _) = metadata::decode(wasm).map_err(|e| Error::msg(format!("{e:#}")))?;
+    if world.is_some() || info.exports_func("_start") {
+        return Ok(());
+    }
+    // Only this one is called without being exported by the component.
+    let mut lost = info
+        .exports
+        .iter()
+        .filter(|export| export.is_func && export.name != "_initialize");
+    match lost.next() {
+        Some(first) => Err(Error::msg(format!(
+            "it has no `_start`, and no world in it says what `{}` is in a component\n\
+             help: name the world that it exports: --wit PATH [--world NAME]",
+            escape::name(&first.name)
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Writes the world of a WIT file into a module.
