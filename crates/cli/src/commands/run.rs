@@ -1,6 +1,7 @@
 //! `cellwall run`: a program of WASI 0.1 or 0.2, or one function of a module or component.
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use cellwall::{
@@ -322,7 +323,7 @@ fn host(args: &Args, input: &Input, words: &[String]) -> Result<Host, Failure> {
     }
     if args.inherit_env {
         tracing::info!(target: "cellwall", "grant all variables");
-        wasi.inherit_env();
+        inherit_env(args, &mut wasi);
     }
     for (name, value) in &args.env {
         // Values are often secrets; the name says enough.
@@ -357,6 +358,24 @@ fn host(args: &Args, input: &Input, words: &[String]) -> Result<Host, Failure> {
     }
     args.net.apply(&mut wasi)?;
     Ok(Host::new(wasi.build(), limits(args)))
+}
+
+/// Grants every variable of this environment that is text, as names and values are in WASI 0.2. The rest is left
+/// out, with a warning unless --env gives another value.
+fn inherit_env(args: &Args, wasi: &mut WasiCtxBuilder) {
+    for (name, value) in std::env::vars_os() {
+        if let (Some(name), Some(value)) = (name.to_str(), value.to_str()) {
+            wasi.env(name, value);
+            continue;
+        }
+        let name = name.to_string_lossy();
+        if !args.env.iter().any(|(granted, _)| *granted == *name) {
+            let name = escape::name(&name);
+            let warning = format!("Warning: the variable `{name}` is left out: it is not in UTF-8\n");
+            // Where nobody reads it there is nobody to warn.
+            let _ = std::io::stderr().write_all(warning.as_bytes());
+        }
+    }
 }
 
 /// Every import that nobody provides, and what to do about it.

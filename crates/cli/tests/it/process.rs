@@ -1,6 +1,8 @@
 //! What a text cannot show: time, signals, pipes and files.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -378,4 +380,38 @@ fn a_read_only_directory_cannot_be_changed() {
     let done = output(&["run", "--dir", &format!("{grant}::/data"), "create.wat"]);
     assert_eq!((done.status.code(), stderr(&done)), (Some(0), String::new()));
     assert!(dir.join("new.txt").exists());
+}
+
+/// Variables are text in WASI 0.2: what is none is left out, and said, not changed.
+#[test]
+fn an_inherited_variable_that_is_not_text_is_left_out() {
+    let inherited = |options: &[&str]| {
+        let args = [&["run", "--inherit-env"], options, &["environ.wat"]].concat();
+        let mut command = cellwall(&args);
+        command.env("GOOD", "ä").env("BAD", OsStr::from_bytes(b"a\xffb"));
+        let output = command
+            .env(OsStr::from_bytes(b"N\x1b\xff"), "b")
+            .output()
+            .expect("the command can be started");
+        assert!(output.status.success(), "{}", stderr(&output));
+        let mut lines: Vec<String> = String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .map(str::to_owned)
+            .collect();
+        lines.sort();
+        let mut warnings: Vec<String> = stderr(&output).lines().map(str::to_owned).collect();
+        warnings.sort();
+        (lines.join(" "), warnings)
+    };
+    let name = "Warning: the variable `N\\u{1b}\u{fffd}` is left out: it is not in UTF-8";
+    let value = "Warning: the variable `BAD` is left out: it is not in UTF-8";
+    assert_eq!(
+        inherited(&[]),
+        ("GOOD=ä".to_owned(), vec![value.to_owned(), name.to_owned()])
+    );
+    // Its neighbour, which is text by another option.
+    assert_eq!(
+        inherited(&["--env", "BAD=c"]),
+        ("BAD=c GOOD=ä".to_owned(), vec![name.to_owned()])
+    );
 }
