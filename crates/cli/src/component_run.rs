@@ -22,6 +22,7 @@ pub(crate) fn run(
     host: Host,
     explain: impl Fn(Error) -> Error,
 ) -> Result<u8, Failure> {
+    let call = invoke.map(|text| Call::parse(text, words)).transpose()?;
     let component = load(engine, input)?;
     let mut linker = Linker::new(engine);
     cellwall_wasi::p2::add_to_linker_sync(&mut linker)
@@ -36,7 +37,7 @@ pub(crate) fn run(
         Some(I32Exit(status)) => Ok(*status as u8),
         None => Err(error),
     };
-    let Some(call) = invoke else {
+    let Some(Call { name, args }) = call else {
         if let Some(status) = command(&pre, &mut store) {
             return status.or_else(ended).map_err(|e| Failure::Trap(explain(e)));
         }
@@ -57,15 +58,14 @@ pub(crate) fn run(
     };
     let instance = pre.instantiate(&mut store).map_err(ran)?;
 
-    let (name, args) = wave::split(call);
     let func = find(&component, &instance, &mut store, name)
         .map_err(|problem| Failure::load(Error::msg(problem), format!("cannot run `{}`", input.name())))?;
     let ty = func.ty(&store);
-    let args = match args {
-        Some(args) => args.to_string(),
-        None => format!("({})", words.join(", ")),
+    let params = match args {
+        Some(args) => wave::parse_args(args, &ty),
+        None => wave::parse_words(words, &ty),
     };
-    let params = wave::parse_args(&args, &ty)
+    let params = params
         .map_err(|problem| Failure::usage(format!("cannot call `{name}`: {problem}; its type is {ty}")))?;
     let mut results = vec![Val::Bool(false); ty.results().len()];
     if let Err(error) = func.call(&mut store, &params, &mut results) {
@@ -77,6 +77,27 @@ pub(crate) fn run(
         output::print(&format!("{text}\n"))?;
     }
     Ok(0)
+}
+
+/// What `--invoke` asks for.
+struct Call<'a> {
+    name: &'a str,
+    /// With their parentheses; `None` if each is a word behind the file.
+    args: Option<&'a str>,
+}
+
+impl<'a> Call<'a> {
+    fn parse(text: &'a str, words: &[String]) -> Result<Call<'a>, Failure> {
+        let (name, args) = wave::split(text);
+        if let (Some(args), Some(word)) = (args, words.first()) {
+            return Err(Failure::usage(format!(
+                "arguments are given twice: `{}` in --invoke, and `{}` behind the file",
+                escape::name(args),
+                escape::name(word)
+            )));
+        }
+        Ok(Call { name, args })
+    }
 }
 
 /// The component, compiled here, before or already in the file.

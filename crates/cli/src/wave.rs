@@ -9,7 +9,7 @@ use cellwall::component::types::ComponentFunc;
 use cellwall::component::{Type, Val};
 use wasm_wave::ast::Node;
 use wasm_wave::parser::{ParserError, ParserErrorKind};
-use wasm_wave::untyped::UntypedFuncCall;
+use wasm_wave::untyped::{UntypedFuncCall, UntypedValue};
 use wasm_wave::value::{Type as WaveType, Value};
 use wasm_wave::wasm::WasmValue;
 
@@ -24,11 +24,7 @@ pub(crate) fn split(call: &str) -> (&str, Option<&str>) {
 
 /// The arguments of a call, from the text with parentheses.
 pub(crate) fn parse_args(args: &str, ty: &ComponentFunc) -> Result<Vec<Val>, String> {
-    let types = ty.params().map(|(name, ty)| {
-        let wave = wave_type(&ty).ok_or_else(|| format!("a value of {ty} (`{name}`) has no text"))?;
-        Ok((ty, wave))
-    });
-    let types = types.collect::<Result<Vec<(Type, WaveType)>, String>>()?;
+    let types = param_types(ty)?;
     let call = format!("f{args}");
     let parsed = UntypedFuncCall::parse(&call).map_err(|error| place(&error, &call))?;
     // Optional arguments at the end may be left out. The parser knows that where there are others before.
@@ -43,6 +39,42 @@ pub(crate) fn parse_args(args: &str, ty: &ComponentFunc) -> Result<Vec<Val>, Str
         .zip(&types)
         .map(|(value, (ty, _))| val(value, ty))
         .collect()
+}
+
+/// The arguments of a call, from a text for each.
+pub(crate) fn parse_words(words: &[String], ty: &ComponentFunc) -> Result<Vec<Val>, String> {
+    let types = param_types(ty)?;
+    if let Some(more) = words.get(types.len()) {
+        return Err(format!("there is no parameter for `{more}`"));
+    }
+    let mut words = words.iter();
+    let arguments = ty.params().zip(&types);
+    let arguments = arguments.map(|((name, ty), (_, wave))| match (words.next(), &ty) {
+        (Some(word), _) => parse_word(word, name, &ty, wave),
+        // Optional arguments at the end may be left out.
+        (None, Type::Option(_)) => Ok(Val::Option(None)),
+        (None, _) => Err(format!("the argument `{name}: {ty}` is missing")),
+    });
+    arguments.collect()
+}
+
+/// One value, which is the whole text.
+fn parse_word(word: &str, name: &str, ty: &Type, wave: &WaveType) -> Result<Val, String> {
+    let parsed = UntypedValue::parse(word);
+    let parsed =
+        parsed.map_err(|error| format!("`{word}` in `{name}` is no {ty}: {}", place(&error, word)))?;
+    let value = parsed.to_wasm_value::<Value>(wave);
+    let value = value.map_err(|error| explain_value(&error, parsed.node(), name, ty, word))?;
+    val(&value, ty)
+}
+
+/// The types of the parameters; an error if one has no text.
+fn param_types(ty: &ComponentFunc) -> Result<Vec<(Type, WaveType)>, String> {
+    let types = ty.params().map(|(name, ty)| {
+        let wave = wave_type(&ty).ok_or_else(|| format!("a value of {ty} (`{name}`) has no text"))?;
+        Ok((ty, wave))
+    });
+    types.collect()
 }
 
 /// A mistake in the syntax, with the text from there on.
@@ -72,14 +104,24 @@ fn explain(error: &ParserError, call: &UntypedFuncCall<'_>, ty: &ComponentFunc) 
             (None, None) => error.to_string(),
         };
     }
-    let span = error.span();
-    let covers = |node: &Node| node.span().start <= span.start && span.end <= node.span().end;
-    let arguments = params.iter().zip(given);
-    let Some(((name, ty), node)) = arguments.into_iter().find(|(_, node)| covers(node)) else {
-        return place(error, source);
-    };
+    let mut arguments = params.iter().zip(given);
+    match arguments.find(|(_, node)| covers(node, error)) {
+        Some(((name, ty), node)) => explain_value(error, node, name, ty, source),
+        None => place(error, source),
+    }
+}
+
+/// Whether a mistake is in a value.
+fn covers(node: &Node, error: &ParserError) -> bool {
+    let (outer, span) = (node.span(), error.span());
+    outer.start <= span.start && span.end <= outer.end
+}
+
+/// A value of the wrong type in the argument `node`.
+fn explain_value(error: &ParserError, node: &Node, name: &str, ty: &Type, source: &str) -> String {
+    let covers = |node: &Node| covers(node, error);
     let expected = inner(node, ty, source, &covers);
-    let found = &source[span.clone()];
+    let found = &source[error.span()];
     let label = found.split('(').next().unwrap_or(found).trim_end();
     if is_hidden(label, &expected) {
         return format!("`{label}` in `{name}` is a keyword; the case is written `%{label}`");

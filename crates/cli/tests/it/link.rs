@@ -226,3 +226,67 @@ fn a_call_takes_values_of_every_type() {
         assert!(error.contains(reason), "{call}: {error}");
     }
 }
+
+/// Arguments behind the file are one value each, whatever stands in them.
+#[test]
+fn a_word_behind_the_file_is_one_argument() {
+    let bank = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/components/bank.wasm");
+    let bank = bank.display().to_string();
+    let command = |func, words: &[&str]| {
+        let args = [&["run", "--invoke", func, &bank, "--"], words].concat();
+        args.into_iter().map(str::to_owned).collect::<Vec<String>>()
+    };
+    let rows: [(&str, &[&str], &str); 6] = [
+        ("divide", &["6", "2"], "ok(3)"),
+        ("half", &[], "none"),
+        ("half", &["6"], "some(3)"),
+        ("reverse", &["[\"a, b\", \"(\"]"], "[\"(\", \"a, b\"]"),
+        ("mirror", &[" {x: 1,\n y: -2} "], "{x: -2, y: 1}"),
+        ("grow", &["circle(1.5)"], "circle(3)"),
+    ];
+    for (func, words, expected) in rows {
+        let args = command(func, words);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        assert_eq!(printed(&args), format!("{expected}\n"), "{func} {words:?}");
+    }
+    let rows: [(&str, &[&str], &str); 10] = [
+        (
+            "divide",
+            &["6, 2"],
+            "`6, 2` in `a` is no u32: trailing characters after value, at `, 2`",
+        ),
+        ("divide", &["6", "2, 1"], "`2, 1` in `b` is no u32"),
+        ("divide", &["6"], "the argument `b: u32` is missing"),
+        ("divide", &["6", "2", "1"], "there is no parameter for `1`"),
+        ("divide", &["6", "x"], "`x` in `b` is no u32"),
+        (
+            "divide",
+            &["6", ""],
+            "`` in `b` is no u32: unexpected end of input, at its end",
+        ),
+        (
+            "reverse",
+            &["[\"a\"", "\"b\"]"],
+            "there is no parameter for `\"b\"]`",
+        ),
+        (
+            "reverse",
+            &["[\"a\""],
+            "`[\"a\"` in `words` is no list<string>: unexpected end of input, at its end",
+        ),
+        ("reverse", &["[\"a\", 7]"], "`7` in `words` is no string"),
+        (
+            "divide(6, 2)",
+            &["1"],
+            "arguments are given twice: `(6, 2)` in --invoke, and `1` behind the file",
+        ),
+    ];
+    for (func, words, reason) in rows {
+        let args = command(func, words);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let refused = output(&args);
+        let error = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(2), "{error}");
+        assert!(error.contains(reason), "{func} {words:?}: {error}");
+    }
+}
