@@ -79,6 +79,14 @@ pub(crate) fn run(
     Ok(0)
 }
 
+/// A call that names no function.
+pub(crate) fn no_name(call: &str) -> Failure {
+    let call = escape::name(call);
+    Failure::usage(format!(
+        "cannot call `{call}`: it has no name; write NAME or NAME(ARGS)"
+    ))
+}
+
 /// What `--invoke` asks for.
 struct Call<'a> {
     name: &'a str,
@@ -89,6 +97,9 @@ struct Call<'a> {
 impl<'a> Call<'a> {
     fn parse(text: &'a str, words: &[String]) -> Result<Call<'a>, Failure> {
         let (name, args) = wave::split(text);
+        if name.is_empty() {
+            return Err(no_name(text));
+        }
         if let (Some(args), Some(word)) = (args, words.first()) {
             return Err(Failure::usage(format!(
                 "arguments are given twice: `{}` in --invoke, and `{}` behind the file",

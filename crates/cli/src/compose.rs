@@ -33,8 +33,11 @@ impl Link {
         let (name, file) = text
             .split_once('=')
             .ok_or("a link is the name of an import and a file: pkg:name/iface=dep.wasm")?;
-        if name.is_empty() || file.is_empty() {
-            return Err("a link has an empty name".to_string());
+        if name.is_empty() {
+            return Err("a link has an empty name; NAME is that of an import".to_string());
+        }
+        if file.is_empty() {
+            return Err(format!("the link of `{}` names no file", escape::name(name)));
         }
         Ok(Link {
             import: Some(name.to_string()),
@@ -281,6 +284,24 @@ impl Linking {
 
     fn unused(&self, (wanted, from): (Option<&str>, usize)) -> Error {
         let of = self.parts[from].name();
+        let exports = self.exports(from);
+        let fits = |import: &str| match wanted {
+            Some(wanted) => is_meant(wanted, import),
+            None => exports
+                .iter()
+                .any(|name| name == import || is_compatible(name, import)),
+        };
+        // It would have been used, if another link had not been before.
+        let others = self.parts.iter().enumerate().filter(|(part, _)| *part != from);
+        let mut given = others.flat_map(|(_, to)| to.given.iter().map(move |given| (to, given)));
+        if let Some((to, (import, giver))) = given.find(|(_, (import, _))| fits(import)) {
+            return Error::msg(format!(
+                "`{}` is linked twice: `{}` gets it from `{}` already",
+                escape::name(import),
+                to.name(),
+                self.parts[*giver].name()
+            ));
+        }
         let imports: Vec<String> = (0..self.parts.len())
             .filter(|part| *part != from)
             .flat_map(|part| self.imports(part))
@@ -291,7 +312,7 @@ impl Linking {
             Some(wanted) => format!("nothing imports `{}`\n{help}", escape::name(wanted)),
             None => format!(
                 "nothing that `{of}` exports is imported\nhelp: it exports {}\n{help}",
-                list(&self.exports(from))
+                list(&exports)
             ),
         })
     }

@@ -18,7 +18,7 @@ use crate::input::Input;
 use crate::net_grants::NetGrants;
 use crate::options::{Cpu, DirGrant, EnvGrant, parse_duration, parse_env, parse_size};
 use crate::watchdog::{self, TimeLimit};
-use crate::{cache, component_run, escape, exception, output, progress, values};
+use crate::{cache, component_run, escape, exception, output, progress, values, wave};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -231,6 +231,9 @@ fn call(args: &Args, words: &[String], store: &mut Store<Host>, instance: &Insta
         };
     };
     let Some(func) = instance.get_func(&mut *store, name) else {
+        if wave::split(name).0.is_empty() {
+            return Err(component_run::no_name(name).into());
+        }
         let problem = format!("it exports no function `{name}`");
         return Err(Stop::NothingToRun(no_function(&problem, store, instance)));
     };

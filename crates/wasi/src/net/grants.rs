@@ -90,6 +90,9 @@ impl FromStr for Endpoint {
     type Err = BadGrant;
 
     fn from_str(text: &str) -> Result<Endpoint, BadGrant> {
+        if text.contains("//") {
+            return bad("only the host is named, without `http://` or a path");
+        }
         let (hosts, port) = match text.strip_prefix('[') {
             Some(rest) => match rest.split_once(']') {
                 Some((inner, "")) => (v6(inner)?, None),
@@ -293,9 +296,6 @@ impl FromStr for HttpGrant {
     type Err = BadGrant;
 
     fn from_str(text: &str) -> Result<HttpGrant, BadGrant> {
-        if text.contains("//") {
-            return bad("only the host is named, without `http://` or a path");
-        }
         text.parse().map(HttpGrant)
     }
 }
@@ -370,7 +370,17 @@ mod tests {
         for text in ["example.com", "*.example.com", "127.0.0.1:99999", "::1:]"] {
             assert!(text.parse::<ListenGrant>().is_err(), "{text}");
         }
-        assert!("https://example.com".parse::<HttpGrant>().is_err());
+        for text in ["https://example.com", "http://1.2.3.4:80/", "tcp://[::1]:80"] {
+            let refused = [
+                text.parse::<HttpGrant>().err(),
+                text.parse::<ConnectGrant>().err(),
+                text.parse::<ListenGrant>().err(),
+            ];
+            for error in refused {
+                let error = error.map(|error| error.to_string()).unwrap_or_default();
+                assert!(error.contains("only the host is named"), "{text}: {error}");
+            }
+        }
     }
 
     #[test]
