@@ -108,16 +108,15 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
     check_imports(&linker, &mut store, &module).map_err(|e| input.refused(e))?;
 
     tracing::debug!(target: "cellwall", "instantiate");
-    let ended = linker
-        .instantiate(&mut store, &module)
-        .map_err(Stop::Instantiate)
-        .and_then(|instance| {
-            let ended = call(&args, &words, &mut store, &instance);
-            ended.map_err(|stop| match stop {
-                Stop::Call(error) => Stop::Call(exception::describe(error, &mut store, &instance)),
-                stop => stop,
-            })
-        });
+    let ended = match linker.instantiate(&mut store, &module) {
+        Ok(instance) => call(&args, &words, &mut store, &instance),
+        Err(error) => Err(Stop::Instantiate(error)),
+    };
+    let ended = ended.map_err(|stop| match stop {
+        Stop::Instantiate(error) => Stop::Instantiate(exception::describe(error, &mut store)),
+        Stop::Call(error) => Stop::Call(exception::describe(error, &mut store)),
+        stop => stop,
+    });
     let ended = finish(ended, &args, &input, limit);
     log_end(&ended);
     ended

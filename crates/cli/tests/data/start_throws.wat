@@ -1,1 +1,4 @@
-(module $early (tag (export "")) (func $throw (throw 0)) (start $throw))
+(module $early
+  (tag $own (export "own") (param i32))
+  (func $throw (throw $own (i32.const 4)))
+  (start $throw))
