@@ -127,6 +127,10 @@ table! {
 fn memory<T>(caller: &mut Caller<'_, T>) -> Result<Memory> {
     match caller.get_export("memory") {
         Some(Extern::Memory(memory)) => Ok(memory),
+        // Its functions take slices of memory, which another thread could write to.
+        Some(Extern::SharedMemory(_)) => Err(cellwall::Error::msg(
+            "the guest's `memory` is shared, and WASI 0.1 takes pointers into a memory of one thread only",
+        )),
         _ => Err(cellwall::Error::msg(
             "WASI needs the guest to export its memory as `memory`",
         )),
