@@ -188,7 +188,12 @@ fn show_ref(types: &types::TypesRef<'_>, ty: RefType) -> String {
         return ty.to_string();
     };
     let null = if ty.is_nullable() { "null " } else { "" };
-    let inner = index.as_core_type_id().map(|id| &types[id].composite_type.inner);
+    // The type of an import has the index that stands in the module.
+    let declared = index
+        .as_module_index()
+        .map(|index| types.core_type_at_in_module(index));
+    let id = index.as_core_type_id().or(declared);
+    let inner = id.map(|id| &types[id].composite_type.inner);
     let what = match inner {
         Some(CompositeInnerType::Func(func)) => {
             let named = |ty: &ValType| match ty {
