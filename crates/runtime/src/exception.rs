@@ -129,8 +129,11 @@ impl Exceptions {
         self.births
     }
 
-    fn is_due(&self) -> bool {
-        self.live >= self.due.max(KEPT_MIN) || self.live_bytes >= self.due_bytes.max(KEPT_BYTES_MIN)
+    /// Whether it is time to look before another one with so many bytes of values is made.
+    fn is_due(&self, bytes: usize) -> bool {
+        self.live >= self.due.max(KEPT_MIN)
+            || self.live_bytes >= self.due_bytes.max(KEPT_BYTES_MIN)
+            || self.live_bytes + bytes > EXCEPTION_BYTES_MAX
     }
 
     /// Makes an object; its reference.
@@ -172,8 +175,9 @@ impl Exceptions {
         }
     }
 
-    /// Marks what marked exceptions hold, and drops what is not marked.
-    fn sweep(&mut self, mut work: Vec<u32>) {
+    /// Marks what marked exceptions hold, and drops what is not marked. So many places were looked at to find
+    /// out.
+    fn sweep(&mut self, mut work: Vec<u32>, looked: usize) {
         while let Some(reference) = work.pop() {
             let held: Vec<u32> = self.get(reference).map_or(Vec::new(), |exception| {
                 let values = exception.values.iter();
@@ -199,7 +203,9 @@ impl Exceptions {
                 None => {}
             }
         }
-        (self.due, self.due_bytes) = (2 * self.live, 2 * self.live_bytes);
+        // The next look is worth what it costs, and comes before the limits.
+        self.due = (self.live + self.live.max(looked / 8)).min(EXCEPTIONS_MAX);
+        self.due_bytes = self.live_bytes + self.live_bytes.max(looked);
     }
 }
 
@@ -414,7 +420,8 @@ impl StoreOpaque {
         if self.fields.exceptions.reference != 0 {
             return Ok(self.fields.exceptions.reference);
         }
-        if self.fields.exceptions.is_due() {
+        let bytes = size_of_val(&*self.fields.exceptions.values);
+        if self.fields.exceptions.is_due(bytes) {
             self.drop_unreachable(place);
         }
         let exceptions = &mut self.fields.exceptions;
@@ -428,7 +435,7 @@ impl StoreOpaque {
     /// register holds anything. Guests that wait below, for host functions that called again, may have
     /// references in registers, so what is older than the call around this stays.
     fn drop_unreachable(&mut self, place: Option<usize>) {
-        let mut work = Vec::new();
+        let (mut work, mut looked) = (Vec::new(), 0);
         let mut exceptions = std::mem::take(&mut self.fields.exceptions);
         let values = std::mem::take(&mut exceptions.values);
         for value in &values {
@@ -458,18 +465,19 @@ impl StoreOpaque {
                 let word = unsafe { *(place as *const u64) };
                 exceptions.mark(word as u32, &mut work);
                 exceptions.mark((word >> 32) as u32, &mut work);
-                place += 8;
+                (place, looked) = (place + 8, looked + 1);
             }
         }
         for table in &self.fields.tables {
             for reference in table.exceptions() {
                 exceptions.mark(reference, &mut work);
+                looked += 1;
             }
         }
         for reference in self.exceptions_in_globals() {
             exceptions.mark(reference, &mut work);
         }
-        exceptions.sweep(work);
+        exceptions.sweep(work, looked);
         exceptions.values = values;
         self.fields.exceptions = exceptions;
     }
@@ -511,3 +519,56 @@ impl StoreOpaque {
 }
 
 const _: () = assert!(sys::CAUGHT_STATUS == CAUGHT);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of so many exceptions every `keep`th is still referred to after a look at so many places.
+    fn swept(count: usize, keep: usize, looked: usize) -> Exceptions {
+        let mut exceptions = Exceptions::default();
+        let mut work = Vec::new();
+        for i in 0..count {
+            let reference = exceptions.add(0, Box::new([])).expect("there is room");
+            if i % keep == 0 {
+                exceptions.mark(reference, &mut work);
+            }
+        }
+        exceptions.sweep(work, looked);
+        exceptions
+    }
+
+    /// How many more are made until the next look is due.
+    fn until_due(mut exceptions: Exceptions) -> usize {
+        let mut more = 0;
+        while !exceptions.is_due(0) {
+            exceptions
+                .add(0, Box::new([]))
+                .expect("a look is due before the limit");
+            more += 1;
+        }
+        more
+    }
+
+    #[test]
+    fn a_look_is_due_when_it_is_worth_what_it_costs() {
+        assert_eq!(until_due(swept(KEPT_MIN, 2, 10)), KEPT_MIN / 2);
+        assert_eq!(until_due(swept(10_000, 2, 10)), 5_000);
+        assert_eq!(until_due(swept(10_000, 2, 800_000)), 100_000);
+        // Before the limit, however many are left.
+        let most = EXCEPTIONS_MAX - 1000;
+        assert_eq!(until_due(swept(most, 1, 1 << 30)), 1000);
+    }
+
+    #[test]
+    fn a_look_is_due_before_values_are_too_many() {
+        let mut exceptions = Exceptions {
+            live_bytes: EXCEPTION_BYTES_MAX - 100,
+            due_bytes: usize::MAX,
+            ..Exceptions::default()
+        };
+        assert!(!exceptions.is_due(100) && exceptions.is_due(101));
+        exceptions.due_bytes = 0;
+        assert!(exceptions.is_due(0));
+    }
+}

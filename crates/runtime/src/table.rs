@@ -91,7 +91,7 @@ impl Table {
             Elements::Externs(refs) if self.ty.element == ValType::ExnRef => &refs[..],
             _ => &[],
         };
-        references.iter().copied().filter(|&reference| reference != 0)
+        references.iter().copied()
     }
 
     fn range(&self, start: u64, len: u64) -> Result<Range<usize>, TrapCode> {
