@@ -203,8 +203,10 @@ impl Exceptions {
                 None => {}
             }
         }
-        // The next look is worth what it costs, and comes before the limits.
-        self.due = (self.live + self.live.max(looked / 8)).min(EXCEPTIONS_MAX);
+        // The next look is worth what it costs, and comes before the limits; there is room for those of the host,
+        // which looks at nothing.
+        let worth = ((looked + self.slots.len()) / 8).min(EXCEPTIONS_MAX / 4);
+        self.due = (self.live + self.live.max(worth)).min(EXCEPTIONS_MAX);
         self.due_bytes = self.live_bytes + self.live_bytes.max(looked);
     }
 }
@@ -475,6 +477,7 @@ impl StoreOpaque {
             }
         }
         for reference in self.exceptions_in_globals() {
+            looked += 1;
             exceptions.mark(reference, &mut work);
         }
         exceptions.sweep(work, looked);
@@ -554,7 +557,10 @@ mod tests {
     fn a_look_is_due_when_it_is_worth_what_it_costs() {
         assert_eq!(until_due(swept(KEPT_MIN, 2, 10)), KEPT_MIN / 2);
         assert_eq!(until_due(swept(10_000, 2, 10)), 5_000);
-        assert_eq!(until_due(swept(10_000, 2, 800_000)), 100_000);
+        assert_eq!(until_due(swept(10_000, 2, 790_000)), 100_000);
+        assert_eq!(until_due(swept(10_000, 2, 1 << 30)), EXCEPTIONS_MAX / 4);
+        // Slots stay, and are looked at, too.
+        assert_eq!(until_due(swept(800_000, 800_000, 0)), 100_000);
         // Before the limit, however many are left.
         let most = EXCEPTIONS_MAX - 1000;
         assert_eq!(until_due(swept(most, 1, 1 << 30)), 1000);

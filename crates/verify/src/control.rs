@@ -274,8 +274,10 @@ impl<'a> Function<'a> {
         Ok(())
     }
 
-    /// Whether the values of a convention are where it says.
-    fn check_places(&self, places: &Places, what: &str) -> Check<()> {
+    /// Whether the values of a convention are where it says. Those in overflow places may have been written
+    /// once for any number of calls and returns, so they cost work at each.
+    fn check_places(&mut self, places: &Places, what: &str) -> Check<()> {
+        self.spend(places.overflow.len() as u64)?;
         for &(register, is_32) in &places.gprs {
             let kind = self.state.kind(register);
             ensure!(kind.is_data(), not_data(kind) => "the {what} in register {register} is {kind:?}");
@@ -306,6 +308,7 @@ impl<'a> Function<'a> {
     /// entry, and its results are those that the caller waits for.
     fn leave_for(&mut self, ty: TypeIdx) -> Check<()> {
         let callee = self.module.convention(ty);
+        self.spend(callee.results.overflow.len() as u64)?;
         let is_alike = callee.results == self.own().results;
         ensure!(is_alike, Rule::TailCall => "{ty} has other results than the function");
         self.check_places(&callee.params, "argument")?;

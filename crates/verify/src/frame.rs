@@ -188,7 +188,8 @@ impl Frames {
 
     /// The join of two shared frames; the first if it is equal to that. Counts what it looks at.
     pub(crate) fn join(&mut self, mine: Frame, theirs: Frame, work: &mut u64) -> Frame {
-        if self.levels > 0 && self.memo.is_empty() {
+        let is_plain = mine == theirs || mine == Frame::UNDEFINED || theirs == Frame::UNDEFINED;
+        if self.levels > 0 && self.memo.is_empty() && !is_plain {
             self.memo.resize(MEMO, (0, 0, 0));
         }
         Frame(self.join_below(mine.0, theirs.0, self.levels, work))

@@ -386,7 +386,7 @@ impl<'a> Function<'a> {
     }
 
     /// Counts work, and looks at what it and the states come to.
-    fn spend(&mut self, work: u64) -> Check<()> {
+    pub(crate) fn spend(&mut self, work: u64) -> Check<()> {
         self.work += work;
         let code_bytes = u64::from(self.range.len) + BUDGET_BASE_BYTES;
         let nodes = self.frames.size() + self.overflow.size();

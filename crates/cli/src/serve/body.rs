@@ -81,6 +81,8 @@ pub(super) struct Asked {
 pub(super) struct Answer {
     source: Source,
     bytes: u64,
+    /// How many there are to be, if that is known: more are not asked for.
+    expected: Option<u64>,
     is_whole: bool,
     is_broken: bool,
     status: StatusCode,
@@ -106,9 +108,14 @@ impl Answer {
     }
 
     fn new(source: Source, is_whole: bool, status: StatusCode, branch: Arc<Branch>, asked: Asked) -> Answer {
+        let expected = match &source {
+            Source::Guest(body, _) => body.size_hint().exact(),
+            Source::Server(_) => None,
+        };
         Answer {
             source,
             bytes: 0,
+            expected,
             is_whole,
             is_broken: false,
             status,
@@ -188,7 +195,8 @@ impl Drop for Answer {
             &self.line,
             self.status,
             self.bytes,
-            (self.is_whole || !self.line.has_body(self.status)) && !self.is_broken,
+            (self.is_whole || self.expected == Some(self.bytes) || !self.line.has_body(self.status))
+                && !self.is_broken,
         );
     }
 }

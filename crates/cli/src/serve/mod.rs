@@ -300,7 +300,12 @@ async fn answer(
         }
         Err(why) => {
             let number = current.number();
-            match (why, current.ended()) {
+            // Its guest may be about to end as it was told to.
+            let ended = match current.ended() {
+                Ended::Running => current.wanted().unwrap_or(Ended::Running),
+                ended => ended,
+            };
+            match (why, ended) {
                 (Unanswered::Error(code), _) => {
                     let complaint = format!("request {number}: the guest answered with {code}");
                     server.journal.complain(&complaint);
@@ -312,7 +317,7 @@ async fn answer(
                 // Of how else it ended there is a line already.
                 (Unanswered::Dropped, _) => {}
             }
-            let status = match current.ended() {
+            let status = match ended {
                 Ended::Late => StatusCode::GATEWAY_TIMEOUT,
                 Ended::Starved => StatusCode::REQUEST_TIMEOUT,
                 Ended::Running | Ended::Well | Ended::Trapped | Ended::Stopped => StatusCode::BAD_GATEWAY,
@@ -326,18 +331,16 @@ async fn answer(
 /// have read the other one of two.
 fn names_its_host<B>(request: &Request<B>) -> bool {
     let mut hosts = request.headers().get_all(header::HOST).iter();
-    let target = request.uri().authority();
+    let (target, is_http2) = (request.uri().authority(), request.version() == Version::HTTP_2);
+    let is_host = |authority: &Authority| !authority.as_str().contains('@');
     match (hosts.next(), hosts.next()) {
-        (None, _) => request.version() < Version::HTTP_11 || target.is_some(),
+        (None, _) => request.version() < Version::HTTP_11 || target.is_some_and(is_host),
+        (Some(host), None) if host.is_empty() => !is_http2 && target.is_none_or(is_host),
         (Some(host), None) => {
             let authority = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
-            let is_host = |authority: &Authority| {
-                // An absolute target of HTTP/1.1 is the one that counts.
-                let is_other =
-                    request.version() == Version::HTTP_2 && target.is_some_and(|it| it != authority);
-                !authority.as_str().contains('@') && !is_other
-            };
-            host.is_empty() || authority.as_ref().is_some_and(is_host)
+            // An absolute target of HTTP/1.1 is the one that counts.
+            let is_other = |authority: &Authority| is_http2 && target.is_some_and(|it| it != authority);
+            authority.is_some_and(|authority| is_host(&authority) && !is_other(&authority))
         }
         (Some(_), Some(_)) => false,
     }
@@ -375,5 +378,40 @@ async fn serve_metrics(listener: TcpListener, branches: Arc<[Arc<Branch>]>) {
             let builder = builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
             let _ = builder.serve_connection(TokioIo::new(stream), service).await;
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_named(version: Version, uri: &str, host: Option<&str>) -> bool {
+        let mut request = Request::builder().version(version).uri(uri);
+        if let Some(host) = host {
+            request = request.header(header::HOST, host);
+        }
+        names_its_host(&request.body(()).unwrap())
+    }
+
+    #[test]
+    fn a_request_of_http2_names_its_host_once() {
+        let http2 = |uri: &str, host| is_named(Version::HTTP_2, uri, host);
+        assert!(http2("http://a/hello", None));
+        assert!(http2("http://a/hello", Some("a")));
+        assert!(http2("/hello", Some("a")));
+        assert!(!http2("/hello", None));
+        assert!(!http2("/hello", Some("")));
+        assert!(!http2("http://a/hello", Some("b")));
+        assert!(!http2("http://a/hello", Some("")));
+        assert!(!http2("http://b@a/hello", None));
+    }
+
+    #[test]
+    fn an_absolute_target_counts_in_http1() {
+        assert!(is_named(Version::HTTP_11, "http://a/hello", Some("b")));
+        assert!(is_named(Version::HTTP_11, "http://a/hello", None));
+        assert!(!is_named(Version::HTTP_11, "/hello", None));
+        assert!(!is_named(Version::HTTP_11, "http://b@a/hello", None));
+        assert!(is_named(Version::HTTP_10, "/hello", None));
     }
 }

@@ -610,7 +610,7 @@ fn entries_of_calls_by_reference_are_bounded_and_matched() {
 fn the_number_of_no_type_matches_nothing() {
     // The private table's number of a type that is not the first of its kind, of no type, of null
     // and of foreign types.
-    for number in [11, 100, 0, -1] {
+    for number in [12, 100, 0, -1] {
         let result = answer(
             I32_TO_I32,
             framed(|f| {

@@ -2,6 +2,8 @@
 //! however large the frame is and however many blocks know of it.
 
 use crate::harness::*;
+use cellwall_abi::context::BLOCK;
+use cellwall_abi::convention::block_overflow;
 use cellwall_verify::Rule;
 use iced_x86::code_asm::*;
 
@@ -140,4 +142,32 @@ fn a_loop_may_shift_any_number_of_slots() {
     };
     accept(I32_TO_I32, |f| build(f, false));
     refuse(I32_TO_I32, Rule::MemoryAccess, |f| build(f, true));
+}
+
+/// A thousand results, written once for all returns, are looked at for each.
+#[test]
+fn returns_share_what_was_written_and_cost_work() {
+    let returns = |count: usize| {
+        move |f: &mut Fun| {
+            f.a.xor(eax, eax).unwrap();
+            for register in [rdx, rcx, rsi] {
+                f.a.mov(register, rax).unwrap();
+            }
+            f.a.mov(r8, qword_ptr(r15 + BLOCK)).unwrap();
+            for place in 0..996 {
+                f.a.mov(qword_ptr(r8 + block_overflow(place) as i32), rax)
+                    .unwrap();
+            }
+            for _ in 0..count {
+                let mut next = f.a.create_label();
+                f.a.test(eax, eax).unwrap();
+                f.a.je(next).unwrap();
+                f.a.ret().unwrap();
+                f.bind(&mut next);
+            }
+            f.a.ret().unwrap();
+        }
+    };
+    accept(MOST_RESULTS, returns(100));
+    refuse(MOST_RESULTS, Rule::Budget, returns(20_000));
 }

@@ -28,13 +28,14 @@ pub(crate) const FLOAT_32: u32 = 6;
 pub(crate) const FLOAT_64: u32 = 7;
 pub(crate) const VECTOR: u32 = 8;
 pub(crate) const VECTORS: u32 = 9;
+pub(crate) const MOST_RESULTS: u32 = 10;
 
 use ValType::{F32, F64, FuncRef, I32, I64, V128};
 
 /// The shape of the sample module; `ty` is the type of the function under test.
 pub(crate) fn shape(ty: u32) -> Shape {
     let mut shape = Shape::default();
-    let types: [(&[ValType], &[ValType]); 10] = [
+    let types: [(&[ValType], &[ValType]); 11] = [
         (&[], &[]),
         (&[I32], &[I32]),
         (&[I64], &[I64]),
@@ -45,6 +46,7 @@ pub(crate) fn shape(ty: u32) -> Shape {
         (&[F64, I32], &[F64]),
         (&[V128, I32], &[V128]),
         (&[V128], &[V128; 5]),
+        (&[], &[I64; 1000]),
     ];
     for (params, results) in types {
         let ty = shape.types.push(Signature {

@@ -64,7 +64,10 @@ struct Pipe {
     buffered_bytes: usize,
     /// For what is buffered.
     charge: Charge,
+    /// What the guest wrote, also what was too much,
     written: u64,
+    /// and what the reader took of it.
+    read: u64,
     /// What `content-length` says.
     expected: Option<u64>,
     whose: Whose,
@@ -133,6 +136,7 @@ pub(super) fn pipe(whose: Whose, expected: Option<u64>, charge: Charge) -> (Outg
         buffered_bytes: 0,
         charge,
         written: 0,
+        read: 0,
         expected,
         whose,
         end: None,
@@ -197,13 +201,12 @@ impl OutputStream for OutgoingStream {
         if bytes.is_empty() {
             return Ok(());
         }
-        let written = pipe.written + bytes.len() as u64;
-        if pipe.expected.is_some_and(|expected| written > expected) {
-            let error = pipe.whose.wrong_size(written);
+        pipe.written += bytes.len() as u64;
+        if pipe.expected.is_some_and(|expected| pipe.written > expected) {
+            let error = pipe.whose.wrong_size(pipe.written);
             pipe.close(End::Failed(error.clone()));
             return Err(StreamError::LastOperationFailed(error.into()));
         }
-        pipe.written = written;
         pipe.buffered_bytes += bytes.len();
         pipe.parts.push_back(bytes);
         pipe.count();
@@ -259,6 +262,7 @@ impl Body for OutgoingReader {
         let mut pipe = self.0.lock();
         if let Some(part) = pipe.parts.pop_front() {
             pipe.buffered_bytes -= part.len();
+            pipe.read += part.len() as u64;
             pipe.count();
             wake(&mut pipe.writer);
             return Poll::Ready(Some(Ok(Frame::data(part))));
@@ -284,10 +288,8 @@ impl Body for OutgoingReader {
         match (&pipe.end, pipe.expected) {
             // Complete before anything was sent: it goes out with its length, in one piece.
             (Some(End::Finished(None)), _) => SizeHint::with_exact(pipe.buffered_bytes as u64),
-            (_, Some(expected)) => {
-                let read = pipe.written - pipe.buffered_bytes as u64;
-                SizeHint::with_exact(expected.saturating_sub(read))
-            }
+            // Of what was too much nothing is sent: the body lacks what its length says.
+            (_, Some(expected)) => SizeHint::with_exact(expected.saturating_sub(pipe.read)),
             _ => SizeHint::default(),
         }
     }
