@@ -216,7 +216,9 @@ impl<'a> Session<'a> {
         });
         self.packed = pack::pack(&reachable, &Origin::default());
         self.honest = artifact.text.to_vec();
-        self.send()
+        let is_usable = self.send();
+        self.tracee.rest();
+        is_usable
     }
 
     /// Hands the artifact over and goes to the entry.
@@ -411,6 +413,13 @@ impl<'a> Session<'a> {
     /// # Panics
     /// If the guest could be instantiated once and cannot be again.
     pub fn run(&mut self, plan: &Plan) -> io::Result<Report> {
+        let report = self.run_in_time(plan);
+        // Whoever compiles the next module meanwhile may take longer than a call.
+        self.tracee.rest();
+        report
+    }
+
+    fn run_in_time(&mut self, plan: &Plan) -> io::Result<Report> {
         if self.dirty || self.state != State::InCall {
             assert!(self.renew()?, "the guest could be instantiated before");
         }

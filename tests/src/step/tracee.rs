@@ -109,6 +109,11 @@ impl Tracee {
         lock(&self.deadline).at = Some(Instant::now() + time);
     }
 
+    /// It stands still, for as long as its tracer likes.
+    pub fn rest(&mut self) {
+        lock(&self.deadline).at = None;
+    }
+
     /// Whether it was killed because its time was over.
     pub fn was_late(&self) -> bool {
         lock(&self.deadline).passed
